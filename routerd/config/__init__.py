@@ -1,0 +1,1 @@
+"""The postmaster's file, `routerd.yaml`: read with places, checked as a whole, given as `Settings`."""

@@ -1,0 +1,248 @@
+"""YAML with places: the only door to the yaml library.
+
+Text becomes a tree of `Scalar`, `Sequence` and `Mapping` nodes, each with its `Mark`. Every plain scalar is read as the text that
+stands there (`no` stays "no", `0755` stays "0755"): what a value means is for the key that holds it to say. What a
+configuration never needs and what hurts (anchors, tags, duplicate keys, depth) is refused with its place.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import yaml
+
+MAX_DEPTH = 50
+MAX_BYTES = 32_000_000
+
+_Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
+class Mark(NamedTuple):
+    """A place in a file; line and column count from 1, columns in characters."""
+
+    file: str
+    line: int
+    column: int
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}:{self.column}"
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Something wrong in a file, with its place."""
+
+    mark: Mark
+    message: str
+
+    def __str__(self) -> str:
+        return f"{self.mark}: {self.message}"
+
+
+@dataclass(slots=True)
+class Scalar:
+    text: str
+    mark: Mark
+    plain: bool  # written without quotes
+
+
+@dataclass(slots=True)
+class Sequence:
+    items: list["Node"]
+    mark: Mark
+
+
+@dataclass(slots=True)
+class Mapping:
+    entries: list[tuple[Scalar, "Node"]]
+    mark: Mark
+
+    def get(self, key: str) -> "Node | None":
+        """The value of `key`, or None."""
+        return next((value for name, value in self.entries if name.text == key), None)
+
+    def key_mark(self, key: str) -> Mark:
+        """Where `key` stands; the mapping's own place when it does not."""
+        return next((name.mark for name, _ in self.entries if name.text == key), self.mark)
+
+
+Node = Scalar | Sequence | Mapping
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """One YAML file: its root (None when the file is empty) and what was wrong with it."""
+
+    file: str
+    root: Node | None
+    problems: tuple[Problem, ...]
+
+
+def read_yaml(file: str, data: bytes) -> Document:
+    """Reads one document; never raises. `file` is the name that places bear.
+
+    A syntax error ends the reading of this file (the parser cannot go on); duplicate keys, anchors and tags are gathered.
+    """
+    if len(data) > MAX_BYTES:
+        return Document(file, None, (Problem(Mark(file, 1, 1), f"the file is larger than {MAX_BYTES} bytes"),))
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        column = error.start - (data.rfind(b"\n", 0, error.start) + 1) + 1
+        return Document(file, None, (Problem(Mark(file, line, column), "not UTF-8; save the file as UTF-8"),))
+    builder = _Builder(file)
+    try:
+        for event in yaml.parse(text, Loader=_Loader):
+            if not builder.take(event):
+                break
+    except yaml.MarkedYAMLError as error:
+        builder.problems.append(_in_words(file, error, text))
+        return Document(file, None, tuple(builder.problems))
+    except yaml.reader.ReaderError as error:
+        builder.problems.append(_unreadable(file, error, text))
+        return Document(file, None, tuple(builder.problems))
+    return Document(file, builder.root, tuple(builder.problems))
+
+
+class _Builder:
+    """Parser events to nodes, without recursion."""
+
+    def __init__(self, file: str) -> None:
+        self.file = file
+        self.root: Node | None = None
+        self.problems: list[Problem] = []
+        self._open: list[_Collection] = []
+        self._documents = 0
+
+    def take(self, event: yaml.Event) -> bool:
+        """Adds one event; False when reading on makes no sense."""
+        match event:
+            case yaml.ScalarEvent():
+                self._refuse_extras(event)
+                self._place(Scalar(event.value, self._mark(event), bool(event.implicit[0])))
+            case yaml.MappingStartEvent() | yaml.SequenceStartEvent():
+                self._refuse_extras(event)
+                mark = self._mark(event)
+                if len(self._open) >= MAX_DEPTH:
+                    self.problems.append(Problem(mark, f"nested deeper than {MAX_DEPTH} levels"))
+                    self.root = None
+                    return False
+                kind = Mapping if isinstance(event, yaml.MappingStartEvent) else Sequence
+                self._open.append(_Collection(kind([], mark)))
+            case yaml.MappingEndEvent() | yaml.SequenceEndEvent():
+                self._place(self._open.pop().node)
+            case yaml.AliasEvent():
+                mark = self._mark(event)
+                self.problems.append(Problem(mark, f"aliases (*{event.anchor}) are not allowed; write the value out"))
+                self._place(Scalar("", mark, plain=False))
+            case yaml.DocumentStartEvent():
+                self._documents += 1
+                if self._documents > 1:
+                    self.problems.append(Problem(self._mark(event), "a second document ('---'); one file holds one document"))
+                    return False
+        return True
+
+    def _place(self, node: Node) -> None:
+        if not self._open:
+            self.root = node if not _is_empty(node) else None
+            return
+        top = self._open[-1]
+        if isinstance(top.node, Sequence):
+            top.node.items.append(node)
+        elif top.key is None:
+            top.key = self._as_key(node)
+        else:
+            self._add_entry(top, top.key, node)
+            top.key = None
+
+    def _as_key(self, node: Node) -> Scalar:
+        if isinstance(node, Scalar):
+            return node
+        self.problems.append(Problem(node.mark, "a key must be plain text, not a list or mapping"))
+        return Scalar("", node.mark, plain=False)
+
+    def _add_entry(self, top: "_Collection", key: Scalar, value: Node) -> None:
+        assert isinstance(top.node, Mapping)
+        first = top.seen.setdefault(key.text, key.mark)
+        if first is not key.mark:
+            self.problems.append(Problem(key.mark, f"{key.text!r} is given twice; first at line {first.line}"))
+            return
+        top.node.entries.append((key, value))
+
+    def _refuse_extras(self, event: yaml.NodeEvent) -> None:
+        if event.anchor is not None:
+            self.problems.append(Problem(self._mark(event), f"anchors (&{event.anchor}) are not allowed; write the value out"))
+        tag = getattr(event, "tag", None)
+        if tag is not None and tag != "!":
+            self.problems.append(Problem(self._mark(event), f"tags ({tag}) are not allowed; remove it"))
+
+    def _mark(self, event: yaml.Event) -> Mark:
+        start = event.start_mark
+        return Mark(self.file, start.line + 1, start.column + 1)
+
+
+class _Collection:
+    """A list or mapping still open, with the key that waits for its value."""
+
+    __slots__ = ("key", "node", "seen")
+
+    def __init__(self, node: "Mapping | Sequence") -> None:
+        self.node = node
+        self.key: Scalar | None = None
+        self.seen: dict[str, Mark] = {}
+
+
+def _is_empty(node: Node) -> bool:
+    return isinstance(node, Scalar) and node.plain and node.text == ""
+
+
+def _in_words(file: str, error: yaml.MarkedYAMLError, text: str) -> Problem:
+    """libyaml's error as a sentence that says what would be right."""
+    at = error.problem_mark or error.context_mark
+    mark = Mark(file, at.line + 1, at.column + 1) if at else Mark(file, 1, 1)
+    problem = error.problem or "not valid YAML"
+    lines = text.splitlines()
+    line = lines[mark.line - 1] if mark.line <= len(lines) else ""
+    rest = line[mark.column - 1 :]
+    if "cannot start any token" in problem:
+        if rest.startswith("\t"):
+            return Problem(mark, "a tab; indent with spaces")
+        word = rest.split(",")[0].split("]")[0].strip()
+        return Problem(mark, f"{rest[:1]!r} must be in quotes: \"{word}\"")
+    if "mapping values are not allowed" in problem:
+        return Problem(mark, "a ': ' that YAML takes for a key; put the text in quotes, or mend the indentation")
+    if "could not find expected ':'" in problem:
+        return Problem(mark, "a key without ':'; write 'key: value'")
+    if "did not find expected key" in problem or "did not find expected '-' indicator" in problem:
+        return Problem(mark, "does not line up with the lines above; mend the indentation")
+    if "did not find expected ',' or" in problem:
+        closing = "]" if "]" in problem else "}"
+        return Problem(mark, f"a list or mapping is not closed; expected ',' or '{closing}'")
+    if "unexpected end of stream" in problem or "unexpected end of document" in problem:
+        return Problem(mark, "a quote is not closed")
+    context = f"{error.context}: " if error.context else ""
+    return Problem(mark, f"not valid YAML: {context}{problem}")
+
+
+def _unreadable(file: str, error: yaml.reader.ReaderError, text: str) -> Problem:
+    character = error.character
+    shown = f"U+{ord(character):04X}" if isinstance(character, str) and character else "a control character"
+    if isinstance(character, int):
+        shown = f"U+{character:04X}"
+    at = text.find(chr(character)) if isinstance(character, int) else error.position
+    line = text.count("\n", 0, max(at, 0)) + 1
+    column = max(at, 0) - (text.rfind("\n", 0, max(at, 0)) + 1) + 1
+    return Problem(Mark(file, line, column), f"{shown} is not allowed in YAML; remove it")
+
+
+def walk(node: Node) -> Iterator[Node]:
+    """Every node below and including `node`, in the order of the file."""
+    stack: list[Node] = [node]
+    while stack:
+        top = stack.pop()
+        yield top
+        if isinstance(top, Sequence):
+            stack.extend(reversed(top.items))
+        elif isinstance(top, Mapping):
+            stack.extend(value for _, value in reversed(top.entries))

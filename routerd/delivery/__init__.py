@@ -1,0 +1,1 @@
+"""Mail leaves here: routes, transports, retries, and what follows a refusal."""

@@ -1,0 +1,1 @@
+"""Mail comes in here: listeners, SMTP and LMTP sessions, limits."""

@@ -1,0 +1,119 @@
+"""Mail addresses as RFC 5321 4.1.2 writes them (RFC 6531 where UTF-8 is allowed), without guessing.
+
+No comments, no encoded words, no obsolete forms: what a path may not hold is refused, never repaired.
+"""
+
+import ipaddress
+import re
+from dataclasses import dataclass
+
+MAX_LOCAL_OCTETS = 64  # RFC 5321 4.5.3.1.1
+MAX_DOMAIN_OCTETS = 255  # RFC 5321 4.5.3.1.2
+MAX_PATH_OCTETS = 254  # RFC 5321 4.5.3.1.3 less the brackets
+
+_ATEXT = r"A-Za-z0-9!#$%&'*+/=?^_`{|}~-"
+_DOT_ATOM = re.compile(rf"[{_ATEXT}]+(?:\.[{_ATEXT}]+)*\Z")
+_DOT_ATOM_UTF8 = re.compile(rf"[{_ATEXT}\u0080-\U0010ffff]+(?:\.[{_ATEXT}\u0080-\U0010ffff]+)*\Z")
+_QUOTED = re.compile(r'"(?:[\x20\x21\x23-\x5b\x5d-\x7e]|\\[\x20-\x7e])*"\Z')
+_QUOTED_UTF8 = re.compile(r'"(?:[\x20\x21\x23-\x5b\x5d-\x7e\u00a0-\U0010ffff]|\\[\x20-\x7e])*"\Z')
+_LABEL = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?\Z")
+_QUOTED_PAIR = re.compile(r"\\(.)")
+_SAFE_UTF8 = re.compile(r"[^\x00-\x1f\x7f\u0080-\u009f\u2028\u2029\ud800-\udfff]*\Z")
+
+
+class AddressError(ValueError):
+    """Not an address; the message says why, in ASCII."""
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """`local` without its quotes, `domain` in lower case (A-labels) or an address literal with its brackets."""
+
+    local: str
+    domain: str
+
+    def __str__(self) -> str:
+        return f"{_quoted_if_needed(self.local)}@{self.domain}"
+
+    @property
+    def key(self) -> str:
+        """What two spellings of one mailbox of ours have in common: all in lower case."""
+        return f"{self.local.lower()}@{self.domain}"
+
+    def without_detail(self, delimiter: str) -> tuple["Address", str | None]:
+        """The base address and the detail behind `delimiter` (None without one)."""
+        base, found, detail = self.local.partition(delimiter)
+        if not found or not base:
+            return self, None
+        return Address(base, self.domain), detail
+
+
+def parse_address(text: str, *, utf8: bool = False) -> Address:
+    """`local@domain`, without brackets. Raises AddressError.
+
+    `utf8`: RFC 6531 addresses are allowed; a domain in U-labels becomes A-labels.
+    """
+    if not utf8 and not text.isascii():
+        raise AddressError("non-ASCII address without SMTPUTF8")
+    if not _SAFE_UTF8.match(text):
+        raise AddressError("control character in address")
+    local, at, domain = text.rpartition("@")
+    if not at:
+        raise AddressError("address without a domain")
+    return Address(_parse_local(local, utf8), parse_domain(domain, utf8=utf8))
+
+
+def parse_domain(text: str, *, utf8: bool = False) -> str:
+    """A domain in lower-case A-labels, or an address literal `[192.0.2.1]`, `[IPv6:2001:db8::1]`. Raises AddressError."""
+    if text.startswith("["):
+        return _parse_literal(text)
+    if not text.isascii():
+        if not utf8:
+            raise AddressError("non-ASCII domain without SMTPUTF8")
+        text = _to_a_labels(text)
+    if not text or len(text) > MAX_DOMAIN_OCTETS:
+        raise AddressError("domain is empty or too long")
+    if not all(_LABEL.match(label) for label in text.split(".")):
+        raise AddressError("domain has a label that is not letters, digits and hyphens")
+    return text.lower()
+
+
+def _parse_local(text: str, utf8: bool) -> str:
+    if len(text.encode("utf-8", "surrogatepass")) > MAX_LOCAL_OCTETS:
+        raise AddressError(f"local part longer than {MAX_LOCAL_OCTETS} octets")
+    if (_DOT_ATOM_UTF8 if utf8 else _DOT_ATOM).match(text):
+        if text.startswith("=?"):
+            raise AddressError("encoded word in address")
+        return text
+    if text.startswith('"') and (_QUOTED_UTF8 if utf8 else _QUOTED).match(text):
+        plain = _QUOTED_PAIR.sub(r"\1", text[1:-1])
+        if not plain:
+            raise AddressError("empty local part")
+        return plain
+    raise AddressError("local part is not an atom or quoted string")
+
+
+def _parse_literal(text: str) -> str:
+    inside = text[1:-1]
+    if not text.endswith("]"):
+        raise AddressError("address literal is not closed")
+    try:
+        if inside[:5].lower() == "ipv6:":
+            return f"[IPv6:{ipaddress.IPv6Address(inside[5:])}]"
+        return f"[{ipaddress.IPv4Address(inside)}]"
+    except ValueError:
+        raise AddressError("address literal is not an IP address") from None
+
+
+def _to_a_labels(text: str) -> str:
+    try:
+        return text.encode("idna").decode("ascii")
+    except UnicodeError:
+        raise AddressError("domain cannot be written in A-labels") from None
+
+
+def _quoted_if_needed(local: str) -> str:
+    if _DOT_ATOM_UTF8.match(local):
+        return local
+    escaped = local.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'

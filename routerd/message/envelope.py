@@ -1,0 +1,103 @@
+"""One message as it came: who handed it over, from whom, for whom, its bytes; and what was answered."""
+
+import mmap
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import NewType
+
+from routerd.message.address import Address
+
+QueueId = NewType("QueueId", str)  # 26 characters, a ULID: sorts by the moment of acceptance
+CopyId = NewType("CopyId", str)  # QueueId-N
+
+Raw = bytes | mmap.mmap  # the message's bytes; a map of its file where it is large
+
+
+class Protocol(StrEnum):
+    SMTP = "smtp"
+    LMTP = "lmtp"
+
+
+class Purpose(StrEnum):
+    """Why an address of ours was accepted."""
+
+    INBOX = "inbox"
+    POSTMASTER = "postmaster"  # postmaster@, abuse@, <Postmaster>
+    RETURN_PATH = "return_path"  # a copy's own return path, proven by its token
+
+
+@dataclass(frozen=True, slots=True)
+class Recipient:
+    """One accepted RCPT TO."""
+
+    address: Address  # as it was given, with its detail
+    purpose: Purpose
+    inbox: str  # the inbox's canonical address; for POSTMASTER and RETURN_PATH the address under which it is handled
+    detail: str | None = None
+    copy_number: int | None = None  # of the copy that a RETURN_PATH token names
+
+
+@dataclass(frozen=True, slots=True)
+class Envelope:
+    sender: str  # MAIL FROM as given, without brackets; "" is the null sender
+    recipients: tuple[Recipient, ...]  # at least one, in the order of RCPT, each address once
+    body_8bit: bool = False
+    smtputf8: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Client:
+    """The peer that handed the message over."""
+
+    address: str  # IP address, or "" for a unix socket
+    port: int
+    helo: str
+    protocol: Protocol
+    listener: str  # the listener's name, a label in metrics
+    esmtp: bool = True
+    tls: str | None = None  # such as "TLSv1.3 TLS_AES_256_GCM_SHA384"; None: in the clear
+    trusted: bool = False  # in trusted_networks: a hop that may hand mail over, never an identity
+
+    @property
+    def with_protocol(self) -> str:
+        """The `with` clause of Received (RFC 3848)."""
+        if self.protocol is Protocol.LMTP:
+            return "LMTPS" if self.tls else "LMTP"
+        if not self.esmtp:
+            return "SMTP"
+        return "ESMTPS" if self.tls else "ESMTP"
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """A whole message that waits for its answer. `raw` has CRLF line ends only."""
+
+    id: QueueId
+    envelope: Envelope
+    client: Client
+    raw: Raw
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """Durable: the only ground for a 250."""
+
+    id: QueueId
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """Not taken; the client keeps the message (4xx) or tells its sender (5xx)."""
+
+    code: int
+    status: str  # enhanced status code, RFC 3463
+    text: str
+
+    def __post_init__(self) -> None:
+        if not self.text or not self.text.isascii():
+            raise ValueError("a refusal says why, in ASCII")
+
+
+Verdict = Accepted | Refused

@@ -1,0 +1,1 @@
+"""What the running daemon needs of the machine: metrics, logs, systemd."""

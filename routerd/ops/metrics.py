@@ -1,0 +1,60 @@
+"""The Prometheus metrics of one daemon, each named once."""
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
+
+_SECONDS = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60)
+_DELIVERY_SECONDS = (0.001, 0.005, 0.02, 0.1, 0.5, 1, 5, 30, 120, 600)
+_BYTES = (1_000, 4_000, 16_000, 64_000, 256_000, 1_000_000, 4_000_000, 16_000_000, 64_000_000)
+_BATCH = (1, 2, 4, 8, 16, 32, 64, 128)
+
+
+class Metrics:
+    """Labels hold only what the config names; an address from outside is never a label."""
+
+    content_type = CONTENT_TYPE_LATEST
+
+    def __init__(self) -> None:
+        self.registry = registry = CollectorRegistry()
+
+        def counter(name: str, text: str, *labels: str) -> Counter:
+            return Counter(f"routerd_{name}", text, labels, registry=registry)
+
+        def gauge(name: str, text: str, *labels: str) -> Gauge:
+            return Gauge(f"routerd_{name}", text, labels, registry=registry)
+
+        def histogram(name: str, text: str, buckets: tuple[float, ...], *labels: str) -> Histogram:
+            return Histogram(f"routerd_{name}", text, labels, buckets=buckets, registry=registry)
+
+        self.messages_received = counter("messages_received", "Messages by what was answered", "listener", "result")
+        self.message_bytes = histogram("message_bytes", "Size of accepted messages", _BYTES)
+        self.accept_seconds = histogram("accept_seconds", "From the end of DATA to the answer", _SECONDS)
+        self.step_seconds = histogram("step_seconds", "One step of a message's way", _SECONDS, "step")
+        self.commit_batch_messages = histogram("commit_batch_messages", "Messages made durable by one fsync", _BATCH)
+        self.commit_seconds = histogram("commit_seconds", "One transaction of the writer", _SECONDS)
+        self.rule_matches = counter("rule_matches", "Messages that a rule matched", "rule")
+        self.rule_errors = counter("rule_errors", "Rules that failed while they ran", "rule")
+        self.assignments = counter("assignments", "Messages given to a member", "inbox", "member")
+        self.labels = counter("labels", "Labels given", "label")
+        self.unowned_messages = counter("unowned_messages", "Accepted messages without an owner; stays 0")
+        self.undecided_messages = counter("undecided_messages", "Messages taken without rules (label routerd-error)")
+        self.deliveries = counter("deliveries", "Attempts by outcome", "transport", "outcome")
+        self.delivery_seconds = histogram("delivery_seconds", "One attempt", _DELIVERY_SECONDS, "transport")
+        self.queue_copies = gauge("queue_copies", "Copies in the queue", "state")
+        self.queue_oldest_seconds = gauge("queue_oldest_seconds", "Age of the oldest copy in the queue")
+        self.reroutes = counter("reroutes", "Copies given to the next in line", "reason")
+        self.late_copies = counter("late_copies", "Copies that waited longer than retry.warn")
+        self.connections = gauge("connections", "Open connections", "listener")
+        self.rejections = counter("rejections", "Commands and messages refused", "reason")
+        self.auth_results = counter("auth_results", "Results of sender authentication", "method", "result")
+        self.ruleset_info = gauge("ruleset_info", "1 for the ruleset in force", "revision")
+        self.ruleset_rules = gauge("ruleset_rules", "Rules in force")
+        self.reloads = counter("reloads", "Reloads of config and rules", "result")
+        self.store_free_bytes = gauge("store_free_bytes", "Room left where the state lives")
+        self.unowned_messages.inc(0)
+        for result in ("ok", "error"):
+            self.reloads.labels(result).inc(0)
+
+    def exposition(self) -> bytes:
+        """The text that Prometheus scrapes."""
+        return generate_latest(self.registry)

@@ -1,0 +1,81 @@
+"""What the ruleset says of one message, with all that explains it."""
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+
+class Priority(StrEnum):
+    HIGH = "high"
+    NORMAL = "normal"
+    LOW = "low"
+
+
+@dataclass(frozen=True, slots=True)
+class RuleRef:
+    file: str  # the file's name inside the rules folder
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.file}/{self.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """Why one condition held: `subject has "skargę" (contains skarg)`."""
+
+    field: str  # the condition's key: subject, from, header X-Spam-Flag, …
+    found: str  # what stands in the message, as written there, at most 80 characters
+    term: str  # operator and term of the rule: `contains skarg`; "" where found says it all
+
+    def __str__(self) -> str:
+        return f'{self.field} has "{self.found}"' + (f" ({self.term})" if self.term else "")
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """A rule that matched, and why."""
+
+    rule: RuleRef
+    evidence: tuple[Evidence, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Skipped:
+    """A rule that could not say: an unknown answer, or a fault while it ran."""
+
+    rule: RuleRef
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Assign:
+    """Whom to pick from: a member's or team's name, given by `rule`."""
+
+    target: str
+    rule: RuleRef
+
+
+@dataclass(frozen=True, slots=True)
+class Trace:
+    """What happened, rule by rule, in the order of evaluation."""
+
+    matches: tuple[Match, ...] = ()
+    unknown: tuple[Skipped, ...] = ()
+    failed: tuple[Skipped, ...] = ()
+    stopped_by: RuleRef | None = None
+    notes: tuple[str, ...] = ()  # such as a field cut at limits.rule_text
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """For one inbox. `assign` None: the inbox's default owns it."""
+
+    inbox: str
+    assign: Assign | None = None
+    labels: tuple[str, ...] = ()
+    priority: Priority | None = None
+    watch: tuple[str, ...] = ()  # names of members and teams
+    hold: str | None = None
+    reject: str | None = None
+    trace: Trace = field(default=Trace())
+    revision: str = ""

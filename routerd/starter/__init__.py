@@ -1,0 +1,1 @@
+"""What `routerd init` writes and `routerd demo` runs."""

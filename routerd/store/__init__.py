@@ -1,0 +1,1 @@
+"""The one place where accepted mail, its decision, its copies and its events are kept."""

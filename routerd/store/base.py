@@ -1,0 +1,232 @@
+"""What the rest of routerd asks of the store: values and the protocol, whatever keeps them."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Protocol
+
+from routerd.desk.plan import Conversation, DeskState, Plan, Role
+from routerd.message.annotate import Annotation
+from routerd.message.envelope import CopyId, QueueId, Raw, Received
+from routerd.rules.decision import Decision
+
+
+class StoreError(Exception):
+    """The store could not do it; nothing of it took effect. The client keeps the message (451)."""
+
+
+class StoreFullError(StoreError):
+    """No room: ENOSPC, EDQUOT, SQLITE_FULL (452 4.3.1)."""
+
+
+class StoreLockedError(StoreError):
+    """Another daemon has this state."""
+
+
+class StoreVersionError(StoreError):
+    """The state was written by a newer routerd."""
+
+
+class StaleError(Exception):
+    """The conversation moved since it was recalled: decide again. Nothing was written."""
+
+
+class PlanFailedError(Exception):
+    """`settle` raised (its exception is the cause). Nothing was written."""
+
+
+class CopyState(StrEnum):
+    QUEUED = "queued"
+    HELD = "held"
+    DELIVERED = "delivered"
+    REROUTED = "rerouted"  # another copy took its place
+    FAILED = "failed"  # a watcher's or teammate's copy that was refused
+    DROPPED = "dropped"  # by the postmaster's hand
+
+
+@dataclass(frozen=True, slots=True)
+class ThreadKeys:
+    """By what a message is tied to others."""
+
+    message_id: str | None  # without its brackets
+    references: tuple[str, ...] = ()  # References and In-Reply-To, newest last, at most 50
+    participants: tuple[str, ...] = ()  # the addresses of From, Reply-To, To and Cc, in lower case
+    author: str | None = None  # of From, in lower case
+    content_hash: bytes = b""  # of the body and the headers that a resending does not change
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What step 4 recalled."""
+
+    conversation: Conversation | None = None
+    suspect: bool = False  # names a conversation in which its author has no part
+
+
+@dataclass(frozen=True, slots=True)
+class NewCopy:
+    """A copy to be: for whom, where to, and how it differs from the message's annotation (None: it does not)."""
+
+    member: str
+    mailbox: str
+    destination: str  # the key of its route, by which delivery groups
+    role: Role
+    annotation: Annotation | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """A plan, and all that is written with it."""
+
+    plan: Plan
+    annotation: Annotation
+    copies: tuple[NewCopy, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One message for the writer. `settle` runs inside the transaction: pure, quick, may be run again."""
+
+    received: Received
+    thread: ThreadKeys
+    known: Known
+    decisions: tuple[Decision, ...]  # the home inbox's first
+    settle: Callable[[DeskState], Settled]
+
+
+@dataclass(frozen=True, slots=True)
+class Copy:
+    """One copy as delivery sees it."""
+
+    number: int  # the store's own number, what a return path's token names
+    id: CopyId
+    queue_id: QueueId
+    message: int  # the store's row of the message
+    member: str
+    mailbox: str
+    destination: str
+    role: Role
+    sender: str  # the message's MAIL FROM
+    to_return_path: bool  # the message came to a return path: its copies leave from <>
+    size_bytes: int
+    team: str | None
+    created_at: datetime
+    state: CopyState
+    attempts: int
+    next_attempt_at: datetime | None
+    reason: str  # what the last attempt met; "" before the first
+    annotation: Annotation
+
+
+@dataclass(frozen=True, slots=True)
+class Committed:
+    id: QueueId
+    plan: Plan
+    copies: tuple[Copy, ...]  # the queued and the held ones
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    reply: str  # the next hop's words
+
+
+@dataclass(frozen=True, slots=True)
+class RetryAt:
+    at: datetime
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Forgo:
+    """A watcher's or teammate's copy that failed: noted, nothing more."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Reroute:
+    """To the next in line: `line` is given the members already tried for this message; None: nobody is left (held)."""
+
+    reason: str
+    line: Callable[[frozenset[str]], NewCopy | None]
+
+
+Conclusion = Done | RetryAt | Hold | Forgo | Reroute
+
+
+@dataclass(frozen=True, slots=True)
+class QueueCounts:
+    copies: Mapping[CopyState, int] = field(default_factory=dict)  # queued and held
+    oldest_at: datetime | None = None  # of the queued and held
+
+
+@dataclass(frozen=True, slots=True)
+class SavedRuleset:
+    revision: str
+    files: Mapping[str, bytes]  # path inside the rules folder → content
+    saved_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Retention:
+    bounce_window: timedelta
+    events: timedelta
+    bodies: timedelta
+
+
+class Store(Protocol):
+    """Everything a running daemon asks. Every method but `key` and `free_bytes` may wait for the disk, off the loop."""
+
+    async def recall(self, thread: ThreadKeys) -> Known: ...
+
+    async def commit(self, entry: Entry) -> Committed:
+        """Durable on return. Raises StaleError, PlanFailedError, StoreFullError, StoreError; then nothing was written."""
+
+    async def conclude(self, copy: Copy, conclusion: Conclusion, at: datetime) -> tuple[Copy, ...]:
+        """Writes what became of an attempt; gives the copies that took its place."""
+
+    async def due(self, destination: str, now: datetime, limit: int, skip: frozenset[int]) -> list[Copy]:
+        """Queued copies whose time has come, oldest first, none of the numbers in `skip`."""
+
+    async def waiting(self) -> Mapping[str, datetime]:
+        """Each destination with queued copies, and the moment of its earliest next attempt."""
+
+    async def content(self, copy: Copy) -> Raw:
+        """The message's bytes as received."""
+
+    async def readdress(self, mailboxes: Mapping[str, tuple[str, str]]) -> None:
+        """After a change of config: member → (mailbox, destination) for all queued copies."""
+
+    async def counts(self) -> QueueCounts: ...
+
+    async def save_ruleset(self, ruleset: SavedRuleset) -> None: ...
+
+    async def last_ruleset(self) -> SavedRuleset | None: ...
+
+    async def sweep(self, now: datetime, retention: Retention) -> None:
+        """Forgets what need not be kept any longer, in small steps."""
+
+    async def copy_by_number(self, number: int) -> Copy | None: ...
+
+    async def note(self, queue_id: QueueId, kind: str, data: Mapping[str, object], at: datetime) -> None:
+        """Adds an event to a message's history."""
+
+    async def change_copies(
+        self, numbers: Sequence[int], state: CopyState, reason: str, at: datetime
+    ) -> tuple[Copy, ...]:
+        """The postmaster's hand: moves copies to `state` where the table of lives allows it; gives the moved ones."""
+
+    def key(self, purpose: str) -> bytes:
+        """A secret of 32 bytes for `purpose`, made at first use, kept with the state."""
+
+    def free_bytes(self) -> int:
+        """Room left where the state lives."""
+
+    async def close(self) -> None:
+        """Finishes what is waiting, then lets go of the lock."""

@@ -1,0 +1,1 @@
+"""HTTP for ops (metrics, health) and the local socket that commands use."""
