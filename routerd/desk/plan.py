@@ -58,6 +58,7 @@ class DeskState(Protocol):
 class PlannedCopy:
     member: str
     role: Role
+    held: str | None = None  # the reason: it waits for the postmaster's hand
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +79,6 @@ class Plan:
     priority: Priority | None = None
     also: tuple[tuple[str, str], ...] = ()  # other inboxes and the member their rules named
     copies: tuple[PlannedCopy, ...] = ()
-    held: str | None = None  # the reason; copies wait in the queue for the postmaster
     turns: tuple[tuple[str, str], ...] = ()  # (team, member): rotations to move on
     joins: ConversationId | None = None  # None: a new conversation
     twin: Twin | None = None  # joins a message that is already here

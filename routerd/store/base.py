@@ -73,6 +73,7 @@ class NewCopy:
     destination: str  # the key of its route, by which delivery groups
     role: Role
     annotation: Annotation | None = None
+    held: str | None = None  # the reason: it is written as held
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,72 @@
+"""Members, teams and inboxes, and who is there on a given day."""
+
+from collections.abc import Iterator
+from datetime import datetime
+
+from routerd.config.settings import Inbox, Member, Settings, Team
+from routerd.message.address import Address
+
+
+class Roster:
+    """The people of one config. Immutable; a reload makes a new one."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._members = settings.members
+        self._teams = settings.teams
+        self._inboxes = settings.inboxes
+        self._postmaster = settings.postmaster
+        self._by_address = {
+            address.key: name
+            for name, member in settings.members.items()
+            for address in (*member.addresses, member.mailbox)
+        }
+
+    @property
+    def postmaster(self) -> str:
+        """The member or team that is last in line."""
+        return self._postmaster
+
+    def member(self, name: str) -> Member | None:
+        return self._members.get(name)
+
+    def team(self, name: str) -> Team | None:
+        return self._teams.get(name)
+
+    def inbox(self, address: str) -> Inbox | None:
+        return self._inboxes.get(address)
+
+    def mailbox(self, member: str) -> Address:
+        """Where the member's copies go. Raises KeyError for a name that is no member."""
+        return self._members[member].mailbox
+
+    def display_name(self, member: str) -> str:
+        return self._members[member].name or member
+
+    def default_of(self, inbox: str) -> str:
+        """Who owns what no rule assigns; the postmaster for an address that is no inbox."""
+        found = self._inboxes.get(inbox)
+        return found.default if found else self._postmaster
+
+    def member_with(self, address: str) -> str | None:
+        """The member who writes from `address` (in lower case), or None."""
+        return self._by_address.get(address)
+
+    def people(self, name: str) -> tuple[str, ...]:
+        """The members that a name of a member or team stands for; none for a name nobody bears."""
+        if name in self._members:
+            return (name,)
+        team = self._teams.get(name)
+        return team.members if team else ()
+
+    def is_away(self, member: str, now: datetime) -> bool:
+        today = now.date()
+        return any(days.first <= today <= days.last for days in self._members[member].away)
+
+    def deputies(self, member: str) -> Iterator[str]:
+        """The member's deputy, that one's deputy, and so on, each once."""
+        seen = {member}
+        deputy = self._members[member].deputy
+        while deputy is not None and deputy not in seen:
+            seen.add(deputy)
+            yield deputy
+            deputy = self._members[deputy].deputy
