@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from routerd.desk.pick import Choose, Picked, Picker, line_behind
-from routerd.desk.plan import Conversation, DeskState, Event, Plan, PlannedCopy, Role
+from routerd.desk.plan import Conversation, DeskState, Event, Plan, PlannedCopy, Role, Twin
 from routerd.desk.roster import Roster
 from routerd.rules.decision import Decision, Priority
 
@@ -15,11 +15,11 @@ _PRIORITIES = (Priority.HIGH, Priority.NORMAL, Priority.LOW)
 def assign(decisions: tuple[Decision, ...], roster: Roster, state: DeskState, now: datetime, choose: Choose) -> Plan:
     """The plan for one message.
 
-    `decisions`: one for each inbox, the home inbox's first; that one gives the owner, the others' owners become watchers.
+    `decisions`: one for each inbox; the first, the home inbox's, gives the owner, the others' owners become watchers.
     `choose`: takes one of several (for `pick: random`).
     """
     if state.twin is not None:
-        return _join_twin(decisions, roster, state, now, choose)
+        return _join_twin(state.twin, decisions, roster, state, now, choose)
     picker = Picker(roster, state, now, choose)
     home, others = decisions[0], decisions[1:]
     owner = _owner(home, picker, state.conversation)
@@ -118,11 +118,9 @@ def _picked_for(decision: Decision, picker: Picker) -> Picked:
 
 
 def _join_twin(
-    decisions: tuple[Decision, ...], roster: Roster, state: DeskState, now: datetime, choose: Choose
+    twin: Twin, decisions: tuple[Decision, ...], roster: Roster, state: DeskState, now: datetime, choose: Choose
 ) -> Plan:
     """The same message came before: inboxes that it reached then need nothing more, the others' owners watch."""
-    twin = state.twin
-    assert twin is not None
     picker = Picker(roster, state, now, choose)
     owner = state.conversation.owner if state.conversation else next(iter(twin.members), None)
     if owner is None or roster.member(owner) is None:
