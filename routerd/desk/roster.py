@@ -15,6 +15,10 @@ class Roster:
         self._teams = settings.teams
         self._inboxes = settings.inboxes
         self._postmaster = settings.postmaster
+        self._delimiter = settings.addresses.delimiter
+        self._inbox_of = {
+            key: inbox for inbox, found in settings.inboxes.items() for key in (inbox, *(a.key for a in found.aliases))
+        }
         self._by_address = {
             address.key: name
             for name, member in settings.members.items()
@@ -41,6 +45,19 @@ class Roster:
 
     def display_name(self, member: str) -> str:
         return self._members[member].name or member
+
+    @property
+    def own_addresses(self) -> frozenset[str]:
+        """All inboxes and their aliases, in lower case."""
+        return frozenset(self._inbox_of)
+
+    def inbox_of(self, address: str) -> str | None:
+        """The inbox that an address in lower case belongs to: exact, an alias, or with a detail; None for others."""
+        found = self._inbox_of.get(address)
+        if found is None:
+            local, _, domain = address.rpartition("@")
+            found = self._inbox_of.get(f"{local.partition(self._delimiter)[0]}@{domain}")
+        return found
 
     def default_of(self, inbox: str) -> str:
         """Who owns what no rule assigns; the postmaster for an address that is no inbox."""

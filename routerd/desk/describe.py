@@ -1,0 +1,39 @@
+"""From a plan and the decisions behind it to what the copies say on top."""
+
+from collections.abc import Iterable
+
+from routerd.desk.plan import Plan
+from routerd.desk.roster import Roster
+from routerd.message.annotate import Annotation
+from routerd.rules.decision import Decision
+
+
+def describe(plan: Plan, decisions: tuple[Decision, ...], roster: Roster, stamp: Annotation) -> Annotation:
+    """The annotation of a message: `stamp` (what does not depend on the plan) with owner, labels, rules and reasons."""
+    return Annotation(
+        queue_id=stamp.queue_id,
+        inbox=stamp.inbox,
+        assigned_to=str(roster.mailbox(plan.owner)),
+        assigned_name=roster.display_name(plan.owner),
+        labels=plan.labels,
+        rules=tuple(dict.fromkeys(str(match.rule) for decision in decisions for match in decision.trace.matches)),
+        why=why(plan, decisions),
+        also=plan.also,
+        priority=plan.priority,
+        trace=stamp.trace,
+        auth_results=stamp.auth_results,
+        received=stamp.received,
+        cut_authserv_ids=stamp.cut_authserv_ids,
+    )
+
+
+def why(plan: Plan, decisions: Iterable[Decision]) -> str:
+    """One line: each rule that matched with the words that decided, then why the owner is who he is."""
+    reasons = [
+        f"{match.rule.name}: {', '.join(str(evidence) for evidence in match.evidence)}"
+        if match.evidence
+        else match.rule.name
+        for decision in decisions
+        for match in decision.trace.matches
+    ]
+    return "; ".join([*dict.fromkeys(reasons), plan.why])
