@@ -1,0 +1,224 @@
+"""Logs: one event a line, safe to print whatever a stranger put into it.
+
+`configure_logs` is called once by a command that runs the daemon; every room then asks `structlog.get_logger()`.
+Events are past participles and their keys are the project's words. What libraries say through `logging` comes out in
+the same form, as `library_logged`.
+"""
+
+import json
+import logging
+import math
+import re
+import sys
+import threading
+from collections.abc import Iterable, Mapping
+from collections.abc import Set as AbstractSet
+from datetime import UTC, datetime, timedelta
+from enum import Enum
+from pathlib import PurePath
+from typing import Any, Literal, TextIO
+
+import structlog
+
+LogFormat = Literal["json", "console"]
+LogLevel = Literal["debug", "info", "warning", "error"]
+
+MAX_TEXT = 4_000  # characters of one value; a stranger decides how long an address or a reply is
+MAX_TRACEBACK = 20_000
+MAX_ITEMS = 100
+MAX_DEPTH = 5
+MAX_INTEGER_BITS = 4_096  # str() of an integer is quadratic and refused above 4,300 digits
+
+# C0, DEL and C1 (terminal escapes), bidi controls (a line that reads otherwise than it is), line separators,
+# invisible characters, and lone surrogates, which no encoding takes.
+_UNSAFE = r"\x00-\x1f\x7f-\x9f\xad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\ud800-\udfff"
+_UNSAFE_ANYWHERE = re.compile(f"[{_UNSAFE}]")
+_UNSAFE_IN_TRACEBACK = re.compile(f"(?!\n)[{_UNSAFE}]")
+
+# Libraries that speak of each command or request, or of what their embedder has logged already.
+_QUIET = {
+    "mail.log": logging.ERROR,  # aiosmtpd
+    "mail.debug": logging.CRITICAL,
+    "uvicorn": logging.WARNING,
+    "uvicorn.access": logging.CRITICAL,
+    "asyncio": logging.WARNING,
+}
+
+
+def visible(text: str, limit: int = MAX_TEXT) -> str:
+    """`text` with control, bidi and invisible characters spelled out (`<U+202E>`), and no longer than about `limit`."""
+    if len(text) > limit:
+        text = f"{text[:limit]}… ({len(text)} characters)"
+    return text if text.isascii() and text.isprintable() else _UNSAFE_ANYWHERE.sub(_spell, text)
+
+
+def configure_logs(format: LogFormat = "json", level: LogLevel = "info", stream: TextIO | None = None) -> None:
+    """Sends every event of `level` and above to `stream` (default: standard error), and the libraries' with them.
+
+    May be called again; the last call holds. Raises ValueError for a format or level that does not exist.
+    """
+    threshold = logging.getLevelNamesMapping().get(level.upper())
+    if format not in ("json", "console") or threshold is None:
+        raise ValueError(f"no such log format or level: {format}, {level}")
+    target = sys.stderr if stream is None else stream
+    render = _render_json if format == "json" else _console_renderer(target)
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            _add_timestamp,
+            _render_exception,
+            _make_safe,
+            render,
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(threshold),
+        logger_factory=_Lines(target),
+        cache_logger_on_first_use=False,  # a logger made at import must follow a later call
+    )
+    _route_standard_logging(threshold)
+
+
+def _add_timestamp(_logger: object, _method: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
+    event["timestamp"] = datetime.now(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+    return event
+
+
+def _render_exception(logger: Any, method: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
+    """`exc_info` as text. A broken exception must not take the event with it."""
+    try:
+        return structlog.processors.format_exc_info(logger, method, event)
+    except Exception as error:
+        event.pop("exc_info", None)
+        event["exception"] = f"(a traceback that cannot be printed: {type(error).__name__})"
+        return event
+
+
+def _make_safe(_logger: object, _method: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
+    """The event's values as JSON knows them, bounded and visible, the three that every line has in front."""
+    first = {key: event.pop(key, None) for key in ("timestamp", "level", "event")}
+    traceback = event.pop("exception", None)
+    safe = {visible(key, 100): _safe_value(value) for key, value in first.items()}
+    safe |= {visible(str(key), 100): _safe_value(value) for key, value in event.items()}
+    if traceback is not None:
+        text = str(traceback)[-MAX_TRACEBACK:]  # the end names the error
+        safe["exception"] = _UNSAFE_IN_TRACEBACK.sub(_spell, text)
+    return safe
+
+
+def _safe_value(value: object, depth: int = 0) -> Any:
+    """`value` as text, number, list or mapping. Never raises."""
+    try:
+        return _plain_value(value, depth)
+    except Exception:  # a __str__ or __repr__ that raises, a mapping that changes while it is read
+        return f"(a {type(value).__name__} that cannot be printed)"
+
+
+def _plain_value(value: object, depth: int) -> Any:
+    if type(value) is str:  # by far the most
+        return visible(value)
+    if isinstance(value, Enum):
+        return _safe_value(value.value, depth)
+    if value is None or isinstance(value, bool | int | float):
+        return _plain_number(value)
+    if isinstance(value, Mapping | list | tuple | AbstractSet):
+        return _plain_collection(value, depth)
+    return visible(_plain_text(value))
+
+
+def _plain_number(value: float | None) -> float | str | None:
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)  # JSON has no NaN
+    if isinstance(value, int) and value.bit_length() > MAX_INTEGER_BITS:
+        return f"(an integer of {value.bit_length()} bits)"
+    return value
+
+
+def _plain_text(value: object) -> str:
+    match value:
+        case datetime():
+            return value.isoformat()
+        case timedelta():
+            return f"{value.total_seconds():g}s"
+        case bytes() | bytearray() | memoryview():
+            return bytes(value[: MAX_TEXT * 2]).decode("utf-8", "backslashreplace")
+        case str() | PurePath() | BaseException():
+            return str(value)
+        case _:
+            return repr(value)
+
+
+def _plain_collection(value: Mapping[Any, Any] | Iterable[Any], depth: int) -> Any:
+    if depth >= MAX_DEPTH:
+        return "…"
+    if isinstance(value, Mapping):
+        return {visible(str(key), 100): _safe_value(item, depth + 1) for key, item in _some(value.items())}
+    return [_safe_value(item, depth + 1) for item in _some(value)]
+
+
+def _some(items: Iterable[Any]) -> list[Any]:
+    return [item for _, item in zip(range(MAX_ITEMS), items, strict=False)]
+
+
+def _spell(found: re.Match[str]) -> str:
+    return f"<U+{ord(found[0]):04X}>"
+
+
+def _render_json(_logger: object, _method: str, event: structlog.typing.EventDict) -> str:
+    return json.dumps(event, ensure_ascii=False, separators=(",", ":"), check_circular=False)
+
+
+def _console_renderer(target: TextIO) -> structlog.typing.Processor:
+    return structlog.dev.ConsoleRenderer(
+        colors=target.isatty(), exception_formatter=structlog.dev.plain_traceback, sort_keys=False, pad_event_to=24
+    )
+
+
+class _Lines:
+    """Writes whole lines from any thread. A broken pipe or a full disk under the log stops no mail."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self._lock = threading.Lock()
+
+    def __call__(self, *_names: object) -> "_Lines":
+        return self
+
+    def msg(self, line: str) -> None:
+        try:
+            with self._lock:
+                self._stream.write(line + "\n")
+                self._stream.flush()
+        except (OSError, ValueError):  # ValueError: closed, or a character that the stream's encoding lacks
+            pass
+
+    debug = info = warning = error = critical = exception = msg
+
+
+class _Route(logging.Handler):
+    """Hands what libraries log to structlog."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        try:
+            message = record.getMessage()
+        except Exception:
+            message = str(record.msg)
+        structlog.get_logger().log(
+            min(
+                max(record.levelno // 10 * 10, logging.DEBUG), logging.CRITICAL
+            ),  # structlog knows the five levels only
+            "library_logged",
+            logger=record.name,
+            message=message,
+            **({"exc_info": record.exc_info} if record.exc_info else {}),
+        )
+
+
+def _route_standard_logging(threshold: int) -> None:
+    root = logging.getLogger()
+    for handler in [handler for handler in root.handlers if isinstance(handler, _Route)]:
+        root.removeHandler(handler)
+    root.addHandler(_Route())
+    root.setLevel(max(threshold, logging.WARNING))
+    logging.getLogger("routerd").setLevel(threshold)
+    for name, level in _QUIET.items():
+        logging.getLogger(name).setLevel(max(threshold, level))
+    logging.captureWarnings(True)
