@@ -1,6 +1,26 @@
 """What a copy bears on top, and what is cut from it. The body's bytes are never touched."""
 
+import re
 from dataclasses import dataclass
+from datetime import datetime
+from email.utils import format_datetime
+from hashlib import sha256
+
+from routerd.message.encode import clean, list_field, structured_field, text_field
+from routerd.message.envelope import Client, Raw
+from routerd.message.forged import cut_forged
+from routerd.message.headers import find_header_end
+
+MAX_EXPLANATION_BYTES = 1024  # of X-Routerd-Rules and of X-Routerd-Why, as fields
+MAX_HELO = 255  # RFC 5321 4.5.3.1.2
+
+_PRIORITIES = {
+    "high": b"Importance: high\r\nX-Priority: 1\r\n",
+    "normal": b"Importance: normal\r\nX-Priority: 3\r\n",
+    "low": b"Importance: low\r\nX-Priority: 5\r\n",
+}
+_HAS_PRIORITY = re.compile(rb"\n(?:Importance|X-Priority|X-MSMail-Priority|Priority)[ \t]*:", re.IGNORECASE)
+_NOT_IN_DOMAINS = re.compile(r"[^A-Za-z0-9._:\[\]-]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,3 +40,116 @@ class Annotation:
     auth_results: str = ""  # the value of Authentication-Results
     received: str = ""  # the value of Received
     cut_authserv_ids: tuple[str, ...] = ()  # Authentication-Results that claim one of these are cut
+
+
+@dataclass(frozen=True, slots=True)
+class Annotated:
+    """A copy is `head + raw[body_start:]`; `head` ends with the empty line."""
+
+    head: bytes
+    body_start: int
+
+
+def annotate(raw: Raw, annotation: Annotation, copy_id: str, *, may_add_priority: bool) -> Annotated:
+    """The header of one copy: ours on top, then the message's own less what is forged, byte for byte.
+
+    `may_add_priority`: a priority may show as Importance and X-Priority, though a DKIM signature may cover them.
+    Where no empty line ends the header one is added: at the end, or above the first line that is no header field.
+    """
+    end = find_header_end(raw)
+    header = raw[: end.fields_end]
+    kept = cut_forged(header, annotation.cut_authserv_ids)
+    with_priority = may_add_priority and annotation.priority is not None and not _HAS_PRIORITY.search(b"\n" + kept)
+    added = _added(annotation, copy_id, with_priority=with_priority)
+    if end.closed:
+        empty_line = raw[end.fields_end : end.body_start]
+    else:
+        empty_line = b"\r\n" if not kept or kept.endswith(b"\n") else b"\r\n\r\n"
+    return Annotated(b"".join((added, kept, empty_line)), end.body_start)
+
+
+def attach_original(raw: Raw, annotation: Annotation, copy_id: str) -> bytes:
+    """A message of our own with the whole original attached (RFC 2046 5.2.1), for when annotating it fails.
+
+    Nothing of the original is looked at but for its bytes; forged headers in it are inside the attachment only.
+    """
+    original = bytes(raw)
+    boundary = _boundary(original, copy_id)
+    encoding = "7bit" if original.isascii() else "8bit"
+    domain = clean(annotation.inbox).rpartition("@")[2]
+    date = annotation.received.rpartition(";")[2]
+    fields = (
+        _added(annotation, copy_id, with_priority=False),
+        structured_field("Date", date) if date.strip() else b"",
+        structured_field("From", f"routerd <{annotation.inbox}>"),
+        structured_field("To", f"<{annotation.assigned_to}>"),
+        text_field("Subject", f"Message {annotation.queue_id} for {annotation.inbox}"),
+        structured_field("Message-ID", f"<routerd.{copy_id}@{domain}>"),
+        b"Auto-Submitted: auto-generated\r\nMIME-Version: 1.0\r\n",
+        f'Content-Type: multipart/mixed;\r\n boundary="{boundary}"\r\n'.encode(),
+        f"Content-Transfer-Encoding: {encoding}\r\n".encode(),
+    )
+    text = (
+        f"\r\n--{boundary}\r\nContent-Type: text/plain; charset=us-ascii\r\n\r\n"
+        "routerd could not add its headers to this message.\r\nIt is attached as it came.\r\n"
+        f"\r\n--{boundary}\r\nContent-Type: message/rfc822\r\n"
+        "Content-Disposition: attachment; filename=original.eml\r\n"
+        f"Content-Transfer-Encoding: {encoding}\r\n\r\n"
+    )
+    return b"".join((*fields, text.encode(), original, f"\r\n--{boundary}--\r\n".encode()))
+
+
+def received_value(client: Client, hostname: str, queue_id: str, recipients: tuple[str, ...], at: datetime) -> str:
+    """The value of our Received field (RFC 5321 4.4), on one line.
+
+    `recipients`: the RCPT TO of the transaction; with more than one none is named: a Bcc would show. `at` is aware.
+    """
+    helo = _NOT_IN_DOMAINS.sub("?", client.helo[:MAX_HELO]) or "unknown"
+    literal = f"[IPv6:{client.address}]" if ":" in client.address else f"[{client.address}]"
+    parts = [f"from {helo}"]
+    if client.address:
+        parts.append(f"({literal})")
+    parts.append(f"by {hostname} (routerd) with {client.with_protocol} id {queue_id}")
+    if len(recipients) == 1:
+        parts.append(f"for <{recipients[0]}>")
+    return clean(f"{' '.join(parts)}; {format_datetime(at)}")
+
+
+def _added(annotation: Annotation, copy_id: str, *, with_priority: bool) -> bytes:
+    """Our fields, in the order of the contract."""
+    fields = [
+        structured_field("Delivered-To", annotation.inbox),
+        structured_field("X-Assigned-To", annotation.assigned_to),
+        text_field("X-Assigned-Name", annotation.assigned_name),
+    ]
+    if annotation.labels:
+        fields.append(text_field("X-Labels", ", ".join(annotation.labels)))
+    if annotation.rules:
+        fields.append(list_field("X-Routerd-Rules", annotation.rules, MAX_EXPLANATION_BYTES))
+    if annotation.why:
+        fields.append(text_field("X-Routerd-Why", annotation.why, MAX_EXPLANATION_BYTES))
+    fields.append(structured_field("X-Routerd-Id", annotation.queue_id))
+    fields.append(structured_field("X-Routerd-Copy", copy_id))
+    if annotation.also:
+        fields.append(
+            text_field("X-Routerd-Also", ", ".join(f"{inbox} ({member})" for inbox, member in annotation.also))
+        )
+    if annotation.trace:
+        fields.append(structured_field("X-Routerd-Trace", f"{annotation.queue_id} {' '.join(annotation.trace)}"))
+    if with_priority and annotation.priority is not None:
+        fields.append(_PRIORITIES.get(annotation.priority, b""))
+    if annotation.auth_results:
+        fields.append(structured_field("Authentication-Results", annotation.auth_results))
+    if annotation.received:
+        fields.append(structured_field("Received", annotation.received))
+    return b"".join(fields)
+
+
+def _boundary(original: bytes, copy_id: str) -> str:
+    """Made from the copy's id, so that a retry gives the same bytes; none that stands in the original."""
+    attempt = 0
+    while True:
+        boundary = f"=_routerd_{sha256(f'{copy_id}.{attempt}'.encode()).hexdigest()[:32]}"
+        if boundary.encode() not in original:
+            return boundary
+        attempt += 1

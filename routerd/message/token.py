@@ -1,0 +1,125 @@
+"""What routerd signs and knows again: return path tokens and the trace by which a loop is found.
+
+All MACs are HMAC-SHA256 cut to 80 bits (RFC 2104 5), with the purpose inside, compared in constant time.
+"""
+
+import hmac
+import re
+from base64 import b32decode, b32encode
+from datetime import UTC, datetime, timedelta
+from typing import Protocol
+
+from routerd.message.address import Address
+
+BOUNCE = "b"  # the purpose of a return path: support+b.TOKEN@example.com
+TOKEN_LENGTH = 29  # base32 of 16 bits of day, 48 of number, 80 of MAC
+MAX_RETURN_PATH_LOCAL = 64 - len("+b.") - TOKEN_LENGTH  # octets of an inbox's local part (RFC 5321 4.5.3.1.1)
+
+_MAC_BYTES = 10
+_HEAD_BYTES = 8
+_DAYS = 1 << 16  # the day wraps in 2149
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_TOKEN = re.compile(rf"[a-z2-7]{{{TOKEN_LENGTH}}}\Z")
+_MAC = re.compile(r"[a-z2-7]{16}\Z")
+_MAX_TRACE_CHARACTERS = 8_192
+
+
+class TokenError(ValueError):
+    """Not a token that may be used now."""
+
+
+class ForgedTokenError(TokenError):
+    """Not one of ours, or ours for another purpose."""
+
+
+class ExpiredTokenError(TokenError):
+    """One of ours, too old."""
+
+
+class AddressStyle(Protocol):
+    """How our own addresses look: the settings' `addresses`."""
+
+    @property
+    def style(self) -> str: ...  # plus | domain
+
+    @property
+    def delimiter(self) -> str: ...
+
+    @property
+    def domain(self) -> str | None: ...
+
+
+def make_token(number: int, at: datetime, purpose: str, key: bytes) -> str:
+    """29 characters of lower-case base32 that name `number` (below 2**48) for `purpose`. `at` is aware.
+
+    The same day, number, purpose and key give the same token. Raises ValueError for a number out of range.
+    """
+    if not 0 <= number < 1 << 48:
+        raise ValueError("a token's number has 48 bits")
+    head = (_day(at) % _DAYS).to_bytes(2, "big") + number.to_bytes(6, "big")
+    return _base32(head + _mac(key, f"token {purpose}", head))
+
+
+def read_token(text: str, purpose: str, key: bytes, now: datetime, max_age: timedelta) -> int:
+    """The number that `text` (any case) names. Raises ForgedTokenError, ExpiredTokenError.
+
+    A token knows its day, not its hour: it expires `max_age` after the end of that day (UTC).
+    """
+    text = text.lower()
+    if not _TOKEN.match(text):
+        raise ForgedTokenError("not a token")
+    packed = b32decode(text.upper() + "===")
+    head, mac = packed[:_HEAD_BYTES], packed[_HEAD_BYTES:]
+    # The last character has one bit to spare: only one spelling is ours.
+    if not hmac.compare_digest(mac, _mac(key, f"token {purpose}", head)) or _base32(packed) != text:
+        raise ForgedTokenError("not a token of ours")
+    age_days = (_day(now) - int.from_bytes(head[:2], "big")) % _DAYS
+    midnight_now = _EPOCH + timedelta(days=_day(now))
+    made_before = midnight_now - timedelta(days=age_days - 1)
+    if age_days < _DAYS // 2 and now - made_before > max_age:  # else it is from tomorrow: a clock was set back
+        raise ExpiredTokenError("token has expired")
+    return int.from_bytes(head[2:], "big")
+
+
+def return_path(inbox: Address, token: str, addresses: AddressStyle) -> str:
+    """The envelope sender of a copy, by which its bounce comes back: `support+b.TOKEN@example.com`.
+
+    An inbox whose local part is longer than MAX_RETURN_PATH_LOCAL gets one that some servers refuse.
+    """
+    domain = addresses.domain if addresses.style == "domain" and addresses.domain else inbox.domain
+    return str(Address(f"{inbox.local}{addresses.delimiter}{BOUNCE}.{token}", domain))
+
+
+def detail_token(detail: str, purpose_letter: str) -> str | None:
+    """The token in an address's detail, `b.TOKEN` for the letter `b` (any case); None where it has not that shape."""
+    letter, dot, token = detail.lower().partition(".")
+    if not dot or letter != purpose_letter or not _TOKEN.match(token):
+        return None
+    return token
+
+
+def trace_mac(key: bytes, queue_id: str, inbox: str) -> str:
+    """By which the daemon that has `key` knows that it delivered message `queue_id` for `inbox`."""
+    return _base32(_mac(key, "trace", f"{queue_id}\n{inbox.lower()}".encode("utf-8", "surrogatepass")))
+
+
+def is_own_trace(header_value: bytes | str, key: bytes, inbox: str) -> bool:
+    """Whether this X-Routerd-Trace value (`QUEUEID MAC [MAC…]`) says that we handled it for `inbox`. Never raises."""
+    text = header_value.decode("latin-1") if isinstance(header_value, bytes) else header_value
+    queue_id, *macs = text[:_MAX_TRACE_CHARACTERS].split() or [""]
+    if not macs:
+        return False
+    own = trace_mac(key, queue_id, inbox)
+    return any(_MAC.match(mac) and hmac.compare_digest(mac, own) for mac in map(str.lower, macs))
+
+
+def _day(at: datetime) -> int:
+    return (at - _EPOCH).days
+
+
+def _mac(key: bytes, purpose: str, message: bytes) -> bytes:
+    return hmac.digest(key, purpose.encode() + b"\0" + message, "sha256")[:_MAC_BYTES]
+
+
+def _base32(data: bytes) -> str:
+    return b32encode(data).decode("ascii").rstrip("=").lower()
