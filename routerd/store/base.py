@@ -24,6 +24,10 @@ class StoreLockedError(StoreError):
     """Another daemon has this state."""
 
 
+class StoreMissingError(StoreError):
+    """There is no state in that folder."""
+
+
 class StoreVersionError(StoreError):
     """The state was written by a newer routerd."""
 
@@ -182,49 +186,71 @@ class Retention:
 
 
 class Store(Protocol):
-    """Everything a running daemon asks. Every method but `key` and `free_bytes` may wait for the disk, off the loop."""
+    """Everything a running daemon asks. Every method but `key` and `free_bytes` may wait for the disk, off the loop.
 
-    async def recall(self, thread: ThreadKeys) -> Known: ...
+    All but `key` and `free_bytes` raise StoreError where the disk fails. What writes is durable on return; a caller that is
+    cancelled while it waits does not know whether it was.
+    """
+
+    async def recall(self, thread: ThreadKeys) -> Known:
+        """The conversation of the newest of the references that is known here. Without references: at once, nothing."""
 
     async def commit(self, entry: Entry) -> Committed:
-        """Durable on return. Raises StaleError, PlanFailedError, StoreFullError, StoreError; then nothing was written."""
+        """Durable on return. Raises StaleError, PlanFailedError, StoreFullError, StoreError; then nothing was written.
+
+        Stale is what `recall` would not answer any more with `entry.known`: so an entry without a recall has a `thread`
+        without references. A plan without copies (a twin that brings nothing new) keeps no bytes.
+        """
 
     async def conclude(self, copy: Copy, conclusion: Conclusion, at: datetime) -> tuple[Copy, ...]:
-        """Writes what became of an attempt; gives the copies that took its place."""
+        """Writes what became of an attempt; gives the copies that took its place.
+
+        What `store/life.py` does not allow (the copy was finished meanwhile) changes nothing and is noted as an event.
+        `Reroute.line` is given who got the message in the same role already, this copy's member among them; it runs inside
+        the transaction, may run again, and if it raises, PlanFailedError is raised and the copy is as it was.
+        """
 
     async def due(self, destination: str, now: datetime, limit: int, skip: frozenset[int]) -> list[Copy]:
-        """Queued copies whose time has come, oldest first, none of the numbers in `skip`."""
+        """Queued copies whose time has come, the longest due first, none of the numbers in `skip`."""
 
     async def waiting(self) -> Mapping[str, datetime]:
         """Each destination with queued copies, and the moment of its earliest next attempt."""
 
     async def content(self, copy: Copy) -> Raw:
-        """The message's bytes as received."""
+        """The message's bytes as received: a read-only map where they are large."""
 
     async def readdress(self, mailboxes: Mapping[str, tuple[str, str]]) -> None:
-        """After a change of config: member → (mailbox, destination) for all queued copies."""
+        """After a change of config: member → (mailbox, destination) for all queued and held copies."""
 
-    async def counts(self) -> QueueCounts: ...
+    async def counts(self) -> QueueCounts:
+        """How much waits. States without copies are left out."""
 
-    async def save_ruleset(self, ruleset: SavedRuleset) -> None: ...
+    async def save_ruleset(self, ruleset: SavedRuleset) -> None:
+        """Keeps it as the last good one, in the place of the one before."""
 
     async def last_ruleset(self) -> SavedRuleset | None: ...
 
     async def sweep(self, now: datetime, retention: Retention) -> None:
-        """Forgets what need not be kept any longer, in small steps."""
+        """Forgets what need not be kept any longer, in small steps; never what a queued or held copy needs."""
 
     async def copy_by_number(self, number: int) -> Copy | None: ...
 
+    async def find_copies(self, ids: Sequence[str]) -> tuple[Copy, ...]:
+        """The copies of these ids; a message's queue id stands for all of its copies. Unknown ones are left out."""
+
     async def note(self, queue_id: QueueId, kind: str, data: Mapping[str, object], at: datetime) -> None:
-        """Adds an event to a message's history."""
+        """Adds an event to a message's history (JSON values); to one that is forgotten, nothing."""
 
     async def change_copies(
         self, numbers: Sequence[int], state: CopyState, reason: str, at: datetime
     ) -> tuple[Copy, ...]:
-        """The postmaster's hand: moves copies to `state` where the table of lives allows it; gives the moved ones."""
+        """The postmaster's hand: moves copies to `state` where the table of lives allows it; gives the moved ones.
+
+        To QUEUED (release, retry): due at `at`. `reason` "" keeps the one that is there.
+        """
 
     def key(self, purpose: str) -> bytes:
-        """A secret of 32 bytes for `purpose`, made at first use, kept with the state."""
+        """A secret of 32 bytes for `purpose`, made at first use, kept with the state. Waits for the disk at first use."""
 
     def free_bytes(self) -> int:
         """Room left where the state lives."""

@@ -1,0 +1,256 @@
+"""The rows that one transaction will write, gathered first, so that each table takes one statement for many messages."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from routerd.message.envelope import Raw
+from routerd.store.base import CopyState
+from routerd.store.connection import Connection, Value
+from routerd.store.rows import RowWriter, to_minute
+from routerd.store.stored_json import data_to_json, texts_to_json
+
+_MESSAGES = RowWriter(
+    "messages",
+    (
+        "number",
+        "queue_id",
+        "received_at",
+        "sender",
+        "to_return_path",
+        "envelope_json",
+        "size_bytes",
+        "message_id",
+        "content_hash",
+        "twin_of",
+        "conversation",
+        "decisions_json",
+        "plan_json",
+        "annotation_json",
+    ),
+)
+_BODIES = RowWriter("bodies", ("message", "bytes"))
+_CONVERSATIONS = RowWriter(
+    "conversations", ("number", "inbox", "owner", "team", "version", "participants_json", "began_at", "last_at")
+)
+_COPIES = RowWriter(
+    "copies",
+    (
+        "number",
+        "message",
+        "suffix",
+        "member",
+        "mailbox",
+        "destination",
+        "role",
+        "team",
+        "state",
+        "attempts",
+        "created_at",
+        "next_attempt_at",
+        "finished_at",
+        "reason",
+        "annotation_json",
+    ),
+)
+_EVENTS = RowWriter("events", ("message", "number", "at", "kind", "data_json"))
+_CHANGES_AT_ONCE = (64, 16, 4, 1)
+_CHANGES = [
+    (
+        count,
+        "UPDATE copies SET state = v.column2, attempts = v.column3, next_attempt_at = v.column4,"
+        f" finished_at = v.column5, reason = v.column6 FROM (VALUES {','.join(['(?,?,?,?,?,?)'] * count)}) AS v"
+        " WHERE copies.number = v.column1",
+    )
+    for count in _CHANGES_AT_ONCE
+]
+_KNOWN_KEYS = """
+SELECT value FROM json_each(?) AS wanted WHERE EXISTS (SELECT 1 FROM messages WHERE message_id = wanted.value)
+"""
+_COPIES_NOW = """
+SELECT c.number, c.state, c.attempts, c.next_attempt_at, c.finished_at, c.reason, c.message,
+  coalesce((SELECT max(e.number) FROM events AS e WHERE e.message = c.message), 0)
+FROM copies AS c WHERE c.number IN (SELECT value FROM json_each(?))
+"""
+_LAST_EVENT = "SELECT coalesce(max(number), 0) FROM events WHERE message = ?"
+_KEEP_TURN = "INSERT INTO turns VALUES (?, ?) ON CONFLICT (team) DO UPDATE SET member = excluded.member"
+_KEEP_LOAD = "INSERT INTO loads VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET messages = messages + excluded.messages"
+
+
+class Wanted(Protocol):
+    """What a job will read, as far as it is known beforehand: read for all jobs at once."""
+
+    @property
+    def message_key(self) -> str | None: ...
+
+    @property
+    def copies(self) -> Sequence[int]: ...
+
+
+@dataclass(slots=True)
+class Numbers:
+    """The last ones given. They only go up, also when a transaction fails: a gap hurts nobody."""
+
+    message: int
+    copy: int
+    conversation: int
+
+    @classmethod
+    def read(cls, db: Connection) -> "Numbers":
+        row = db.execute(
+            "SELECT coalesce((SELECT max(number) FROM messages), 0), coalesce((SELECT max(number) FROM copies), 0),"
+            " coalesce((SELECT max(number) FROM conversations), 0)"
+        ).fetchone()
+        assert row is not None  # noqa: S101 - a SELECT without FROM gives one row
+        return cls(*row)
+
+
+@dataclass(frozen=True, slots=True)
+class CopyNow:
+    """What changes in a copy's row."""
+
+    state: CopyState
+    attempts: int
+    next_attempt_at: int | None
+    finished_at: int | None
+    reason: str
+
+
+class Batch:
+    """Lives as long as one transaction. Jobs read through it and add to it; `flush` writes what was added."""
+
+    def __init__(self, db: Connection, numbers: Numbers) -> None:
+        self.db = db
+        self.numbers = numbers
+        self.turns: dict[str, str] = {}
+        self.loads: dict[tuple[str, int], int] = {}
+        self._messages: list[Sequence[Value]] = []
+        self._bodies: list[tuple[int, Raw | None]] = []
+        self._conversations: list[Sequence[Value]] = []
+        self._copies: list[Sequence[Value]] = []
+        self._events: list[Sequence[Value]] = []
+        self._changes: dict[int, CopyNow] = {}
+        self._read_copies: dict[int, CopyNow] = {}
+        self._last_events: dict[int, int] = {}
+        self._known_keys: set[str] = set()
+        self._looked_up: set[str] = set()
+        self._pending_keys: set[str] = set()
+
+    def prepare(self, jobs: Iterable[Wanted]) -> None:
+        """Reads in one go what the jobs say they want."""
+        keys = {job.message_key for job in jobs if job.message_key is not None}
+        copies = [number for job in jobs for number in job.copies]
+        if keys:
+            self._looked_up = keys
+            self._known_keys = {row[0] for row in self.db.execute(_KNOWN_KEYS, (texts_to_json(keys),))}
+        if copies:
+            self._read_now(copies)
+
+    def may_know(self, key: str) -> bool:
+        """Whether a message with this key is stored, or will be by this transaction (it is written first, then)."""
+        if key in self._pending_keys:
+            self.flush()
+            return True
+        return key in self._known_keys or key not in self._looked_up
+
+    def settle_keys(self, keys: Iterable[str]) -> None:
+        """After this a SELECT sees every message with one of these keys."""
+        if not self._pending_keys.isdisjoint(keys):
+            self.flush()
+
+    def add_message(self, key: str | None, row: Sequence[Value]) -> None:
+        self._messages.append(row)
+        if key is not None:
+            self._pending_keys.add(key)
+
+    def add_body(self, message: int, raw: Raw | None) -> None:
+        self._bodies.append((message, raw))
+
+    def add_conversation(self, row: Sequence[Value]) -> None:
+        self._conversations.append(row)
+
+    def add_copy(self, row: Sequence[Value]) -> None:
+        self._copies.append(row)
+
+    def begin_events(self, message: int) -> None:
+        """A new message has none yet; nothing need be read."""
+        self._last_events[message] = 0
+
+    def add_event(self, message: int, at: int, kind: str, data: Mapping[str, object]) -> None:
+        """`at` in microseconds."""
+        last = self._last_events.get(message)
+        if last is None:
+            last = self.db.execute(_LAST_EVENT, (message,)).fetchone()[0]
+        self._last_events[message] = last + 1
+        self._events.append((message, last + 1, at, kind, data_to_json(data)))
+
+    def copy_now(self, number: int) -> CopyNow | None:
+        """The copy as this transaction has it so far; None: there is no such copy."""
+        changed = self._changes.get(number)
+        if changed is not None:
+            return changed
+        if number not in self._read_copies:
+            self.flush()
+            self._read_now([number])
+        return self._read_copies.get(number)
+
+    def change_copy(self, number: int, now: CopyNow) -> None:
+        self._changes[number] = now
+        self._read_copies[number] = now
+
+    def take_turn(self, team: str, member: str) -> None:
+        self.turns[team] = member
+
+    def add_load(self, member: str, at: datetime) -> None:
+        minute = to_minute(at)
+        self.loads[member, minute] = self.loads.get((member, minute), 0) + 1
+
+    def flush(self) -> None:
+        """Writes all rows gathered so far, so that a SELECT sees them."""
+        db = self.db
+        _MESSAGES.write(db, self._messages)
+        _BODIES.write(db, self._bodies)  # type: ignore[arg-type]  # a map is bound as a blob like bytes
+        _CONVERSATIONS.write(db, self._conversations)
+        _COPIES.write(db, self._copies)
+        _EVENTS.write(db, self._events)
+        for rows in (self._messages, self._bodies, self._conversations, self._copies, self._events):
+            rows.clear()  # type: ignore[attr-defined]
+        self._known_keys |= self._pending_keys
+        self._pending_keys.clear()
+        self._write_changes()
+
+    def finish(self) -> None:
+        """Writes what is left. The transaction can be committed then."""
+        self.flush()
+        for turn in self.turns.items():
+            self.db.execute(_KEEP_TURN, turn)
+        for (member, minute), messages in self.loads.items():
+            self.db.execute(_KEEP_LOAD, (member, minute, messages))
+
+    def _write_changes(self) -> None:
+        changes = list(self._changes.items())
+        start = 0
+        for count, statement in _CHANGES:
+            while len(changes) - start >= count:
+                bindings: list[Value] = []
+                for number, now in changes[start : start + count]:
+                    bindings += (
+                        number,
+                        str(now.state),
+                        now.attempts,
+                        now.next_attempt_at,
+                        now.finished_at,
+                        now.reason,
+                    )
+                self.db.execute(statement, bindings)
+                start += count
+        self._changes.clear()
+
+    def _read_now(self, numbers: Sequence[int]) -> None:
+        wanted = f"[{','.join(map(str, numbers))}]"
+        for number, state, attempts, next_at, finished_at, reason, message, last in self.db.execute(
+            _COPIES_NOW, (wanted,)
+        ):
+            self._read_copies[number] = CopyNow(CopyState(state), attempts, next_at, finished_at, reason)
+            self._last_events.setdefault(message, last)

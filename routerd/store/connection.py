@@ -1,0 +1,95 @@
+"""The only door to SQLite: how its files are opened, and what its errors mean to the rest."""
+
+import errno
+from pathlib import Path
+from urllib.parse import quote
+
+import apsw
+
+from routerd.store.base import StoreError, StoreFullError
+
+FILE_NAME = "routerd.db"
+APPLICATION_ID = 0x726F7464  # "rotd" in the file's header, by which file(1) and we know it
+
+_PAGE_BYTES = 4096
+_WRITER_CACHE_KIB = 32_768
+_READER_CACHE_KIB = 4_096
+_CHECKPOINT_PAGES = 4_000  # about 16 MB of WAL; SQLite's 1,000 has the writer pause three times as often
+_WAL_KEPT_BYTES = 64_000_000
+_BUSY_MS = 10_000
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
+
+Connection = apsw.Connection
+Value = None | int | float | bytes | str
+Error = apsw.Error
+
+
+def open_writer(path: Path) -> Connection:
+    """The one connection that writes. Makes the file if there is none. Raises StoreError.
+
+    What it has committed outlives a loss of power: WAL with `synchronous=FULL` syncs the log at each commit.
+    """
+    try:
+        db = Connection(str(path))
+        db.execute(f"PRAGMA page_size={_PAGE_BYTES}")  # has a meaning only before the first table
+        db.execute("PRAGMA journal_mode=WAL")
+        db.execute("PRAGMA synchronous=FULL")
+        db.execute("PRAGMA foreign_keys=ON")
+        db.execute(f"PRAGMA cache_size=-{_WRITER_CACHE_KIB}")
+        db.execute(f"PRAGMA wal_autocheckpoint={_CHECKPOINT_PAGES}")
+        db.execute(f"PRAGMA journal_size_limit={_WAL_KEPT_BYTES}")
+        db.execute("PRAGMA temp_store=MEMORY")
+        db.set_busy_timeout(_BUSY_MS)
+    except Error as error:
+        raise store_error(error) from error
+    return db
+
+
+def open_reader(path: Path) -> Connection:
+    """A connection beside the writer's, in the same process. Raises StoreError."""
+    try:
+        db = Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE)
+        db.execute("PRAGMA query_only=ON")
+        db.execute(f"PRAGMA cache_size=-{_READER_CACHE_KIB}")
+        db.execute("PRAGMA temp_store=MEMORY")
+        db.set_busy_timeout(_BUSY_MS)
+    except Error as error:
+        raise store_error(error) from error
+    return db
+
+
+def open_onlooker(path: Path, *, at_rest: bool) -> Connection:
+    """A connection of another process, which changes nothing and makes no file. Raises StoreError.
+
+    `at_rest`: there is no log beside the file, so the file alone is the whole truth, and it is read as unchanging
+    (without that, SQLite would have to make the log's index to read a WAL database). Otherwise the log and its index are
+    there and are opened for reading only.
+    """
+    mode = "mode=ro&immutable=1" if at_rest else "mode=ro&readonly_shm=1"
+    try:
+        db = Connection(
+            f"file:{quote(str(path.absolute()))}?{mode}", flags=apsw.SQLITE_OPEN_READONLY | apsw.SQLITE_OPEN_URI
+        )
+        db.set_busy_timeout(_BUSY_MS)
+        db.execute("PRAGMA temp_store=MEMORY")
+    except Error as error:
+        raise store_error(error) from error
+    return db
+
+
+def store_error(error: BaseException, db: Connection | None = None) -> StoreError:
+    """What `error` means to a caller. `db`: the connection it came from, which knows the system's own error."""
+    if isinstance(error, StoreError):
+        return error
+    system_errno = db.system_errno if db is not None and isinstance(error, apsw.IOError) else 0
+    if isinstance(error, apsw.FullError) or system_errno in _NO_ROOM:
+        return StoreFullError("no room left where the state lives")
+    if isinstance(error, OSError):
+        kind = StoreFullError if error.errno in _NO_ROOM else StoreError
+        return kind(f"{error.filename or 'the state'}: {error.strerror}")
+    return StoreError(f"{type(error).__name__}: {error}")
+
+
+def is_of_the_disk(error: BaseException) -> bool:
+    """No room, or a failed read or write: trying the same again at once is of no use."""
+    return isinstance(error, apsw.FullError | apsw.IOError | apsw.CorruptError | apsw.ReadOnlyError | OSError)

@@ -1,0 +1,125 @@
+"""The state that decisions and plans depend on, read from the store: by the writer inside its transaction, by `explain`
+beside it."""
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Any
+
+from routerd.desk.plan import Conversation, ConversationId, Twin
+from routerd.store.base import Known, ThreadKeys
+from routerd.store.connection import Connection
+from routerd.store.rows import message_key, to_minute
+from routerd.store.stored_json import envelope_from_json, texts_from_json, texts_to_json
+
+_MAX_REFERENCES = 50
+_MAX_NAMESAKES = 50  # messages of one Message-ID that are looked at: whoever sends more of them has no say
+_LOAD_WINDOW = timedelta(hours=24)
+
+# The subselects look up one row each, however many messages claim the same Message-ID; the first one keeps it.
+_FIND_BY_REFERENCES = """
+SELECT (SELECT conversation FROM messages WHERE message_id = named.value ORDER BY number LIMIT 1) AS found
+FROM json_each(?) AS named WHERE found IS NOT NULL ORDER BY named.key LIMIT 1
+"""
+_CONVERSATION = "SELECT number, inbox, owner, team, version, participants_json FROM conversations WHERE number = ?"
+_NAMESAKES = """
+SELECT number, queue_id, content_hash, envelope_json, twin_of, conversation FROM messages
+WHERE message_id = ? ORDER BY number LIMIT ?
+"""
+_MEMBERS = """
+SELECT member FROM copies WHERE message IN (SELECT value FROM json_each(?))
+AND state NOT IN ('rerouted', 'failed', 'dropped') GROUP BY member ORDER BY min(number)
+"""
+_LAST_TURN = "SELECT member FROM turns WHERE team = ?"
+_LOAD = "SELECT coalesce(sum(messages), 0) FROM loads WHERE member = ? AND minute > ? AND minute <= ?"
+
+
+def recall(db: Connection, thread: ThreadKeys) -> Known:
+    """The conversation of the newest reference that is known; a suspect where the author has no part in it."""
+    if not thread.references:
+        return Known()
+    newest_first = [message_key(reference) for reference in reversed(thread.references[-_MAX_REFERENCES:])]
+    found = db.execute(_FIND_BY_REFERENCES, (texts_to_json(newest_first),)).fetchone()
+    row = db.execute(_CONVERSATION, (found[0],)).fetchone() if found else None
+    if row is None:
+        return Known()
+    if thread.author is None or thread.author not in texts_from_json(row[5]):
+        return Known(suspect=True)
+    return Known(_conversation(row))
+
+
+def conversation_by_number(db: Connection, number: int) -> Conversation | None:
+    row = db.execute(_CONVERSATION, (number,)).fetchone()
+    return _conversation(row) if row else None
+
+
+class StoredDeskState:
+    """A DeskState. `turns` and `loads`: what the same transaction gave out already, not yet in the tables.
+
+    `may_have_twin` False: nothing of this Message-ID is stored, so there is no need to look.
+    """
+
+    def __init__(
+        self,
+        db: Connection,
+        thread: ThreadKeys,
+        known: Known,
+        at: datetime,
+        *,
+        turns: Mapping[str, str] | None = None,
+        loads: Mapping[tuple[str, int], int] | None = None,
+        may_have_twin: bool = True,
+    ) -> None:
+        self._db = db
+        self._at = at
+        self._turns = turns or {}
+        self._loads = loads or {}
+        self._twin: Twin | None = None
+        self._conversation = known.conversation
+        if may_have_twin and thread.message_id and thread.content_hash:
+            self._look_for_twin(thread.message_id, thread.content_hash)
+
+    @property
+    def conversation(self) -> Conversation | None:
+        """The recalled one; a twin without one is in its elder's."""
+        return self._conversation
+
+    @property
+    def twin(self) -> Twin | None:
+        return self._twin
+
+    def last_turn(self, team: str) -> str | None:
+        given = self._turns.get(team)
+        if given is not None:
+            return given
+        row = self._db.execute(_LAST_TURN, (team,)).fetchone()
+        return row[0] if row else None
+
+    def load(self, member: str) -> int:
+        """To the minute."""
+        last = to_minute(self._at)
+        first = to_minute(self._at - _LOAD_WINDOW)
+        stored: int = self._db.execute(_LOAD, (member, first, last)).fetchone()[0]
+        pending = sum(
+            messages for (name, minute), messages in self._loads.items() if name == member and first < minute <= last
+        )
+        return stored + pending
+
+    def _look_for_twin(self, message_id: str, content_hash: bytes) -> None:
+        rows: list[Any] = [
+            row
+            for row in self._db.execute(_NAMESAKES, (message_key(message_id), _MAX_NAMESAKES))
+            if row[2] == content_hash
+        ]
+        if not rows:
+            return
+        eldest = rows[0]
+        inboxes = dict.fromkeys(inbox for row in rows for inbox in envelope_from_json(row[3]).inboxes)
+        numbers = f"[{','.join(str(row[0]) for row in rows)}]"
+        members = tuple(row[0] for row in self._db.execute(_MEMBERS, (numbers,)))
+        self._twin = Twin(message=eldest[4] or eldest[0], queue_id=eldest[1], inboxes=tuple(inboxes), members=members)
+        if self._conversation is None:
+            self._conversation = conversation_by_number(self._db, eldest[5])
+
+
+def _conversation(row: Any) -> Conversation:
+    return Conversation(ConversationId(row[0]), row[1], row[2], row[3], row[4])

@@ -1,0 +1,28 @@
+"""The life of a copy, as tables: what may follow on what. What is not here does not happen."""
+
+from routerd.store.base import Conclusion, CopyState, Done, Forgo, Hold, Reroute, RetryAt
+
+# After an attempt. While one is under way the postmaster may have held or dropped the copy: that it was delivered all
+# the same stays true; any other outcome leaves his word standing.
+AFTER_ATTEMPT: dict[tuple[CopyState, type[Conclusion]], CopyState] = {
+    (CopyState.QUEUED, Done): CopyState.DELIVERED,
+    (CopyState.QUEUED, RetryAt): CopyState.QUEUED,
+    (CopyState.QUEUED, Hold): CopyState.HELD,
+    (CopyState.QUEUED, Forgo): CopyState.FAILED,
+    (CopyState.QUEUED, Reroute): CopyState.REROUTED,
+    (CopyState.HELD, Done): CopyState.DELIVERED,
+    (CopyState.DROPPED, Done): CopyState.DELIVERED,
+}
+
+# By the postmaster's hand: now → wanted. Queued to queued is "try it now".
+BY_HAND: frozenset[tuple[CopyState, CopyState]] = frozenset(
+    {
+        (CopyState.QUEUED, CopyState.QUEUED),
+        (CopyState.QUEUED, CopyState.HELD),
+        (CopyState.QUEUED, CopyState.DROPPED),
+        (CopyState.HELD, CopyState.QUEUED),
+        (CopyState.HELD, CopyState.DROPPED),
+    }
+)
+
+OPEN = frozenset({CopyState.QUEUED, CopyState.HELD})  # to be finished yet

@@ -1,0 +1,39 @@
+"""One daemon to a state: a lock that the kernel lets go of when its holder dies."""
+
+import fcntl
+import os
+from pathlib import Path
+
+from routerd.store.base import StoreLockedError
+
+FILE_NAME = "lock"
+
+
+class StateLock:
+    """Held from `take` to `release`. The file stays, with the last holder's pid in it."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor: int | None = descriptor
+
+    @classmethod
+    def take(cls, folder: Path) -> "StateLock":
+        """Raises StoreLockedError, which names who has it."""
+        path = folder / FILE_NAME
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            holder = os.pread(descriptor, 20, 0).decode("ascii", "replace").strip()
+            os.close(descriptor)
+            raise StoreLockedError(f"{folder} is in use by process {holder or 'unknown'}") from None
+        except BaseException:
+            os.close(descriptor)
+            raise
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
+        return cls(descriptor)
+
+    def release(self) -> None:
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+            self._descriptor = None

@@ -1,0 +1,108 @@
+"""Rows as values: copies, moments, and the texts that a column can hold."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import UTC, datetime, timedelta
+from hashlib import sha256
+from itertools import chain
+from typing import Any
+
+from routerd.desk.plan import Role
+from routerd.message.annotate import Annotation
+from routerd.message.envelope import CopyId, QueueId
+from routerd.store.base import Copy, CopyState
+from routerd.store.connection import Connection, Value
+from routerd.store.stored_json import annotation_from_json
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+_MAX_KEY_CHARACTERS = 250
+_ROWS_AT_ONCE = (64, 16, 4, 1)
+
+COPY_COLUMNS = (
+    "c.number, c.message, c.suffix, m.queue_id, c.member, c.mailbox, c.destination, c.role, m.sender, m.to_return_path,"
+    " m.size_bytes, c.team, c.created_at, c.state, c.attempts, c.next_attempt_at, c.reason,"
+    " coalesce(c.annotation_json, m.annotation_json)"
+)
+COPIES = "copies AS c JOIN messages AS m ON m.number = c.message"
+
+Row = Sequence[Any]
+
+
+def to_micros(at: datetime) -> int:
+    return (at - _EPOCH) // _MICROSECOND
+
+
+def from_micros(micros: int) -> datetime:
+    return _EPOCH + timedelta(microseconds=micros)
+
+
+def to_minute(at: datetime) -> int:
+    return (at - _EPOCH) // timedelta(minutes=1)
+
+
+def storable(text: str) -> str:
+    """A lone surrogate, which UTF-8 cannot hold, is written out."""
+    return text if text.isascii() else text.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def message_key(message_id: str) -> str:
+    """A Message-ID as it is looked up: whoever sends one of a megabyte does not grow the index by it."""
+    if len(message_id) > _MAX_KEY_CHARACTERS:
+        return "sha256:" + sha256(message_id.encode("utf-8", "surrogatepass")).hexdigest()
+    return storable(message_id)
+
+
+def copy_id(queue_id: str, suffix: int) -> CopyId:
+    return CopyId(f"{queue_id}-{suffix}")
+
+
+def read_copies(rows: Iterable[Row]) -> Iterator[Copy]:
+    """Of rows of COPY_COLUMNS. Copies of one message share its annotation."""
+    known: dict[str, Annotation] = {}
+    for row in rows:
+        stored: str = row[17]
+        annotation = known.get(stored)
+        if annotation is None:
+            annotation = known[stored] = annotation_from_json(stored)
+        yield Copy(
+            number=row[0],
+            id=copy_id(row[3], row[2]),
+            queue_id=QueueId(row[3]),
+            message=row[1],
+            member=row[4],
+            mailbox=row[5],
+            destination=row[6],
+            role=Role(row[7]),
+            sender=row[8],
+            to_return_path=bool(row[9]),
+            size_bytes=row[10],
+            team=row[11],
+            created_at=from_micros(row[12]),
+            state=CopyState(row[13]),
+            attempts=row[14],
+            next_attempt_at=None if row[15] is None else from_micros(row[15]),
+            reason=row[16],
+            annotation=annotation,
+        )
+
+
+class RowWriter:
+    """Inserts many rows of one table with few statements.
+
+    SQLite is let run without the interpreter's lock, and to get that back costs a busy process far more than the statement
+    itself: what counts is how many statements there are.
+    """
+
+    def __init__(self, table: str, columns: Sequence[str]) -> None:
+        row = f"({','.join('?' * len(columns))})"
+        self._statements = [
+            (count, f"INSERT INTO {table} ({','.join(columns)}) VALUES {','.join([row] * count)}")
+            for count in _ROWS_AT_ONCE
+        ]
+
+    def write(self, db: Connection, rows: Sequence[Sequence[Value]]) -> None:
+        start = 0
+        for count, statement in self._statements:
+            while len(rows) - start >= count:
+                db.execute(statement, tuple(chain.from_iterable(rows[start : start + count])))
+                start += count

@@ -1,0 +1,340 @@
+"""The store embedded: SQLite in STATE/routerd.db, one writer thread, a few readers, large messages as files beside it."""
+
+import asyncio
+import os
+import secrets
+import stat
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from datetime import datetime, timedelta
+from functools import partial
+from pathlib import Path
+from typing import TypeVar
+
+from routerd.message.envelope import QueueId, Raw
+from routerd.store.acceptance import Draft, accept
+from routerd.store.base import (
+    Committed,
+    Conclusion,
+    Copy,
+    CopyState,
+    Entry,
+    Known,
+    PlanFailedError,
+    QueueCounts,
+    Retention,
+    SavedRuleset,
+    StaleError,
+    StoreError,
+    ThreadKeys,
+)
+from routerd.store.batch import Batch
+from routerd.store.bodies import MAX_ROW_BYTES, BodyFiles
+from routerd.store.conclusion import change_by_hand, conclude
+from routerd.store.connection import FILE_NAME, Connection, Error, open_reader, open_writer, store_error
+from routerd.store.desk_state import recall
+from routerd.store.lock import StateLock
+from routerd.store.migration import migrate
+from routerd.store.rows import COPIES, COPY_COLUMNS, from_micros, read_copies, storable, to_micros, to_minute
+from routerd.store.stored_json import files_from_json, files_to_json, texts_to_json
+from routerd.store.sweeping import Step, forget_bodies, forget_conversations, forget_loads, forget_messages
+from routerd.store.writer import CommitMetrics, Job, Writer
+
+_READERS = 2
+_FILE_WRITERS = 4
+_KEY_BYTES = 32
+_LOADS_KEPT = timedelta(hours=25)
+
+_DUE = f"""
+SELECT {COPY_COLUMNS} FROM {COPIES} WHERE c.finished_at IS NULL AND c.state = 'queued' AND c.destination = ?
+AND c.next_attempt_at <= ? ORDER BY c.next_attempt_at, c.number LIMIT ?
+"""  # noqa: S608 - constants
+_WAITING = """
+SELECT destination, min(next_attempt_at) FROM copies WHERE finished_at IS NULL AND state = 'queued' GROUP BY destination
+"""
+_COUNTS = "SELECT state, count(*) FROM copies WHERE finished_at IS NULL GROUP BY state"
+_OLDEST = "SELECT min(created_at) FROM copies WHERE finished_at IS NULL"
+_BODY = "SELECT b.bytes FROM bodies AS b WHERE b.message = ?"
+_BY_NUMBER = f"SELECT {COPY_COLUMNS} FROM {COPIES} WHERE c.number = ?"  # noqa: S608 - constants
+_BY_ID = f"""
+SELECT {COPY_COLUMNS} FROM {COPIES} WHERE m.queue_id IN (SELECT value FROM json_each(?)) ORDER BY c.number
+"""  # noqa: S608 - constants
+_READDRESS = """
+UPDATE copies SET mailbox = ?1, destination = ?2
+WHERE finished_at IS NULL AND member = ?3 AND (mailbox <> ?1 OR destination <> ?2)
+"""
+_KEEP_RULESET = """
+INSERT INTO rulesets VALUES (1, ?, ?, ?) ON CONFLICT (number) DO UPDATE
+SET revision = excluded.revision, saved_at = excluded.saved_at, files_json = excluded.files_json
+"""
+_IS_NAMED = """
+SELECT 1 FROM messages AS m JOIN bodies AS b ON b.message = m.number WHERE m.queue_id = ? AND b.bytes IS NULL
+"""
+
+T = TypeVar("T")
+
+
+def open_store(
+    folder: Path,
+    *,
+    metrics: CommitMetrics | None = None,
+    reach: Callable[[str], None] = lambda _: None,
+) -> "SqliteStore":
+    """Opens the state in `folder`, or begins one there (0700). Blocks.
+
+    `metrics`: the daemon's, of which commit_batch_messages and commit_seconds are kept. `reach`: told of each commit point
+    (routerd.ops.crash_points). Raises StoreLockedError, StoreVersionError, StoreFullError, StoreError.
+    """
+    try:
+        _make_private(folder)
+        lock = StateLock.take(folder)
+    except OSError as error:
+        raise store_error(error) from error
+    try:
+        return SqliteStore(folder, lock, metrics, reach)
+    except BaseException:
+        lock.release()
+        raise
+
+
+class SqliteStore:
+    """A `routerd.store.base.Store`. Made by `open_store`; its async methods belong to whatever loop calls them."""
+
+    def __init__(
+        self, folder: Path, lock: StateLock, metrics: CommitMetrics | None, reach: Callable[[str], None]
+    ) -> None:
+        self._folder = folder
+        self._lock = lock
+        self._path = folder / FILE_NAME
+        self._bodies = BodyFiles(folder, reach)
+        self._keys: dict[str, bytes] = {}
+        self._keys_lock = threading.Lock()
+        self._prepare_file()
+        self._writer = Writer(partial(open_writer, self._path), metrics, reach)
+        self._readers = _Readers(self._path)
+        self._file_writers = ThreadPoolExecutor(_FILE_WRITERS, thread_name_prefix="store-file")
+        self._writer.start()
+
+    async def recall(self, thread: ThreadKeys) -> Known:
+        if not thread.references:
+            return Known()
+        return await self._readers.read(partial(recall, thread=thread))
+
+    async def commit(self, entry: Entry) -> Committed:
+        received = entry.received
+        is_file = len(received.raw) > MAX_ROW_BYTES
+        draft = Draft.of(entry, None if is_file else received.raw)
+        if is_file:
+            await self._with_files(partial(self._bodies.write, received.id, received.raw))
+        job = Job(partial(accept, draft=draft), message_key=draft.message_key, adds_message=True)
+        try:
+            committed = await self._writer.do(job)
+        except (StaleError, PlanFailedError):
+            if is_file:
+                await self._with_files(partial(self._bodies.remove, received.id))
+            raise
+        if is_file and not committed.copies:
+            await self._with_files(partial(self._bodies.remove, received.id))
+        return committed
+
+    async def conclude(self, copy: Copy, conclusion: Conclusion, at: datetime) -> tuple[Copy, ...]:
+        work = partial(conclude, copy=copy, conclusion=conclusion, at=at)
+        return await self._writer.do(Job(work, copies=(copy.number,)))
+
+    async def due(self, destination: str, now: datetime, limit: int, skip: frozenset[int]) -> list[Copy]:
+        def read(db: Connection) -> list[Copy]:
+            rows = db.execute(_DUE, (destination, to_micros(now), limit + len(skip)))
+            wanted = [row for row in rows if row[0] not in skip]
+            return list(read_copies(wanted[:limit]))
+
+        return await self._readers.read(read)
+
+    async def waiting(self) -> Mapping[str, datetime]:
+        def read(db: Connection) -> dict[str, datetime]:
+            return {destination: from_micros(at) for destination, at in db.execute(_WAITING)}
+
+        return await self._readers.read(read)
+
+    async def content(self, copy: Copy) -> Raw:
+        def read(db: Connection) -> Raw:
+            row = db.execute(_BODY, (copy.message,)).fetchone()
+            if row is None:
+                raise StoreError(f"the bytes of {copy.queue_id} are no longer kept")
+            content: bytes | None = row[0]
+            return self._bodies.open(copy.queue_id) if content is None else content
+
+        return await self._readers.read(read)
+
+    async def readdress(self, mailboxes: Mapping[str, tuple[str, str]]) -> None:
+        def work(batch: Batch) -> None:
+            batch.flush()
+            for member, (mailbox, destination) in mailboxes.items():
+                batch.db.execute(_READDRESS, (storable(mailbox), storable(destination), member))
+
+        await self._writer.do(Job(work))
+
+    async def counts(self) -> QueueCounts:
+        def read(db: Connection) -> QueueCounts:
+            copies = {CopyState(state): count for state, count in db.execute(_COUNTS)}
+            row = db.execute(_OLDEST).fetchone()
+            oldest = row[0] if row else None
+            return QueueCounts(copies, None if oldest is None else from_micros(oldest))
+
+        return await self._readers.read(read)
+
+    async def save_ruleset(self, ruleset: SavedRuleset) -> None:
+        values = (ruleset.revision, to_micros(ruleset.saved_at), files_to_json(ruleset.files))
+
+        def work(batch: Batch) -> None:
+            batch.db.execute(_KEEP_RULESET, values)
+
+        await self._writer.do(Job(work))
+
+    async def last_ruleset(self) -> SavedRuleset | None:
+        def read(db: Connection) -> SavedRuleset | None:
+            row = db.execute("SELECT revision, files_json, saved_at FROM rulesets").fetchone()
+            return SavedRuleset(row[0], files_from_json(row[1]), from_micros(row[2])) if row else None
+
+        return await self._readers.read(read)
+
+    async def sweep(self, now: datetime, retention: Retention) -> None:
+        bodies_before = to_micros(now - max(retention.bounce_window, retention.bodies))
+        events_before = to_micros(now - retention.events)
+        await self._sweep_steps(forget_bodies, bodies_before)
+        await self._sweep_steps(forget_messages, events_before)
+        await self._sweep_steps(forget_conversations, events_before)
+        await self._writer.do(Job(partial(forget_loads, before_minute=to_minute(now - _LOADS_KEPT))))
+
+    async def copy_by_number(self, number: int) -> Copy | None:
+        def read(db: Connection) -> Copy | None:
+            return next(read_copies(db.execute(_BY_NUMBER, (number,))), None)
+
+        return await self._readers.read(read)
+
+    async def find_copies(self, ids: Sequence[str]) -> tuple[Copy, ...]:
+        def read(db: Connection) -> tuple[Copy, ...]:
+            wanted = frozenset(ids)
+            queue_ids = texts_to_json({QueueId(one.partition("-")[0]) for one in wanted})
+            found = read_copies(db.execute(_BY_ID, (queue_ids,)))
+            return tuple(copy for copy in found if copy.id in wanted or copy.queue_id in wanted)
+
+        return await self._readers.read(read)
+
+    async def note(self, queue_id: QueueId, kind: str, data: Mapping[str, object], at: datetime) -> None:
+        def work(batch: Batch) -> None:
+            batch.flush()
+            row = batch.db.execute("SELECT number FROM messages WHERE queue_id = ?", (queue_id,)).fetchone()
+            if row:
+                batch.add_event(row[0], to_micros(at), kind, data)
+
+        await self._writer.do(Job(work))
+
+    async def change_copies(
+        self, numbers: Sequence[int], state: CopyState, reason: str, at: datetime
+    ) -> tuple[Copy, ...]:
+        work = partial(change_by_hand, numbers=numbers, state=state, reason=reason, at=at)
+        return tuple(await self._writer.do(Job(work, copies=tuple(numbers))))
+
+    def key(self, purpose: str) -> bytes:
+        with self._keys_lock:
+            known = self._keys.get(purpose)
+            if known is None:
+                known = self._keys[purpose] = self._writer.do_and_wait(Job(partial(_key, purpose=purpose)))
+        return known
+
+    def free_bytes(self) -> int:
+        found = os.statvfs(self._folder)
+        return found.f_bavail * found.f_frsize
+
+    async def close(self) -> None:
+        await asyncio.to_thread(self.close_and_wait)
+
+    def close_and_wait(self) -> None:
+        """`close` for a caller without a loop."""
+        self._file_writers.shutdown()
+        self._readers.close()
+        self._writer.close()
+        self._lock.release()
+
+    def _prepare_file(self) -> None:
+        """Brings the file up to date, and removes large bodies that a crash left unnamed."""
+        try:
+            if not self._path.exists():
+                os.close(os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+            db = open_writer(self._path)
+            try:
+                migrate(db)
+                self._bodies.sweep(lambda queue_id: db.execute(_IS_NAMED, (queue_id,)).fetchone() is not None)
+            finally:
+                db.close()
+        except (Error, OSError) as error:
+            raise store_error(error) from error
+
+    async def _sweep_steps(self, step: Callable[[Batch, int, int], Step], before: int) -> None:
+        after: int | None = 0
+        while after is not None:
+            done: Step = await self._writer.do(Job(partial(_flushed, step, after, before)))
+            for queue_id in done.files:
+                await self._with_files(partial(self._bodies.remove, queue_id))
+            after = done.after
+
+    async def _with_files(self, work: Callable[[], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._file_writers, work)
+
+
+class _Readers:
+    """A few threads, each with a connection of its own, so that a slow read neither blocks the loop nor the writer."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._own = threading.local()
+        self._lock = threading.Lock()
+        self._all: list[Connection] = []
+        self._threads = ThreadPoolExecutor(_READERS, thread_name_prefix="store-reader")
+
+    async def read(self, work: Callable[[Connection], T]) -> T:
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._threads, self._read, work)
+        except RuntimeError as error:
+            raise StoreError("the store is closed") from error
+
+    def close(self) -> None:
+        self._threads.shutdown()
+        for db in self._all:
+            db.close()
+
+    def _read(self, work: Callable[[Connection], T]) -> T:
+        db: Connection | None = getattr(self._own, "db", None)
+        try:
+            if db is None:
+                db = self._own.db = open_reader(self._path)
+                with self._lock:
+                    self._all.append(db)
+            return work(db)
+        except (Error, OSError) as error:
+            raise store_error(error, db) from error
+
+
+def _flushed(step: Callable[[Batch, int, int], Step], after: int, before: int, batch: Batch) -> Step:
+    batch.flush()
+    return step(batch, after, before)
+
+
+def _key(batch: Batch, purpose: str) -> bytes:
+    row = batch.db.execute("SELECT key FROM secrets WHERE purpose = ?", (purpose,)).fetchone()
+    if row:
+        return bytes(row[0])
+    made = secrets.token_bytes(_KEY_BYTES)
+    batch.db.execute("INSERT INTO secrets VALUES (?, ?)", (purpose, made))
+    return made
+
+
+def _make_private(folder: Path) -> None:
+    """A folder of the owner's alone. One that is open to others is closed to them: there is mail in it."""
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    mode = stat.S_IMODE(folder.stat().st_mode)
+    if mode & 0o077:
+        with suppress(PermissionError):
+            folder.chmod(0o700)

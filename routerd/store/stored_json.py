@@ -1,0 +1,213 @@
+"""Values as the JSON that is stored. Reading tolerates fields that it does not know and fields that are not there, so that
+a newer and an older routerd can read each other's rows of one schema."""
+
+import base64
+import binascii
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, fields
+from typing import Any
+
+from routerd.desk.plan import Plan
+from routerd.message.annotate import Annotation
+from routerd.message.envelope import Received
+from routerd.rules.decision import Assign, Decision, Evidence, Match, Priority, RuleRef, Skipped, Trace
+
+# ASCII only: a lone surrogate in a damaged header cannot be bound as UTF-8, escaped it can.
+_encode = json.JSONEncoder(ensure_ascii=True, separators=(",", ":"), default=str).encode
+
+_ANNOTATION_FIELDS = tuple(field.name for field in fields(Annotation))
+_ANNOTATION_LISTS = frozenset({"labels", "rules", "trace", "cut_authserv_ids"})
+
+
+@dataclass(frozen=True, slots=True)
+class StoredEnvelope:
+    """What is kept of envelope and client."""
+
+    recipients: tuple[str, ...]
+    inboxes: tuple[str, ...]
+    client: str  # IP address, "" for a unix socket
+    helo: str
+    protocol: str  # as in Received: ESMTPS
+    listener: str
+
+
+@dataclass(frozen=True, slots=True)
+class StoredPlan:
+    """What is kept of a plan beside the rows that it became."""
+
+    inbox: str
+    owner: str
+    team: str | None
+    why: str
+    labels: tuple[str, ...]
+    priority: str | None
+    also: tuple[tuple[str, str], ...]
+
+
+def data_to_json(data: Mapping[str, object]) -> str:
+    """An event's data."""
+    return _encode(data)
+
+
+def data_from_json(text: str) -> dict[str, object]:
+    data = json.loads(text)
+    return data if isinstance(data, dict) else {}
+
+
+def texts_to_json(texts: Iterable[str]) -> str:
+    return _encode(list(texts))
+
+
+def texts_from_json(text: str) -> tuple[str, ...]:
+    return tuple(json.loads(text))
+
+
+def annotation_to_json(annotation: Annotation) -> str:
+    """Fields that say nothing are left out."""
+    known = {name: getattr(annotation, name) for name in _ANNOTATION_FIELDS}
+    return _encode({name: value for name, value in known.items() if value not in ("", None, ())})
+
+
+def annotation_from_json(text: str) -> Annotation:
+    kept: dict[str, Any] = {"queue_id": "", "inbox": "", "assigned_to": "", "assigned_name": ""}
+    for name, value in json.loads(text).items():
+        if name in _ANNOTATION_LISTS:
+            kept[name] = tuple(value)
+        elif name == "also":
+            kept[name] = _pairs(value)
+        elif name in _ANNOTATION_FIELDS:
+            kept[name] = value
+    return Annotation(**kept)
+
+
+def envelope_to_json(received: Received) -> str:
+    recipients = received.envelope.recipients
+    return _encode(
+        {
+            "recipients": [str(recipient.address) for recipient in recipients],
+            "inboxes": list(dict.fromkeys(recipient.inbox for recipient in recipients)),
+            "client": received.client.address,
+            "helo": received.client.helo,
+            "protocol": received.client.with_protocol,
+            "listener": received.client.listener,
+        }
+    )
+
+
+def envelope_from_json(text: str) -> StoredEnvelope:
+    kept = json.loads(text)
+    return StoredEnvelope(
+        recipients=tuple(kept.get("recipients", ())),
+        inboxes=tuple(kept.get("inboxes", ())),
+        client=kept.get("client", ""),
+        helo=kept.get("helo", ""),
+        protocol=kept.get("protocol", ""),
+        listener=kept.get("listener", ""),
+    )
+
+
+def plan_to_json(plan: Plan) -> str:
+    return _encode(
+        {
+            "inbox": plan.inbox,
+            "owner": plan.owner,
+            "team": plan.team,
+            "why": plan.why,
+            "labels": plan.labels,
+            "priority": plan.priority,
+            "also": plan.also,
+        }
+    )
+
+
+def plan_from_json(text: str) -> StoredPlan:
+    kept = json.loads(text)
+    return StoredPlan(
+        inbox=kept.get("inbox", ""),
+        owner=kept.get("owner", ""),
+        team=kept.get("team"),
+        why=kept.get("why", ""),
+        labels=tuple(kept.get("labels", ())),
+        priority=kept.get("priority"),
+        also=_pairs(kept.get("also", ())),
+    )
+
+
+def decisions_to_json(decisions: Sequence[Decision]) -> str:
+    return _encode([_decision(decision) for decision in decisions])
+
+
+def decisions_from_json(text: str) -> tuple[Decision, ...]:
+    return tuple(_read_decision(kept) for kept in json.loads(text))
+
+
+def files_to_json(files: Mapping[str, bytes]) -> bytes:
+    return _encode({path: base64.b64encode(content).decode("ascii") for path, content in files.items()}).encode("ascii")
+
+
+def files_from_json(stored: bytes) -> dict[str, bytes]:
+    """Raises ValueError for what it did not write."""
+    try:
+        return {path: base64.b64decode(content, validate=True) for path, content in json.loads(stored).items()}
+    except (AttributeError, TypeError, binascii.Error) as error:
+        raise ValueError(f"not a stored set of files: {error}") from error
+
+
+def _decision(decision: Decision) -> dict[str, object]:
+    kept: dict[str, object] = {"inbox": decision.inbox, "revision": decision.revision}
+    if decision.assign:
+        kept["assign"] = [decision.assign.target, *_rule(decision.assign.rule)]
+    for name in ("labels", "priority", "watch", "hold", "reject"):
+        if (value := getattr(decision, name)) not in (None, ()):
+            kept[name] = value
+    trace = decision.trace
+    if trace.matches:
+        kept["matches"] = [
+            [*_rule(match.rule), [[found.field, found.found, found.term] for found in match.evidence]]
+            for match in trace.matches
+        ]
+    for name, skipped in (("unknown", trace.unknown), ("failed", trace.failed)):
+        if skipped:
+            kept[name] = [[*_rule(one.rule), one.reason] for one in skipped]
+    if trace.stopped_by:
+        kept["stopped_by"] = _rule(trace.stopped_by)
+    if trace.notes:
+        kept["notes"] = trace.notes
+    return kept
+
+
+def _read_decision(kept: Mapping[str, Any]) -> Decision:
+    assign, stopped_by, priority = kept.get("assign"), kept.get("stopped_by"), kept.get("priority")
+    return Decision(
+        inbox=kept.get("inbox", ""),
+        assign=Assign(assign[0], RuleRef(*assign[1:3])) if assign else None,
+        labels=tuple(kept.get("labels", ())),
+        priority=Priority(priority) if priority else None,
+        watch=tuple(kept.get("watch", ())),
+        hold=kept.get("hold"),
+        reject=kept.get("reject"),
+        trace=Trace(
+            matches=tuple(
+                Match(RuleRef(file, name), tuple(Evidence(*found[:3]) for found in evidence))
+                for file, name, evidence, *_ in kept.get("matches", ())
+            ),
+            unknown=_read_skipped(kept.get("unknown", ())),
+            failed=_read_skipped(kept.get("failed", ())),
+            stopped_by=RuleRef(*stopped_by[:2]) if stopped_by else None,
+            notes=tuple(kept.get("notes", ())),
+        ),
+        revision=kept.get("revision", ""),
+    )
+
+
+def _read_skipped(kept: Iterable[Sequence[str]]) -> tuple[Skipped, ...]:
+    return tuple(Skipped(RuleRef(one[0], one[1]), one[2]) for one in kept)
+
+
+def _rule(rule: RuleRef) -> list[str]:
+    return [rule.file, rule.name]
+
+
+def _pairs(kept: Iterable[Sequence[str]]) -> tuple[tuple[str, str], ...]:
+    return tuple((pair[0], pair[1]) for pair in kept)

@@ -1,0 +1,88 @@
+"""Forgetting, in small steps: each is one short transaction between the others.
+
+Messages are numbered as they come, so what is old stands first: a step looks at the next few from where the last one ended,
+and there is no need of an index by age.
+"""
+
+from dataclasses import dataclass
+
+from routerd.message.envelope import QueueId
+from routerd.store.batch import Batch
+
+STEP_MESSAGES = 100
+
+_OLD_BODIES = """
+SELECT b.message, m.queue_id, b.bytes IS NULL, m.received_at,
+  (SELECT max(coalesce(c.finished_at, 9223372036854775807)) FROM copies AS c WHERE c.message = b.message)
+FROM bodies AS b JOIN messages AS m ON m.number = b.message WHERE b.message > ? ORDER BY b.message LIMIT ?
+"""
+_OLD_MESSAGES = """
+SELECT m.number, m.received_at, EXISTS (SELECT 1 FROM bodies AS b WHERE b.message = m.number),
+  coalesce((SELECT max(coalesce(c.finished_at, 9223372036854775807)) FROM copies AS c WHERE c.message = m.number), 0)
+FROM messages AS m WHERE m.number > ? AND m.number < (SELECT max(number) FROM messages) ORDER BY m.number LIMIT ?
+"""
+_OLD_CONVERSATIONS = """
+SELECT number, began_at, last_at FROM conversations
+WHERE number > ? AND number < (SELECT max(number) FROM conversations) ORDER BY number LIMIT ?
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """Where to go on; None: done. `files`: large bodies that no row names any more."""
+
+    after: int | None
+    files: tuple[QueueId, ...] = ()
+
+
+def forget_bodies(batch: Batch, after: int, before: int) -> Step:
+    """The bytes of messages whose copies were all finished before `before` (microseconds)."""
+    rows = batch.db.execute(_OLD_BODIES, (after, STEP_MESSAGES)).fetchall()
+    files = []
+    for number, queue_id, is_file, received_at, finished_at in rows:
+        if received_at >= before:
+            return Step(None, tuple(files))
+        if finished_at is None or finished_at < before:
+            batch.db.execute("DELETE FROM bodies WHERE message = ?", (number,))
+            if is_file:
+                files.append(QueueId(queue_id))
+    return Step(_next(rows), tuple(files))
+
+
+def forget_messages(batch: Batch, after: int, before: int) -> Step:
+    """Messages without bytes, all of whose copies were finished before `before`, with copies and events.
+
+    The last message stays, and so does the one with the last copy: numbers must not be given again, since the token in a
+    return path may still name them.
+    """
+    last_copy = batch.db.execute("SELECT max(number) FROM copies").fetchone()
+    keeper = batch.db.execute("SELECT message FROM copies WHERE number = ?", (last_copy[0],)).fetchone()
+    rows = batch.db.execute(_OLD_MESSAGES, (after, STEP_MESSAGES)).fetchall()
+    for number, received_at, has_body, finished_at in rows:
+        if received_at >= before:
+            return Step(None)
+        if has_body or finished_at >= before or (keeper and keeper[0] == number):
+            continue
+        for table in ("events", "copies"):
+            batch.db.execute(f"DELETE FROM {table} WHERE message = ?", (number,))  # noqa: S608 - constants
+        batch.db.execute("DELETE FROM messages WHERE number = ?", (number,))
+    return Step(_next(rows))
+
+
+def forget_conversations(batch: Batch, after: int, before: int) -> Step:
+    """Conversations whose last message came before `before`. A message that is still kept merely has none any more."""
+    rows = batch.db.execute(_OLD_CONVERSATIONS, (after, STEP_MESSAGES)).fetchall()
+    for number, began_at, last_at in rows:
+        if began_at >= before:
+            return Step(None)
+        if last_at < before:
+            batch.db.execute("DELETE FROM conversations WHERE number = ?", (number,))
+    return Step(_next(rows))
+
+
+def forget_loads(batch: Batch, before_minute: int) -> None:
+    batch.db.execute("DELETE FROM loads WHERE minute < ?", (before_minute,))
+
+
+def _next(rows: list[tuple[int, ...]]) -> int | None:
+    return rows[-1][0] if len(rows) == STEP_MESSAGES else None

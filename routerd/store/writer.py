@@ -1,0 +1,233 @@
+"""The one thread that writes. It takes all that is waiting, does it in one transaction, syncs once, answers everybody.
+
+A job reads and adds rows to the batch, and may decline (StaleError, PlanFailedError) before it has added any: that concerns
+itself alone. Should one fail in any other way, the transaction is undone and its jobs are done again one by one, so
+that the failure hurts no other. Should the commit fail, nobody is told of success.
+"""
+
+import asyncio
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass
+from queue import Empty, SimpleQueue
+from time import perf_counter
+from typing import Any, Generic, Protocol, TypeVar
+
+from routerd.store.base import PlanFailedError, StaleError, StoreError
+from routerd.store.batch import Batch, Numbers
+from routerd.store.connection import Connection, Error, is_of_the_disk, store_error
+
+MAX_GROUP = 256
+
+_DECLINED = (StaleError, PlanFailedError)
+
+T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
+
+
+class Observes(Protocol):
+    def observe(self, amount: float) -> object: ...
+
+
+class CommitMetrics(Protocol):
+    """The part of the daemon's metrics that the writer keeps."""
+
+    @property
+    def commit_batch_messages(self) -> Observes: ...
+
+    @property
+    def commit_seconds(self) -> Observes: ...
+
+
+class Work(Protocol[T_co]):
+    def __call__(self, batch: Batch) -> T_co: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Job(Generic[T]):
+    """`work` may be done more than once, and is whole each time."""
+
+    work: Work[T]
+    message_key: str | None = None  # of the message that it will add
+    copies: Sequence[int] = ()  # that it will read
+    adds_message: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Waiting:
+    job: Job[Any]
+    future: "asyncio.Future[Any] | Future[Any]"
+    loop: asyncio.AbstractEventLoop | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    waiting: _Waiting
+    value: object
+    error: BaseException | None
+
+
+class Writer:
+    """Owns the writing connection from `start` to `close`; opens it anew after a disk error."""
+
+    def __init__(
+        self,
+        open_connection: Callable[[], Connection],
+        metrics: CommitMetrics | None,
+        reach: Callable[[str], None],
+    ) -> None:
+        self._open = open_connection
+        self._metrics = metrics
+        self._reach = reach
+        self._queue: SimpleQueue[_Waiting | None] = SimpleQueue()
+        self._db: Connection | None = open_connection()
+        self._numbers = Numbers.read(self._db)
+        self._closed = False
+        self._lock = threading.Lock()
+        self._thread = threading.Thread(target=self._serve, name="store-writer", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    async def do(self, job: Job[T]) -> T:
+        """The job's result, once it is durable. A caller that is cancelled meanwhile changes nothing."""
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[T] = loop.create_future()
+        self._submit(_Waiting(job, future, loop))
+        return await future
+
+    def do_and_wait(self, job: Job[T]) -> T:
+        """The same for a caller that may block."""
+        future: Future[T] = Future()
+        self._submit(_Waiting(job, future, None))
+        return future.result()
+
+    def close(self) -> None:
+        """Does what is waiting, then closes the connection. Blocks."""
+        with self._lock:
+            if self._closed:
+                return
+            self._closed = True
+            self._queue.put(None)
+        self._thread.join()
+        if self._db is not None:
+            self._db.close()
+            self._db = None
+
+    def _submit(self, waiting: _Waiting) -> None:
+        with self._lock:
+            if self._closed:
+                raise StoreError("the store is closed")
+            self._queue.put(waiting)
+
+    def _serve(self) -> None:
+        closing = False
+        while not closing:
+            group: list[_Waiting] = []
+            first = self._queue.get()
+            try:
+                while first is not None:
+                    group.append(first)
+                    if len(group) == MAX_GROUP:
+                        break
+                    first = self._queue.get_nowait()
+                else:
+                    closing = True
+            except Empty:
+                pass
+            if group:
+                self._answer(self._do_group(group))
+
+    def _do_group(self, group: list[_Waiting]) -> list[_Answer]:
+        """Never raises: whatever goes wrong is somebody's answer."""
+        started = perf_counter()
+        try:
+            answers = self._transact(group)
+        except BaseException as error:
+            failure = store_error(error, self._db)
+            self._make_sane(error)
+            if len(group) == 1 or self._db is None:
+                return [_Answer(waiting, None, type(failure)(*failure.args)) for waiting in group]
+        else:
+            self._measure(group, perf_counter() - started)
+            return answers
+        return [answer for waiting in group for answer in self._do_group([waiting])]
+
+    def _transact(self, group: list[_Waiting]) -> list[_Answer]:
+        db = self._connection()
+        adds_messages = any(waiting.job.adds_message for waiting in group)
+        db.execute("BEGIN IMMEDIATE")
+        batch = Batch(db, self._numbers)
+        batch.prepare([waiting.job for waiting in group])
+        answers = [_do(waiting, batch) for waiting in group]
+        batch.finish()
+        if adds_messages:
+            self._reach("before-commit")
+        db.execute("COMMIT")
+        if adds_messages:
+            self._reach("after-commit")
+        return answers
+
+    def _measure(self, group: list[_Waiting], seconds: float) -> None:
+        if self._metrics is not None:
+            self._metrics.commit_seconds.observe(seconds)
+            if messages := sum(waiting.job.adds_message for waiting in group):
+                self._metrics.commit_batch_messages.observe(messages)
+
+    def _connection(self) -> Connection:
+        if self._db is None:
+            self._db = self._open()
+        return self._db
+
+    def _make_sane(self, error: BaseException) -> None:
+        """Undoes what is open. After a disk error the connection is not believed any more: the next group opens another."""
+        db = self._db
+        if db is None:
+            return
+        try:
+            if db.in_transaction:
+                db.execute("ROLLBACK")
+            if not is_of_the_disk(error):
+                return
+        except Error:
+            pass
+        self._db = None
+        db.close(True)
+
+    def _answer(self, answers: list[_Answer]) -> None:
+        """Wakes each loop once for the whole group."""
+        loops: dict[asyncio.AbstractEventLoop, list[_Answer]] = {}
+        for answer in answers:
+            future = answer.waiting.future
+            if isinstance(future, Future):
+                if answer.error is None:
+                    future.set_result(answer.value)
+                else:
+                    future.set_exception(answer.error)
+            elif answer.waiting.loop is not None:
+                loops.setdefault(answer.waiting.loop, []).append(answer)
+        for loop, its_answers in loops.items():
+            try:
+                loop.call_soon_threadsafe(self._resolve, its_answers)
+            except RuntimeError:
+                pass  # the loop is closed: nobody waits any more, and what is committed is committed
+
+    def _resolve(self, answers: list[_Answer]) -> None:
+        for answer in answers:
+            future = answer.waiting.future
+            if future.done():
+                continue  # the caller was cancelled
+            if answer.error is None:
+                future.set_result(answer.value)
+            else:
+                future.set_exception(answer.error)
+            if answer.waiting.job.adds_message:
+                self._reach("after-answer")
+
+
+def _do(waiting: _Waiting, batch: Batch) -> _Answer:
+    try:
+        return _Answer(waiting, waiting.job.work(batch), None)
+    except _DECLINED as error:
+        return _Answer(waiting, None, error)
