@@ -1,10 +1,11 @@
 """YAML with places: the only door to the yaml library.
 
-Text becomes a tree of `Scalar`, `Sequence` and `Mapping` nodes, each with its `Mark`. Every plain scalar is read as the text that
-stands there (`no` stays "no", `0755` stays "0755"): what a value means is for the key that holds it to say. What a
-configuration never needs and what hurts (anchors, tags, duplicate keys, depth) is refused with its place.
+Text becomes a tree of `Scalar`, `Sequence` and `Mapping` nodes, each with its `Mark`. Every plain scalar is read as
+the text that stands there (`no` stays "no", `0755` stays "0755"): what a value means is for the key that holds it to
+say. What a configuration never needs and what hurts (anchors, tags, duplicate keys, depth) is refused with its place.
 """
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -13,6 +14,8 @@ import yaml
 
 MAX_DEPTH = 50
 MAX_BYTES = 32_000_000
+
+_LINE_END = re.compile("\r\n|[\r\n\x85\u2028\u2029]")  # what YAML 1.1 counts as the end of a line
 
 _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
@@ -81,7 +84,8 @@ class Document:
 def read_yaml(file: str, data: bytes) -> Document:
     """Reads one document; never raises. `file` is the name that places bear.
 
-    A syntax error ends the reading of this file (the parser cannot go on); duplicate keys, anchors and tags are gathered.
+    A syntax error ends the reading of this file (the parser cannot go on); duplicate keys, anchors and tags are
+    gathered.
     """
     if len(data) > MAX_BYTES:
         return Document(file, None, (Problem(Mark(file, 1, 1), f"the file is larger than {MAX_BYTES} bytes"),))
@@ -103,6 +107,9 @@ def read_yaml(file: str, data: bytes) -> Document:
         builder.problems.append(_unreadable(file, error, text))
         return Document(file, None, tuple(builder.problems))
     return Document(file, builder.root, tuple(builder.problems))
+
+
+_NO_KEY = Scalar("", Mark("", 0, 0), plain=False)  # stands for a key that was refused; its entry is left out
 
 
 class _Builder:
@@ -139,7 +146,9 @@ class _Builder:
             case yaml.DocumentStartEvent():
                 self._documents += 1
                 if self._documents > 1:
-                    self.problems.append(Problem(self._mark(event), "a second document ('---'); one file holds one document"))
+                    self.problems.append(
+                        Problem(self._mark(event), "a second document ('---'); one file holds one document")
+                    )
                     return False
         return True
 
@@ -157,13 +166,17 @@ class _Builder:
             top.key = None
 
     def _as_key(self, node: Node) -> Scalar:
-        if isinstance(node, Scalar):
-            return node
-        self.problems.append(Problem(node.mark, "a key must be plain text, not a list or mapping"))
-        return Scalar("", node.mark, plain=False)
+        if not isinstance(node, Scalar):
+            self.problems.append(Problem(node.mark, "a key must be plain text, not a list or mapping"))
+            return _NO_KEY
+        if not node.text:
+            self.problems.append(Problem(node.mark, "a key is empty"))
+            return _NO_KEY
+        return node
 
     def _add_entry(self, top: "_Collection", key: Scalar, value: Node) -> None:
-        assert isinstance(top.node, Mapping)
+        if key is _NO_KEY or not isinstance(top.node, Mapping):
+            return
         first = top.seen.setdefault(key.text, key.mark)
         if first is not key.mark:
             self.problems.append(Problem(key.mark, f"{key.text!r} is given twice; first at line {first.line}"))
@@ -172,7 +185,9 @@ class _Builder:
 
     def _refuse_extras(self, event: yaml.NodeEvent) -> None:
         if event.anchor is not None:
-            self.problems.append(Problem(self._mark(event), f"anchors (&{event.anchor}) are not allowed; write the value out"))
+            self.problems.append(
+                Problem(self._mark(event), f"anchors (&{event.anchor}) are not allowed; write the value out")
+            )
         tag = getattr(event, "tag", None)
         if tag is not None and tag != "!":
             self.problems.append(Problem(self._mark(event), f"tags ({tag}) are not allowed; remove it"))
@@ -197,32 +212,43 @@ def _is_empty(node: Node) -> bool:
     return isinstance(node, Scalar) and node.plain and node.text == ""
 
 
+_SENTENCES = (  # what libyaml says, and what a person can do about it
+    ("mapping values are not allowed", "a ': ' that YAML takes for a key; quote the text, or mend the indentation"),
+    ("could not find expected ':'", "a key without ':'; write 'key: value'"),
+    ("did not find expected key", "does not line up with the lines above; mend the indentation"),
+    ("did not find expected '-' indicator", "does not line up with the lines above; mend the indentation"),
+    ("did not find expected ',' or ']'", "a list is not closed; expected ',' or ']'"),
+    ("did not find expected ',' or '}'", "a mapping is not closed; expected ',' or '}'"),
+    ("unexpected end of", "a quote is not closed"),
+    ("found unknown escape character", 'an unknown escape behind "\\"; use single quotes, or write "\\\\"'),
+    ("did not find expected <document start>", "more behind the end; mend the indentation"),
+)
+
+
 def _in_words(file: str, error: yaml.MarkedYAMLError, text: str) -> Problem:
     """libyaml's error as a sentence that says what would be right."""
     at = error.problem_mark or error.context_mark
     mark = Mark(file, at.line + 1, at.column + 1) if at else Mark(file, 1, 1)
     problem = error.problem or "not valid YAML"
-    lines = text.splitlines()
-    line = lines[mark.line - 1] if mark.line <= len(lines) else ""
-    rest = line[mark.column - 1 :]
     if "cannot start any token" in problem:
-        if rest.startswith("\t"):
-            return Problem(mark, "a tab; indent with spaces")
-        word = rest.split(",")[0].split("]")[0].strip()
-        return Problem(mark, f"{rest[:1]!r} must be in quotes: \"{word}\"")
-    if "mapping values are not allowed" in problem:
-        return Problem(mark, "a ': ' that YAML takes for a key; put the text in quotes, or mend the indentation")
-    if "could not find expected ':'" in problem:
-        return Problem(mark, "a key without ':'; write 'key: value'")
-    if "did not find expected key" in problem or "did not find expected '-' indicator" in problem:
-        return Problem(mark, "does not line up with the lines above; mend the indentation")
-    if "did not find expected ',' or" in problem:
-        closing = "]" if "]" in problem else "}"
-        return Problem(mark, f"a list or mapping is not closed; expected ',' or '{closing}'")
-    if "unexpected end of stream" in problem or "unexpected end of document" in problem:
-        return Problem(mark, "a quote is not closed")
+        return Problem(mark, _refused_start(_rest_of_line(text, mark)))
+    for said, sentence in _SENTENCES:
+        if said in problem:
+            return Problem(mark, sentence)
     context = f"{error.context}: " if error.context else ""
     return Problem(mark, f"not valid YAML: {context}{problem}")
+
+
+def _rest_of_line(text: str, mark: Mark) -> str:
+    lines = _LINE_END.split(text)
+    return lines[mark.line - 1][mark.column - 1 :] if mark.line <= len(lines) else ""
+
+
+def _refused_start(rest: str) -> str:
+    if rest.startswith("\t"):
+        return "a tab; indent with spaces"
+    word = re.split(r"[,\]}]", rest, maxsplit=1)[0].strip()[:60]
+    return f'{rest[:1]!r} must be in quotes: "{word}"'
 
 
 def _unreadable(file: str, error: yaml.reader.ReaderError, text: str) -> Problem:

@@ -1,24 +1,30 @@
-"""Mail addresses as RFC 5321 4.1.2 writes them (RFC 6531 where UTF-8 is allowed), without guessing.
+"""Mail addresses and paths as RFC 5321 4.1.2 writes them (RFC 6531 3.3 where UTF-8 is allowed), without guessing.
 
-No comments, no encoded words, no obsolete forms: what a path may not hold is refused, never repaired.
+No comments, no encoded words, no obsolete forms: what a path may not hold is refused, never repaired. `%` and `!` in a
+local part are letters like any other: nothing is ever routed by them.
 """
 
 import ipaddress
 import re
+import unicodedata
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 MAX_LOCAL_OCTETS = 64  # RFC 5321 4.5.3.1.1
 MAX_DOMAIN_OCTETS = 255  # RFC 5321 4.5.3.1.2
 MAX_PATH_OCTETS = 254  # RFC 5321 4.5.3.1.3 less the brackets
 
-_ATEXT = r"A-Za-z0-9!#$%&'*+/=?^_`{|}~-"
-_DOT_ATOM = re.compile(rf"[{_ATEXT}]+(?:\.[{_ATEXT}]+)*\Z")
-_DOT_ATOM_UTF8 = re.compile(rf"[{_ATEXT}\u0080-\U0010ffff]+(?:\.[{_ATEXT}\u0080-\U0010ffff]+)*\Z")
-_QUOTED = re.compile(r'"(?:[\x20\x21\x23-\x5b\x5d-\x7e]|\\[\x20-\x7e])*"\Z')
-_QUOTED_UTF8 = re.compile(r'"(?:[\x20\x21\x23-\x5b\x5d-\x7e\u00a0-\U0010ffff]|\\[\x20-\x7e])*"\Z')
+_ATEXT = r"A-Za-z0-9!#$%&'*+/=?^_`{|}~\-"
+_DOT_ATOM = re.compile(rf"[{_ATEXT}]++(?:\.[{_ATEXT}]++)*+\Z")
+_DOT_ATOM_UTF8 = re.compile(rf"[{_ATEXT}\u0080-\U0010ffff]++(?:\.[{_ATEXT}\u0080-\U0010ffff]++)*+\Z")
+_QUOTED = re.compile(r'"(?:[\x20\x21\x23-\x5b\x5d-\x7e]|\\[\x20-\x7e])*+"\Z')
+_QUOTED_UTF8 = re.compile(r'"(?:[\x20\x21\x23-\x5b\x5d-\x7e\u00a0-\U0010ffff]|\\[\x20-\x7e])*+"\Z')
 _LABEL = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?\Z")
 _QUOTED_PAIR = re.compile(r"\\(.)")
-_SAFE_UTF8 = re.compile(r"[^\x00-\x1f\x7f\u0080-\u009f\u2028\u2029\ud800-\udfff]*\Z")
+_ENCODED_WORD = re.compile(r"=\?[^?]*+\?[bq]\?[^?]*+\?=", re.IGNORECASE)
+_SAFE_UTF8 = re.compile(r"[^\x00-\x1f\x7f\u0080-\u009f\u2028\u2029\ud800-\udfff]*+\Z")
+_BRACKETED = re.compile(r'<((?:[^<>"]|"(?:[^"\\]|\\.)*+")*+)>(?: +(.*))?\Z', re.DOTALL)
+_SOURCE_ROUTE = re.compile(r"@([^:@,]++(?:,@[^:@,]++)*+):")
 
 
 class AddressError(ValueError):
@@ -41,11 +47,18 @@ class Address:
         return f"{self.local.lower()}@{self.domain}"
 
     def without_detail(self, delimiter: str) -> tuple["Address", str | None]:
-        """The base address and the detail behind `delimiter` (None without one)."""
+        """The base address and the detail behind the first `delimiter` (None without one)."""
         base, found, detail = self.local.partition(delimiter)
         if not found or not base:
             return self, None
         return Address(base, self.domain), detail
+
+    def splits(self, delimiter: str) -> Iterator[tuple["Address", str]]:
+        """Every base address with its detail, longest base first: it may hold the delimiter (`my-team-detail`)."""
+        at = self.local.rfind(delimiter)
+        while at > 0:
+            yield Address(self.local[:at], self.domain), self.local[at + len(delimiter) :]
+            at = self.local.rfind(delimiter, 0, at)
 
 
 def parse_address(text: str, *, utf8: bool = False) -> Address:
@@ -53,6 +66,8 @@ def parse_address(text: str, *, utf8: bool = False) -> Address:
 
     `utf8`: RFC 6531 addresses are allowed; a domain in U-labels becomes A-labels.
     """
+    if len(text) > MAX_PATH_OCTETS:
+        raise AddressError(f"address longer than {MAX_PATH_OCTETS} octets")
     if not utf8 and not text.isascii():
         raise AddressError("non-ASCII address without SMTPUTF8")
     if not _SAFE_UTF8.match(text):
@@ -60,37 +75,62 @@ def parse_address(text: str, *, utf8: bool = False) -> Address:
     local, at, domain = text.rpartition("@")
     if not at:
         raise AddressError("address without a domain")
-    return Address(_parse_local(local, utf8), parse_domain(domain, utf8=utf8))
+    if len(text.encode()) > MAX_PATH_OCTETS:
+        raise AddressError(f"address longer than {MAX_PATH_OCTETS} octets")
+    address = Address(_parse_local(local, utf8), parse_domain(domain, utf8=utf8))
+    if len(str(address).encode()) > MAX_PATH_OCTETS:
+        raise AddressError(f"address longer than {MAX_PATH_OCTETS} octets in A-labels")
+    return address
+
+
+def parse_path(text: str, *, utf8: bool = False) -> tuple[Address | None, str]:
+    """`<local@domain> PARAMETERS` as it stands behind `MAIL FROM:` or `RCPT TO:`. Raises AddressError.
+
+    Gives the address, None for the null path `<>`, and the parameters as written. A source route
+    (`<@a.example,@b.example:user@c.example>`) must be well-formed and is dropped (RFC 5321 3.6.1, appendix C).
+    """
+    found = _BRACKETED.match(text)
+    if not found:
+        raise AddressError("path is not in angle brackets")
+    path, parameters = found[1], found[2] or ""
+    if not path:
+        return None, parameters
+    if path.startswith("@"):
+        path = _without_source_route(path, utf8)
+    return parse_address(path, utf8=utf8), parameters
 
 
 def parse_domain(text: str, *, utf8: bool = False) -> str:
-    """A domain in lower-case A-labels, or an address literal `[192.0.2.1]`, `[IPv6:2001:db8::1]`. Raises AddressError."""
+    """A domain in lower-case A-labels, or a literal `[192.0.2.1]`, `[IPv6:2001:db8::1]`. Raises AddressError."""
     if text.startswith("["):
         return _parse_literal(text)
+    if not text or len(text) > MAX_DOMAIN_OCTETS:
+        raise AddressError("domain is empty or too long")
     if not text.isascii():
         if not utf8:
             raise AddressError("non-ASCII domain without SMTPUTF8")
         text = _to_a_labels(text)
-    if not text or len(text) > MAX_DOMAIN_OCTETS:
-        raise AddressError("domain is empty or too long")
+        if len(text) > MAX_DOMAIN_OCTETS:
+            raise AddressError("domain is too long in A-labels")
     if not all(_LABEL.match(label) for label in text.split(".")):
         raise AddressError("domain has a label that is not letters, digits and hyphens")
     return text.lower()
 
 
 def _parse_local(text: str, utf8: bool) -> str:
-    if len(text.encode("utf-8", "surrogatepass")) > MAX_LOCAL_OCTETS:
+    if len(text.encode()) > MAX_LOCAL_OCTETS:
         raise AddressError(f"local part longer than {MAX_LOCAL_OCTETS} octets")
     if (_DOT_ATOM_UTF8 if utf8 else _DOT_ATOM).match(text):
-        if text.startswith("=?"):
-            raise AddressError("encoded word in address")
-        return text
-    if text.startswith('"') and (_QUOTED_UTF8 if utf8 else _QUOTED).match(text):
+        plain = text
+    elif text.startswith('"') and (_QUOTED_UTF8 if utf8 else _QUOTED).match(text):
         plain = _QUOTED_PAIR.sub(r"\1", text[1:-1])
-        if not plain:
-            raise AddressError("empty local part")
-        return plain
-    raise AddressError("local part is not an atom or quoted string")
+    else:
+        raise AddressError("local part is not an atom or quoted string")
+    if not plain:
+        raise AddressError("empty local part")
+    if plain.startswith("=?") or _ENCODED_WORD.search(plain):
+        raise AddressError("encoded word in address")
+    return plain
 
 
 def _parse_literal(text: str) -> str:
@@ -99,17 +139,40 @@ def _parse_literal(text: str) -> str:
         raise AddressError("address literal is not closed")
     try:
         if inside[:5].lower() == "ipv6:":
+            if "%" in inside:
+                raise AddressError("address literal with a zone")
             return f"[IPv6:{ipaddress.IPv6Address(inside[5:])}]"
         return f"[{ipaddress.IPv4Address(inside)}]"
-    except ValueError:
+    except ipaddress.AddressValueError:
         raise AddressError("address literal is not an IP address") from None
 
 
+def _without_source_route(path: str, utf8: bool) -> str:
+    route = _SOURCE_ROUTE.match(path)
+    if not route or len(path) > 2 * MAX_PATH_OCTETS:
+        raise AddressError("source route is malformed")
+    for domain in route[1].split(",@"):
+        parse_domain(domain, utf8=utf8)
+    return path[route.end() :]
+
+
 def _to_a_labels(text: str) -> str:
-    try:
-        return text.encode("idna").decode("ascii")
-    except UnicodeError:
-        raise AddressError("domain cannot be written in A-labels") from None
+    """RFC 5891 5.3 without its mapping: what NFKC would change (full-width letters and kin) is refused, not guessed at.
+
+    Not Python's `idna` codec: its IDNA2003 makes another domain of `ß`.
+    """
+    text = unicodedata.normalize("NFC", text.lower())
+    if unicodedata.normalize("NFKC", text) != text:
+        raise AddressError("domain cannot be written in A-labels")
+    return ".".join(label if label.isascii() else _to_a_label(label) for label in text.split("."))
+
+
+def _to_a_label(label: str) -> str:
+    if len(label) > 63 or not all(char in "-" or unicodedata.category(char)[0] in "LMN" for char in label):
+        raise AddressError("domain has a label that is not letters, digits and hyphens")
+    if unicodedata.category(label[0])[0] == "M" or label[2:4] == "--" or label.startswith("-") or label.endswith("-"):
+        raise AddressError("domain cannot be written in A-labels")
+    return "xn--" + label.encode("punycode").decode("ascii")
 
 
 def _quoted_if_needed(local: str) -> str:

@@ -1,0 +1,76 @@
+"""Files that the settings name: they can be read, and the certificate and its key fit each other."""
+
+import ssl
+from collections.abc import Iterator
+from pathlib import Path
+
+from routerd.config.draft import Draft
+from routerd.config.yaml_source import Problem
+
+
+class _PassphraseAskedError(Exception):
+    """The key is encrypted; OpenSSL would ask at the terminal."""
+
+
+def check(draft: Draft) -> Iterator[Problem]:
+    yield from _tls(draft)
+    for index, route in enumerate(draft.settings.delivery):
+        if route.auth is not None:
+            yield from _password(draft, index, route.auth.password_file)
+
+
+def _tls(draft: Draft) -> Iterator[Problem]:
+    tls = draft.settings.tls
+    if tls is None:
+        return
+    unreadable = False
+    for key, path in (("certificate", tls.certificate), ("key", tls.key)):
+        why = _unreadable(path)
+        if why:
+            unreadable = True
+            yield draft.at("tls", key, message=f"{path} cannot be read: {why}")
+    if unreadable:
+        return
+    why = _mismatch(tls.certificate, tls.key)
+    if why:
+        yield draft.at("tls", "key", message=why)
+
+
+def _mismatch(certificate: Path, key: Path) -> str | None:
+    """What OpenSSL has against the pair, in words; None where it takes it."""
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(certificate, key, password=_refuse_passphrase)
+    except _PassphraseAskedError:
+        return f"{key} is protected by a passphrase; store the key without one"
+    except ssl.SSLError as error:
+        if error.reason == "KEY_VALUES_MISMATCH":
+            return f"the key {key} is not the key of the certificate {certificate}"
+        return f"{certificate} and {key} are not a certificate and its key in PEM: {error.reason or error}"
+    except OSError as error:
+        return f"{certificate} and {key} cannot be read: {error.strerror or error}"
+    return None
+
+
+def _refuse_passphrase() -> str:
+    raise _PassphraseAskedError
+
+
+def _password(draft: Draft, index: int, path: Path) -> Iterator[Problem]:
+    place = ("delivery", index, "auth", "password_file")
+    why = _unreadable(path)
+    if why:
+        yield draft.at(*place, message=f"{path} cannot be read: {why}")
+        return
+    with path.open("rb") as opened:
+        line = opened.readline(4096).strip()
+    if not line or not line.isascii():
+        yield draft.at(*place, message=f"{path} has no password in its first line, or one that is not ASCII")
+
+
+def _unreadable(path: Path) -> str | None:
+    try:
+        with path.open("rb") as opened:
+            opened.read(1)
+    except OSError as error:
+        return error.strerror or str(error)
+    return None

@@ -1,0 +1,72 @@
+"""What the checks across keys look at: the settings as far as they could be read, and where everything stands."""
+
+from dataclasses import dataclass
+
+from pydantic import Field
+
+from routerd.config.nearest import did_you_mean, quoted
+from routerd.config.plain import Reading
+from routerd.config.settings import Inbox, Member, Route, Settings
+from routerd.config.values import Domain, InboxKey, Name, parse_mail_address
+from routerd.config.yaml_source import Problem
+
+
+class PartialSettings(Settings):
+    """Settings of which any key may be absent, because what stood there was wrong."""
+
+    hostname: Domain = "invalid"
+    postmaster: str = ""
+    members: dict[Name, Member] = Field({})
+    inboxes: dict[InboxKey, Inbox] = Field({})
+    delivery: tuple[Route, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """`reading` has the positions of `settings`; `first` is the whole file, also what was wrong."""
+
+    settings: Settings
+    reading: Reading
+    first: Reading
+
+    @property
+    def member_names(self) -> tuple[str, ...]:
+        """Every name under `members`, also of one in which something is wrong."""
+        return self.first.keys_at("members")
+
+    @property
+    def team_names(self) -> tuple[str, ...]:
+        return self.first.keys_at("teams")
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return (*self.member_names, *self.team_names)
+
+    def inbox_spelled(self, key: str) -> str:
+        """How the inbox is written in the file; the key itself where it is not there."""
+        for written in self.reading.keys_at("inboxes"):
+            if parse_mail_address(written).key == key:
+                return written
+        return key
+
+    def is_said(self, *loc: str | int) -> bool:
+        """Whether the key at `loc` has the value that its writer means: it is right, or absent. Not for lists."""
+        return loc not in self.reading.dropped
+
+    def at(self, *loc: str | int, message: str) -> Problem:
+        """A problem with the value at `loc`."""
+        return Problem(self.reading.mark(*loc), message)
+
+    def at_key(self, *loc: str | int, message: str) -> Problem:
+        """A problem with the key of `loc`."""
+        return Problem(self.reading.key_mark(*loc), message)
+
+    def unknown(self, *loc: str | int, name: str, members_only: bool = False) -> Problem | None:
+        """The problem with the name at `loc`, or None where there is such a member (or team)."""
+        if name in self.member_names or (not members_only and name in self.team_names):
+            return None
+        if members_only and name in self.team_names:
+            return self.at(*loc, message=f"{quoted(name)} is a team; name a member")
+        choices = self.member_names if members_only else self.names
+        kinds = "member" if members_only else "member or team"
+        return self.at(*loc, message=f"no {kinds} {quoted(name)}{did_you_mean(name, choices)}")

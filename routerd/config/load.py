@@ -1,0 +1,131 @@
+"""From a file to `Settings`, or to every problem in it, each with its place."""
+
+import os
+import socket
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from routerd.config.checks import check_all
+from routerd.config.draft import Draft, PartialSettings
+from routerd.config.plain import Loc, Reading, read_plain
+from routerd.config.settings import Settings
+from routerd.config.wording import problem_of
+from routerd.config.yaml_source import MAX_BYTES, Mapping, Mark, Problem, read_yaml
+from routerd.message.address import parse_domain
+
+ENVIRONMENT_KEY = "ROUTERD_CONFIG"
+USUAL_PLACES = (Path("routerd.yaml"), Path("/etc/routerd/routerd.yaml"))
+_MAX_ROUNDS = 12  # dropping what is wrong can leave a list too short, and so on outwards; depth bounds it
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """`settings` is None where there is a problem; `problems` are in the order of the file."""
+
+    settings: Settings | None
+    problems: tuple[Problem, ...]
+
+
+class NoConfigError(Exception):
+    """No config file; the message names every place that was looked at."""
+
+
+def find_config(explicit: Path | None) -> Path:
+    """`explicit`, else $ROUTERD_CONFIG, else ./routerd.yaml, else /etc/routerd/routerd.yaml. Raises NoConfigError."""
+    if explicit is not None:
+        return explicit
+    named = os.environ.get(ENVIRONMENT_KEY)
+    if named:
+        return Path(named)
+    for place in USUAL_PLACES:
+        if place.is_file():
+            return place
+    looked = ", ".join(f"./{place}" if not place.is_absolute() else str(place) for place in USUAL_PLACES)
+    raise NoConfigError(
+        f"no config file: -c/--config is not given, ${ENVIRONMENT_KEY} is not set, and there is none at {looked};"
+        " 'routerd init DIR' writes one"
+    )
+
+
+def load_settings(path: Path, *, machine_name: Callable[[], str] = socket.getfqdn) -> Loaded:
+    """Reads and checks `path`. Never raises for what is in the file or for a file that cannot be read.
+
+    File names in it are relative to its folder. `machine_name` is asked only where `hostname` is absent.
+    """
+    file = str(path)
+    try:
+        with path.open("rb") as opened:
+            data = opened.read(MAX_BYTES + 1)
+    except OSError as error:
+        return Loaded(None, (Problem(Mark(file, 1, 1), f"cannot be read: {error.strerror or error}"),))
+    document = read_yaml(file, data)
+    if not isinstance(document.root, Mapping):
+        wrong = "is empty" if document.root is None else "must be a mapping (key: value)"
+        problems = document.problems or (Problem(Mark(file, 1, 1), f"the file {wrong}"),)
+        return Loaded(None, problems)
+    settings, problems = _settle(document.root, path.absolute().parent, machine_name)
+    problems = (*document.problems, *problems)
+    if problems:
+        return Loaded(None, tuple(sorted(dict.fromkeys(problems), key=lambda problem: problem.mark)))
+    return Loaded(settings, ())
+
+
+def _settle(
+    root: Mapping, folder: Path, machine_name: Callable[[], str]
+) -> tuple[Settings | None, tuple[Problem, ...]]:
+    reading = read_plain(root)
+    problems = list(reading.problems)
+    if "hostname" not in reading.values:
+        problems += _name_after(reading, machine_name)
+    settings: Settings | None = None
+    try:
+        settings = Settings.model_validate(reading.values, context={"folder": folder})
+        draft = Draft(settings, reading, reading)
+    except ValidationError as error:
+        problems += _problems_of(error, reading)
+        draft = _salvage(root, reading, folder)
+    problems += check_all(draft)
+    return settings, tuple(problems)
+
+
+def _name_after(reading: Reading, machine_name: Callable[[], str]) -> list[Problem]:
+    """Sets the machine's own name as `hostname`; one that is no domain is a problem."""
+    name = machine_name()
+    try:
+        reading.values["hostname"] = parse_domain(name, utf8=True)
+    except ValueError as error:
+        reading.values["hostname"] = "invalid"
+        return [
+            Problem(reading.mark(), f"'hostname' is missing, and the machine's own name {name!r} is no domain: {error}")
+        ]
+    return []
+
+
+def _problems_of(error: ValidationError, reading: Reading) -> Iterator[Problem]:
+    for details in error.errors(include_url=False):
+        problem = problem_of(details, reading)
+        if problem is not None:
+            yield problem
+
+
+def _salvage(root: Mapping, first: Reading, folder: Path) -> Draft:
+    """What is right of a file in which something is wrong, so that the checks across keys can still be made."""
+    reading = first
+    for _ in range(_MAX_ROUNDS):
+        try:
+            partial = PartialSettings.model_validate(reading.values, context={"folder": folder})
+            return Draft(partial, reading, first)
+        except ValidationError as error:
+            dropped = reading.dropped | {
+                _to_drop(details["type"], details["loc"], reading) for details in error.errors()
+            }
+            reading = read_plain(root, dropped)
+    return Draft(PartialSettings(), read_plain(Mapping([], root.mark)), first)
+
+
+def _to_drop(kind: str, loc: Loc, reading: Reading) -> Loc:
+    """The part to leave out: the value that is wrong, or the mapping in which a key is missing."""
+    return reading.origin(loc[:-1] if kind == "missing" else loc)

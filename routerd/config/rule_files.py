@@ -1,0 +1,71 @@
+"""The rules folder as bytes, in the order in which rules are read."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from routerd.config.yaml_source import MAX_BYTES, Mark, Problem
+
+MAX_FILES = 10_000
+MAX_TOTAL_BYTES = 256_000_000
+_SUFFIXES = (".yaml", ".yml")
+
+
+@dataclass(frozen=True, slots=True)
+class RuleFiles:
+    """`files`: path relative to the folder → bytes, in the order of the names by code point."""
+
+    files: Mapping[str, bytes]
+    problems: tuple[Problem, ...]
+
+
+def load_rule_files(folder: Path) -> RuleFiles:
+    """Every `*.yaml` and `*.yml` directly in `folder`; dotfiles and names that end in `~` are passed over.
+
+    Never raises: a folder or file that cannot be read, or is too large, is a problem that bears its path.
+    """
+    try:
+        names = sorted(entry.name for entry in os.scandir(folder) if _is_rule_file(entry))
+    except OSError as error:
+        missing = isinstance(error, FileNotFoundError)
+        wrong = "there is no such folder of rules" if missing else f"cannot be read: {error.strerror or error}"
+        return RuleFiles({}, (_about(folder, wrong),))
+    if len(names) > MAX_FILES:
+        return RuleFiles({}, (_about(folder, f"holds more than {MAX_FILES} rule files"),))
+    files: dict[str, bytes] = {}
+    problems: list[Problem] = []
+    left = MAX_TOTAL_BYTES
+    for name in names:
+        read = _read(folder / name, min(MAX_BYTES, left))
+        if isinstance(read, Problem):
+            problems.append(read)
+        else:
+            files[name] = read
+            left -= len(read)
+    return RuleFiles(files, tuple(problems))
+
+
+def _is_rule_file(entry: os.DirEntry[str]) -> bool:
+    return entry.name.endswith(_SUFFIXES) and not entry.name.startswith(".") and not entry.is_dir()
+
+
+def _read(path: Path, most: int) -> bytes | Problem:
+    if not _is_utf8(path.name):
+        return _about(path, "the file's name is not UTF-8; rename it")
+    try:
+        if not path.is_file():
+            return _about(path, "is not a regular file")  # a pipe would block, a dangling link has nothing to read
+        with path.open("rb") as opened:
+            data = opened.read(most + 1)
+    except OSError as error:
+        return _about(path, f"cannot be read: {error.strerror or error}")
+    return data if len(data) <= most else _about(path, f"is larger than {most} bytes")
+
+
+def _is_utf8(name: str) -> bool:
+    return not any("\ud800" <= character <= "\udfff" for character in name)
+
+
+def _about(path: Path, message: str) -> Problem:
+    return Problem(Mark(str(path).encode("utf-8", "backslashreplace").decode("utf-8"), 1, 1), message)

@@ -1,0 +1,5 @@
+from . import YAMLError
+
+class ReaderError(YAMLError):
+    character: int | str
+    position: int
