@@ -1,25 +1,29 @@
-"""What all tests share: real programs or a reason why not, free ports, waiting for something to hold."""
+"""Fixtures that every test may ask for: real programs or a reason why not, and the daemon itself."""
 
 import os
-import shutil
-import socket
-import time
-from collections.abc import Callable
-from typing import TypeVar
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from functools import partial
+from pathlib import Path
+from typing import Any
 
 import pytest
+from peers import load, machine
+from peers.daemon import RouterdDaemon
+from peers.dovecot import DovecotLmtp
+from peers.machine import MissingPeerError
+from peers.postfix import Postfix, postfix_behind, postfix_front
 
-T = TypeVar("T")
 
-ON_CI = os.environ.get("CI") == "true"
-PROGRAM_PATH = os.pathsep.join((os.environ.get("PATH", ""), "/usr/local/sbin", "/usr/sbin", "/sbin"))
-
-
-def unavailable(reason: str) -> None:
-    """Skips the test with `reason`; fails it on CI, where everything has to be there."""
-    if ON_CI:
-        pytest.fail(reason, pytrace=False)
-    pytest.skip(reason)
+@contextmanager
+def _peers_or_skip() -> Generator[None, None, None]:
+    """Skips where a peer is missing; fails on CI, where everything has to be there."""
+    try:
+        yield
+    except MissingPeerError as error:
+        if os.environ.get("CI") == "true":
+            pytest.fail(str(error), pytrace=False)
+        pytest.skip(str(error))
 
 
 @pytest.fixture(scope="session")
@@ -27,10 +31,8 @@ def need() -> Callable[[str, str], str]:
     """`need("postfix", "postfix")` gives the program's path, or ends the test naming the Debian package to install."""
 
     def find(program: str, package: str) -> str:
-        found = shutil.which(program, path=PROGRAM_PATH)
-        if found is None:
-            unavailable(f"{program} is not installed; apt install {package}")
-        return str(found)
+        with _peers_or_skip():
+            return machine.require_program(program, package)
 
     return find
 
@@ -40,47 +42,107 @@ def need_root() -> Callable[[str], None]:
     """`need_root("postfix")` ends the test where it does not run as root."""
 
     def check(program: str) -> None:
-        if os.geteuid() != 0:
-            unavailable(f"{program} must be started by root")
+        with _peers_or_skip():
+            machine.require_root(program)
 
     return check
 
 
 @pytest.fixture(scope="session")
 def free_port() -> Callable[[], int]:
-    """Gives a port on 127.0.0.1 that nobody listens on; never the same one twice in this process."""
-    given: set[int] = set()
-
-    def find() -> int:
-        while True:
-            with socket.socket() as probe:
-                probe.bind(("127.0.0.1", 0))
-                port = int(probe.getsockname()[1])
-            if port not in given:
-                given.add(port)
-                return port
-
-    return find
-
-
-def wait_for(condition: Callable[[], T], what: str, seconds: float = 60.0, trouble: Callable[[], str] = str) -> T:
-    """Polls until `condition` gives something true, and gives that; fails the test after `seconds`.
-
-    `what` says what was waited for; `trouble` adds what a reader then wants to see, such as the end of a log.
-    """
-    deadline = time.monotonic() + seconds
-    pause = 0.005
-    while True:
-        found = condition()
-        if found:
-            return found
-        if time.monotonic() > deadline:
-            pytest.fail(f"waited {seconds:g} s for {what}, last seen: {found!r}\n{trouble()}", pytrace=False)
-        time.sleep(pause)
-        pause = min(pause * 1.5, 0.2)
+    """Gives a port on 127.0.0.1 that nobody listens on; never the same one twice."""
+    return machine.free_port
 
 
 @pytest.fixture(scope="session")
-def wait_until() -> Callable[..., object]:
+def wait_until() -> Callable[..., Any]:
     """`wait_until(lambda: queue.empty(), "an empty queue")`, for what real programs do in their own time."""
-    return wait_for
+    return machine.wait_for
+
+
+class _Open:
+    """Starts peers, each in a folder of its own, and ends them in the opposite order."""
+
+    def __init__(self) -> None:
+        self._stack = ExitStack()
+
+    def folder(self, name: str) -> Path:
+        return self._stack.enter_context(machine.open_folder(name))
+
+    def start(self, make: Callable[[], Any]) -> Any:
+        with _peers_or_skip():
+            return self._stack.enter_context(make())
+
+    def close(self) -> None:
+        self._stack.close()
+
+
+@pytest.fixture
+def _open() -> Iterator[_Open]:
+    peers = _Open()
+    yield peers
+    peers.close()
+
+
+@pytest.fixture
+def routerd(tmp_path: Path, _open: _Open) -> Callable[..., RouterdDaemon]:
+    """`routerd(delivery=…, rules=…)` starts a daemon under `tmp_path` and gives it when it is ready."""
+    started = 0
+
+    def start(**options: Any) -> RouterdDaemon:
+        nonlocal started
+        started += 1
+        daemon = _open.start(partial(RouterdDaemon, tmp_path / f"routerd-{started}", **options))
+        assert isinstance(daemon, RouterdDaemon)
+        return daemon
+
+    return start
+
+
+@pytest.fixture
+def front(_open: _Open) -> Callable[[int], Postfix]:
+    """`front(routerd.smtp_port)` starts a Postfix that hands mail for example.com to routerd."""
+    return lambda port: _open.start(lambda: postfix_front(_open.folder("front"), port))
+
+
+@pytest.fixture
+def behind(_open: _Open) -> Callable[..., Postfix]:
+    """`behind("mail.example.com", ["ewa", "jan"])` starts the Postfix that has the mailboxes."""
+
+    def start(domain: str, users: Sequence[str], **options: Any) -> Postfix:
+        found = _open.start(lambda: postfix_behind(_open.folder("behind"), domain, users, **options))
+        assert isinstance(found, Postfix)
+        return found
+
+    return start
+
+
+@pytest.fixture
+def dovecot(_open: _Open) -> Callable[[Sequence[str]], DovecotLmtp]:
+    """`dovecot(["ewa@mail.example.com"])` starts an LMTP server with Maildirs for these addresses."""
+    return lambda users: _open.start(lambda: DovecotLmtp(_open.folder("dovecot"), users))
+
+
+@pytest.fixture
+def sink(_open: _Open) -> Callable[..., load.SmtpSink]:
+    """`sink(captured=folder)` starts an smtp-sink."""
+
+    def start(*options: str, **keys: Any) -> load.SmtpSink:
+        found = _open.start(lambda: load.SmtpSink(_open.folder("sink"), *options, **keys))
+        assert isinstance(found, load.SmtpSink)
+        return found
+
+    return start
+
+
+@pytest.fixture
+def swaks(tmp_path: Path, need: Callable[[str, str], str]) -> Callable[..., str]:
+    """`swaks(port, b"…", sender=…, recipients=[…])` sends exact bytes; with text instead, swaks makes the message."""
+    need("swaks", "swaks")
+
+    def send(port: int, *what: bytes | str, sender: str, recipients: Sequence[str]) -> str:
+        if what and isinstance(what[0], bytes):
+            return load.swaks_message(port, what[0], tmp_path, sender=sender, recipients=recipients)
+        return load.swaks(port, *map(str, what), sender=sender, recipients=recipients)
+
+    return send

@@ -1,0 +1,93 @@
+"""Dovecot as an LMTP server with Maildirs."""
+
+import os
+import pwd
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Self
+
+from peers.machine import Process, free_port, require_program, require_root
+
+_CONFIG = """\
+protocols = lmtp
+listen = 127.0.0.1
+base_dir = {folder}/run
+state_dir = {folder}/run
+log_path = {folder}/log
+ssl = no
+hostname = mail.example.test
+mail_location = maildir:%h/Maildir
+first_valid_uid = 1
+auth_username_format = %Lu
+passdb {{
+  driver = static
+  args = nopassword=y
+}}
+userdb {{
+  driver = passwd-file
+  args = {folder}/users
+}}
+service lmtp {{
+  inet_listener lmtp {{
+    address = 127.0.0.1
+    port = {port}
+  }}
+  unix_listener {folder}/lmtp {{
+    mode = 0666
+  }}
+}}
+service anvil {{
+  chroot =
+}}
+service stats {{
+  chroot =
+}}
+"""
+
+
+class DovecotLmtp:
+    """LMTP on `port` and on the unix socket `socket`, for `users` (whole addresses); others get 550 5.1.1."""
+
+    def __init__(self, folder: Path, users: Sequence[str]) -> None:
+        self._program = require_program("dovecot", "dovecot-core")
+        if not Path("/usr/lib/dovecot/lmtp").exists():
+            require_program("dovecot-lmtp", "dovecot-lmtpd")
+        require_root("dovecot")
+        self.folder = folder
+        self.port = free_port()
+        self.socket = folder / "lmtp"
+        self._users = users
+        self._process: Process | None = None
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def start(self) -> None:
+        owner = pwd.getpwnam("mail")
+        for name in ("run", "home"):
+            (self.folder / name).mkdir(exist_ok=True)
+        os.chown(self.folder / "home", owner.pw_uid, owner.pw_gid)
+        lines = [f"{user}::{owner.pw_uid}:{owner.pw_gid}::{self.home(user)}::\n" for user in self._users]
+        (self.folder / "users").write_text("".join(lines))
+        config = self.folder / "dovecot.conf"
+        config.write_text(_CONFIG.format(folder=self.folder, port=self.port))
+        self._process = Process([self._program, "-F", "-c", config], self.folder / "output")
+        self._process.wait_until_listening(self.port)
+
+    def stop(self) -> None:
+        if self._process is not None:
+            self._process.stop()
+
+    def home(self, user: str) -> Path:
+        return self.folder / "home" / user
+
+    def maildir(self, user: str) -> Path:
+        return self.home(user) / "Maildir"
+
+    def log(self) -> str:
+        path = self.folder / "log"
+        return path.read_text(errors="replace") if path.exists() else ""

@@ -1,0 +1,98 @@
+"""Programs that send and take mail: swaks, and Postfix's smtp-source and smtp-sink."""
+
+import os
+import re
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Self
+
+from peers.machine import PeerError, Process, free_port, require_program
+
+
+def swaks(port: int, *options: str, sender: str, recipients: Sequence[str]) -> str:
+    """Sends one message made by swaks from `options` (`--h-Subject`, `--body`, `--attach`, …) and gives the dialogue.
+
+    Raises PeerError with the dialogue where the server did not take it.
+    """
+    command = [
+        require_program("swaks", "swaks"),
+        *("--server", "127.0.0.1", "--port", str(port), "--helo", "client.example.net", "--timeout", "60"),
+        *("--from", sender or "<>", "--to", ",".join(recipients)),
+        *options,
+    ]
+    done = subprocess.run(command, capture_output=True, timeout=120, check=False, stdin=subprocess.DEVNULL)
+    dialogue = done.stdout.decode(errors="replace") + done.stderr.decode(errors="replace")
+    if done.returncode:
+        raise PeerError(f"swaks ended with {done.returncode}\n{dialogue}")
+    return dialogue
+
+
+def swaks_message(port: int, message: bytes, folder: Path, *, sender: str, recipients: Sequence[str]) -> str:
+    """Sends the bytes of `message` as they are; only dots are stuffed, and a line end added where the last one lacks.
+
+    `folder` holds the file from which swaks reads.
+    """
+    ended = message if message.endswith(b"\r\n") or not message else message + b"\r\n"
+    stuffed = re.sub(rb"(?m)^\.", b"..", ended)
+    path = folder / "swaks.data"
+    path.write_bytes(stuffed + b".\r\n")
+    return swaks(port, "--no-data-fixup", "--data", f"@{path}", sender=sender, recipients=recipients)
+
+
+def smtp_source(
+    port: int,
+    messages: int,
+    *,
+    sender: str,
+    recipient: str,
+    size_bytes: int = 4096,
+    sessions: int = 20,
+    keep_connections: bool = False,
+) -> list[str]:
+    """The command that sends `messages` over `sessions` connections at a time."""
+    return [
+        require_program("smtp-source", "postfix"),
+        *("-s", str(sessions), "-m", str(messages), "-l", str(size_bytes)),
+        *("-f", sender, "-t", recipient, "-M", "client.example.net"),
+        *(["-d"] if keep_connections else []),
+        f"127.0.0.1:{port}",
+    ]
+
+
+class SmtpSink:
+    """smtp-sink: takes everything. `count` ends it once so many messages came; `captured` keeps them as files."""
+
+    def __init__(self, folder: Path, *options: str, count: int | None = None, captured: Path | None = None) -> None:
+        self._program = require_program("smtp-sink", "postfix")
+        self.port = free_port()
+        self._folder = folder
+        self._captured = captured
+        self._options = [
+            *options,
+            *(["-M", str(count)] if count is not None else []),
+            *(["-d", f"{captured}/message."] if captured is not None else []),
+            *(["-u", "nobody"] if os.geteuid() == 0 and captured is None else []),
+            *(["-u", "root"] if os.geteuid() == 0 and captured is not None else []),
+        ]
+        self.process: Process | None = None
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def start(self) -> None:
+        command = [self._program, "-c", *self._options, f"127.0.0.1:{self.port}", "1000"]
+        self.process = Process(command, self._folder / f"sink-{self.port}.log")
+        self.process.wait_until_listening(self.port)
+
+    def stop(self) -> None:
+        if self.process is not None:
+            self.process.kill()
+
+    def messages(self) -> list[bytes]:
+        """What was captured; smtp-sink writes the envelope as X- headers above each."""
+        return [path.read_bytes() for path in sorted(self._captured.iterdir())] if self._captured else []
