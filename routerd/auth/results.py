@@ -1,0 +1,200 @@
+"""Authentication-Results (RFC 8601 2.2): what a hop that we trust has verified, read and never guessed.
+
+Believed is only what a trusted client hands over, under an authserv-id that the postmaster listed; that hop removes
+what others claim in its name (RFC 8601 5). What does not parse says nothing.
+"""
+
+import re
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from typing import Protocol
+
+from routerd.message.headers import HeaderBlock
+
+MAX_FIELDS = 50
+MAX_FIELD_BYTES = 65_536
+MAX_RESULTS = 100  # of one field
+
+_LEXEME = re.compile(r'[^()"\\]++|\\.?|[()"]', re.DOTALL)
+_SPACES = re.compile(r"\s+")
+_QUOTED = r'"(?:[^"\\]|\\.)*+"'
+_SEGMENT = re.compile(rf"(?:[^;\"]|{_QUOTED})*+(;|\Z)")
+_KEYWORD = r"[A-Za-z0-9](?:[A-Za-z0-9_-]*+[A-Za-z0-9_])?"
+_ID = re.compile(rf' ?({_QUOTED}|[^\s;"=/]++)(?: (?:[0-9]++))? ?\Z')
+_METHOD = re.compile(rf" ?({_KEYWORD}) ?(?:/ ?[0-9]++ ?)?= ?({_KEYWORD})(?= |\Z)")
+_PROPERTY = re.compile(
+    rf' (?:(reason)|({_KEYWORD}) ?\. ?([A-Za-z0-9_-]++)) ?= ?({_QUOTED}(?:@[^\s;"]++)?|[^\s;"]++)(?= |\Z)',
+    re.IGNORECASE,
+)
+_NEXT_WORD = re.compile(r" ?[^ ]++(?= |\Z)")
+_QUOTED_PAIR = re.compile(r"\\(.)", re.DOTALL)
+
+
+@dataclass(frozen=True, slots=True)
+class MethodResult:
+    """`dkim=pass header.d=klient.pl`. Method, result and property names are in lower case, values as written."""
+
+    method: str
+    result: str
+    properties: tuple[tuple[str, str], ...] = ()
+    reason: str = ""
+
+    def property(self, name: str) -> str | None:
+        """The first value of `ptype.property`, such as `header.from`."""
+        return next((value for key, value in self.properties if key == name), None)
+
+
+class _Mailbox(Protocol):
+    @property
+    def address(self) -> str: ...
+
+
+class _View(Protocol):
+    """What is needed of a message's view."""
+
+    @property
+    def headers(self) -> HeaderBlock: ...
+
+    @property
+    def author(self) -> _Mailbox | None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class AuthResults:
+    """All that is believed about one message."""
+
+    results: tuple[MethodResult, ...] = ()
+    author: str | None = None  # the address in From, lower case; None where there is not exactly one From field
+
+    def result(self, method: str) -> str | None:
+        """`pass` where any result of the method is (one of several DKIM signatures), else its first; None without one."""
+        found = [result.result for result in self.results if result.method == method]
+        return "pass" if "pass" in found else next(iter(found), None)
+
+    @property
+    def spf(self) -> str | None:
+        return self.result("spf")
+
+    @property
+    def dkim(self) -> str | None:
+        return self.result("dkim")
+
+    @property
+    def dmarc(self) -> str | None:
+        return self.result("dmarc")
+
+    def authenticates(self, address: str) -> bool:
+        """Whether the message is proven to come from `address`.
+
+        By a login under that very address, or by DMARC for its domain where it is the author.
+        """
+        address = address.lower()
+        domain = address.rpartition("@")[2]
+        if not domain or "@" not in address:
+            return False
+        for result in self.results:
+            if result.result != "pass":
+                continue
+            if result.method == "auth" and _is(result.property("smtp.auth"), address):
+                return True
+            if result.method == "dmarc" and self.author == address and _is(result.property("header.from"), domain):
+                return True
+        return False
+
+
+def believed_results(view: _View, trusted: bool, authserv_ids: Collection[str]) -> AuthResults:
+    """What the trusted hops say about this message. Never raises.
+
+    Where several fields speak of one method, the topmost counts: a hop writes above what it was handed.
+    """
+    author = view.author
+    only_from = author.address.lower() if author is not None and view.headers.count("from") == 1 else None
+    if not trusted or not authserv_ids:
+        return AuthResults(author=only_from)
+    ids = {id_.lower() for id_ in authserv_ids}
+    believed: list[MethodResult] = []
+    for value in view.headers.raw_values("authentication-results")[:MAX_FIELDS]:
+        authserv_id, results = parse_results(value)
+        if authserv_id in ids:
+            known = {result.method for result in believed}
+            believed.extend(result for result in results if result.method not in known)
+    return AuthResults(tuple(believed), only_from)
+
+
+def parse_results(value: bytes) -> tuple[str | None, tuple[MethodResult, ...]]:
+    """The authserv-id, in lower case, and the results of one unfolded field value. Never raises; linear.
+
+    Without a valid authserv-id (RFC 8601 2.5) there is nothing to believe: `(None, ())`. A result that does not parse is left
+    out; so is what follows an unclosed comment or quoted string.
+    """
+    if len(value) > MAX_FIELD_BYTES:
+        return None, ()
+    segments = _segments(_without_comments(value.decode("utf-8", "replace")))
+    found = _ID.match(next(segments, ""))
+    if not found:
+        return None, ()
+    results = [result for result in map(_parse_result, segments) if result is not None]
+    return _unquoted(found[1]).lower(), tuple(results)
+
+
+def _without_comments(text: str) -> str:
+    """Comments (RFC 5322 3.2.2, nested) and white space as single spaces; cut where one is not closed."""
+    kept: list[str] = []
+    depth = 0
+    quoted = False
+    for lexeme in _LEXEME.findall(text):
+        if depth:
+            depth += (lexeme == "(") - (lexeme == ")")
+        elif lexeme == "(" and not quoted:
+            depth = 1
+            kept.append(" ")
+        else:
+            quoted ^= lexeme == '"'
+            kept.append(lexeme)
+    return _SPACES.sub(" ", "".join(kept))
+
+
+def _segments(text: str) -> Iterator[str]:
+    """What stands between the `;` outside of quotes, the authserv-id first."""
+    at = 0
+    for _ in range(MAX_RESULTS + 1):
+        found = _SEGMENT.match(text, at)
+        if not found:  # a quote that is not closed
+            return
+        yield text[at : found.start(1)]
+        at = found.end()
+        if not found[1]:
+            return
+
+
+def _parse_result(segment: str) -> MethodResult | None:
+    found = _METHOD.match(segment)
+    if not found:
+        return None
+    properties: list[tuple[str, str]] = []
+    reason = ""
+    at = found.end()
+    while at < len(segment):
+        part = _PROPERTY.match(segment, at)
+        if not part:
+            # Some write words of their own, such as Exchange's `action=none`.
+            part = _NEXT_WORD.match(segment, at)
+            if not part:
+                break
+        elif part[1]:
+            reason = _unquoted(part[4])
+        else:
+            properties.append((f"{part[2]}.{part[3]}".lower(), _unquoted(part[4])))
+        at = part.end()
+    return MethodResult(found[1].lower(), found[2].lower(), tuple(properties), reason)
+
+
+def _unquoted(text: str) -> str:
+    if not text.startswith('"'):
+        return text
+    inside, _, behind = text[1:].rpartition('"')
+    return _QUOTED_PAIR.sub(r"\1", inside) + behind
+
+
+def _is(value: str | None, other: str) -> bool:
+    return value is not None and value.lower().rstrip(".") == other
