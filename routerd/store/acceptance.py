@@ -18,7 +18,7 @@ from routerd.store.base import (
     ThreadKeys,
 )
 from routerd.store.batch import Batch
-from routerd.store.connection import Error, Value
+from routerd.store.connection import Error, Value, select_one
 from routerd.store.desk_state import StoredDeskState, recall
 from routerd.store.rows import copy_id, message_key, storable, to_micros
 from routerd.store.stored_json import (
@@ -185,7 +185,7 @@ def _place_in_conversation(
 ) -> int:
     """The number of the conversation that the plan joins, moved on, or of a new one."""
     if plan.joins is not None:
-        row = batch.db.execute("SELECT participants_json FROM conversations WHERE number = ?", (plan.joins,)).fetchone()
+        row = select_one(batch.db, "SELECT participants_json FROM conversations WHERE number = ?", (plan.joins,))
         if row is not None:
             present = texts_from_json(row[0])
             everybody = tuple(dict.fromkeys((*present, *thread.participants)))[:MAX_PARTICIPANTS]

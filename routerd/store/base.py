@@ -188,8 +188,8 @@ class Retention:
 class Store(Protocol):
     """Everything a running daemon asks. Every method but `key` and `free_bytes` may wait for the disk, off the loop.
 
-    All but `key` and `free_bytes` raise StoreError where the disk fails. What writes is durable on return; a caller that is
-    cancelled while it waits does not know whether it was.
+    All but `key` and `free_bytes` raise StoreError where the disk fails. What writes is durable on return; a caller
+    that is cancelled while it waits does not know whether it was.
     """
 
     async def recall(self, thread: ThreadKeys) -> Known:
@@ -206,8 +206,8 @@ class Store(Protocol):
         """Writes what became of an attempt; gives the copies that took its place.
 
         What `store/life.py` does not allow (the copy was finished meanwhile) changes nothing and is noted as an event.
-        `Reroute.line` is given who got the message in the same role already, this copy's member among them; it runs inside
-        the transaction, may run again, and if it raises, PlanFailedError is raised and the copy is as it was.
+        `Reroute.line` is given who got the message in the same role already, this copy's member among them; it runs
+        inside the transaction, may run again, and if it raises, PlanFailedError is raised and the copy is as it was.
         """
 
     async def due(self, destination: str, now: datetime, limit: int, skip: frozenset[int]) -> list[Copy]:
@@ -250,7 +250,7 @@ class Store(Protocol):
         """
 
     def key(self, purpose: str) -> bytes:
-        """A secret of 32 bytes for `purpose`, made at first use, kept with the state. Waits for the disk at first use."""
+        """A secret of 32 bytes for `purpose`, made at first use (which waits for the disk), kept with the state."""
 
     def free_bytes(self) -> int:
         """Room left where the state lives."""

@@ -1,4 +1,4 @@
-"""The rows that one transaction will write, gathered first, so that each table takes one statement for many messages."""
+"""The rows that one transaction will write, gathered first: each table takes one statement for many messages."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from typing import Protocol
 
 from routerd.message.envelope import Raw
 from routerd.store.base import CopyState
-from routerd.store.connection import Connection, Value
+from routerd.store.connection import Connection, Value, select
 from routerd.store.rows import RowWriter, to_minute
 from routerd.store.stored_json import data_to_json, texts_to_json
 
@@ -56,15 +56,11 @@ _COPIES = RowWriter(
 )
 _EVENTS = RowWriter("events", ("message", "number", "at", "kind", "data_json"))
 _CHANGES_AT_ONCE = (64, 16, 4, 1)
-_CHANGES = [
-    (
-        count,
-        "UPDATE copies SET state = v.column2, attempts = v.column3, next_attempt_at = v.column4,"
-        f" finished_at = v.column5, reason = v.column6 FROM (VALUES {','.join(['(?,?,?,?,?,?)'] * count)}) AS v"
-        " WHERE copies.number = v.column1",
-    )
-    for count in _CHANGES_AT_ONCE
-]
+_CHANGE = """
+UPDATE copies SET state = v.column2, attempts = v.column3, next_attempt_at = v.column4, finished_at = v.column5,
+reason = v.column6 FROM (VALUES ROWS) AS v WHERE copies.number = v.column1
+"""
+_CHANGES = [(count, _CHANGE.replace("ROWS", ",".join(["(?,?,?,?,?,?)"] * count))) for count in _CHANGES_AT_ONCE]
 _KNOWN_KEYS = """
 SELECT value FROM json_each(?) AS wanted WHERE EXISTS (SELECT 1 FROM messages WHERE message_id = wanted.value)
 """
@@ -72,6 +68,10 @@ _COPIES_NOW = """
 SELECT c.number, c.state, c.attempts, c.next_attempt_at, c.finished_at, c.reason, c.message,
   coalesce((SELECT max(e.number) FROM events AS e WHERE e.message = c.message), 0)
 FROM copies AS c WHERE c.number IN (SELECT value FROM json_each(?))
+"""
+_LAST_NUMBERS = """
+SELECT coalesce((SELECT max(number) FROM messages), 0), coalesce((SELECT max(number) FROM copies), 0),
+  coalesce((SELECT max(number) FROM conversations), 0)
 """
 _LAST_EVENT = "SELECT coalesce(max(number), 0) FROM events WHERE message = ?"
 _KEEP_TURN = "INSERT INTO turns VALUES (?, ?) ON CONFLICT (team) DO UPDATE SET member = excluded.member"
@@ -98,12 +98,7 @@ class Numbers:
 
     @classmethod
     def read(cls, db: Connection) -> "Numbers":
-        row = db.execute(
-            "SELECT coalesce((SELECT max(number) FROM messages), 0), coalesce((SELECT max(number) FROM copies), 0),"
-            " coalesce((SELECT max(number) FROM conversations), 0)"
-        ).fetchone()
-        assert row is not None  # noqa: S101 - a SELECT without FROM gives one row
-        return cls(*row)
+        return cls(*select(db, _LAST_NUMBERS)[0])
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,7 +176,7 @@ class Batch:
         """`at` in microseconds."""
         last = self._last_events.get(message)
         if last is None:
-            last = self.db.execute(_LAST_EVENT, (message,)).fetchone()[0]
+            last = select(self.db, _LAST_EVENT, (message,))[0][0]
         self._last_events[message] = last + 1
         self._events.append((message, last + 1, at, kind, data_to_json(data)))
 
@@ -215,7 +210,7 @@ class Batch:
         _COPIES.write(db, self._copies)
         _EVENTS.write(db, self._events)
         for rows in (self._messages, self._bodies, self._conversations, self._copies, self._events):
-            rows.clear()  # type: ignore[attr-defined]
+            rows.clear()
         self._known_keys |= self._pending_keys
         self._pending_keys.clear()
         self._write_changes()

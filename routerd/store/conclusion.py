@@ -16,7 +16,7 @@ from routerd.store.base import (
     RetryAt,
 )
 from routerd.store.batch import Batch, CopyNow
-from routerd.store.connection import Error
+from routerd.store.connection import Error, select
 from routerd.store.life import AFTER_ATTEMPT, BY_HAND, OPEN
 from routerd.store.rows import COPIES, COPY_COLUMNS, copy_id, read_copies, storable, to_micros
 
@@ -96,7 +96,7 @@ def read_numbers(batch: Batch, numbers: Sequence[int]) -> list[Copy]:
 
 def _reroute(batch: Batch, copy: Copy, now: CopyNow, conclusion: Reroute, at: datetime) -> tuple[Copy, ...]:
     batch.flush()
-    rows = batch.db.execute("SELECT member, suffix, role FROM copies WHERE message = ?", (copy.message,)).fetchall()
+    rows = select(batch.db, "SELECT member, suffix, role FROM copies WHERE message = ?", (copy.message,))
     tried = frozenset(row[0] for row in rows if row[2] == copy.role)
     try:
         new = conclusion.line(tried)

@@ -1,7 +1,9 @@
 """The only door to SQLite: how its files are opened, and what its errors mean to the rest."""
 
 import errno
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 import apsw
@@ -62,8 +64,8 @@ def open_onlooker(path: Path, *, at_rest: bool) -> Connection:
     """A connection of another process, which changes nothing and makes no file. Raises StoreError.
 
     `at_rest`: there is no log beside the file, so the file alone is the whole truth, and it is read as unchanging
-    (without that, SQLite would have to make the log's index to read a WAL database). Otherwise the log and its index are
-    there and are opened for reading only.
+    (without that, SQLite would have to make the log's index to read a WAL database). Otherwise the log and its index
+    are there and are opened for reading only.
     """
     mode = "mode=ro&immutable=1" if at_rest else "mode=ro&readonly_shm=1"
     try:
@@ -75,6 +77,17 @@ def open_onlooker(path: Path, *, at_rest: bool) -> Connection:
     except Error as error:
         raise store_error(error) from error
     return db
+
+
+def select(db: Connection, statement: str, bindings: Sequence[Value] = ()) -> list[tuple[Any, ...]]:
+    """All rows. Their columns' types are the statement's affair."""
+    return db.execute(statement, bindings).fetchall()
+
+
+def select_one(db: Connection, statement: str, bindings: Sequence[Value] = ()) -> tuple[Any, ...] | None:
+    """The first row, if there is one."""
+    row: tuple[Any, ...] | None = db.execute(statement, bindings).fetchone()
+    return row
 
 
 def store_error(error: BaseException, db: Connection | None = None) -> StoreError:

@@ -7,7 +7,7 @@ from typing import Any
 
 from routerd.desk.plan import Conversation, ConversationId, Twin
 from routerd.store.base import Known, ThreadKeys
-from routerd.store.connection import Connection
+from routerd.store.connection import Connection, select, select_one
 from routerd.store.rows import message_key, to_minute
 from routerd.store.stored_json import envelope_from_json, texts_from_json, texts_to_json
 
@@ -38,8 +38,8 @@ def recall(db: Connection, thread: ThreadKeys) -> Known:
     if not thread.references:
         return Known()
     newest_first = [message_key(reference) for reference in reversed(thread.references[-_MAX_REFERENCES:])]
-    found = db.execute(_FIND_BY_REFERENCES, (texts_to_json(newest_first),)).fetchone()
-    row = db.execute(_CONVERSATION, (found[0],)).fetchone() if found else None
+    found = select_one(db, _FIND_BY_REFERENCES, (texts_to_json(newest_first),))
+    row = select_one(db, _CONVERSATION, (found[0],)) if found else None
     if row is None:
         return Known()
     if thread.author is None or thread.author not in texts_from_json(row[5]):
@@ -48,7 +48,7 @@ def recall(db: Connection, thread: ThreadKeys) -> Known:
 
 
 def conversation_by_number(db: Connection, number: int) -> Conversation | None:
-    row = db.execute(_CONVERSATION, (number,)).fetchone()
+    row = select_one(db, _CONVERSATION, (number,))
     return _conversation(row) if row else None
 
 
@@ -91,14 +91,14 @@ class StoredDeskState:
         given = self._turns.get(team)
         if given is not None:
             return given
-        row = self._db.execute(_LAST_TURN, (team,)).fetchone()
+        row = select_one(self._db, _LAST_TURN, (team,))
         return row[0] if row else None
 
     def load(self, member: str) -> int:
         """To the minute."""
         last = to_minute(self._at)
         first = to_minute(self._at - _LOAD_WINDOW)
-        stored: int = self._db.execute(_LOAD, (member, first, last)).fetchone()[0]
+        stored: int = select(self._db, _LOAD, (member, first, last))[0][0]
         pending = sum(
             messages for (name, minute), messages in self._loads.items() if name == member and first < minute <= last
         )

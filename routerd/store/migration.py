@@ -4,7 +4,7 @@ import re
 from importlib import resources
 
 from routerd.store.base import StoreError, StoreVersionError
-from routerd.store.connection import APPLICATION_ID, Connection, Error, store_error
+from routerd.store.connection import APPLICATION_ID, Connection, Error, select_one, store_error
 
 _FILE = re.compile(r"(\d{4})_\w+\.sql\Z")
 
@@ -49,7 +49,7 @@ def check_version(db: Connection) -> int:
     try:
         application = int(db.pragma("application_id"))
         version = int(db.pragma("user_version"))
-        is_new = not db.execute("SELECT 1 FROM sqlite_schema LIMIT 1").fetchone()
+        is_new = not select_one(db, "SELECT 1 FROM sqlite_schema LIMIT 1")
     except Error as error:
         raise store_error(error, db) from error
     if application != APPLICATION_ID and not (is_new and version == 0):

@@ -89,14 +89,14 @@ def read_copies(rows: Iterable[Row]) -> Iterator[Copy]:
 class RowWriter:
     """Inserts many rows of one table with few statements.
 
-    SQLite is let run without the interpreter's lock, and to get that back costs a busy process far more than the statement
-    itself: what counts is how many statements there are.
+    SQLite is let run without the interpreter's lock, and to get that back costs a busy process far more than the
+    statement itself: what counts is how many statements there are.
     """
 
     def __init__(self, table: str, columns: Sequence[str]) -> None:
         row = f"({','.join('?' * len(columns))})"
         self._statements = [
-            (count, f"INSERT INTO {table} ({','.join(columns)}) VALUES {','.join([row] * count)}")
+            (count, f"INSERT INTO {table} ({','.join(columns)}) VALUES {','.join([row] * count)}")  # noqa: S608
             for count in _ROWS_AT_ONCE
         ]
 

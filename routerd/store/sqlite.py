@@ -1,4 +1,4 @@
-"""The store embedded: SQLite in STATE/routerd.db, one writer thread, a few readers, large messages as files beside it."""
+"""The store embedded: SQLite in STATE/routerd.db, one writer thread, a few readers, large messages as files beside."""
 
 import asyncio
 import os
@@ -33,7 +33,7 @@ from routerd.store.base import (
 from routerd.store.batch import Batch
 from routerd.store.bodies import MAX_ROW_BYTES, BodyFiles
 from routerd.store.conclusion import change_by_hand, conclude
-from routerd.store.connection import FILE_NAME, Connection, Error, open_reader, open_writer, store_error
+from routerd.store.connection import FILE_NAME, Connection, Error, open_reader, open_writer, select_one, store_error
 from routerd.store.desk_state import recall
 from routerd.store.lock import StateLock
 from routerd.store.migration import migrate
@@ -84,8 +84,8 @@ def open_store(
 ) -> "SqliteStore":
     """Opens the state in `folder`, or begins one there (0700). Blocks.
 
-    `metrics`: the daemon's, of which commit_batch_messages and commit_seconds are kept. `reach`: told of each commit point
-    (routerd.ops.crash_points). Raises StoreLockedError, StoreVersionError, StoreFullError, StoreError.
+    `metrics`: the daemon's, of which commit_batch_messages and commit_seconds are kept. `reach`: told of each commit
+    point (routerd.ops.crash_points). Raises StoreLockedError, StoreVersionError, StoreFullError, StoreError.
     """
     try:
         _make_private(folder)
@@ -159,7 +159,7 @@ class SqliteStore:
 
     async def content(self, copy: Copy) -> Raw:
         def read(db: Connection) -> Raw:
-            row = db.execute(_BODY, (copy.message,)).fetchone()
+            row = select_one(db, _BODY, (copy.message,))
             if row is None:
                 raise StoreError(f"the bytes of {copy.queue_id} are no longer kept")
             content: bytes | None = row[0]
@@ -178,7 +178,7 @@ class SqliteStore:
     async def counts(self) -> QueueCounts:
         def read(db: Connection) -> QueueCounts:
             copies = {CopyState(state): count for state, count in db.execute(_COUNTS)}
-            row = db.execute(_OLDEST).fetchone()
+            row = select_one(db, _OLDEST)
             oldest = row[0] if row else None
             return QueueCounts(copies, None if oldest is None else from_micros(oldest))
 
@@ -194,7 +194,7 @@ class SqliteStore:
 
     async def last_ruleset(self) -> SavedRuleset | None:
         def read(db: Connection) -> SavedRuleset | None:
-            row = db.execute("SELECT revision, files_json, saved_at FROM rulesets").fetchone()
+            row = select_one(db, "SELECT revision, files_json, saved_at FROM rulesets")
             return SavedRuleset(row[0], files_from_json(row[1]), from_micros(row[2])) if row else None
 
         return await self._readers.read(read)
@@ -225,7 +225,7 @@ class SqliteStore:
     async def note(self, queue_id: QueueId, kind: str, data: Mapping[str, object], at: datetime) -> None:
         def work(batch: Batch) -> None:
             batch.flush()
-            row = batch.db.execute("SELECT number FROM messages WHERE queue_id = ?", (queue_id,)).fetchone()
+            row = select_one(batch.db, "SELECT number FROM messages WHERE queue_id = ?", (queue_id,))
             if row:
                 batch.add_event(row[0], to_micros(at), kind, data)
 
@@ -266,7 +266,7 @@ class SqliteStore:
             db = open_writer(self._path)
             try:
                 migrate(db)
-                self._bodies.sweep(lambda queue_id: db.execute(_IS_NAMED, (queue_id,)).fetchone() is not None)
+                self._bodies.sweep(lambda queue_id: select_one(db, _IS_NAMED, (queue_id,)) is not None)
             finally:
                 db.close()
         except (Error, OSError) as error:
@@ -323,7 +323,7 @@ def _flushed(step: Callable[[Batch, int, int], Step], after: int, before: int, b
 
 
 def _key(batch: Batch, purpose: str) -> bytes:
-    row = batch.db.execute("SELECT key FROM secrets WHERE purpose = ?", (purpose,)).fetchone()
+    row = select_one(batch.db, "SELECT key FROM secrets WHERE purpose = ?", (purpose,))
     if row:
         return bytes(row[0])
     made = secrets.token_bytes(_KEY_BYTES)

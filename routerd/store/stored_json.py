@@ -1,5 +1,8 @@
-"""Values as the JSON that is stored. Reading tolerates fields that it does not know and fields that are not there, so that
-a newer and an older routerd can read each other's rows of one schema."""
+"""Values as the JSON that is stored.
+
+Reading tolerates fields that it does not know and fields that are not there, so that a newer and an older routerd can
+read each other's rows of one schema.
+"""
 
 import base64
 import binascii

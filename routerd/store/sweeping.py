@@ -1,13 +1,16 @@
 """Forgetting, in small steps: each is one short transaction between the others.
 
-Messages are numbered as they come, so what is old stands first: a step looks at the next few from where the last one ended,
-and there is no need of an index by age.
+Messages are numbered as they come, so what is old stands first: a step looks at the next few from where the last one
+ended, and there is no need of an index by age.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from routerd.message.envelope import QueueId
 from routerd.store.batch import Batch
+from routerd.store.connection import select, select_one
 
 STEP_MESSAGES = 100
 
@@ -37,8 +40,8 @@ class Step:
 
 def forget_bodies(batch: Batch, after: int, before: int) -> Step:
     """The bytes of messages whose copies were all finished before `before` (microseconds)."""
-    rows = batch.db.execute(_OLD_BODIES, (after, STEP_MESSAGES)).fetchall()
-    files = []
+    rows = select(batch.db, _OLD_BODIES, (after, STEP_MESSAGES))
+    files: list[QueueId] = []
     for number, queue_id, is_file, received_at, finished_at in rows:
         if received_at >= before:
             return Step(None, tuple(files))
@@ -52,12 +55,11 @@ def forget_bodies(batch: Batch, after: int, before: int) -> Step:
 def forget_messages(batch: Batch, after: int, before: int) -> Step:
     """Messages without bytes, all of whose copies were finished before `before`, with copies and events.
 
-    The last message stays, and so does the one with the last copy: numbers must not be given again, since the token in a
-    return path may still name them.
+    The last message stays, and so does the one with the last copy: numbers must not be given again, since the token
+    in a return path may still name them.
     """
-    last_copy = batch.db.execute("SELECT max(number) FROM copies").fetchone()
-    keeper = batch.db.execute("SELECT message FROM copies WHERE number = ?", (last_copy[0],)).fetchone()
-    rows = batch.db.execute(_OLD_MESSAGES, (after, STEP_MESSAGES)).fetchall()
+    keeper = select_one(batch.db, "SELECT message FROM copies ORDER BY number DESC LIMIT 1")
+    rows = select(batch.db, _OLD_MESSAGES, (after, STEP_MESSAGES))
     for number, received_at, has_body, finished_at in rows:
         if received_at >= before:
             return Step(None)
@@ -71,7 +73,7 @@ def forget_messages(batch: Batch, after: int, before: int) -> Step:
 
 def forget_conversations(batch: Batch, after: int, before: int) -> Step:
     """Conversations whose last message came before `before`. A message that is still kept merely has none any more."""
-    rows = batch.db.execute(_OLD_CONVERSATIONS, (after, STEP_MESSAGES)).fetchall()
+    rows = select(batch.db, _OLD_CONVERSATIONS, (after, STEP_MESSAGES))
     for number, began_at, last_at in rows:
         if began_at >= before:
             return Step(None)
@@ -84,5 +86,5 @@ def forget_loads(batch: Batch, before_minute: int) -> None:
     batch.db.execute("DELETE FROM loads WHERE minute < ?", (before_minute,))
 
 
-def _next(rows: list[tuple[int, ...]]) -> int | None:
+def _next(rows: Sequence[tuple[Any, ...]]) -> int | None:
     return rows[-1][0] if len(rows) == STEP_MESSAGES else None

@@ -1,14 +1,15 @@
 """The one thread that writes. It takes all that is waiting, does it in one transaction, syncs once, answers everybody.
 
-A job reads and adds rows to the batch, and may decline (StaleError, PlanFailedError) before it has added any: that concerns
-itself alone. Should one fail in any other way, the transaction is undone and its jobs are done again one by one, so
-that the failure hurts no other. Should the commit fail, nobody is told of success.
+A job reads and adds rows to the batch, and may decline (StaleError, PlanFailedError) before it has added any: that
+concerns itself alone. Should one fail in any other way, the transaction is undone and its jobs are done again one by
+one, so that the failure hurts no other. Should the commit fail, nobody is told of success.
 """
 
 import asyncio
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
+from contextlib import suppress
 from dataclasses import dataclass
 from queue import Empty, SimpleQueue
 from time import perf_counter
@@ -181,7 +182,7 @@ class Writer:
         return self._db
 
     def _make_sane(self, error: BaseException) -> None:
-        """Undoes what is open. After a disk error the connection is not believed any more: the next group opens another."""
+        """Undoes what is open. After a disk error the connection is not believed any more."""
         db = self._db
         if db is None:
             return
@@ -208,10 +209,8 @@ class Writer:
             elif answer.waiting.loop is not None:
                 loops.setdefault(answer.waiting.loop, []).append(answer)
         for loop, its_answers in loops.items():
-            try:
+            with suppress(RuntimeError):  # the loop is closed: nobody waits any more; what is committed is committed
                 loop.call_soon_threadsafe(self._resolve, its_answers)
-            except RuntimeError:
-                pass  # the loop is closed: nobody waits any more, and what is committed is committed
 
     def _resolve(self, answers: list[_Answer]) -> None:
         for answer in answers:
