@@ -1,0 +1,94 @@
+"""One attempt to deliver one copy, whatever the transport."""
+
+import asyncio
+from dataclasses import dataclass
+from datetime import datetime
+
+import structlog
+
+from routerd.config.settings import Retry
+from routerd.delivery.connection import Timeouts
+from routerd.delivery.letter import ReturnPaths, content_of
+from routerd.delivery.lmtp import lmtp_next_hop
+from routerd.delivery.maildir import MaildirLetter, MaildirStore
+from routerd.delivery.outcome import Deferred, Failed, Outcome, Stage
+from routerd.delivery.retry import NextInLine
+from routerd.delivery.routes import Routes, Way
+from routerd.delivery.smtp import Letter, NextHop, TlsContexts, smtp_next_hop
+from routerd.message.envelope import Raw
+from routerd.store.base import Copy, Store, StoreError
+
+OFF_LOOP_BYTES = 256_000  # larger messages are annotated in a thread
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """All that a reload replaces. `next_in_line` runs inside the store's transaction: pure and quick."""
+
+    hostname: str
+    routes: Routes
+    retry: Retry
+    return_paths: ReturnPaths
+    next_in_line: NextInLine
+
+
+class Sender:
+    """The transports of one policy, with their kept connections."""
+
+    def __init__(
+        self, store: Store, policy: Policy, maildirs: MaildirStore, contexts: TlsContexts, timeouts: Timeouts
+    ) -> None:
+        self._store = store
+        self._policy = policy
+        self._contexts = contexts
+        self._timeouts = timeouts
+        self._maildirs = maildirs
+        self._next_hops: dict[str, NextHop] = {}
+
+    def transport_for(self, copy: Copy) -> str:
+        """What metrics call it."""
+        route = self._policy.routes.route_for(copy.mailbox)
+        return route.transport if route else "none"
+
+    async def attempt(self, copy: Copy, raw: Raw | None, now: datetime, *, is_fresh: bool) -> Outcome:
+        """`raw` None: loaded here. `is_fresh`: no attempt was ever made. Never raises but for cancellation."""
+        way = self._policy.routes.way_for(copy.mailbox)
+        if way is None:
+            return Failed(f"no route for {copy.mailbox}", Stage.PREPARE, status="5.3.5")
+        try:
+            return await self._attempt(copy, raw, now, way, is_fresh)
+        except StoreError as error:
+            return Deferred(f"cannot load the message: {error}", Stage.PREPARE)
+        except Exception as error:
+            log.exception("copy_attempt_failed", id=copy.queue_id, copy=copy.id, destination=way.destination)
+            return Deferred(f"a fault of our own: {type(error).__name__}", Stage.PREPARE)
+
+    def close(self) -> None:
+        """Takes leave of all next hops."""
+        for next_hop in self._next_hops.values():
+            next_hop.close()
+
+    async def _attempt(self, copy: Copy, raw: Raw | None, now: datetime, way: Way, is_fresh: bool) -> Outcome:
+        if raw is None:
+            raw = await self._store.content(copy)
+        if len(raw) > OFF_LOOP_BYTES:
+            content, fault = await asyncio.to_thread(content_of, copy, raw, trusts_us=way.route.trusts_us)
+        else:
+            content, fault = content_of(copy, raw, trusts_us=way.route.trusts_us)
+        if fault:
+            log.error("copy_attached", id=copy.queue_id, copy=copy.id, reason=f"cannot annotate: {fault!r}")
+        if way.route.transport == "maildir":
+            letter = MaildirLetter(copy.id, copy.mailbox, copy.created_at, content, may_be_there=not is_fresh)
+            return await self._maildirs.deliver(way.route, letter, self._policy.hostname)
+        sender = self._policy.return_paths.of(copy, now)
+        return await self._next_hop(way).deliver(Letter(sender, copy.mailbox, content))
+
+    def _next_hop(self, way: Way) -> NextHop:
+        next_hop = self._next_hops.get(way.destination)
+        if next_hop is None:
+            make = lmtp_next_hop if way.route.transport == "lmtp" else smtp_next_hop
+            next_hop = make(way.route, self._policy.hostname, self._contexts, self._timeouts)
+            self._next_hops[way.destination] = next_hop
+        return next_hop

@@ -1,0 +1,296 @@
+"""One connection to a next hop: the thin asyncio part around `smtp_wire.Client`."""
+
+import asyncio
+import socket
+import ssl
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from routerd.delivery.content import Content, dot_stuffed
+from routerd.delivery.outcome import Deferred, Outcome, Stage
+from routerd.delivery.smtp_wire import (
+    Action,
+    Broken,
+    Client,
+    Finished,
+    Login,
+    Ready,
+    Send,
+    SendContent,
+    Transaction,
+    Upgrade,
+)
+
+MAX_UNREAD_BYTES = 256 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Timeouts:
+    """Seconds. RFC 5321 4.5.3.2; sending and waiting for the reply have their own."""
+
+    connect: float = 30
+    greeting: float = 300
+    hello: float = 300
+    tls: float = 120
+    auth: float = 300
+    mail: float = 300
+    rcpt: float = 300
+    data: float = 120
+    content: float = 600
+    send: float = 180  # without the peer taking a single byte
+
+    def of_reply(self, stage: Stage | None) -> float:
+        seconds: float = getattr(self, stage or "mail")
+        return seconds
+
+
+@dataclass(frozen=True, slots=True)
+class TcpHost:
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+@dataclass(frozen=True, slots=True)
+class UnixHost:
+    path: str
+
+    def __str__(self) -> str:
+        return f"unix:{self.path}"
+
+
+Host = TcpHost | UnixHost
+
+
+class Connection(asyncio.Protocol):
+    """Made by `open_connection`. Used by one task at a time; idle in between."""
+
+    def __init__(self, login: Login, host: Host, timeouts: Timeouts) -> None:
+        self.host = host
+        self.carried = 0  # transactions begun
+        self.idle_since = 0.0
+        self.opened_at = 0.0
+        self._client = Client(login)
+        self._timeouts = timeouts
+        self._loop = asyncio.get_running_loop()
+        self._transport: asyncio.Transport | None = None
+        self._unread = bytearray()
+        self._lost = ""  # why the connection is gone
+        self._blocked = False
+        self._waiter: asyncio.Future[None] | None = None
+
+    @property
+    def is_usable(self) -> bool:
+        """It may carry another transaction, as far as is known here: an idle one has not spoken or hung up."""
+        return self._client.usable and not self._lost and not self._unread
+
+    @property
+    def mail_was_answered(self) -> bool:
+        return self._client.mail_was_answered
+
+    async def log_in(self, context: ssl.SSLContext) -> Deferred | None:
+        """From the greeting to where a transaction may start; or why not. `context` is for STARTTLS."""
+        actions = await self._answers()
+        while True:
+            for action in actions:
+                if isinstance(action, Broken):
+                    return action.outcome
+            for action in actions:
+                match action:
+                    case Send(data):
+                        await self._write(data)
+                    case Upgrade():
+                        actions = await self._start_tls(context)
+                        break
+                    case Ready():
+                        self.opened_at = self._loop.time()
+                        return None
+                    case _:
+                        raise RuntimeError(f"{action} before a transaction")
+            else:
+                actions = await self._answers()
+
+    async def carry(self, transaction: Transaction, content: Content) -> tuple[Outcome, ...]:
+        """One message; an outcome per recipient. Raises nothing but what reading `content` raises."""
+        self.carried += 1
+        actions = self._client.start(transaction)
+        while True:
+            for action in actions:
+                match action:
+                    case Send(data):
+                        await self._write(data)
+                    case SendContent():
+                        await self._write_content(content)
+                    case Finished(outcomes):
+                        return outcomes
+                    case _:
+                        raise RuntimeError(f"{action} inside a transaction")
+            actions = await self._answers()
+
+    def quit(self) -> None:
+        """Takes leave without waiting for the answer."""
+        if self._transport and not self._lost:
+            self._transport.write(self._client.quit())
+            self._transport.close()
+
+    def abort(self) -> None:
+        if self._transport:
+            self._transport.abort()
+
+    async def _answers(self) -> list[Action]:
+        """What the client makes of the next bytes, or of their absence."""
+        if not self._unread and not self._lost:
+            await self._wait(self._timeouts.of_reply(self._client.awaiting), "did not answer in time")
+        if not self._unread:
+            return self._client.lost(self._lost)
+        data = bytes(self._unread)
+        self._unread.clear()
+        return self._client.receive(data)
+
+    async def _write(self, data: bytes) -> None:
+        """Gives when the kernel has it all. A connection that is gone shows at the next answer."""
+        if self._lost or self._transport is None:
+            return
+        self._transport.write(data)
+        while self._blocked and not self._lost:
+            await self._wait(self._timeouts.send, "does not take what is sent")
+
+    async def _write_content(self, content: Content) -> None:
+        pieces = dot_stuffed(content.pieces())
+        if content.is_small:
+            self._client.content_sent()
+            await self._write(b"".join(pieces))
+            return
+        while not self._lost and not self._unread:  # an early answer ends it: what follows would be for nothing
+            piece = await asyncio.to_thread(_next_piece, pieces) if content.is_on_disk else _next_piece(pieces)
+            if piece is None:
+                self._client.content_sent()
+                return
+            await self._write(piece)
+
+    async def _start_tls(self, context: ssl.SSLContext) -> list[Action]:
+        name = self.host.host if isinstance(self.host, TcpHost) else "localhost"
+        transport = self._transport
+        if self._lost or transport is None:
+            return self._client.lost(self._lost)
+        try:
+            upgraded = await self._loop.start_tls(
+                transport, self, context, server_hostname=name, ssl_handshake_timeout=self._timeouts.tls
+            )
+        except (OSError, ValueError) as error:  # ssl.SSLError is an OSError; ValueError: a name that no certificate has
+            transport.abort()
+            return [Broken(self._client.tls_failed(str(error) or "the connection was closed"))]
+        if upgraded is None:
+            return [Broken(self._client.tls_failed("the connection was closed"))]
+        self._use(upgraded)
+        return self._client.tls_started()
+
+    async def _wait(self, seconds: float, why: str) -> None:
+        self._waiter = waiter = self._loop.create_future()
+        timer = self._loop.call_later(seconds, self._expire, why)
+        try:
+            await waiter
+        finally:
+            timer.cancel()
+            self._waiter = None
+
+    def _expire(self, why: str) -> None:
+        self._lost = self._lost or why
+        self.abort()
+        self._wake()
+
+    def _wake(self) -> None:
+        if self._waiter and not self._waiter.done():
+            self._waiter.set_result(None)
+
+    def _use(self, transport: asyncio.Transport) -> None:
+        self._transport = transport
+        transport.set_write_buffer_limits(high=1, low=0)  # so that `resume_writing` means: the kernel has it all
+        self._blocked = False
+
+    # Called by the event loop.
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._use(transport)  # type: ignore[arg-type]
+
+    def data_received(self, data: bytes) -> None:
+        self._unread += data
+        if len(self._unread) > MAX_UNREAD_BYTES:
+            self._expire("sends without end")
+        self._wake()
+
+    def eof_received(self) -> bool:
+        self._lost = self._lost or "closed the connection"
+        self._wake()
+        return False
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self._lost = self._lost or (f"closed the connection: {error}" if error else "closed the connection")
+        self._wake()
+
+    def pause_writing(self) -> None:
+        self._blocked = True
+
+    def resume_writing(self) -> None:
+        self._blocked = False
+        self._wake()
+
+
+def _next_piece(pieces: Iterator[bytes]) -> bytes | None:
+    return next(pieces, None)
+
+
+async def open_connection(
+    host: Host, login: Login, context: ssl.SSLContext, timeouts: Timeouts
+) -> Connection | Deferred:
+    """A connection that is ready for a transaction, or why there is none."""
+    connection = Connection(login, host, timeouts)
+    trouble = await _connect(connection, host, timeouts.connect)
+    if trouble:
+        return trouble
+    try:
+        refusal = await connection.log_in(context)
+    except BaseException:
+        connection.abort()
+        raise
+    if refusal:
+        connection.quit()
+        return refusal
+    return connection
+
+
+async def _connect(connection: Connection, host: Host, seconds: float) -> Deferred | None:
+    """Each address of the host in turn, with a time-out of its own: a black hole in one family hides no other."""
+    loop = asyncio.get_running_loop()
+    why = "no address"
+    try:
+        async with asyncio.timeout(seconds):
+            addresses = await _addresses(host)
+    except TimeoutError:
+        return Deferred(f"cannot look up {host} in time", Stage.CONNECT)
+    except OSError as error:
+        return Deferred(f"cannot look up {host}: {error.strerror or error}", Stage.CONNECT)
+    for address in addresses:
+        try:
+            async with asyncio.timeout(seconds):
+                if isinstance(host, UnixHost):
+                    await loop.create_unix_connection(lambda: connection, host.path)
+                else:
+                    await loop.create_connection(lambda: connection, address, host.port)
+        except TimeoutError:
+            why = f"no answer from {address} in {seconds:g} s"
+        except OSError as error:
+            why = error.strerror or str(error)
+        else:
+            return None
+    return Deferred(f"cannot connect to {host}: {why}", Stage.CONNECT)
+
+
+async def _addresses(host: Host) -> list[str]:
+    if isinstance(host, UnixHost):
+        return [host.path]
+    loop = asyncio.get_running_loop()
+    found = await loop.getaddrinfo(host.host, host.port, type=socket.SOCK_STREAM)
+    return list(dict.fromkeys(str(entry[4][0]) for entry in found))[:8]

@@ -1,0 +1,86 @@
+"""A copy's bytes on their way out: never joined where they are large, never a bare CR or LF."""
+
+import mmap
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from routerd.message.envelope import Raw
+
+PIECE_BYTES = 256 * 1024
+
+_BREAK = re.compile(rb"\r\n|\r|\n")
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """`head` and then `raw` from `body_start` on."""
+
+    head: bytes
+    raw: Raw = b""
+    body_start: int = 0
+    size_bytes: int = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "size_bytes", len(self.head) + len(self.raw) - self.body_start)
+
+    @property
+    def is_on_disk(self) -> bool:
+        """Reading it may wait for the disk."""
+        return isinstance(self.raw, mmap.mmap)
+
+    @property
+    def is_small(self) -> bool:
+        """It goes in one piece."""
+        return self.size_bytes <= PIECE_BYTES
+
+    def pieces(self) -> Iterator[bytes]:
+        """The bytes, at most 256 KiB at a time (the head may be longer)."""
+        if self.is_small:
+            yield self.head + self.raw[self.body_start :]
+            return
+        yield self.head
+        for start in range(self.body_start, len(self.raw), PIECE_BYTES):
+            yield self.raw[start : start + PIECE_BYTES]
+
+    def has_8bit(self) -> bool:
+        """Reads all of it."""
+        return not all(piece.isascii() for piece in self.pieces())
+
+
+def dot_stuffed(pieces: Iterator[bytes]) -> Iterator[bytes]:
+    """The content as it follows DATA, with its final dot (RFC 5321 4.5.2); bare CR and LF become CRLF."""
+    at_line_start = True
+    for piece in _whole_line_ends(pieces):
+        data = _with_crlf(piece)
+        stuffed = data.replace(b"\r\n.", b"\r\n..")
+        yield b"." + stuffed if at_line_start and data.startswith(b".") else stuffed
+        at_line_start = data.endswith(b"\n")
+    yield b".\r\n" if at_line_start else b"\r\n.\r\n"
+
+
+def with_lf(pieces: Iterator[bytes]) -> Iterator[bytes]:
+    """The content as a Maildir keeps it: line ends are LF."""
+    for piece in _whole_line_ends(pieces):
+        yield _with_crlf(piece).replace(b"\r\n", b"\n")
+
+
+def _whole_line_ends(pieces: Iterator[bytes]) -> Iterator[bytes]:
+    """The same bytes in pieces of which none is empty and none ends between CR and LF."""
+    kept = b""
+    for piece in pieces:
+        data = kept + piece if kept else piece
+        kept = b""
+        if data.endswith(b"\r"):
+            kept, data = b"\r", data[:-1]
+        if data:
+            yield data
+    if kept:
+        yield kept
+
+
+def _with_crlf(data: bytes) -> bytes:
+    line_ends = data.count(b"\n")
+    if data.count(b"\r") == line_ends == data.count(b"\r\n"):
+        return data
+    return _BREAK.sub(b"\r\n", data)

@@ -1,0 +1,51 @@
+"""A copy made ready to leave: its annotated bytes and its return path."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+
+from routerd.config.settings import Addresses
+from routerd.delivery.content import Content
+from routerd.message.address import parse_address
+from routerd.message.annotate import annotate, attach_original
+from routerd.message.envelope import Raw
+from routerd.message.headers import HeaderBlock
+from routerd.message.token import make_token, return_path
+from routerd.store.base import Copy
+
+BOUNCE = "b"  # the purpose in a return path's token
+
+
+@dataclass(frozen=True, slots=True)
+class ReturnPaths:
+    """From where copies leave. `key` is the store's for return paths."""
+
+    style: Literal["inbox", "keep"]
+    addresses: Addresses
+    key: bytes
+
+    def of(self, copy: Copy, now: datetime) -> str:
+        """MAIL FROM of one copy; "" for a message that itself came back to a return path."""
+        if copy.to_return_path:
+            return ""
+        if self.style == "keep":
+            return copy.sender
+        token = make_token(copy.number, now, BOUNCE, self.key)
+        return return_path(parse_address(copy.annotation.inbox), token, self.addresses)
+
+
+def content_of(copy: Copy, raw: Raw, *, trusts_us: bool) -> tuple[Content, Exception | None]:
+    """The copy's bytes; and why its original is only attached, should the annotation have failed.
+
+    Where the next hop does not trust us, nothing is added that a DKIM signature may cover.
+    """
+    try:
+        may_add_priority = trusts_us or not copy.annotation.priority or not _is_signed(raw)
+        annotated = annotate(raw, copy.annotation, copy.id, may_add_priority=may_add_priority)
+        return Content(annotated.head, raw, annotated.body_start), None
+    except Exception as error:
+        return Content(attach_original(raw, copy.annotation, copy.id)), error
+
+
+def _is_signed(raw: Raw) -> bool:
+    return bool(HeaderBlock.scan(raw).raw_values("dkim-signature"))

@@ -1,0 +1,77 @@
+"""What became of one attempt to deliver one copy. Each says why, at which stage, and in whose words."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Stage(StrEnum):
+    """Where in an attempt it was decided, in the order in which an attempt passes them."""
+
+    PREPARE = "prepare"  # before anybody was spoken to
+    CONNECT = "connect"
+    GREETING = "greeting"
+    HELLO = "hello"
+    TLS = "tls"
+    AUTH = "auth"
+    MAIL = "mail"
+    RCPT = "rcpt"
+    DATA = "data"  # the answer to DATA
+    CONTENT = "content"  # the answer to the final dot
+    MAILDIR = "maildir"
+
+
+BEFORE_MAILBOX = frozenset({Stage.CONNECT, Stage.GREETING, Stage.HELLO, Stage.TLS, Stage.AUTH, Stage.MAIL})
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """`reply` holds the next hop's words, "" where it said none; `status` is the enhanced code (RFC 3463) or ""."""
+
+    reason: str
+    stage: Stage
+    reply: str = ""
+    code: int = 0
+    status: str = ""
+
+    def __post_init__(self) -> None:
+        if not self.reason:
+            raise ValueError("an outcome says why")
+
+
+@dataclass(frozen=True, slots=True)
+class Delivered(Answer):
+    """The next hop is responsible now."""
+
+
+@dataclass(frozen=True, slots=True)
+class Deferred(Answer):
+    """Not now; whatever is not understood is this."""
+
+    @property
+    def of_destination(self) -> bool:
+        """Trouble of the next hop as a whole, not of this copy: another host may do better."""
+        return self.stage in BEFORE_MAILBOX or self.code == 421
+
+    @property
+    def of_connection(self) -> bool:
+        """No conversation came about: the next copy would fare the same."""
+        if self.stage is Stage.MAIL:
+            return self.code in (0, 421)
+        return self.stage in BEFORE_MAILBOX or self.code == 421
+
+    @property
+    def of_mailbox(self) -> bool:
+        """The next hop is well, it is this mailbox that does not take mail."""
+        if self.code == 421 or self.stage in BEFORE_MAILBOX:
+            return False
+        if self.status.startswith(("4.1.", "4.2.")):
+            return True
+        return self.stage is Stage.RCPT and self.code // 100 == 4 and not self.status.startswith(("4.3.", "4.4."))
+
+
+@dataclass(frozen=True, slots=True)
+class Failed(Answer):
+    """Not ever, as it stands."""
+
+
+Outcome = Delivered | Deferred | Failed

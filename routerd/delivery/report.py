@@ -1,0 +1,70 @@
+"""What operators see of deliveries: logs and metrics."""
+
+import structlog
+
+from routerd.delivery.outcome import Deferred, Delivered, Failed, Outcome
+from routerd.ops.metrics import Metrics
+from routerd.store.base import Conclusion, Copy, Done, Forgo, Hold, Reroute, RetryAt
+
+MAX_LATE = 100_000  # copies remembered as logged late; beyond that they are only not logged
+
+log = structlog.get_logger()
+
+_WORDS: dict[type[Outcome], str] = {Delivered: "delivered", Deferred: "deferred", Failed: "failed"}
+
+
+class Report:
+    """One per worker."""
+
+    def __init__(self, metrics: Metrics) -> None:
+        self._metrics = metrics
+        self._late: set[int] = set()
+
+    def attempted(self, transport: str, outcome: Outcome, seconds: float) -> None:
+        self._metrics.deliveries.labels(transport, _WORDS[type(outcome)]).inc()
+        self._metrics.delivery_seconds.labels(transport).observe(seconds)
+
+    def concluded(
+        self, copy: Copy, conclusion: Conclusion, outcome: Outcome, new: tuple[Copy, ...], is_late: bool
+    ) -> None:
+        """Once it is written. `is_late`: the copy has waited longer than `retry.warn`."""
+        bound = log.bind(
+            id=copy.queue_id,
+            copy=copy.id,
+            member=copy.member,
+            destination=copy.destination,
+            attempts=copy.attempts + 1,
+            stage=outcome.stage.value,
+            reply=outcome.reply,
+        )
+        match conclusion:
+            case Done():
+                bound.info("copy_delivered")
+            case RetryAt(at, reason):
+                bound.warning("copy_deferred", reason=reason, next_attempt_at=at)
+            case Hold(reason):
+                bound.error("copy_held", reason=reason)
+            case Forgo(reason):
+                bound.warning("copy_failed", reason=reason)
+            case Reroute(reason) if new:
+                self._metrics.reroutes.labels("refused" if isinstance(outcome, Failed) else "late").inc()
+                bound.warning("copy_rerouted", reason=reason, to=[other.member for other in new])
+            case Reroute(reason):
+                bound.error("copy_held", reason=f"{reason}; nobody is left in line")
+        self._note_late(copy, isinstance(conclusion, RetryAt) and is_late, outcome)
+
+    def _note_late(self, copy: Copy, is_late: bool, outcome: Outcome) -> None:
+        if not is_late:
+            self._late.discard(copy.number)
+        elif copy.number not in self._late and len(self._late) < MAX_LATE:
+            self._late.add(copy.number)
+            self._metrics.late_copies.inc()
+            log.warning(
+                "copy_late",
+                id=copy.queue_id,
+                copy=copy.id,
+                member=copy.member,
+                destination=copy.destination,
+                since=copy.created_at,
+                reason=outcome.reason,
+            )

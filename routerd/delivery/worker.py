@@ -1,0 +1,305 @@
+"""Steps 8 and 9: takes each queued copy to its next hop, and writes what became of it.
+
+One lane per destination, so that none waits for another. What is in memory is bounded; all else waits in the store.
+"""
+
+import asyncio
+import random
+from collections.abc import Callable, Collection, Coroutine, Sequence
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+from itertools import chain, repeat
+from typing import Any
+
+import structlog
+
+from routerd.delivery.attempt import Policy, Sender
+from routerd.delivery.connection import Timeouts
+from routerd.delivery.lane import FIRST_REST_SECONDS, LOW_BACKLOG, Job, Lane
+from routerd.delivery.maildir import MaildirStore
+from routerd.delivery.outcome import Delivered, Outcome
+from routerd.delivery.report import Report
+from routerd.delivery.retry import conclude_for
+from routerd.delivery.smtp import DEFAULT_TIMEOUTS, TlsContexts
+from routerd.message.envelope import Raw
+from routerd.ops.crash_points import reach
+from routerd.ops.metrics import Metrics
+from routerd.store.base import Conclusion, Copy, CopyState, Hold, Reroute, RetryAt, Store, StoreError
+
+MAX_CACHE_BYTES = 64_000_000  # of messages that wait in memory
+MAX_UNWRITTEN = 64  # conclusions under way beside the attempts
+REFILL = 200
+LONGEST_SLEEP = timedelta(seconds=60)
+WRITE_AGAIN_SECONDS = (0.1, 0.5, 1, 2, 5, 10, 30)
+
+log = structlog.get_logger()
+
+
+def utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+class Worker:
+    """`offer` fresh copies, `run` for those in the store, `drain` to stop. All on one event loop."""
+
+    def __init__(
+        self,
+        store: Store,
+        policy: Policy,
+        metrics: Metrics,
+        *,
+        clock: Callable[[], datetime] = utc_now,
+        jitter: Callable[[], float] = random.random,
+        contexts: TlsContexts | None = None,
+        timeouts: Timeouts = DEFAULT_TIMEOUTS,
+    ) -> None:
+        self._store = store
+        self._policy = policy
+        self._contexts = contexts or TlsContexts.of_system()
+        self._timeouts = timeouts
+        self._maildirs = MaildirStore()
+        self._sender = self._sender_for(policy)
+        self._report = Report(metrics)
+        self._clock = clock
+        self._jitter = jitter
+        self._lanes: dict[str, Lane] = {}
+        self._in_hand: set[int] = set()  # numbers of copies in a backlog, under way, or not written yet
+        self._cached_bytes = 0
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._unwritten = 0
+        self._store_works = asyncio.Event()
+        self._store_works.set()
+        self._look_at: datetime | None = None  # None: now
+        self._wake = asyncio.Event()
+        self._stopping = False
+
+    def offer(self, copies: Sequence[Copy], raw: Raw | None = None) -> None:
+        """Takes fresh copies without asking the store. Those that find no room wait there."""
+        for copy in copies:
+            if copy.state is not CopyState.QUEUED or copy.number in self._in_hand or self._stopping:
+                continue
+            lane = self._lane(copy.destination)
+            if lane.is_full:
+                lane.has_more_in_store = True
+                if lane.is_hungry:
+                    self._wake.set()
+                continue
+            self._take(lane, Job(copy, self._cached(raw), is_fresh=True))
+
+    async def run(self) -> None:
+        """Brings copies from the store when their time has come, until `drain`."""
+        while not self._stopping:
+            self._wake.clear()
+            try:
+                if self._look_at is None or self._look_at <= self._clock():
+                    await self._look()
+                for lane in [lane for lane in self._lanes.values() if lane.is_hungry]:
+                    await self._refill(lane)
+            except StoreError as error:
+                log.error("queue_unread", reason=str(error))
+                self._look_at = self._clock() + timedelta(seconds=5)
+            pause = ((self._look_at or self._clock()) - self._clock()).total_seconds()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(min(max(pause, 0), LONGEST_SLEEP.total_seconds())):
+                    await self._wake.wait()
+
+    def adopt(self, policy: Policy) -> None:
+        """From the next attempt on; those under way end with what they began with. After `store.readdress`."""
+        before, self._sender, self._policy = self._sender, self._sender_for(policy), policy
+        before.close()
+        self._empty_backlogs()
+        self.look_now()
+
+    def look_now(self) -> None:
+        """Something changed in the store."""
+        self._look_at = None
+        self._wake.set()
+
+    def retry_now(self, destinations: Collection[str] | None = None) -> None:
+        """The postmaster made copies due: ends the rest of these destinations (None: of all) and looks at once."""
+        for lane in self._lanes.values():
+            if destinations is None or lane.destination in destinations:
+                lane.end_rest()
+        self.look_now()
+
+    def forget(self, numbers: Collection[int]) -> None:
+        """The postmaster held or dropped these copies: those not under way yet are not begun."""
+        for lane in self._lanes.values():
+            for job in [job for job in lane.backlog if job.copy.number in numbers]:
+                lane.backlog.remove(job)
+                self._let_go(lane, job)
+
+    async def drain(self, within: timedelta) -> None:
+        """Begins nothing more, waits for what is under way, then cuts it off: such copies are tried again."""
+        self._stopping = True
+        self._wake.set()
+        self._empty_backlogs()
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=within.total_seconds())
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._sender.close()
+        await asyncio.to_thread(self._maildirs.close)
+
+    # The queue.
+
+    def _empty_backlogs(self) -> None:
+        """All of it is in the store."""
+        for lane in self._lanes.values():
+            while lane.backlog:
+                self._let_go(lane, lane.backlog.pop())
+
+    async def _look(self) -> None:
+        """Asks the store what is due, and when to ask again."""
+        now = self._clock()
+        self._look_at = now + LONGEST_SLEEP
+        for destination, at in (await self._store.waiting()).items():
+            if at > now:
+                self._look_by(at)
+                continue
+            lane = self._lane(destination)
+            if len(lane.backlog) < LOW_BACKLOG:
+                await self._refill(lane)
+            else:
+                lane.has_more_in_store = True
+
+    async def _refill(self, lane: Lane) -> None:
+        now = self._clock()
+        lane.has_more_in_store = False
+        lane.ended = set()
+        try:
+            skip = frozenset(self._in_hand)
+            copies = await self._store.due(lane.destination, now, REFILL, skip)
+            for copy in copies:
+                if copy.number not in self._in_hand and copy.number not in lane.ended:
+                    self._take(lane, Job(copy, None))
+            lane.has_more_in_store = lane.has_more_in_store or len(copies) >= REFILL
+        except StoreError:
+            lane.has_more_in_store = True
+            raise
+        finally:
+            lane.ended = None
+
+    def _look_by(self, at: datetime) -> None:
+        if self._look_at is not None and at < self._look_at:
+            self._look_at = at
+            self._wake.set()
+
+    def _lane(self, destination: str) -> Lane:
+        lane = self._lanes.get(destination)
+        if lane is None:
+            first_rest = min(FIRST_REST_SECONDS, self._policy.retry.first.total_seconds())
+            lane = self._lanes[destination] = Lane(destination, first_rest)
+        return lane
+
+    def _take(self, lane: Lane, job: Job) -> None:
+        self._in_hand.add(job.copy.number)
+        lane.backlog.append(job)
+        self._start(lane)
+
+    def _let_go(self, lane: Lane, job: Job) -> None:
+        self._uncache(job)
+        self._in_hand.discard(job.copy.number)
+        if lane.ended is not None:
+            lane.ended.add(job.copy.number)
+
+    def _cached(self, raw: Raw | None) -> Raw | None:
+        """`raw` where there is room to keep it, and only bytes: a mapped file is opened again when it is its turn."""
+        if not isinstance(raw, bytes) or self._cached_bytes + len(raw) > MAX_CACHE_BYTES:
+            return None
+        self._cached_bytes += len(raw)
+        return raw
+
+    def _uncache(self, job: Job) -> None:
+        if job.raw is not None:
+            self._cached_bytes -= len(job.raw)
+            job.raw = None
+
+    # The work.
+
+    def _start(self, lane: Lane) -> None:
+        if lane.may_start and not self._stopping:
+            lane.active += 1
+            self._spawn(self._work(lane))
+
+    def _sender_for(self, policy: Policy) -> Sender:
+        return Sender(self._store, policy, self._maildirs, self._contexts, self._timeouts)
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and task.exception():
+            log.error("delivery_task_failed", exc_info=task.exception())
+
+    async def _work(self, lane: Lane) -> None:
+        """One of the lane's hands: copy after copy, while there are any and the lane allows as many hands."""
+        try:
+            while lane.backlog and lane.active <= lane.limit and not self._stopping:
+                await self._store_works.wait()  # what cannot be written down is not begun
+                if lane.backlog and not self._stopping:
+                    await self._handle(lane, lane.backlog.popleft())
+                if lane.is_hungry:
+                    self._wake.set()
+                self._start(lane)
+        finally:
+            lane.active -= 1
+
+    async def _handle(self, lane: Lane, job: Job) -> None:
+        loop = asyncio.get_running_loop()
+        outcome: Outcome | None = lane.trouble(loop.time())
+        if outcome is None:
+            began = loop.time()
+            sender, copy = self._sender, job.copy
+            outcome = await sender.attempt(copy, job.raw, self._clock(), is_fresh=job.is_fresh)
+            if isinstance(outcome, Delivered):
+                reach("after-delivery")
+            lane.learn(outcome, loop.time())
+            self._report.attempted(sender.transport_for(copy), outcome, loop.time() - began)
+        if self._unwritten >= MAX_UNWRITTEN:
+            await self._conclude(lane, job, outcome)
+        else:
+            self._spawn(self._conclude(lane, job, outcome))
+
+    async def _conclude(self, lane: Lane, job: Job, outcome: Outcome) -> None:
+        """Step 9. Until it is written the copy stays in hand, so that it is not delivered again."""
+        self._unwritten += 1
+        try:
+            copy, policy, now = job.copy, self._policy, self._clock()
+            conclusion = conclude_for(copy, outcome, now, policy.retry, line=policy.next_in_line, jitter=self._jitter())
+            reach("before-conclude")
+            new = await self._write(copy, conclusion, now)
+            self._report.concluded(copy, conclusion, outcome, new, now - copy.created_at >= policy.retry.warn)
+            raw = job.raw
+        finally:
+            self._unwritten -= 1
+            self._let_go(lane, job)
+        if isinstance(conclusion, RetryAt):
+            self._look_by(conclusion.at)
+        self.offer(new, raw)
+
+    async def _write(self, copy: Copy, conclusion: Conclusion, at: datetime) -> tuple[Copy, ...]:
+        """Until it is written, however long that takes: given up, a delivered copy would be delivered again."""
+        for pause in chain(WRITE_AGAIN_SECONDS, repeat(WRITE_AGAIN_SECONDS[-1])):
+            try:
+                new = await self._store.conclude(copy, conclusion, at)
+            except Exception as error:
+                self._store_works.clear()
+                log.error(
+                    "conclusion_unwritten",
+                    id=copy.queue_id,
+                    copy=copy.id,
+                    reason=str(error) or type(error).__name__,
+                    exc_info=not isinstance(error, StoreError),
+                )
+                if isinstance(conclusion, Reroute) and not isinstance(error, StoreError):
+                    conclusion = Hold(f"{conclusion.reason}; the next in line could not be found")
+                await asyncio.sleep(pause)
+            else:
+                self._store_works.set()
+                return new
+        raise AssertionError("the pauses do not end")
