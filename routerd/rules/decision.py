@@ -24,10 +24,12 @@ class Evidence:
     """Why one condition held: `subject has "skargę" (contains skarg)`."""
 
     field: str  # the condition's key: subject, from, header X-Spam-Flag, …
-    found: str  # what stands in the message, as written there, at most 80 characters
+    found: str  # what stands in the message, as written there, at most 80 characters; "" where the term says it all
     term: str  # operator and term of the rule: `contains skarg`; "" where found says it all
 
     def __str__(self) -> str:
+        if not self.found:
+            return f"{self.field} {self.term}"
         return f'{self.field} has "{self.found}"' + (f" ({self.term})" if self.term else "")
 
 

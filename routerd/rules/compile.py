@@ -1,0 +1,57 @@
+"""Rule files to a ruleset: whole, or not at all."""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from routerd.config.settings import Settings
+from routerd.config.yaml_source import Problem
+from routerd.rules.limits import limit_of
+from routerd.rules.names import names_of
+from routerd.rules.read_cases import Case
+from routerd.rules.read_file import read_rule_file
+from routerd.rules.reading import Reader
+from routerd.rules.ruleset import RuleFile, Ruleset
+
+_REVISION_DIGITS = 12
+
+
+@dataclass(frozen=True, slots=True)
+class Compiled:
+    """`ruleset` is None where there is any problem. `cases` are the tests of files that could be read."""
+
+    ruleset: Ruleset | None
+    problems: tuple[Problem, ...]
+    cases: tuple[Case, ...] = ()
+
+
+def compile_ruleset(files: Mapping[str, bytes], settings: Settings, *, folder_label: str = "") -> Compiled:
+    """Reads the files in the order of their names by code point; never raises.
+
+    `files` maps names inside the rules folder to their bytes. `folder_label` (such as "rules.d") stands before the
+    names in places, and nowhere else.
+    """
+    names = names_of(settings)
+    problems: list[Problem] = []
+    read: list[RuleFile] = []
+    cases: list[Case] = []
+    for name in sorted(files):
+        reader = Reader()
+        label = f"{folder_label.rstrip('/')}/{name}" if folder_label else name
+        file, its_cases = read_rule_file(name, label, files[name], names, limit_of(name, settings), reader)
+        problems.extend(sorted(reader.problems, key=lambda problem: (problem.mark.line, problem.mark.column)))
+        cases.extend(its_cases)
+        if file is not None:
+            read.append(file)
+    ruleset = None if problems else Ruleset(tuple(read), revision_of(files), names)
+    return Compiled(ruleset, tuple(problems), tuple(cases))
+
+
+def revision_of(files: Mapping[str, bytes]) -> str:
+    """A short hash of names and contents: the same files, the same revision."""
+    digest = hashlib.sha256()
+    for name in sorted(files):
+        for part in (name.encode("utf-8", "surrogateescape"), files[name]):
+            digest.update(len(part).to_bytes(8, "big"))
+            digest.update(part)
+    return digest.hexdigest()[:_REVISION_DIGITS]

@@ -1,0 +1,325 @@
+"""The conditions on one thing of a message: a text, addresses, attachments, its size, its kind, the labels so far."""
+
+from dataclasses import dataclass
+
+from routerd.message.view import Attachment
+from routerd.rules.decision import Evidence
+from routerd.rules.facts import Seen
+from routerd.rules.found import shown
+from routerd.rules.patterns import Pattern
+from routerd.rules.regex import Regex
+from routerd.rules.text_tests import FitsRegex, TextTest
+from routerd.rules.truth import Condition, Truth
+
+_NO, _UNKNOWN, _YES = Truth.NO, Truth.UNKNOWN, Truth.YES
+_TEXT_COSTS = {"subject": 3, "from_name": 3, "body": 5, "text": 6, "everything": 7}
+_SHOWN_ADDRESSES = 5
+
+
+@dataclass(frozen=True, slots=True)
+class TextCondition(Condition):
+    """A text of the message: `field` as `FieldText` names it."""
+
+    field: str
+    test: TextTest
+
+    @property
+    def cost(self) -> int:
+        return _TEXT_COSTS.get(self.field, 4) + (10 if isinstance(self.test, FitsRegex) else 0)
+
+    def truth(self, seen: Seen) -> Truth:
+        return _YES if self.test.holds(seen.texts, self.field) else _NO
+
+    def evidence(self, seen: Seen) -> tuple[Evidence, ...]:
+        evidence = self.test.evidence(seen.texts, self.field)
+        return (evidence or Evidence(self.field, "", self.test.describe()),)
+
+    def describe(self) -> str:
+        return f"{self.field} {self.test.describe()}"
+
+    def saw(self, seen: Seen) -> str:
+        parts = seen.texts.parts(self.field)
+        return "; ".join(f'{part.field} has "{shown(part.original)}"' for part in parts[:3]) or f"no {self.field}"
+
+
+@dataclass(frozen=True, slots=True)
+class AddressForms:
+    """What a list of addresses is made of: `anna@klient.pl`, `klient.pl`, `.gov.pl`, globs. Lower case, A-labels."""
+
+    written: tuple[str, ...]
+    exact: frozenset[str]
+    domains: frozenset[str]
+    suffixes: tuple[str, ...]  # ".gov.pl": with the dot
+    globs: tuple[Pattern, ...]
+
+    def fits(self, address: str) -> bool:
+        if address in self.exact:
+            return True
+        domain = address.rpartition("@")[2]
+        if domain in self.domains or (self.suffixes and ("." + domain).endswith(self.suffixes)):
+            return True
+        return any(glob.fits(address) for glob in self.globs)
+
+
+@dataclass(frozen=True, slots=True)
+class AddressCondition(Condition):
+    """Addresses of a header or of the envelope: one of them fits."""
+
+    field: str
+    forms: AddressForms
+
+    @property
+    def cost(self) -> int:
+        return 1 if self.field in ("inbox", "sender", "recipient") else 2
+
+    def truth(self, seen: Seen) -> Truth:
+        fits = self.forms.fits
+        for address in seen.addresses(self.field):
+            if fits(address):
+                return _YES
+        return _NO
+
+    def evidence(self, seen: Seen) -> tuple[Evidence, ...]:
+        address = next(address for address in seen.addresses(self.field) if self.forms.fits(address))
+        return (Evidence(self.field, shown(address), "" if address in self.forms.exact else self.describe_forms()),)
+
+    def describe_forms(self) -> str:
+        written = self.forms.written
+        more = f", … ({len(written)} in all)" if len(written) > _SHOWN_ADDRESSES else ""
+        return ", ".join(shown(form) for form in written[:_SHOWN_ADDRESSES]) + more
+
+    def describe(self) -> str:
+        return f"{self.field} {self.describe_forms()}"
+
+    def saw(self, seen: Seen) -> str:
+        return _saw_addresses(self.field, seen)
+
+
+@dataclass(frozen=True, slots=True)
+class AddressRegex(Condition):
+    """A regex on addresses: one of them has what it looks for."""
+
+    field: str
+    regexes: tuple[Regex, ...]
+
+    @property
+    def cost(self) -> int:
+        return 12
+
+    def truth(self, seen: Seen) -> Truth:
+        return _YES if self._hit(seen) else _NO
+
+    def _hit(self, seen: Seen) -> tuple[str, str] | None:
+        for address in seen.addresses(self.field):
+            for regex in self.regexes:
+                if regex.found(address.encode("utf-8", "replace")):
+                    return address, regex.written
+        return None
+
+    def evidence(self, seen: Seen) -> tuple[Evidence, ...]:
+        address, written = self._hit(seen) or ("", "")
+        return (Evidence(self.field, shown(address), f"regex {shown(written)}"),)
+
+    def describe(self) -> str:
+        return f"{self.field} regex {', '.join(shown(regex.written) for regex in self.regexes)}"
+
+    def saw(self, seen: Seen) -> str:
+        return _saw_addresses(self.field, seen)
+
+
+@dataclass(frozen=True, slots=True)
+class AddressExists(Condition):
+    """There is an address in the field, or there is none."""
+
+    field: str
+    wanted: bool
+
+    @property
+    def cost(self) -> int:
+        return 2
+
+    def truth(self, seen: Seen) -> Truth:
+        return _YES if bool(seen.addresses(self.field)) is self.wanted else _NO
+
+    def evidence(self, seen: Seen) -> tuple[Evidence, ...]:
+        found = ", ".join(seen.addresses(self.field)[:_SHOWN_ADDRESSES])
+        return (Evidence(self.field, shown(found), f"exists {_word(self.wanted)}"),)
+
+    def describe(self) -> str:
+        return f"{self.field} exists {_word(self.wanted)}"
+
+    def saw(self, seen: Seen) -> str:
+        return _saw_addresses(self.field, seen)
+
+
+def _saw_addresses(field: str, seen: Seen) -> str:
+    addresses = seen.addresses(field)
+    if not addresses:
+        return f"no {field}"
+    return f"{field} is {shown(', '.join(addresses[:_SHOWN_ADDRESSES]))}"
+
+
+def _word(wanted: bool) -> str:
+    return "true" if wanted else "false"
+
+
+@dataclass(frozen=True, slots=True)
+class NumberTest:
+    """`over`, `under` or `equals` a number."""
+
+    operator: str
+    number: int
+    written: str
+
+    def holds(self, number: int) -> bool:
+        if self.operator == "over":
+            return number > self.number
+        if self.operator == "under":
+            return number < self.number
+        return number == self.number
+
+    def describe(self) -> str:
+        return f"{self.operator} {self.written}"
+
+
+@dataclass(frozen=True, slots=True)
+class SizeCondition(Condition):
+    """The decoded size of the message in bytes."""
+
+    test: NumberTest
+
+    @property
+    def cost(self) -> int:
+        return 4
+
+    def truth(self, seen: Seen) -> Truth:
+        return _YES if self.test.holds(seen.facts.view.size_bytes) else _NO
+
+    def evidence(self, seen: Seen) -> tuple[Evidence, ...]:
+        return (Evidence("size", str(seen.facts.view.size_bytes), self.test.describe()),)
+
+    def describe(self) -> str:
+        return f"size {self.test.describe()}"
+
+    def saw(self, seen: Seen) -> str:
+        return f"size is {seen.facts.view.size_bytes} bytes"
+
+
+@dataclass(frozen=True, slots=True)
+class AttachmentCondition(Condition):
+    """One attachment meets all that is asked."""
+
+    name: TextTest | None
+    types: tuple[tuple[str, Pattern], ...]  # as written, and as a glob
+    size: NumberTest | None
+    exists: bool | None = None
+
+    @property
+    def cost(self) -> int:
+        return 8
+
+    def truth(self, seen: Seen) -> Truth:
+        if self.exists is not None:
+            return _YES if bool(seen.attachments) is self.exists else _NO
+        return _NO if self._fitting(seen) is None else _YES
+
+    def _fitting(self, seen: Seen) -> Attachment | None:
+        for place, attachment in enumerate(seen.attachments):
+            if self.types and not any(glob.fits(attachment.type.lower()) for _, glob in self.types):
+                continue
+            if self.size is not None and not self.size.holds(attachment.size_bytes):
+                continue
+            if self.name is None or self.name.holds(seen.texts, f"attachment {place}"):
+                return attachment
+        return None
+
+    def evidence(self, seen: Seen) -> tuple[Evidence, ...]:
+        fitting = self._fitting(seen) if self.exists is None else next(iter(seen.attachments), None)
+        return (Evidence("attachment", _shown_attachment(fitting) if fitting else "", self._terms()),)
+
+    def _terms(self) -> str:
+        asked = []
+        if self.exists is not None:
+            asked.append(f"exists {_word(self.exists)}")
+        if self.name is not None:
+            asked.append(f"name {self.name.describe()}")
+        if self.types:
+            asked.append(f"type {', '.join(written for written, _ in self.types)}")
+        if self.size is not None:
+            asked.append(f"size {self.size.describe()}")
+        return "; ".join(asked)
+
+    def describe(self) -> str:
+        return f"attachment {self._terms()}"
+
+    def saw(self, seen: Seen) -> str:
+        found = ", ".join(_shown_attachment(attachment) for attachment in seen.attachments[:_SHOWN_ADDRESSES])
+        return f"attachments: {found}" if found else "no attachment"
+
+
+def _shown_attachment(attachment: Attachment) -> str:
+    return shown(f"{attachment.name or 'unnamed'} ({attachment.type}, {attachment.size_bytes} bytes)")
+
+
+@dataclass(frozen=True, slots=True)
+class KindCondition(Condition):
+    """What sort of message it is: any of these."""
+
+    kinds: tuple[str, ...]
+
+    @property
+    def cost(self) -> int:
+        return 0 if self.kinds == ("internal",) else 3
+
+    def truth(self, seen: Seen) -> Truth:
+        truth = _NO
+        for kind in self.kinds:
+            if kind == "internal":
+                if seen.facts.internal:
+                    return _YES
+                if seen.facts.internal is None:
+                    truth = _UNKNOWN
+            elif kind in seen.facts.view.kinds:
+                return _YES
+        return truth
+
+    def evidence(self, seen: Seen) -> tuple[Evidence, ...]:
+        held = next(kind for kind in self.kinds if KindCondition((kind,)).truth(seen) is _YES)
+        return (Evidence("is", "", held),)
+
+    def describe(self) -> str:
+        return f"is {', '.join(self.kinds)}"
+
+    def saw(self, seen: Seen) -> str:
+        kinds = sorted(seen.facts.view.kinds)
+        if seen.facts.internal:
+            kinds.append("internal")
+        elif seen.facts.internal is None and "internal" in self.kinds:
+            return "whether it is internal cannot be told now"
+        return f"is {', '.join(kinds)}" if kinds else "is none of the kinds"
+
+
+@dataclass(frozen=True, slots=True)
+class LabelCondition(Condition):
+    """A label that a rule above gave."""
+
+    labels: tuple[str, ...]
+
+    @property
+    def cost(self) -> int:
+        return 0
+
+    def truth(self, seen: Seen) -> Truth:
+        for label in self.labels:
+            if label in seen.labels:
+                return _YES
+        return _NO
+
+    def evidence(self, seen: Seen) -> tuple[Evidence, ...]:
+        return (Evidence("label", next(label for label in self.labels if label in seen.labels), ""),)
+
+    def describe(self) -> str:
+        return f"label {', '.join(self.labels)}"
+
+    def saw(self, seen: Seen) -> str:
+        return f"labels so far: {', '.join(seen.labels)}" if seen.labels else "no label so far"

@@ -1,0 +1,222 @@
+"""All that rules may see of one message, and the forms of its text that conditions compare, each made once."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+
+from routerd.message.fold import fold, nfc_visible, words
+from routerd.message.view import Attachment, MessageView
+from routerd.rules.arabic import has_arabic, without_proclitics
+
+_JOINED: Mapping[str, tuple[str, ...]] = {"text": ("subject", "body"), "everything": ("subject", "whole")}
+_HEADER = "header "
+_ATTACHMENT = "attachment "
+
+
+class Words:
+    """The words of one folded text, ready to be asked for words and phrases."""
+
+    __slots__ = ("_index", "_joined", "_words")
+
+    def __init__(self, folded: str) -> None:
+        self._words = tuple(words(folded))
+        self._joined = " " + " ".join(self._words) + " "
+        self._index: dict[str, list[int]] | None = None
+
+    def has(self, phrase: "Phrase") -> bool:
+        """Whether the phrase's words stand here one after the other."""
+        if phrase.joined in self._joined:
+            return True
+        return phrase.arabic and self._has_behind_proclitics(phrase.words)
+
+    def _has_behind_proclitics(self, phrase: tuple[str, ...]) -> bool:
+        if self._index is None:
+            self._index = {}
+            for place, word in enumerate(self._words):
+                for form in (word, *without_proclitics(word)):
+                    self._index.setdefault(form, []).append(place)
+        places = set(self._index.get(phrase[0], ()))
+        for step, word in enumerate(phrase[1:], 1):
+            if not places:
+                return False
+            places &= {place - step for place in self._index.get(word, ())}
+        return bool(places)
+
+
+@dataclass(frozen=True, slots=True)
+class Phrase:
+    """One term of `word`: folded words that must stand one after the other."""
+
+    words: tuple[str, ...]
+    joined: str = field(init=False)
+    arabic: bool = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "joined", " " + " ".join(self.words) + " ")
+        object.__setattr__(self, "arabic", any(has_arabic(word) for word in self.words))
+
+
+class Part:
+    """One text of the message in the forms in which it is compared."""
+
+    __slots__ = ("_visible", "_words", "field", "folded", "original")
+
+    def __init__(self, name: str, original: str, folded: str) -> None:
+        self.field = name  # subject, body, header x-spam-flag, …
+        self.original = original
+        self.folded = folded
+        self._words: Words | None = None
+        self._visible: bytes | None = None
+
+    @property
+    def words(self) -> Words:
+        if self._words is None:
+            self._words = Words(self.folded)
+        return self._words
+
+    @property
+    def visible(self) -> bytes:
+        """What a regex sees, in UTF-8: NFC without invisible characters, otherwise as written."""
+        if self._visible is None:
+            self._visible = nfc_visible(self.original).encode("utf-8", "replace")
+        return self._visible
+
+
+class FieldText:
+    """The texts of a message by field. A field that nobody asks about is not decoded; none is folded twice.
+
+    Fields are `subject`, `body`, `text`, `everything`, `from_name`, `header NAME` (lower case) and `attachment N` (its
+    file name). A text that is blank when folded is not there.
+    """
+
+    __slots__ = ("_folded", "_parts", "view")
+
+    def __init__(self, view: MessageView) -> None:
+        self.view = view
+        self._parts: dict[str, tuple[Part, ...]] = {}
+        self._folded: dict[str, tuple[str, ...]] = {}
+
+    def folded(self, name: str) -> tuple[str, ...]:
+        """The field's texts, folded; a term holds where it fits one of them."""
+        folded = self._folded.get(name)
+        if folded is None:
+            folded = self._folded[name] = tuple(part.folded for part in self.parts(name))
+        return folded
+
+    def parts(self, name: str) -> tuple[Part, ...]:
+        parts = self._parts.get(name)
+        if parts is None:
+            joined = _JOINED.get(name)
+            if joined is not None:
+                parts = tuple(part for one in joined for part in self.parts(one))
+            else:
+                parts = self._read(name)
+            self._parts[name] = parts
+        return parts
+
+    @property
+    def was_cut(self) -> bool:
+        """Whether a text that was asked about had been cut at `limits.rule_text`."""
+        return ("body" in self._parts or "whole" in self._parts) and self.view.text_was_cut
+
+    def _read(self, name: str) -> tuple[Part, ...]:
+        if name == "whole":
+            return self._whole()
+        parts = []
+        for original in self._originals(name):
+            folded = fold(original).strip()
+            if folded:
+                parts.append(Part(name, original, folded))
+        return tuple(parts)
+
+    def _whole(self) -> tuple[Part, ...]:
+        """The whole text; the new text's folded form is used again where nothing was cut from it."""
+        whole = self.view.whole_text
+        for part in self._parts.get("body", ()):
+            if part.original == whole:
+                return (Part("everything", whole, part.folded),)
+        folded = fold(whole).strip()
+        return (Part("everything", whole, folded),) if folded else ()
+
+    def _originals(self, name: str) -> tuple[str, ...]:
+        view = self.view
+        if name == "subject":
+            return (view.bare_subject,)
+        if name == "body":
+            return (view.new_text,)
+        if name == "from_name":
+            return tuple(mailbox.name for mailbox in view.addresses("from"))
+        if name.startswith(_HEADER):
+            return view.header(name[len(_HEADER) :])
+        if name.startswith(_ATTACHMENT):
+            return (view.attachments[int(name[len(_ATTACHMENT) :])].name or "",)
+        raise ValueError(f"no text field {name!r}")
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """One message as the rules of one inbox see it. `internal` None: it cannot be told now."""
+
+    view: MessageView
+    sender: str  # MAIL FROM; "" is the null sender
+    recipients: tuple[str, ...]  # this inbox's RCPT TO, with their details
+    inbox: str
+    own_addresses: frozenset[str]  # all inboxes and their aliases, in lower case
+    internal: bool | None
+    at: datetime
+    texts: FieldText = field(default=None, repr=False, compare=False)  # type: ignore[assignment]
+
+    def __post_init__(self) -> None:
+        if self.texts is None:
+            object.__setattr__(self, "texts", FieldText(self.view))
+
+    def at_inbox(self, inbox: str, recipients: tuple[str, ...]) -> "Facts":
+        """The same message for another inbox; what was decoded and folded is kept."""
+        return replace(self, inbox=inbox, recipients=recipients)
+
+
+class Seen:
+    """What the conditions of one decision are asked of: the facts, and the labels given so far."""
+
+    __slots__ = ("_addresses", "facts", "labels", "texts")
+
+    def __init__(self, facts: Facts) -> None:
+        self.facts = facts
+        self.texts = facts.texts
+        self.labels: dict[str, None] = {}  # in the order given
+        self._addresses: dict[str, tuple[str, ...]] = {}
+
+    @property
+    def attachments(self) -> tuple[Attachment, ...]:
+        return self.facts.view.attachments
+
+    def addresses(self, name: str) -> tuple[str, ...]:
+        """The addresses of a field in lower case, without names; none where there are none."""
+        found = self._addresses.get(name)
+        if found is None:
+            found = self._addresses[name] = _ADDRESSES[name](self.facts)
+        return found
+
+
+def _of_header(header: str) -> Callable[[Facts], tuple[str, ...]]:
+    return lambda facts: tuple(mailbox.address.lower() for mailbox in facts.view.addresses(header) if mailbox.address)
+
+
+def _customer(facts: Facts) -> tuple[str, ...]:
+    """Reply-To where From is one of ours (a web form writes in our name), else From."""
+    authors = _of_header("from")(facts)
+    if any(author in facts.own_addresses for author in authors):
+        return _of_header("reply-to")(facts) or authors
+    return authors
+
+
+_ADDRESSES: Mapping[str, Callable[[Facts], tuple[str, ...]]] = {
+    "from": _of_header("from"),
+    "reply_to": _of_header("reply-to"),
+    "to": _of_header("to"),
+    "cc": _of_header("cc"),
+    "customer": _customer,
+    "sender": lambda facts: (facts.sender.lower(),) if facts.sender else (),
+    "recipient": lambda facts: tuple(recipient.lower() for recipient in facts.recipients),
+    "inbox": lambda facts: (facts.inbox.lower(),),
+}

@@ -1,0 +1,80 @@
+"""Where a hit in folded text stands in the message as it was written. Asked only of rules that matched."""
+
+from collections.abc import Callable, Iterator
+
+from routerd.message.fold import display, fold, words
+from routerd.rules.arabic import without_proclitics
+
+MAX_FOUND = 80  # characters of a found text in traces and headers
+_CHUNK = 256  # words folded at a time while looking for the place
+
+
+def shown(text: str) -> str:
+    """A found text as traces show it: short, safe to print, one line."""
+    return display(" ".join(text.split()), MAX_FOUND)
+
+
+def find_text(original: str, term: str) -> str:
+    """The words of `original` in which the folded `term` stands; the term itself where they cannot be told apart."""
+    span = len(term.split()) + 1
+    for tokens in _chunks(original, span):
+        if term not in fold(" ".join(tokens)):
+            continue
+        hit = _narrow(tokens, term)
+        if hit:
+            return shown(_trim(hit, term))
+    return shown(term)
+
+
+def find_phrase(original: str, phrase: tuple[str, ...]) -> str:
+    """The words of `original` that are the folded `phrase`, with their proclitics."""
+    for tokens in _chunks(original, len(phrase) + 1):
+        spelled = [(word, place) for place, token in enumerate(tokens) for word in words(fold(token))]
+        for start in range(len(spelled) - len(phrase) + 1):
+            if all(_is_form(spelled[start + step][0], word) for step, word in enumerate(phrase)):
+                first, last = spelled[start][1], spelled[start + len(phrase) - 1][1]
+                return shown(_trim(" ".join(tokens[first : last + 1]), " ".join(phrase)))
+    return shown(" ".join(phrase))
+
+
+def _is_form(word: str, wanted: str) -> bool:
+    return word == wanted or wanted in without_proclitics(word)
+
+
+def _chunks(original: str, overlap: int) -> Iterator[list[str]]:
+    tokens = original.split()
+    for start in range(0, len(tokens), _CHUNK):
+        yield tokens[start : start + _CHUNK + overlap]
+
+
+def _narrow(tokens: list[str], term: str) -> str:
+    """The shortest run of tokens that still has the term: cut from the end, then from the start."""
+    last = _least(len(tokens), lambda count: term in fold(" ".join(tokens[:count])))
+    cut = _least(last, lambda count: term in fold(" ".join(tokens[last - count : last])))
+    return " ".join(tokens[last - cut : last])
+
+
+def _least(most: int, holds: Callable[[int], bool]) -> int:
+    """The least count up to `most` for which `holds`; it holds for `most`, and for all above the least."""
+    low, high = 0, most
+    while low < high:
+        middle = (low + high) // 2
+        if holds(middle):
+            high = middle
+        else:
+            low = middle + 1
+    return high
+
+
+def _trim(found: str, term: str) -> str:
+    """Without the punctuation around it that the term does not ask for."""
+    start, end = 0, len(found)
+    while start < end and not found[start].isalnum() and not term.startswith(fold(found[start]) or "\0"):
+        start += 1
+    while end > start and not _is_word_end(found[end - 1]) and not term.endswith(fold(found[end - 1]) or "\0"):
+        end -= 1
+    return found[start:end] or found
+
+
+def _is_word_end(letter: str) -> bool:
+    return bool(words("a" + letter)) and "".join(words("a" + letter)) != "a"

@@ -1,0 +1,161 @@
+"""The words of the rule language, once: what may stand where, what it means, and what is not available yet.
+
+The readers and the editors' schema are both made from these tables.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Takes(StrEnum):
+    """What a condition's key is followed by."""
+
+    TEXT = "text"
+    ADDRESS = "address"
+    HEADERS = "headers"
+    ATTACHMENT = "attachment"
+    NUMBER = "number"
+    KINDS = "kinds"
+    LABELS = "labels"
+    TRUE = "true"
+    CONDITIONS = "conditions"
+    NEGATED = "negated"
+
+
+@dataclass(frozen=True, slots=True)
+class ConditionKey:
+    takes: Takes
+    help: str
+
+
+CONDITIONS = {
+    "text": ConditionKey(Takes.TEXT, "the subject or the new text: where people look"),
+    "subject": ConditionKey(Takes.TEXT, "the decoded Subject without Re:, Fwd: and their kin"),
+    "body": ConditionKey(Takes.TEXT, "what the sender newly wrote; quoted replies and the signature are cut"),
+    "everything": ConditionKey(Takes.TEXT, "the subject and the whole text, quotes included"),
+    "from": ConditionKey(Takes.ADDRESS, "the address in From"),
+    "customer": ConditionKey(Takes.ADDRESS, "Reply-To where From is an address of ours (a web form), else From"),
+    "from_name": ConditionKey(Takes.TEXT, "the display name in From"),
+    "reply_to": ConditionKey(Takes.ADDRESS, "the addresses in Reply-To"),
+    "to": ConditionKey(Takes.ADDRESS, "the addresses in To; true where any fits"),
+    "cc": ConditionKey(Takes.ADDRESS, "the addresses in Cc; true where any fits"),
+    "sender": ConditionKey(Takes.ADDRESS, "the envelope's MAIL FROM; exists: false is the null sender"),
+    "recipient": ConditionKey(Takes.ADDRESS, "the envelope's RCPT TO with its +detail"),
+    "inbox": ConditionKey(Takes.ADDRESS, "the inbox it came to"),
+    "header": ConditionKey(Takes.HEADERS, "any header by its name, decoded; Subject with its prefixes"),
+    "attachment": ConditionKey(Takes.ATTACHMENT, "one attachment that meets all of name, type and size"),
+    "size": ConditionKey(Takes.NUMBER, "the message's size when decoded"),
+    "is": ConditionKey(Takes.KINDS, "the sort of message; internal is a member's address, and authenticated"),
+    "label": ConditionKey(Takes.LABELS, "labels that rules above gave this message"),
+    "always": ConditionKey(Takes.TRUE, "true: every message"),
+    "all": ConditionKey(Takes.CONDITIONS, "all of these conditions hold"),
+    "any": ConditionKey(Takes.CONDITIONS, "at least one of these conditions holds"),
+    "not": ConditionKey(Takes.NEGATED, "one condition that does not hold, or a list of which none holds"),
+}
+
+LATER_CONDITIONS = ("attachments", "recipients", "language", "auth", "dnsbl", "at", "conversation")
+
+TEXT_OPERATORS = {
+    "contains": "any of these stands in it, also inside a word",
+    "word": "any of these stands in it as whole words; a phrase as consecutive words",
+    "equals": "it is one of these",
+    "starts_with": "it begins with one of these",
+    "ends_with": "it ends with one of these",
+    "regex": "any of these RE2 patterns is found in it; case-insensitive unless (?-i)",
+    "exists": "true: it is there and not blank; false: it is not",
+}
+LATER_TEXT_OPERATORS = ("stem", "also", "exact", "other_than", "in")
+
+ADDRESS_OPERATORS = {
+    "regex": "any of these RE2 patterns is found in an address",
+    "exists": "true: there is an address; false: there is none",
+}
+LATER_ADDRESS_OPERATORS = ("in", "other_than", "exact")
+
+NUMBER_OPERATORS = {"over": "more than this", "under": "less than this", "equals": "exactly this"}
+
+ATTACHMENT_KEYS = {
+    "name": "its file name: text",
+    "type": "its media type, such as application/pdf or image/*",
+    "size": "its decoded size",
+    "exists": "true: there is an attachment; false: there is none",
+}
+
+KINDS = {
+    "reply": "answers another message",
+    "forward": "forwards another message",
+    "auto": "was sent by a machine: an out-of-office and its kin (RFC 3834)",
+    "bounce": "a report that mail could not be delivered",
+    "list": "comes from a mailing list",
+    "bulk": "a newsletter or other bulk mail",
+    "encrypted": "its text is encrypted",
+    "signed": "bears an S/MIME or OpenPGP signature",
+    "calendar": "carries an invitation",
+    "internal": "from a member's address, and authenticated",
+}
+
+ACTIONS = {
+    "assign": "the member or team that owns the message",
+    "label": "labels to add",
+    "priority": "high, normal or low",
+    "watch": "members or teams that get a copy too",
+    "hold": "a reason: the message waits for the postmaster",
+    "reject": "a text: the message is refused with 550 5.7.1 and it",
+    "stop": "true ends this file for this message, all ends everything",
+}
+LATER_ACTIONS = ("respond_within", "header", "reassign", "reply", "approve", "forward")
+
+FILE_KEYS = {
+    "inbox": "only mail to these inboxes is read by this file's rules",
+    "rules": "the rules, read from top to bottom",
+    "tests": "messages, and what the whole ruleset must say of them",
+}
+LATER_FILE_KEYS = ("lang", "mode")
+
+RULE_KEYS = {
+    "name": "unique in its file, up to 80 characters, none of , : /",
+    "when": "conditions that must all hold",
+    "then": "what is done",
+}
+LATER_RULE_KEYS = ("mode", "allow")
+
+TEST_KEYS = {
+    "name": "what holds, as a sentence",
+    "message": "the message that comes in",
+    "given": "what else is so",
+    "expect": "what must come of it",
+    "todo": "true marks a known gap: the test must fail",
+}
+MESSAGE_KEYS = {
+    "from": "Name <address>",
+    "to": "one address or several",
+    "subject": "the Subject",
+    "body": "the plain text",
+    "html": "an HTML text, beside the plain one or alone",
+    "headers": "further headers by name",
+    "attachments": "attachments by name, type and size",
+    "eml": "a file with the whole message, beside the rule files; then nothing else stands here",
+}
+GIVEN_KEYS = {
+    "at": "when it arrives, such as 2025-01-15T10:00:00Z",
+    "away": "members who are away; without it nobody is",
+    "load": "messages that members were assigned of late: {ewa: 3}",
+    "recipient": "RCPT TO, where it is not the one inbox in `to`",
+    "internal": "true: authenticated as a member",
+}
+LATER_GIVEN_KEYS = ("auth", "conversation", "trial")
+EXPECT_KEYS = {
+    "owner": "the member who gets it",
+    "team": "the team that the rules or the default named; none for a member",
+    "labels": "at least these labels",
+    "labels_exactly": "these labels and no other",
+    "labels_exclude": "none of these labels",
+    "rules": "this file's matching rules, in order",
+    "all_rules": "all matching rules in order, as FILE/NAME",
+    "priority": "high, normal, low, or none",
+    "watchers": "the members who get a copy too",
+    "held": "true or false, or the reason",
+    "rejected": "true or false, or the text",
+    "inbox": "the inbox that it lives in",
+}
+ATTACHMENT_OF_TEST_KEYS = {"name": "file name", "type": "media type", "size": "bytes, such as 20KB"}

@@ -1,0 +1,133 @@
+"""The compiled rules, and what they say of one message."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from routerd.config.yaml_source import Mark
+from routerd.rules.decision import Assign, Decision, Match, Priority, RuleRef, Skipped, Trace
+from routerd.rules.facts import Facts, Seen
+from routerd.rules.names import Names
+from routerd.rules.read_actions import Actions
+from routerd.rules.truth import Condition, Truth
+
+MAX_EVIDENCE = 8  # pieces of evidence kept for one rule
+_URGENCY = {Priority.LOW: 0, Priority.NORMAL: 1, Priority.HIGH: 2}
+_NO, _UNKNOWN = Truth.NO, Truth.UNKNOWN
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    ref: RuleRef
+    mark: Mark
+    when: Condition
+    then: Actions
+
+
+@dataclass(frozen=True, slots=True)
+class RuleFile:
+    """One file's rules, from top to bottom. `inboxes` None: mail to every inbox."""
+
+    name: str
+    inboxes: frozenset[str] | None  # in lower case
+    rules: tuple[Rule, ...]
+
+    def reads(self, inbox: str) -> bool:
+        """Whether mail to `inbox` (in lower case) is read by this file."""
+        return self.inboxes is None or inbox in self.inboxes
+
+
+@dataclass(frozen=True, slots=True)
+class Ruleset:
+    """All rule files in their order. Shared freely: nothing in it changes."""
+
+    files: tuple[RuleFile, ...]
+    revision: str
+    names: Names = field(repr=False)
+
+    @property
+    def rules(self) -> int:
+        """How many."""
+        return sum(len(file.rules) for file in self.files)
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """Every label that a rule may give, sorted."""
+        return tuple(sorted({label for file in self.files for rule in file.rules for label in rule.then.labels}))
+
+    @property
+    def marks(self) -> Mapping[RuleRef, Mark]:
+        """Where each rule stands."""
+        return {rule.ref: rule.mark for file in self.files for rule in file.rules}
+
+    def decide(self, facts: Facts) -> Decision:
+        """What the rules say of one message at an inbox. Pure. A rule that fails while it runs is skipped."""
+        seen = Seen(facts)
+        outcome = _Outcome(seen)
+        inbox = facts.inbox.lower()
+        for file in self.files:
+            if not file.reads(inbox):
+                continue
+            for rule in file.rules:
+                try:
+                    truth = rule.when.truth(seen)
+                    if truth is _NO:
+                        continue
+                    evidence = () if truth is _UNKNOWN else rule.when.evidence(seen)[:MAX_EVIDENCE]
+                except Exception as error:  # whatever a rule does wrong, the message goes on
+                    outcome.failed.append(Skipped(rule.ref, f"{type(error).__name__}: {error}"))
+                    continue
+                if truth is _UNKNOWN:
+                    outcome.unknown.append(Skipped(rule.ref, f"cannot be told now: {rule.when.describe()}"))
+                    continue
+                outcome.take(rule, Match(rule.ref, evidence))
+                if rule.then.stop is not None:
+                    break
+            if outcome.stopped_by is not None:
+                break
+        return outcome.decision(facts, self.revision)
+
+
+class _Outcome:
+    """What the rules that matched so far add up to."""
+
+    def __init__(self, seen: Seen) -> None:
+        self.matches: list[Match] = []
+        self.unknown: list[Skipped] = []
+        self.failed: list[Skipped] = []
+        self.stopped_by: RuleRef | None = None
+        self._seen = seen
+        self._assign: Assign | None = None
+        self._priority: Priority | None = None
+        self._watch: dict[str, None] = {}
+        self._hold: str | None = None
+        self._reject: str | None = None
+
+    def take(self, rule: Rule, match: Match) -> None:
+        then = rule.then
+        self.matches.append(match)
+        for label in then.labels:
+            self._seen.labels[label] = None
+        if then.assign is not None and self._assign is None:
+            self._assign = Assign(then.assign, rule.ref)
+        if then.priority is not None and (self._priority is None or _URGENCY[then.priority] > _URGENCY[self._priority]):
+            self._priority = then.priority
+        for target in then.watch:
+            self._watch[target] = None
+        self._hold = self._hold or then.hold
+        self._reject = self._reject or then.reject
+        if then.stop == "all":
+            self.stopped_by = rule.ref
+
+    def decision(self, facts: Facts, revision: str) -> Decision:
+        notes = ("the text was cut at limits.rule_text before the rules saw it",) if facts.texts.was_cut else ()
+        return Decision(
+            inbox=facts.inbox,
+            assign=self._assign,
+            labels=tuple(self._seen.labels),
+            priority=self._priority,
+            watch=tuple(self._watch),
+            hold=self._hold,
+            reject=self._reject,
+            trace=Trace(tuple(self.matches), tuple(self.unknown), tuple(self.failed), self.stopped_by, notes),
+            revision=revision,
+        )
