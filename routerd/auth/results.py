@@ -19,14 +19,14 @@ _LEXEME = re.compile(r'[^()"\\]++|\\.?|[()"]', re.DOTALL)
 _SPACES = re.compile(r"\s+")
 _QUOTED = r'"(?:[^"\\]|\\.)*+"'
 _SEGMENT = re.compile(rf"(?:[^;\"]|{_QUOTED})*+(;|\Z)")
-_KEYWORD = r"[A-Za-z0-9](?:[A-Za-z0-9_-]*+[A-Za-z0-9_])?"
+_KEYWORD = r"[A-Za-z0-9_-]++"
 _ID = re.compile(rf' ?({_QUOTED}|[^\s;"=/]++)(?: (?:[0-9]++))? ?\Z')
 _METHOD = re.compile(rf" ?({_KEYWORD}) ?(?:/ ?[0-9]++ ?)?= ?({_KEYWORD})(?= |\Z)")
 _PROPERTY = re.compile(
-    rf' (?:(reason)|({_KEYWORD}) ?\. ?([A-Za-z0-9_-]++)) ?= ?({_QUOTED}(?:@[^\s;"]++)?|[^\s;"]++)(?= |\Z)',
+    rf' (?:(reason)|({_KEYWORD}) ?\. ?({_KEYWORD})) ?= ?({_QUOTED}(?:@[^\s;"]++)?|[^\s;"]++)(?= |\Z)',
     re.IGNORECASE,
 )
-_NEXT_WORD = re.compile(r" ?[^ ]++(?= |\Z)")
+_NEXT_WORD = re.compile(rf' ?(?:[^ "]|{_QUOTED})*+')
 _QUOTED_PAIR = re.compile(r"\\(.)", re.DOTALL)
 
 
@@ -67,7 +67,7 @@ class AuthResults:
     author: str | None = None  # the address in From, lower case; None where there is not exactly one From field
 
     def result(self, method: str) -> str | None:
-        """`pass` where any result of the method is (one of several DKIM signatures), else its first; None without one."""
+        """`pass` where any result of the method is (one of several DKIM signatures), else its first; or None."""
         found = [result.result for result in self.results if result.method == method]
         return "pass" if "pass" in found else next(iter(found), None)
 
@@ -124,8 +124,8 @@ def believed_results(view: _View, trusted: bool, authserv_ids: Collection[str]) 
 def parse_results(value: bytes) -> tuple[str | None, tuple[MethodResult, ...]]:
     """The authserv-id, in lower case, and the results of one unfolded field value. Never raises; linear.
 
-    Without a valid authserv-id (RFC 8601 2.5) there is nothing to believe: `(None, ())`. A result that does not parse is left
-    out; so is what follows an unclosed comment or quoted string.
+    Without a valid authserv-id (RFC 8601 2.5) there is nothing to believe: `(None, ())`. A result that does not parse
+    is left out; so is what follows an unclosed comment or quoted string.
     """
     if len(value) > MAX_FIELD_BYTES:
         return None, ()
@@ -179,7 +179,7 @@ def _parse_result(segment: str) -> MethodResult | None:
         if not part:
             # Some write words of their own, such as Exchange's `action=none`.
             part = _NEXT_WORD.match(segment, at)
-            if not part:
+            if not part or part.end() == at:
                 break
         elif part[1]:
             reason = _unquoted(part[4])
