@@ -1,0 +1,495 @@
+"""One SMTP or LMTP session as values: bytes in, replies and events out (RFC 5321, RFC 2033, RFC 2920, RFC 3207). Pure.
+
+Fed whole or octet by octet it says and does the same. Replies to a pipelined group come in one `Say`.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from enum import Enum
+
+from routerd.intake.data import DataDecoder, Defect
+from routerd.intake.parameters import CommandError, parse_helo, parse_mail, parse_rcpt
+from routerd.intake.terms import Terms, ehlo_reply, greeting, refusal
+from routerd.message.address import Address
+from routerd.message.envelope import Accepted, Envelope, Protocol, QueueId, Recipient, Refused, Verdict
+
+COMMAND_OCTETS = 512  # RFC 5321 4.5.3.1.4, with CRLF
+PATH_COMMAND_OCTETS = 1024  # MAIL and RCPT with the parameters of their extensions
+CONTENT_PATIENCE = 4  # times the largest message: so much is read and thrown away before the connection is closed
+
+
+@dataclass(frozen=True, slots=True)
+class Say:
+    """Bytes for the client."""
+
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """More of the message's bytes, unstuffed, line ends CRLF."""
+
+    piece: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class ContentDropped:
+    """The message is refused: throw away what came of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class MessageDone:
+    """All content has come. What follows waits for `answer`."""
+
+    envelope: Envelope
+
+
+@dataclass(frozen=True, slots=True)
+class UpgradeTls:
+    """Begin the TLS handshake, then call `secured`. Plaintext that came behind STARTTLS is gone (RFC 3207 4.2)."""
+
+
+@dataclass(frozen=True, slots=True)
+class CommandRefused:
+    """For logs and metrics: `reason` is one of a few words, `about` the argument or the envelope's part refused."""
+
+    reason: str
+    refused: Refused
+    about: str
+
+
+@dataclass(frozen=True, slots=True)
+class Close:
+    """End the connection once everything said is written."""
+
+
+Event = Say | Content | ContentDropped | MessageDone | UpgradeTls | CommandRefused | Close
+
+
+@dataclass(frozen=True, slots=True)
+class Declined(Refused):
+    """A recipient refused, with the word under which it is counted."""
+
+    reason: str = "recipient"
+
+
+LookUp = Callable[[Address | None], Recipient | Declined]
+"""Whose address it is; None stands for `<Postmaster>`."""
+
+
+class Phase(Enum):
+    COMMANDS = "commands"
+    CONTENT = "content"
+    ANSWER = "answer"  # the message is whole; its verdict is awaited
+    HANDSHAKE = "handshake"
+    CLOSED = "closed"
+
+
+_CONTENT_REFUSALS = {
+    Defect.TOO_BIG: Refused(552, "5.3.4", "Message is too big"),
+    Defect.BARE_NEWLINE: Refused(550, "5.5.2", "Bare CR or LF in message; lines end in CR LF"),
+    Defect.NUL: Refused(550, "5.6.0", "NUL in message"),
+}
+NO_ROOM = Refused(452, "4.3.1", "No room for the message now; try again later")
+TRY_LATER = Refused(451, "4.3.0", "Try again later")
+_OVERLONG = Refused(500, "5.5.2", "Line too long")
+_BAD_LINE = Refused(500, "5.5.2", "Lines end in CR LF and hold no other control characters")
+_NOT_ASCII = Refused(500, "5.5.2", "Commands are ASCII")
+_UNKNOWN = Refused(500, "5.5.2", "Unknown command")
+_NOT_OFFERED = Refused(502, "5.5.1", "Command not offered")
+_NO_ARGUMENT = Refused(501, "5.5.4", "Command takes no argument")
+_HELLO_FIRST = Refused(503, "5.5.1", "Say hello first")
+_MAIL_FIRST = Refused(503, "5.5.1", "MAIL comes first")
+_TLS_FIRST = Refused(530, "5.7.0", "Say STARTTLS first")
+_NO_TALKER = Refused(421, "4.7.0", "This is no web server")
+
+_WITHOUT_TLS = frozenset({"EHLO", "LHLO", "STARTTLS", "NOOP", "QUIT"})  # RFC 3207 4
+_WITHOUT_ARGUMENT = frozenset({"DATA", "RSET", "QUIT", "STARTTLS"})
+_IDLE = frozenset({"NOOP", "RSET", "VRFY", "HELP", "EHLO", "HELO", "LHLO"})
+_WEB = frozenset({"GET", "POST", "CONNECT", "PUT", "HEAD", "OPTIONS"})  # a browser made to speak to us
+_HELP = b"214 2.0.0 EHLO MAIL RCPT DATA RSET NOOP QUIT VRFY HELP STARTTLS\r\n"
+
+
+class Dialogue:
+    """A session's state. The host writes what is said, does what the events name, and feeds what it reads.
+
+    `look_up` says whose an address is; `has_room(size_bytes)` whether a message of that size may come now; `trusted`:
+    the client is a hop of ours; `in_tls`: the connection began in TLS.
+    """
+
+    def __init__(
+        self, terms: Terms, look_up: LookUp, has_room: Callable[[int], bool], *, trusted: bool, in_tls: bool = False
+    ) -> None:
+        self._terms = terms
+        self._look_up = look_up
+        self._has_room = has_room
+        self._trusted = trusted
+        self._normalises = terms.normalises(trusted=trusted)
+        self._lmtp = terms.protocol is Protocol.LMTP
+        self.phase = Phase.COMMANDS
+        self.in_tls = in_tls
+        self.helo = ""
+        self.esmtp = False
+        self._errors = 0
+        self._idle = 0
+        self._leaving: Refused | None = None  # said when the message in hand is answered
+        self._buffer = b""
+        self._at = 0  # what of the buffer is done
+        self._overlong = False  # the line that is coming has outgrown its limit; its beginning is gone
+        self._said: list[bytes] = []
+        self._events: list[Event] = []
+        self._reset()
+
+    def _reset(self) -> None:
+        self._mail = False
+        self._sender = ""
+        self._body_8bit = False
+        self._smtputf8 = False
+        self._recipients: dict[str, Recipient] = {}
+        self._rcpt_keys: list[str] = []  # one per RCPT that was granted: LMTP answers each
+        self._rcpt_refused = False
+        self._decoder: DataDecoder | None = None  # only while content comes
+        self._content_refused: Refused | None = None
+
+    # What the host calls
+
+    def greet(self) -> list[Event]:
+        return [Say(greeting(self._terms))]
+
+    def feed(self, data: bytes) -> list[Event]:
+        """What the client sent. While a verdict is awaited it is only kept: the host should stop reading."""
+        if self.phase in (Phase.HANDSHAKE, Phase.CLOSED):
+            return []
+        self._buffer = self._buffer[self._at :] + data if self._buffer else data
+        self._at = 0
+        return self._run()
+
+    def answer(self, verdicts: Sequence[Verdict]) -> list[Event]:
+        """The verdict on the message: one, for LMTP one per recipient of the envelope. Anything else means 451."""
+        if self.phase is not Phase.ANSWER:
+            return []
+        wanted = len(self._recipients) if self._lmtp else 1
+        if len(verdicts) != wanted:
+            verdicts = (TRY_LATER,) * wanted
+        if self._lmtp:
+            given = dict(zip(self._recipients, verdicts, strict=True))
+            verdicts = [given[key] for key in self._rcpt_keys]
+        self.phase = Phase.COMMANDS
+        for verdict in verdicts:
+            if isinstance(verdict, Accepted):
+                self._said.append(b"250 2.0.0 Ok: queued as %b\r\n" % _queue_id(verdict.id))
+            else:
+                self._said.append(refusal(verdict))
+                if verdict.code == 421:  # RFC 5321 3.8: behind it the connection ends
+                    self._close()
+        self._idle = 0
+        self._reset()
+        self._leave_if_due()
+        return self._run()
+
+    def secured(self) -> list[Event]:
+        """The handshake is done; the client says hello again (RFC 3207 4.2)."""
+        if self.phase is Phase.HANDSHAKE:
+            self.phase = Phase.COMMANDS
+            self.in_tls = True
+            self.esmtp = False
+            self.helo = ""
+            self._reset()
+        return []
+
+    def refuse_content(self, refused: Refused) -> list[Event]:
+        """The host cannot keep the content that is coming: it is read to its end, then answered so."""
+        if self.phase is Phase.CONTENT and self._content_refused is None:
+            self._content_refused = refused
+            return [ContentDropped()]
+        return []
+
+    def leave(self, refused: Refused, *, finish_content: bool = False) -> list[Event]:
+        """Says a 421 and closes. A message whose verdict is awaited is answered first; with `finish_content` also one
+        whose content is still coming.
+        """
+        if self.phase is Phase.ANSWER or (finish_content and self.phase is Phase.CONTENT):
+            self._leaving = refused
+            return []
+        if self.phase is Phase.CLOSED:
+            return []
+        dropped: list[Event] = [ContentDropped()] if self.phase is Phase.CONTENT else []
+        if self.phase is not Phase.HANDSHAKE:
+            self._said.append(refusal(refused))
+        self._close()
+        return dropped + self._flushed()
+
+    # The bytes
+
+    def _run(self) -> list[Event]:
+        while self._at < len(self._buffer):
+            if self._decoder is not None:
+                self._take_content(self._decoder)
+            elif self.phase is not Phase.COMMANDS or not self._take_line():
+                break
+        else:
+            self._buffer = b""
+            self._at = 0
+        return self._flushed()
+
+    def _flushed(self) -> list[Event]:
+        self._say_all()
+        if self.phase is Phase.CLOSED and not (self._events and isinstance(self._events[-1], Close)):
+            self._events.append(Close())
+        events = self._events
+        self._events = []
+        return events
+
+    def _say_all(self) -> None:
+        if self._said:
+            self._events.append(Say(b"".join(self._said)))
+            self._said.clear()
+
+    def _close(self) -> None:
+        self.phase = Phase.CLOSED
+        self._buffer = b""
+        self._at = 0
+
+    def _take_line(self) -> bool:
+        """One command, if its line is whole."""
+        end = self._buffer.find(b"\n", self._at)
+        if end < 0:
+            if self._overlong or len(self._buffer) - self._at > PATH_COMMAND_OCTETS:
+                self._overlong = True
+                self._buffer = b""  # bounded, however long the line gets
+                self._at = 0
+            return False
+        line = self._buffer[self._at : end]
+        overlong = self._overlong or len(line) >= PATH_COMMAND_OCTETS
+        self._at = end + 1
+        self._overlong = False
+        if overlong:
+            self._refuse(_OVERLONG, "syntax", "")
+            return True
+        if line.endswith(b"\r"):
+            line = line[:-1]
+        elif not self._normalises:
+            self._refuse(_BAD_LINE, "bare_newline", "")
+            return True
+        self._take_command(line)
+        return True
+
+    def _take_command(self, line: bytes) -> None:
+        if b"\r" in line or b"\0" in line:
+            self._refuse(_BAD_LINE, "syntax", "")
+            return
+        try:
+            text = line.decode("utf-8" if self._terms.smtputf8 else "ascii").rstrip(" \t")
+        except UnicodeDecodeError:
+            self._refuse(_NOT_ASCII, "syntax", "")
+            return
+        word, _, argument = text.partition(" ")
+        verb = word.upper() if word.isascii() else word  # "\u017ftarttls".upper() is a command
+        if len(line) > COMMAND_OCTETS - 2 and verb not in ("MAIL", "RCPT"):
+            self._refuse(_OVERLONG, "syntax", verb)
+            return
+        refused = self._out_of_order(verb, argument)
+        if refused is not None:
+            self._refuse(*refused, verb)
+            return
+        if verb in _IDLE:
+            self._idle += 1
+            if self._idle > self._terms.idle_commands:
+                self._refuse(Refused(421, "4.7.0", "Too many commands without mail"), "idle_commands", verb)
+                return
+        try:
+            _COMMANDS[verb](self, argument.lstrip(" "))
+        except CommandError as error:
+            self._refuse(error.refused, "syntax", argument)
+
+    def _out_of_order(self, verb: str, argument: str) -> tuple[Refused, str] | None:
+        if verb not in _COMMANDS:
+            return (_NO_TALKER, "web") if verb in _WEB else (_UNKNOWN, "syntax")
+        if self._terms.tls_required and not self.in_tls and verb not in _WITHOUT_TLS:
+            return _TLS_FIRST, "tls_required"
+        if argument and verb in _WITHOUT_ARGUMENT:
+            return _NO_ARGUMENT, "syntax"
+        return None
+
+    def _refuse(self, refused: Refused, reason: str, about: str) -> None:
+        """Says it and counts it; too many errors end the session."""
+        self._said.append(refusal(refused))
+        self._events.append(CommandRefused(reason, refused, about))
+        if refused.code == 421:
+            self._close()
+        elif refused.code >= 500 and not (self._trusted and isinstance(refused, Declined)):
+            # A hop of ours may hand over mail for many unknown recipients; that is no attack.
+            self._errors += 1
+            if self._errors >= self._terms.errors:
+                too_many = Refused(421, "4.7.0", "Too many errors")
+                self._said.append(refusal(too_many))
+                self._events.append(CommandRefused("too_many_errors", too_many, ""))
+                self._close()
+
+    # Commands
+
+    def _hello(self, argument: str, *, esmtp: bool, lmtp: bool) -> None:
+        if lmtp is not self._lmtp:
+            raise CommandError(500, "5.5.1", "This is LMTP; say LHLO" if self._lmtp else "This is not LMTP")
+        self.helo = parse_helo(argument)
+        self.esmtp = esmtp
+        self._reset()
+        if esmtp:
+            self._said.append(ehlo_reply(self._terms, in_tls=self.in_tls))
+        else:
+            self._said.append(f"250 {self._terms.hostname}\r\n".encode("ascii"))
+
+    def _helo(self, argument: str) -> None:
+        self._hello(argument, esmtp=False, lmtp=False)
+
+    def _ehlo(self, argument: str) -> None:
+        self._hello(argument, esmtp=True, lmtp=False)
+
+    def _lhlo(self, argument: str) -> None:
+        self._hello(argument, esmtp=True, lmtp=True)
+
+    def _mail_from(self, argument: str) -> None:
+        if not self.helo:
+            return self._refuse(_HELLO_FIRST, "sequence", "MAIL")
+        if self._mail:
+            return self._refuse(Refused(503, "5.5.1", "MAIL was said already"), "sequence", "MAIL")
+        mail = parse_mail(argument, esmtp=self.esmtp, smtputf8_offered=self._terms.smtputf8)
+        if mail.size_bytes > self._terms.message_size:
+            return self._refuse(_CONTENT_REFUSALS[Defect.TOO_BIG], "too_big", mail.sender)
+        if not self._has_room(mail.size_bytes):
+            return self._refuse(NO_ROOM, "no_room", mail.sender)
+        self._mail = True
+        self._sender = mail.sender
+        self._body_8bit = mail.body_8bit
+        self._smtputf8 = mail.smtputf8
+        self._said.append(b"250 2.1.0 Ok\r\n")
+        return None
+
+    def _rcpt_to(self, argument: str) -> None:
+        if not self._mail:
+            return self._refuse(_MAIL_FIRST, "sequence", "RCPT")
+        self._rcpt_refused = True
+        address = parse_rcpt(argument, smtputf8=self._smtputf8)
+        if len(self._rcpt_keys) >= self._terms.recipients:
+            return self._refuse(Refused(452, "4.5.3", "Too many recipients"), "too_many_recipients", argument)
+        recipient = self._look_up(address)
+        if isinstance(recipient, Refused):
+            return self._refuse(recipient, recipient.reason, argument)
+        key = recipient.address.key
+        self._recipients.setdefault(key, recipient)
+        self._rcpt_keys.append(key)
+        self._said.append(b"250 2.1.5 Ok\r\n")
+        return None
+
+    def _data(self, _: str) -> None:
+        if not self._mail:
+            return self._refuse(_MAIL_FIRST, "sequence", "DATA")
+        if not self._recipients:
+            if self._rcpt_refused and not self._lmtp:
+                return self._refuse(Refused(554, "5.5.1", "No valid recipients"), "sequence", "DATA")
+            return self._refuse(Refused(503, "5.5.1", "RCPT comes first"), "sequence", "DATA")  # RFC 2033 4.2
+        if not self._has_room(0):
+            return self._refuse(NO_ROOM, "no_room", "DATA")
+        self._decoder = DataDecoder(self._terms.message_size, normalise=self._normalises)
+        self.phase = Phase.CONTENT
+        self._said.append(b"354 End data with <CR><LF>.<CR><LF>\r\n")
+        return None
+
+    def _rset(self, _: str) -> None:
+        self._reset()
+        self._said.append(b"250 2.0.0 Ok\r\n")
+
+    def _noop(self, _: str) -> None:
+        self._said.append(b"250 2.0.0 Ok\r\n")
+
+    def _quit(self, _: str) -> None:
+        self._said.append(b"221 2.0.0 Bye\r\n")
+        self._close()
+
+    def _vrfy(self, argument: str) -> None:
+        if not argument:
+            raise CommandError(501, "5.5.4", "Syntax: VRFY address")
+        self._said.append(b"252 2.0.0 Send some mail and see\r\n")
+
+    def _help(self, _: str) -> None:
+        self._said.append(_HELP)
+
+    def _not_offered(self, _: str) -> None:
+        self._refuse(_NOT_OFFERED, "not_offered", "")
+
+    def _starttls(self, _: str) -> None:
+        if not self._terms.starttls:
+            return self._refuse(_NOT_OFFERED, "not_offered", "STARTTLS")
+        if self.in_tls:
+            return self._refuse(Refused(503, "5.5.1", "This is TLS already"), "sequence", "STARTTLS")
+        self._said.append(b"220 2.0.0 Ready\r\n")
+        self._say_all()
+        self._events.append(UpgradeTls())
+        self.phase = Phase.HANDSHAKE
+        self._buffer = b""
+        self._at = 0
+        return None
+
+    # Content
+
+    def _take_content(self, decoder: DataDecoder) -> None:
+        had_defect = decoder.defect is not None
+        piece = decoder.feed(self._buffer[self._at :] if self._at else self._buffer)
+        self._buffer = decoder.rest
+        self._at = 0
+        if decoder.defect is not None:
+            if not had_defect and self._content_refused is None:
+                self._events.append(ContentDropped())
+        elif piece and self._content_refused is None:
+            self._say_all()
+            self._events.append(Content(piece))
+        if decoder.finished or decoder.size_bytes > CONTENT_PATIENCE * self._terms.message_size:
+            self._end_content(decoder)
+
+    def _end_content(self, decoder: DataDecoder) -> None:
+        refused, reason = self._content_refused, "no_room"
+        if refused is None and decoder.defect is not None:
+            refused, reason = _CONTENT_REFUSALS[decoder.defect], decoder.defect.value
+        if refused is None:
+            self._say_all()
+            recipients = tuple(self._recipients.values())
+            self._events.append(MessageDone(Envelope(self._sender, recipients, self._body_8bit, self._smtputf8)))
+            self.phase = Phase.ANSWER
+            self._decoder = None
+            return
+        self._said.extend([refusal(refused)] * (len(self._rcpt_keys) if self._lmtp else 1))
+        self._events.append(CommandRefused(reason, refused, self._sender))
+        self.phase = Phase.COMMANDS
+        if decoder.size_bytes > CONTENT_PATIENCE * self._terms.message_size:
+            self._close()
+        self._reset()
+        self._leave_if_due()
+
+    def _leave_if_due(self) -> None:
+        if self._leaving is not None and self.phase is not Phase.CLOSED:
+            self._said.append(refusal(self._leaving))
+            self._close()
+
+
+def _queue_id(queue_id: QueueId) -> bytes:
+    return queue_id.encode("ascii", "replace")
+
+
+_COMMANDS: dict[str, Callable[[Dialogue, str], None]] = {
+    "HELO": Dialogue._helo,
+    "EHLO": Dialogue._ehlo,
+    "LHLO": Dialogue._lhlo,
+    "MAIL": Dialogue._mail_from,
+    "RCPT": Dialogue._rcpt_to,
+    "DATA": Dialogue._data,
+    "RSET": Dialogue._rset,
+    "NOOP": Dialogue._noop,
+    "QUIT": Dialogue._quit,
+    "VRFY": Dialogue._vrfy,
+    "HELP": Dialogue._help,
+    "STARTTLS": Dialogue._starttls,
+    "AUTH": Dialogue._not_offered,
+    "EXPN": Dialogue._not_offered,
+    "ETRN": Dialogue._not_offered,
+    "BDAT": Dialogue._not_offered,
+}

@@ -1,0 +1,79 @@
+"""Which addresses are ours, and why: the whole of what keeps routerd from being an open relay."""
+
+from datetime import datetime, timedelta
+
+from routerd.config.settings import Settings
+from routerd.intake.dialogue import Declined
+from routerd.message.address import Address, parse_address
+from routerd.message.envelope import Purpose, Recipient
+from routerd.message.token import BOUNCE, ExpiredTokenError, TokenError, detail_token, read_token
+
+TOKEN_LIFE = timedelta(days=14)
+_FOR_POSTMASTER = frozenset({"postmaster", "abuse"})  # RFC 5321 4.5.1, RFC 2142
+
+_UNKNOWN = Declined(550, "5.1.1", "No such address here", "unknown_recipient")
+_RELAYING = Declined(550, "5.7.1", "Relaying denied", "relaying")
+_FORGED = Declined(550, "5.7.1", "Not an address that we gave out", "forged_token")
+_EXPIRED = Declined(550, "5.1.1", "This address has expired", "expired_token")
+
+
+class Directory:
+    """A snapshot of one config's addresses; a reload makes another.
+
+    Members' mailboxes are not in it: whoever writes to them does not go through routerd, trusted or not. `key` is the
+    secret of return paths.
+    """
+
+    def __init__(self, settings: Settings, key: bytes) -> None:
+        self._key = key
+        self._delimiter = settings.addresses.delimiter
+        self._inboxes: dict[str, str] = {}  # key of an inbox or alias → the inbox as the config writes it
+        self._domains: set[str] = set()
+        for inbox, options in settings.inboxes.items():
+            address = parse_address(inbox)
+            self._inboxes[address.key] = inbox
+            self._domains.add(address.domain)
+            for alias in options.aliases:
+                self._inboxes.setdefault(alias.key, inbox)
+                self._domains.add(alias.domain)
+        if settings.addresses.domain is not None:
+            self._domains.add(settings.addresses.domain.lower())
+        self._bare_postmaster = Address("postmaster", parse_address(next(iter(settings.inboxes))).domain)
+
+    def look_up(self, address: Address | None, now: datetime) -> Recipient | Declined:
+        """Whose `address` is; None is `<Postmaster>`. A listed address goes before any reading of its parts."""
+        if address is None:
+            address = self._bare_postmaster
+        if address.domain not in self._domains:
+            return _RELAYING
+        inbox = self._inboxes.get(address.key)
+        if inbox is not None:
+            return Recipient(address, Purpose.INBOX, inbox)
+        if address.local.lower() in _FOR_POSTMASTER:
+            return Recipient(address, Purpose.POSTMASTER, address.key)
+        return self._with_detail(address, now)
+
+    def _with_detail(self, address: Address, now: datetime) -> Recipient | Declined:
+        """`inbox+detail`; the longest inbox that fits, where inboxes have the delimiter in their own names."""
+        cut = len(address.local)
+        while (cut := address.local.rfind(self._delimiter, 1, cut)) > 0:
+            base = Address(address.local[:cut], address.domain)
+            detail = address.local[cut + len(self._delimiter) :]
+            token = detail_token(detail, BOUNCE)
+            if token is not None:
+                return self._return_path(address, base, token, now)
+            inbox = self._inboxes.get(base.key)
+            if inbox is not None:
+                return Recipient(address, Purpose.INBOX, inbox, detail)
+        return _UNKNOWN
+
+    def _return_path(self, address: Address, base: Address, token: str, now: datetime) -> Recipient | Declined:
+        """The token alone is the proof: an inbox that the config has lost still gets its late bounces."""
+        try:
+            number = read_token(token, BOUNCE, self._key, now, TOKEN_LIFE)
+        except ExpiredTokenError:
+            return _EXPIRED
+        except TokenError:
+            return _FORGED
+        inbox = self._inboxes.get(base.key, base.key)
+        return Recipient(address, Purpose.RETURN_PATH, inbox, copy_number=number)

@@ -1,0 +1,164 @@
+"""The listeners: where mail comes in, and how that ends without losing any."""
+
+import asyncio
+import socket
+import ssl
+from collections.abc import Mapping, Sequence
+
+import structlog
+
+from routerd.config.settings import Listener, ListenProtocol, Settings, TlsFiles, TlsPolicy
+from routerd.intake.reception import Accept, Gate, Reception, World
+from routerd.intake.session import HostedSession, session_template
+from routerd.intake.terms import Terms
+from routerd.message.envelope import Protocol
+from routerd.ops.metrics import Metrics
+
+log = structlog.get_logger()
+
+_BACKLOG = 512
+
+
+class ListenError(Exception):
+    """A listener cannot be opened; the message names it and says why."""
+
+
+def tls_context(files: TlsFiles) -> ssl.SSLContext:
+    """For STARTTLS: TLS 1.2 and later, nothing asked of the client. Raises OSError (ssl.SSLError is one)."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.options |= ssl.OP_NO_COMPRESSION | ssl.OP_NO_RENEGOTIATION
+    context.load_cert_chain(files.certificate, files.key)
+    return context
+
+
+class Intake:
+    """All listeners of one daemon. To be made and used within a running loop.
+
+    `accept` is asked for each whole message; its 250 follows only an Accepted. `return_path_key`: the store's secret
+    for return paths. `sockets`: those that systemd passed, by name.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        accept: Accept,
+        metrics: Metrics,
+        return_path_key: bytes,
+        tls: ssl.SSLContext | None = None,
+        sockets: Mapping[str, Sequence[socket.socket]] | None = None,
+        world: World | None = None,
+    ) -> None:
+        self._listeners = settings.listen
+        self._sockets = sockets or {}
+        self._reception = Reception(settings, accept, metrics, return_path_key, world or World())
+        template = session_template(settings.hostname, asyncio.get_running_loop())
+        self._gates = {
+            listener.name: Gate(self._reception, _terms(settings, listener, tls), _tls_of(listener, tls), template)
+            for listener in settings.listen
+        }
+        self._servers: list[tuple[str, asyncio.Server]] = []
+        self._timer: asyncio.TimerHandle | None = None
+
+    async def start(self) -> None:
+        """Opens all listeners, or none. Raises ListenError."""
+        try:
+            for listener in self._listeners:
+                await self._open(listener)
+        except BaseException:
+            await self.stop_listening()
+            raise
+        self._check_times()
+
+    def addresses(self) -> dict[str, list[tuple[str, int]]]:
+        """Host and port that each listener is bound to; a unix socket is its path and port 0."""
+        bound: dict[str, list[tuple[str, int]]] = {}
+        for name, server in self._servers:
+            for opened in server.sockets:
+                at = opened.getsockname()
+                bound.setdefault(name, []).append((at[0], at[1]) if isinstance(at, tuple) else (str(at), 0))
+        return bound
+
+    def adopt(self, settings: Settings, tls: ssl.SSLContext | None = None) -> tuple[str, ...]:
+        """Takes over a reloaded config for what comes from now on; `tls` is the certificate as read anew.
+
+        Listeners keep their sockets. Gives the names of those whose coming or going needs a restart.
+        """
+        self._reception.adopt(settings)
+        given = {listener.name: listener for listener in settings.listen}
+        for name, gate in self._gates.items():
+            if name in given:
+                gate.terms = _terms(settings, given[name], tls)
+                gate.tls = _tls_of(given[name], tls)
+        return tuple(sorted(given.keys() ^ self._gates.keys()))
+
+    async def stop_listening(self) -> None:
+        """No new connections; those that are open go on."""
+        for _, server in self._servers:
+            server.close()
+        self._servers.clear()
+
+    async def drain(self, deadline_seconds: float) -> int:
+        """421 to the idle; messages that are coming or being committed end first, up to the deadline.
+
+        Commits are never cancelled: gives the number of those that still run after the deadline.
+        """
+        await self.stop_listening()
+        reception = self._reception
+        reception.is_draining = True
+        for session in tuple(reception.sessions):
+            session.retire()
+        try:
+            async with asyncio.timeout(deadline_seconds):
+                await reception.emptied()
+        except TimeoutError:
+            for session in tuple(reception.sessions):
+                session.give_up()
+        if self._timer is not None:
+            self._timer.cancel()
+        return reception.commits_running
+
+    async def _open(self, listener: Listener) -> None:
+        loop = asyncio.get_running_loop()
+        gate = self._gates[listener.name]
+        if listener.systemd is not None:
+            passed = self._sockets.get(listener.systemd, ())
+            if not passed:
+                raise ListenError(f"systemd passed no socket named {listener.systemd!r} (FileDescriptorName=)")
+            for opened in passed:
+                create = loop.create_unix_server if opened.family == socket.AF_UNIX else loop.create_server
+                server = await create(lambda: HostedSession(gate), sock=opened, backlog=_BACKLOG)
+                self._servers.append((listener.name, server))
+        elif listener.address is not None:
+            host, port = listener.address.host, listener.address.port
+            try:
+                server = await loop.create_server(lambda: HostedSession(gate), host, port, backlog=_BACKLOG)
+            except OSError as error:
+                raise ListenError(f"cannot listen on {listener.address}: {error.strerror or error}") from error
+            self._servers.append((listener.name, server))
+
+    def _check_times(self) -> None:
+        loop = asyncio.get_running_loop()
+        now = loop.time()
+        for session in tuple(self._reception.sessions):
+            session.check_time(now)
+        self._timer = loop.call_later(self._reception.timeouts.check_seconds, self._check_times)
+
+
+def _terms(settings: Settings, listener: Listener, tls: ssl.SSLContext | None) -> Terms:
+    return Terms(
+        hostname=settings.hostname,
+        listener=listener.name,
+        protocol=Protocol.LMTP if listener.protocol is ListenProtocol.LMTP else Protocol.SMTP,
+        message_size=settings.limits.message_size,
+        recipients=settings.limits.recipients,
+        starttls=_tls_of(listener, tls) is not None,
+        tls_required=listener.tls is TlsPolicy.REQUIRED,
+        smtputf8=listener.smtputf8,
+        bare_newlines=listener.bare_newlines,
+    )
+
+
+def _tls_of(listener: Listener, tls: ssl.SSLContext | None) -> ssl.SSLContext | None:
+    return None if listener.tls is TlsPolicy.NONE else tls
