@@ -93,6 +93,15 @@ class SmtpSink:
         if self.process is not None:
             self.process.kill()
 
+    def count(self) -> int:
+        """How many messages it has taken, by the counters that it writes: `sess=3 quit=3 mesg=3`."""
+        if self.process is None:
+            return 0
+        with self.process.log.open("rb") as output:
+            output.seek(max(output.seek(0, os.SEEK_END) - 200, 0))
+            found = re.findall(rb"mesg=(\d+)\r", output.read())
+        return int(found[-1]) if found else 0
+
     def messages(self) -> list[bytes]:
         """What was captured; smtp-sink writes the envelope as X- headers above each."""
         return [path.read_bytes() for path in sorted(self._captured.iterdir())] if self._captured else []
