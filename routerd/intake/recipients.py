@@ -28,10 +28,14 @@ class Directory:
         self._key = key
         self._delimiter = settings.addresses.delimiter
         self._inboxes: dict[str, str] = {}  # key of an inbox or alias → the inbox as the config writes it
+        self._by_local: dict[
+            str, str
+        ] = {}  # for return paths at `addresses.domain`, where inboxes' domains are not seen
         self._domains: set[str] = set()
         for inbox, options in settings.inboxes.items():
             address = parse_address(inbox)
             self._inboxes[address.key] = inbox
+            self._by_local.setdefault(address.local.lower(), inbox)
             self._domains.add(address.domain)
             for alias in options.aliases:
                 self._inboxes.setdefault(alias.key, inbox)
@@ -75,5 +79,5 @@ class Directory:
             return _EXPIRED
         except TokenError:
             return _FORGED
-        inbox = self._inboxes.get(base.key, base.key)
+        inbox = self._inboxes.get(base.key) or self._by_local.get(base.local.lower(), base.key)
         return Recipient(address, Purpose.RETURN_PATH, inbox, copy_number=number)

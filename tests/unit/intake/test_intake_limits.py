@@ -1,0 +1,96 @@
+import ipaddress
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from routerd.intake.limits import Connections, Forgeries, Memory, TrustedNetworks, client_key, plain_address
+from routerd.intake.queue_ids import QueueIds
+
+
+def test_connections_in_all_and_per_client() -> None:
+    """The limits hold, a release makes room again, and nothing is kept of clients that have gone."""
+    connections = Connections(in_all=3, per_client=2)
+    assert [connections.admit("a"), connections.admit("a")] == [None, None]
+    refused = connections.admit("a")
+    assert refused is not None
+    assert refused.status == "4.7.0"
+    assert connections.admit(None) is None
+    refused = connections.admit("b")
+    assert refused is not None
+    assert refused.status == "4.3.2"
+    connections.release("a")
+    assert connections.admit("a") is None
+    for client in ("a", "a", None):
+        connections.release(client)
+    assert connections.open == 0
+    assert not connections._by_client
+
+
+@pytest.mark.parametrize(
+    ("peer", "plain", "key"),
+    [
+        ("192.0.2.1", "192.0.2.1", "192.0.2.1"),
+        ("::ffff:192.0.2.1", "192.0.2.1", "192.0.2.1"),
+        ("2001:db8::1:2:3:4", "2001:db8::1:2:3:4", "2001:db8::/64"),
+        ("fe80::1%eth0", "fe80::1", "fe80::/64"),
+        ("", "", ""),
+    ],
+)
+def test_one_client_is_an_address_or_a_network(peer: str, plain: str, key: str) -> None:
+    """IPv6 clients count by their /64; a mapped IPv4 address is an IPv4 address."""
+    assert plain_address(peer) == plain
+    assert client_key(plain) == key
+
+
+def test_trusted_networks() -> None:
+    """By network, of either family; a unix socket's peer is on this machine; nonsense is nobody's."""
+    trusted = TrustedNetworks([ipaddress.ip_network("10.0.0.0/8"), ipaddress.ip_network("2001:db8::/32")])
+    for _ in range(2):
+        assert "10.1.2.3" in trusted
+        assert "2001:db8::1" in trusted
+        assert "" in trusted
+        assert "11.0.0.1" not in trusted
+        assert "::1" not in trusted
+        assert "nonsense" not in trusted
+    for number in range(TrustedNetworks.REMEMBERED + 10):
+        assert f"11.0.{number >> 8}.{number & 255}" not in trusted
+    assert len(trusted._answers) == TrustedNetworks.REMEMBERED
+
+
+def test_memory_is_taken_and_given_back() -> None:
+    """What does not fit is not counted."""
+    memory = Memory(100)
+    assert memory.take(60)
+    assert not memory.take(41)
+    assert memory.take(40)
+    memory.give_back(100)
+    assert memory.used_bytes == 0
+
+
+def test_forgeries_are_limited_by_client_and_hour() -> None:
+    """A few may be an old bounce's mistake; the clients remembered are bounded."""
+    forgeries = Forgeries()
+    assert [forgeries.count("a", 0.0) for _ in range(Forgeries.ALLOWED)] == [False] * Forgeries.ALLOWED
+    assert forgeries.count("a", 1.0)
+    assert not forgeries.count("b", 1.0)
+    assert not forgeries.count("a", 2 * Forgeries.WINDOW_SECONDS)
+    for number in range(Forgeries.REMEMBERED + 5):
+        forgeries.count(str(number), 0.0)
+    assert len(forgeries._since) == Forgeries.REMEMBERED
+
+
+def test_queue_ids_sort_by_their_moment() -> None:
+    """26 characters that rise strictly, within a millisecond and when the clock goes back."""
+    ids = QueueIds(lambda count: b"\xff" * count)
+    at = datetime(2026, 11, 22, tzinfo=UTC)
+    moments = [at, at, at, at + timedelta(milliseconds=1), at - timedelta(hours=1), at + timedelta(hours=1)]
+    made = [ids.make(moment) for moment in moments]
+    assert made == sorted(made)
+    assert len(set(made)) == len(made)
+    assert {len(one) for one in made} == {26}
+
+
+def test_queue_ids_are_ulids() -> None:
+    """48 bits of milliseconds, then 80 of chance, in Crockford's alphabet."""
+    ids = QueueIds(bytes)
+    assert ids.make(datetime(1970, 1, 1, 0, 0, 0, 1000, tzinfo=UTC)) == "00000000010000000000000000"

@@ -1,0 +1,134 @@
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from routerd.config.settings import Settings
+from routerd.intake.dialogue import Declined
+from routerd.intake.recipients import Directory
+from routerd.message.address import Address, parse_address
+from routerd.message.envelope import Purpose, Recipient
+from routerd.message.token import make_token, return_path
+
+KEY = b"k" * 32
+NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
+
+
+def settings(**more: object) -> Settings:
+    return Settings.model_validate(
+        {
+            "hostname": "mx.desk.test",
+            "postmaster": "jan",
+            "members": {"jan": {"mailbox": "jan@desk.test"}},
+            "inboxes": {
+                "Support@desk.test": {"default": "jan", "aliases": ["help@desk.test", "pomoc@pl.test"]},
+                "sales+eu@desk.test": {"default": "jan"},
+                "abuse@other.test": {"default": "jan"},
+            },
+            "delivery": [{"domain": "*", "smtp": "next.test:25"}],
+            "trusted_networks": ["10.0.0.0/8"],
+            **more,
+        }
+    )
+
+
+def find(text: str | None, config: Settings | None = None) -> Recipient | Declined:
+    address = None if text is None else parse_address(text)
+    return Directory(config or settings(), KEY).look_up(address, NOW)
+
+
+@pytest.mark.parametrize(
+    ("address", "inbox", "detail"),
+    [
+        ("support@desk.test", "support@desk.test", None),
+        ("SUPPORT@DESK.TEST", "support@desk.test", None),
+        ("support+invoice@desk.test", "support@desk.test", "invoice"),
+        ("support+a+b@desk.test", "support@desk.test", "a+b"),
+        ("support+@desk.test", "support@desk.test", ""),
+        ("support+b.smith@desk.test", "support@desk.test", "b.smith"),
+        ("help@desk.test", "support@desk.test", None),
+        ("pomoc+x@pl.test", "support@desk.test", "x"),
+        ("sales+eu@desk.test", "sales+eu@desk.test", None),
+        ("sales+eu+x@desk.test", "sales+eu@desk.test", "x"),
+        ("abuse@other.test", "abuse@other.test", None),
+    ],
+)
+def test_an_inbox_is_known_by_all_its_names(address: str, inbox: str, detail: str | None) -> None:
+    """Exact, with a detail, by an alias, in any case; the address stays as it was given."""
+    found = find(address)
+    assert found == Recipient(parse_address(address), Purpose.INBOX, inbox, detail)
+
+
+@pytest.mark.parametrize(
+    "address", ["postmaster@desk.test", "Abuse@desk.test", "postmaster@pl.test", "postmaster@other.test"]
+)
+def test_postmaster_and_abuse_of_each_domain(address: str) -> None:
+    """RFC 5321 4.5.1 and RFC 2142, unless an inbox has that name."""
+    found = find(address)
+    assert isinstance(found, Recipient)
+    assert found.purpose is Purpose.POSTMASTER
+
+
+def test_postmaster_without_a_domain() -> None:
+    """`<Postmaster>` is the postmaster of the first inbox's domain."""
+    assert find(None) == Recipient(Address("postmaster", "desk.test"), Purpose.POSTMASTER, "postmaster@desk.test")
+
+
+@pytest.mark.parametrize(
+    ("address", "status"),
+    [
+        ("nobody@desk.test", "5.1.1"),
+        ("jan@desk.test", "5.1.1"),
+        ("sales@desk.test", "5.1.1"),
+        ("+support@desk.test", "5.1.1"),
+        ("postmaster+x@desk.test", "5.1.1"),
+        ("support@elsewhere.test", "5.7.1"),
+        ("support@sub.desk.test", "5.7.1"),
+        ("support@[127.0.0.1]", "5.7.1"),
+        ("support%far.test@desk.test", "5.1.1"),
+        ("far.test!support@desk.test", "5.1.1"),
+        ('"support@far.test"@desk.test', "5.1.1"),
+        ('"support@desk.test"@far.test', "5.7.1"),
+        ('"support desk"@desk.test', "5.1.1"),
+    ],
+)
+def test_nothing_is_relayed(address: str, status: str) -> None:
+    """No other address is taken, whatever it would mean elsewhere; not a member's mailbox either."""
+    found = find(address)
+    assert isinstance(found, Declined)
+    assert (found.code, found.status) == (550, status)
+
+
+@pytest.mark.parametrize("addresses", [{}, {"style": "domain", "domain": "Bounce.desk.test"}])
+def test_a_return_path_is_known_by_its_token(addresses: dict[str, str]) -> None:
+    """What routerd issued comes back, in any case, for 14 days."""
+    config = settings(addresses=addresses)
+    for age, taken in ((timedelta(0), True), (timedelta(days=13), True), (timedelta(days=16), False)):
+        token = make_token(4711, NOW - age, "b", KEY)
+        path = return_path(parse_address("support@desk.test"), token, config.addresses).upper()
+        found = find(path, config)
+        if taken:
+            assert isinstance(found, Recipient)
+            assert (found.purpose, found.copy_number) == (Purpose.RETURN_PATH, 4711)
+            assert found.inbox == "support@desk.test"
+        else:
+            assert isinstance(found, Declined)
+            assert found.reason == "expired_token"
+
+
+def test_a_forged_token_is_refused() -> None:
+    """Another key, another purpose, another number: not ours."""
+    token = make_token(4711, NOW, "b", b"x" * 32)
+    found = find(f"support+b.{token}@desk.test")
+    assert isinstance(found, Declined)
+    assert found.reason == "forged_token"
+    other_purpose = make_token(4711, NOW, "r", KEY)
+    assert isinstance(find(f"support+b.{other_purpose}@desk.test"), Declined)
+
+
+def test_a_late_bounce_for_an_inbox_that_is_gone() -> None:
+    """The token is the proof; the config may have changed since."""
+    token = make_token(1, NOW, "b", KEY)
+    found = find(f"formerly+b.{token}@desk.test")
+    assert found == Recipient(
+        parse_address(f"formerly+b.{token}@desk.test"), Purpose.RETURN_PATH, "formerly@desk.test", copy_number=1
+    )
