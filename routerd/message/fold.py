@@ -1,0 +1,187 @@
+"""Folding: the one form in which words of mail and words of rules are compared (rules-language.md, Text operators).
+
+Every function here is pure, linear, and never raises on any `str`, lone surrogates included.
+"""
+
+import re
+import unicodedata
+from collections.abc import Iterable, Iterator
+from functools import cache
+from typing import NamedTuple
+
+# Category Cf, written out: compiling it is free, and a newer Unicode in Python is caught by a test.
+_CF = (
+    "\u00ad\u0600-\u0605\u061c\u06dd\u070f\u0890\u0891\u08e2\u180e\u200b-\u200f\u202a-\u202e\u2060-\u2064\u2066-\u206f"
+    "\ufeff\ufff9-\ufffb\U000110bd\U000110cd\U00013430-\U0001343f\U0001bca0-\U0001bca3\U0001d173-\U0001d17a"
+    "\U000e0001\U000e0020-\U000e007f"
+)
+_INVISIBLE = re.compile(f"[{_CF}]+")
+_WHITE = re.compile(r"\s+")
+_UNPRINTED = re.compile(f"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff{_CF}]")
+
+_LATIN_BLOCKS = (
+    (0x00C0, 0x0250), (0x0250, 0x02B0), (0x1D00, 0x1DC0), (0x1E00, 0x1F00),
+    (0x2C60, 0x2C80), (0xA720, 0xA800), (0xAB30, 0xAB70),
+)  # fmt: skip
+_LATIN_WHOLE = {"ł": "l", "ø": "o", "đ": "d", "ı": "i", "ß": "ss", "æ": "ae", "œ": "oe"}
+_PUNCTUATION = {"’": "'", "‘": "'", "“": '"', "”": '"', "„": '"', "«": '"', "»": '"', "\u2212": "-"}
+_ARABIC = {"أ": "ا", "إ": "ا", "آ": "ا", "ٱ": "ا", "ى": "ي", "ی": "ي", "ک": "ك", "ة": "ه"}
+_ARABIC_SILENT = (  # harakat, Koranic marks and tatweel
+    (0x0610, 0x061B), (0x0640, 0x0641), (0x064B, 0x0660), (0x0670, 0x0671), (0x06D6, 0x06DD), (0x06DF, 0x06E5),
+    (0x06E7, 0x06E9), (0x06EA, 0x06EE), (0x0898, 0x08A0), (0x08CA, 0x08E2), (0x08E3, 0x0900),
+)  # fmt: skip
+_MAX_MARKS = 30  # UAX 15, Stream-Safe Text: normalising sorts a run of marks by insertion, in the square of its length
+_MAX_REPLACED = 48  # distinct characters: above it one pass over a table is cheaper than a pass for each
+
+
+class _Tables(NamedTuple):
+    single: dict[str, str]  # a character by itself → what it folds to
+    by_code: dict[int, str]  # the same, as str.translate wants it
+    marks: frozenset[str]  # Mn and Me: they go after a Latin letter and stay after others
+    latin: frozenset[str]
+    noted: re.Pattern[str]  # any character of `single` or `marks`
+    unsettled: re.Pattern[str]  # an invisible character or a mark of any kind
+    long_run: re.Pattern[str]  # more marks than _MAX_MARKS in a row
+    mark_run: re.Pattern[str]
+    word: re.Pattern[str]
+
+
+def fold(text: str) -> str:
+    """`text` as rules compare it. Idempotent. White space at its ends is kept, as one space."""
+    if text.isascii():
+        return _single_spaced(text.lower())
+    tables = _tables()
+    text = _compatible(_settled(text))
+    noted = set(tables.noted.findall(text))
+    if noted:
+        text = _replaced(text, noted)
+        if not noted.isdisjoint(tables.marks):
+            text = tables.mark_run.sub(_mark_after, text)
+        text = unicodedata.normalize("NFKC", text)  # what a mark that went had kept apart may now join
+    return _single_spaced(text)
+
+
+def fold_exact(text: str) -> str:
+    """For `exact: true`: NFKC, category Cf gone, white space single, and nothing else."""
+    if text.isascii():
+        return _single_spaced(text)
+    return _single_spaced(unicodedata.normalize("NFKC", _settled(text)))
+
+
+def nfc_visible(text: str) -> str:
+    """What `regex` sees: NFC with category Cf gone, otherwise as written."""
+    if text.isascii():
+        return text
+    return unicodedata.normalize("NFC", _settled(text))
+
+
+def words(folded: str) -> list[str]:
+    """The words of `folded`: runs of letters, marks and digits."""
+    return _word_pattern(folded).findall(folded)
+
+
+def word_spans(folded: str) -> Iterator[tuple[int, int]]:
+    """Where the words of `folded` begin and end."""
+    return (match.span() for match in _word_pattern(folded).finditer(folded))
+
+
+def display(text: str, max_characters: int) -> str:
+    """`text` fit for a terminal or a log: control, bidi and other unseen characters as `<U+200F>`, shortened."""
+    shown = _UNPRINTED.sub(lambda match: f"<U+{ord(match[0]):04X}>", text[: max_characters + 1])
+    return shown if len(shown) <= max_characters else shown[: max(max_characters - 1, 0)] + "…"
+
+
+def _single_spaced(text: str) -> str:
+    parts = text.split()
+    if not parts:
+        return " " if text else ""
+    spaced = " ".join(parts)
+    if text[0].isspace():
+        spaced = " " + spaced
+    return spaced + " " if text[-1].isspace() else spaced
+
+
+def _settled(text: str) -> str:
+    """Without invisible characters, and with no run of marks that would be slow to normalise."""
+    tables = _tables()
+    if tables.unsettled.search(text) is None:
+        return text
+    return tables.long_run.sub(lambda run: run[0][:_MAX_MARKS], _INVISIBLE.sub("", text))
+
+
+def _compatible(text: str) -> str:
+    """NFKC and case-folded, so that doing either again changes nothing (Unicode 3.13, D146, without Cf)."""
+    text = unicodedata.normalize("NFKC", text).casefold()
+    settled = unicodedata.normalize("NFKC", text)
+    if settled == text:
+        return text
+    return unicodedata.normalize("NFKC", settled.casefold())
+
+
+def _replaced(text: str, noted: set[str]) -> str:
+    tables = _tables()
+    if len(noted) > _MAX_REPLACED:
+        return text.translate(tables.by_code)
+    for character in noted & tables.single.keys():
+        text = text.replace(character, tables.single[character])
+    return text
+
+
+def _mark_after(run: re.Match[str]) -> str:
+    start = run.start()
+    before = run.string[start - 1] if start else ""
+    return "" if before in _tables().latin else run[0]
+
+
+def _word_pattern(folded: str) -> re.Pattern[str]:
+    return _ASCII_WORD if folded.isascii() else _tables().word
+
+
+_ASCII_WORD = re.compile("[A-Za-z0-9]+")
+
+
+@cache
+def _tables() -> _Tables:
+    """Built once, when the first text that is not ASCII comes (some 30 ms)."""
+    single = _LATIN_WHOLE | _PUNCTUATION | _ARABIC
+    single |= {chr(code): "" for first, end in _ARABIC_SILENT for code in range(first, end)}
+    latin = set("abcdefghijklmnopqrstuvwxyz")
+    for letter in (chr(code) for first, end in _LATIN_BLOCKS for code in range(first, end)):
+        if unicodedata.name(letter, "").startswith("LATIN"):
+            latin.add(letter)
+            base = unicodedata.normalize("NFKD", letter)[0]
+            if base != letter and letter not in single:
+                single[letter] = _LATIN_WHOLE.get(base, base)
+    by_category: dict[str, set[str]] = {}
+    for character in map(chr, range(0x20000)):
+        by_category.setdefault(unicodedata.category(character), set()).add(character)
+    single |= {digit: str(unicodedata.decimal(digit)) for digit in by_category["Nd"] if not digit.isascii()}
+    single |= {dash: "-" for dash in by_category["Pd"]}
+    marks = by_category["Mn"] | by_category["Me"]
+    kept_marks = marks - single.keys()
+    word = {c for name, members in by_category.items() if name[0] in "LMN" for c in members}
+    any_mark = _class_of(marks | by_category["Mc"])
+    return _Tables(
+        single=single,
+        by_code={ord(character): folded for character, folded in single.items()},
+        marks=frozenset(kept_marks),
+        latin=frozenset(latin),
+        noted=re.compile(f"[{_class_of(single.keys() | kept_marks)}]"),
+        unsettled=re.compile(f"[{any_mark}{_class_of(by_category['Cf'])}]"),
+        long_run=re.compile(f"[{any_mark}]{{{_MAX_MARKS + 1},}}"),
+        mark_run=re.compile(f"[{_class_of(kept_marks)}]+"),
+        word=re.compile(rf"(?:[{_class_of(word, astral='')}]+|(?![\0-\uffff])[^\W_])+"),
+    )
+
+
+def _class_of(characters: Iterable[str], astral: str = "\U00010000-\U0010ffff") -> str:
+    """The inside of a regex class. Above the BMP a class is slow for each range, so it takes all there or none."""
+    ranges: list[list[int]] = []
+    for code in sorted(map(ord, characters)):
+        if code > 0xFFFF:
+            break
+        if ranges and code == ranges[-1][1] + 1:
+            ranges[-1][1] = code
+        else:
+            ranges.append([code, code])
+    return "".join(f"\\u{first:04x}-\\u{last:04x}" for first, last in ranges) + astral

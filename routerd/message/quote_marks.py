@@ -1,0 +1,63 @@
+"""How mail clients mark what the sender did not write: attributions, header blocks, separators, signatures.
+
+English, Polish, Arabic, German, French, Spanish; as Gmail, Outlook, Apple Mail, Thunderbird and phones write them.
+Every pattern is matched against one short line (`MAX_MARK`), so none can be slow.
+"""
+
+import re
+
+MAX_MARK = 400  # characters: no client writes a longer attribution
+
+# "… wrote:" and kin, at the end of the line or before a name that the colon follows.
+WROTE = re.compile(
+    r"\b(?:wrote|writes|said|schrieb|geschrieben|pisze|napisał(?:\(a\)|a|/a|\(-a\))?|napisano|a\s+écrit|écrit|escribió|ha\s+escrito)\b"
+    r"|(?:كتبت|كتبها|كتب|كتابة)",
+    re.IGNORECASE,
+)
+STARTS_ATTRIBUTION = re.compile(
+    r"[\s*_]{0,9}(?:On|Am|Le|El|W\s+dniu|Dnia|Dn\.|Wiadomość\s+napisana\s+przez|Message\s+from|في|بتاريخ|يوم"
+    r"|(?:pon|wt|śr|czw|pt|sob|niedz)\.,)\s",
+    re.IGNORECASE,
+)
+WRITTEN_BY = re.compile(r"Wiadomość\s+napisana\s+przez\s.{1,200}\sw\s+dniu\s", re.IGNORECASE)
+HAS_DATE_OR_ADDRESS = re.compile(r"\d{1,2}[.:/\-]\d{2}|\b\d{4}\b|[\w.+-]{1,64}@[\w-]|\d")
+
+ORIGINAL_MESSAGE = re.compile(
+    r"\W{0,4}[-_=–—]{2,}\s*(?:Original\s+(?:Message|Appointment)|Ursprüngliche\s+(?:Nachricht|Mail)|Original-?\s?Nachricht|Originalnachricht"
+    r"|Wiadomość\s+oryginalna|Oryginalna\s+wiadomość|Pierwotna\s+wiadomość|Message\s+d['’]origine|Message\s+original|Mensaje\s+original"
+    r"|(?:ال)?رسالة\s+(?:ال)?[أا]صلية|Reply\s+message)\s*[-_=–—]{2,}",
+    re.IGNORECASE,
+)
+FORWARDED = re.compile(
+    r"(?:[-_=–—]{2,}\s*(?:Forwarded\s+(?:message|mail|by)|Weitergeleitete\s+Nachricht|Wiadomość\s+przekazana|Przekazana\s+wiadomość"
+    r"|Treść\s+przekazanej\s+wiadomości|Message\s+transféré|Mensaje\s+reenviado|Mensagem\s+encaminhada"
+    r"|(?:ال)?رسالة\s+(?:ال)?(?:معاد|محول|مُعاد)|رسالة\s+(?:تمت\s+)?إعادة)"
+    r"|(?:Begin\s+forwarded\s+message|Anfang\s+der\s+weitergeleiteten\s+(?:Nachricht|E-?Mail)|Początek\s+przekazywanej\s+wiadomości"
+    r"|Początek\s+przekazanej\s+wiadomości|Début\s+du\s+message\s+(?:transféré|réexpédié)|Inicio\s+del\s+mensaje\s+reenviado"
+    r"|(?:بداية|بدء)\s+الرسالة\s+(?:المعاد|المُعاد|المحول))[^\n]{0,40}:)",
+    re.IGNORECASE,
+)
+
+# The keys of the header block that Outlook puts above what it quotes, by what they stand for.
+_KEYS = {
+    "from": ("from", "von", "od", "de", "من"),
+    "date": (
+        "sent", "date", "gesendet", "datum", "wysłano", "wysłane", "data", "envoyé", "fecha", "enviado", "enviado el",
+        "تاريخ الإرسال", "التاريخ", "تم الإرسال", "أرسلت", "أُرسلت", "مرسل",
+    ),
+    "to": ("to", "an", "do", "à", "para", "إلى", "الى"),
+    "cc": ("cc", "kopie", "dw", "copie", "نسخة", "نسخة إلى"),
+    "subject": ("subject", "betreff", "temat", "objet", "asunto", "الموضوع", "موضوع"),
+}  # fmt: skip
+HEADER_KEYS = {key: meaning for meaning, keys in _KEYS.items() for key in keys}
+
+MOBILE_SIGNATURE = re.compile(
+    r"(?:Sent\s+(?:from|with|using|via)\s+(?:my\s+)?(?:iPhone|iPad|Android|Samsung|Galaxy|Mail\s+for|Outlook|Yahoo|Proton|BlackBerry|Huawei|Xiaomi|mobile|phone|Gmail|the)"
+    r"|Get\s+(?:Outlook|BlueMail)\s+for|Wysłan[eoay]\s+(?:z|za\s+pomocą|przy\s+użyciu)\s+(?:mojego\s+)?(?:iPhon|iPad|telefonu|urządzenia|aplikacji|smartfon|Samsung|Galaxy|Android|program|Poczt|Outlook)"
+    r"|Pobierz\s+(?:aplikację\s+)?Outlook|Von\s+meine[mr]\s+.{1,40}\s+gesendet|Gesendet\s+(?:von|mit|aus)\s+(?:meine[mr]\s+|der\s+|Outlook|Mail|iPhone|Yahoo|Proton)"
+    r"|(?:Outlook\s+für\s+(?:iOS|Android)\s+beziehen|Holen\s+Sie\s+sich\s+Outlook)"
+    r"|Envoyé\s+(?:de(?:puis)?|à\s+partir)\s+(?:de\s+)?(?:mon|ma|d['’]?Outlook|Outlook|Yahoo|l['’]application|Proton)|(?:Obtenir|Télécharger)\s+Outlook\s+pour"
+    r"|Enviado\s+(?:desde|con)\s+(?:mi|Outlook|Yahoo|Proton|Correo)|(?:Obtener|Obtenga)\s+Outlook\s+para"
+    r"|(?:تم\s+الإرسال|[أا]ُ?رسلت?|مرسل[ةه]?|تم\s+إرساله[اا]?)\s+من\s|(?:الحصول|احصل)\s+على\s+Outlook)",
+    re.IGNORECASE,
+)

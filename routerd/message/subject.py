@@ -1,0 +1,60 @@
+"""Subjects: what clients put before them, in the languages whose clients do so."""
+
+import re
+from typing import Literal, NamedTuple
+
+Meaning = Literal["reply", "forward"]
+
+_REPLY = (
+    "re", "aw", "antw", "antwort", "sv", "odp", "odpowiedź", "ynt", "res", "resp", "rif", "vá", "atb", "σχετ", "απ",
+    "ответ", "отв", "הנ", "תשובה", "رد", "الرد", "回复", "回覆", "答复", "答覆", "返信", "회신", "答",
+)  # fmt: skip
+_FORWARD = (
+    "fwd", "fw", "wg", "weitergeleitet", "pd", "przekaz", "tr", "transf", "rv", "enc", "vb", "vl", "doorst", "ilt",
+    "i̇lt", "πρθ", "προωθ", "пересл", "переслать", "הועבר", "إعادة توجيه", "اعادة توجيه", "تحويل", "محول",
+    "转发", "轉寄", "轉發", "転送", "전달",
+)  # fmt: skip
+_OUT_OF_OFFICE = (
+    "automatic reply", "auto reply", "auto-reply", "autoreply", "auto response", "autoresponse", "out of office",
+    "out of the office", "autoodpowiedź", "odpowiedź automatyczna", "automatyczna odpowiedź", "automatische antwort",
+    "abwesenheitsnotiz", "abwesenheit", "réponse automatique", "réponse d'absence", "absence du bureau",
+    "respuesta automática", "fuera de la oficina", "رد تلقائي", "الرد التلقائي", "خارج المكتب", "risposta automatica",
+    "automatisch antwoord", "resposta automática", "автоматический ответ", "automatiskt svar", "otomatik yanıt",
+    "αυτόματη απάντηση", "自动回复", "自動回覆", "自動応答",
+)  # fmt: skip
+
+
+class BareSubject(NamedTuple):
+    """A subject without its prefixes, and what the outermost prefix says (None without one)."""
+
+    text: str
+    meaning: Meaning | None
+
+
+def _alternatives(prefixes: tuple[str, ...]) -> str:
+    return "|".join(re.escape(prefix).replace(r"\ ", r"\s") for prefix in sorted(prefixes, key=len, reverse=True))
+
+
+_INVISIBLE = "\u200b-\u200f\u202a-\u202e\u2066-\u2069\u00ad\ufeff"
+_PREFIX = re.compile(
+    rf"[\s{_INVISIBLE}]*+(?:(?P<reply>{_alternatives(_REPLY)})|(?P<forward>{_alternatives(_FORWARD)}))"
+    rf"(?:\s?(?:\[\d{{1,4}}\]|\(\d{{1,4}}\)|\^\d{{1,4}}|\*\d{{1,4}}|\d{{1,3}}))?[\s{_INVISIBLE}]*+[:：]",
+    re.IGNORECASE,
+)
+_OUT = re.compile(rf"[\s{_INVISIBLE}]*+(?:{_alternatives(_OUT_OF_OFFICE)})(?!\w)", re.IGNORECASE)
+
+
+def cut_prefixes(subject: str) -> BareSubject:
+    """`Re[2]: Fwd: faktura` → `faktura`, and `reply`."""
+    at, meaning = 0, None
+    while match := _PREFIX.match(subject, at):
+        if meaning is None:
+            meaning = match.lastgroup
+        at = match.end()
+    text = subject[at:].strip() if at else subject
+    return BareSubject(text, meaning)  # type: ignore[arg-type]  # the groups are called as the meanings
+
+
+def says_out_of_office(bare_subject: str) -> bool:
+    """The subject is one that clients give to automatic answers."""
+    return _OUT.match(bare_subject) is not None

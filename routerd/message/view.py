@@ -1,0 +1,188 @@
+"""One message as people see it: decoded lazily from its bytes, each thing on first use and then kept. Never raises."""
+
+import hashlib
+import re
+from dataclasses import dataclass
+from functools import cached_property
+
+from routerd.message.address_list import MAX_MAILBOXES, Mailbox, parse_mailboxes
+from routerd.message.body_text import BodyText, is_attachment, read_body
+from routerd.message.encoded_words import MAX_VALUE_BYTES, decode_8bit, decode_header
+from routerd.message.envelope import Raw
+from routerd.message.headers import HeaderBlock
+from routerd.message.html_text import shown_content_ids
+from routerd.message.kinds import is_forward, kinds_of
+from routerd.message.mime import Part, estimated_size, parse_parts
+from routerd.message.quotes import cut_quotes
+from routerd.message.subject import BareSubject, cut_prefixes
+
+__all__ = ["Attachment", "Mailbox", "MessageView"]
+
+MAX_REFERENCES = 50
+
+_HASHED_HEADERS = ("from", "to", "cc", "subject", "date", "message-id")
+_MESSAGE_ID = re.compile(r"<([^<>\s]{1,995})>")  # RFC 5322 2.1.1: a line has 998 characters
+_LOOKED_AT_FOR_PGP = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Attachment:
+    """`name` is decoded, "" without one; `type` such as application/pdf; the size is that of the decoded file."""
+
+    name: str
+    type: str
+    size_bytes: int
+
+
+class MessageView:
+    """A view on `raw`, which stays as it is. Text of a part is read up to `text_limit` bytes."""
+
+    def __init__(self, raw: Raw, *, text_limit: int = 256_000) -> None:
+        self.raw = raw
+        self.defects: list[str] = []  # what was found broken so far, in the order in which it was looked at
+        self._text_limit = text_limit
+        self._decoded: dict[str, tuple[str, ...]] = {}
+        self._mailboxes: dict[str, tuple[Mailbox, ...]] = {}
+
+    @cached_property
+    def headers(self) -> HeaderBlock:
+        return HeaderBlock.scan(self.raw)
+
+    @property
+    def size_bytes(self) -> int:
+        return len(self.raw)
+
+    def header(self, name: str) -> tuple[str, ...]:
+        """The values of every field called `name` (any case): unfolded, decoded (RFC 2047), without CR, LF and NUL."""
+        key = name.lower()
+        if key not in self._decoded:
+            values = self.headers.raw_values(key)
+            if any(len(value) > MAX_VALUE_BYTES for value in values):
+                self.defects.append(f"header {key} is too long to be read whole")
+            self._decoded[key] = tuple(self._decode(value).strip() for value in values)
+        return self._decoded[key]
+
+    def addresses(self, name: str) -> tuple[Mailbox, ...]:
+        """The mailboxes in every field called `name`, groups opened, at most `MAX_MAILBOXES`."""
+        key = name.lower()
+        if key not in self._mailboxes:
+            found: list[Mailbox] = []
+            for value in self.headers.raw_values(key):
+                if len(found) < MAX_MAILBOXES:
+                    found.extend(parse_mailboxes(self._decode_8bit(value)))
+            self._mailboxes[key] = tuple(found[:MAX_MAILBOXES])
+        return self._mailboxes[key]
+
+    @cached_property
+    def subject(self) -> str:
+        """The first Subject with its prefixes; "" without one."""
+        return next(iter(self.header("subject")), "")
+
+    @property
+    def bare_subject(self) -> str:
+        """The first Subject without `Re:`, `Fwd:` and their kin."""
+        return self._cut_subject.text
+
+    @cached_property
+    def author(self) -> Mailbox | None:
+        """The first mailbox in From."""
+        return next(iter(self.addresses("from")), None)
+
+    @cached_property
+    def message_id(self) -> str | None:
+        """The first Message-ID without its brackets."""
+        value = next(iter(self.header("message-id")), "")
+        found = _MESSAGE_ID.search(value)
+        if found is not None:
+            return found[1]
+        bare = value.strip("<> \t")
+        return bare if bare and len(bare) < 996 and not any(character.isspace() for character in bare) else None
+
+    @cached_property
+    def references(self) -> tuple[str, ...]:
+        """Message-IDs in References and In-Reply-To, each once, newest last, the newest `MAX_REFERENCES`."""
+        values = (*self.header("references"), *self.header("in-reply-to"))
+        return tuple(dict.fromkeys(found for value in values for found in _MESSAGE_ID.findall(value)))[-MAX_REFERENCES:]
+
+    @cached_property
+    def received_count(self) -> int:
+        return self.headers.count("received")
+
+    @cached_property
+    def new_text(self) -> str:
+        """What the sender newly wrote: quotes and signature cut. A forward is seen whole."""
+        own = "\n".join(self._body.own)
+        if is_forward(self._root, self._cut_subject):
+            return self.whole_text
+        if not own.strip():
+            return self.whole_text
+        return cut_quotes(own)
+
+    @cached_property
+    def whole_text(self) -> str:
+        """All text that is shown, quotes and enclosed messages included."""
+        return "\n".join((*self._body.own, *self._body.enclosed)).strip()
+
+    @property
+    def text_was_cut(self) -> bool:
+        """Some text was longer than is read."""
+        return self._body.was_cut
+
+    @cached_property
+    def attachments(self) -> tuple[Attachment, ...]:
+        """Parts disposed `attachment`, or with a file name and no Content-ID that the HTML shows."""
+        candidates = [part for part in self._root.walk() if is_attachment(part)]
+        undecided = any(part.disposition.main != "attachment" and part.content_id for part in candidates)
+        shown = frozenset[str]()
+        if undecided:
+            shown = shown.union(*map(shown_content_ids, self._body.html))
+        return tuple(
+            Attachment(part.file_name, part.type, estimated_size(self.raw, part))
+            for part in candidates
+            if part.disposition.main == "attachment" or part.content_id not in shown
+        )
+
+    @cached_property
+    def kinds(self) -> frozenset[str]:
+        """Any of: reply forward auto bounce list bulk encrypted signed calendar."""
+        first = next((part for part in self._root.walk() if part.type == "text/plain"), self._root)
+        head = self.raw[first.start : min(first.end, first.start + _LOOKED_AT_FOR_PGP)].lstrip()
+        author = self.author.address if self.author else ""
+        return kinds_of(self.headers, self._root, self._cut_subject, author, head)
+
+    @cached_property
+    def content_hash(self) -> bytes:
+        """SHA-256 over the body and the headers that a resending leaves alone."""
+        digest = hashlib.sha256()
+        for name in _HASHED_HEADERS:
+            for value in self.headers.raw_values(name):
+                digest.update(b"%b:%b\n" % (name.encode("ascii"), value))
+        digest.update(b"\n")
+        with memoryview(self.raw) as whole, whole[self.headers.body_start :] as body:
+            digest.update(body)
+        return digest.digest()
+
+    @cached_property
+    def _cut_subject(self) -> BareSubject:
+        return cut_prefixes(self.subject)
+
+    @cached_property
+    def _root(self) -> Part:
+        return parse_parts(self.raw, self.headers)
+
+    @cached_property
+    def _body(self) -> BodyText:
+        body = read_body(self.raw, self._root, self._text_limit)
+        self.defects.extend(body.defects)
+        return body
+
+    def _decode(self, value: bytes) -> str:
+        """The charset of the message is looked up only for bytes that are neither ASCII nor UTF-8."""
+        return decode_header(value, "" if value.isascii() else self._root.charset)
+
+    def _decode_8bit(self, value: bytes) -> str:
+        """Like `_decode`, with encoded words left for after the addresses are told apart."""
+        value = value[:MAX_VALUE_BYTES]
+        if value.isascii():
+            return value.decode("ascii")
+        return decode_8bit(value, self._root.charset)
