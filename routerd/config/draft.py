@@ -1,5 +1,6 @@
 """What the checks across keys look at: the settings as far as they could be read, and where everything stands."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from pydantic import Field
@@ -9,6 +10,7 @@ from routerd.config.plain import Reading
 from routerd.config.settings import Inbox, Member, Route, Settings
 from routerd.config.values import Domain, InboxKey, Name, parse_mail_address
 from routerd.config.yaml_source import Problem
+from routerd.message.address import Address
 
 
 class PartialSettings(Settings):
@@ -19,6 +21,13 @@ class PartialSettings(Settings):
     members: dict[Name, Member] = Field({})
     inboxes: dict[InboxKey, Inbox] = Field({})
     delivery: tuple[Route, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class WrittenInbox:
+    key: str  # as it stands in the file
+    address: Address
+    aliases: tuple[Address, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,12 +51,13 @@ class Draft:
     def names(self) -> tuple[str, ...]:
         return (*self.member_names, *self.team_names)
 
-    def inbox_spelled(self, key: str) -> str:
-        """How the inbox is written in the file; the key itself where it is not there."""
+    @property
+    def inboxes(self) -> Iterator["WrittenInbox"]:
+        """The inboxes in the order of the file, also those that two spellings name."""
         for written in self.reading.keys_at("inboxes"):
-            if parse_mail_address(written).key == key:
-                return written
-        return key
+            texts = self.reading.keys_at("inboxes", written)
+            aliases = self.reading.value_at("inboxes", written, "aliases") if "aliases" in texts else []
+            yield WrittenInbox(written, parse_mail_address(written), tuple(map(parse_mail_address, aliases)))
 
     def is_said(self, *loc: str | int) -> bool:
         """Whether the key at `loc` has the value that its writer means: it is right, or absent. Not for lists."""

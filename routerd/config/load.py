@@ -12,7 +12,7 @@ from routerd.config.checks import check_all
 from routerd.config.draft import Draft, PartialSettings
 from routerd.config.plain import Loc, Reading, read_plain
 from routerd.config.settings import Settings
-from routerd.config.wording import problem_of
+from routerd.config.wording import follows_from_items, problem_of
 from routerd.config.yaml_source import MAX_BYTES, Mapping, Mark, Problem, read_yaml
 from routerd.message.address import parse_domain
 
@@ -119,9 +119,8 @@ def _salvage(root: Mapping, first: Reading, folder: Path) -> Draft:
             partial = PartialSettings.model_validate(reading.values, context={"folder": folder})
             return Draft(partial, reading, first)
         except ValidationError as error:
-            dropped = reading.dropped | {
-                _to_drop(details["type"], details["loc"], reading) for details in error.errors()
-            }
+            errors = [details for details in error.errors(include_url=False) if not follows_from_items(details)]
+            dropped = reading.dropped | {_to_drop(details["type"], details["loc"], reading) for details in errors}
             reading = read_plain(root, dropped)
     return Draft(PartialSettings(), read_plain(Mapping([], root.mark)), first)
 

@@ -38,6 +38,8 @@ def problem_of(error: ErrorDetails, reading: Reading) -> Problem | None:
         if (*reading.origin(loc), missing) in reading.dropped:
             return None
         return Problem(reading.key_mark(*loc), f"{quoted(missing)} is missing{_inside(loc)}")
+    if follows_from_items(error):
+        return None
     later = _later(loc, error["input"])
     if later is not None and kind in ("extra_forbidden", "too_long", "less_than_equal", "enum", "literal_error"):
         return Problem(reading.key_mark(*loc), later)
@@ -49,11 +51,15 @@ def problem_of(error: ErrorDetails, reading: Reading) -> Problem | None:
     return Problem(reading.key_mark(*loc) if at_key else reading.mark(*loc), _sentence(error, loc))
 
 
+def follows_from_items(error: ErrorDetails) -> bool:
+    """Whether a list is only too short for its wrong items, which have errors of their own."""
+    return error["type"] == "too_short" and bool(error["input"])
+
+
 def _sentence(error: ErrorDetails, loc: Loc) -> str:
     kind, context, name = error["type"], error.get("ctx", {}), _name_of(loc)
     if kind == "value_error":
-        said = str(context.get("error", error["msg"]))
-        return f"{name} {said}" if said.startswith("is ") else said
+        return _said_by_reader(error, name)
     if kind in ("enum", "literal_error"):
         choices = _CHOICE.findall(str(context.get("expected", "")))
         text = str(error["input"])
@@ -66,6 +72,13 @@ def _sentence(error: ErrorDetails, loc: Loc) -> str:
         words, bound = _BOUNDS[kind]
         return f"{name} must be {words} {_written(loc, context[bound])}"
     return f"{name}: {error['msg'][:1].lower()}{error['msg'][1:]}"
+
+
+def _said_by_reader(error: ErrorDetails, name: str) -> str:
+    if isinstance(error["input"], list | Mapping):
+        return f"{name} takes text, not {_kind_of(error['input'])}"
+    said = str(error.get("ctx", {}).get("error", error["msg"]))
+    return f"{name} {said}" if said.startswith("is ") else said
 
 
 def _later(loc: Loc, value: object) -> str | None:

@@ -234,7 +234,8 @@ def _in_words(file: str, error: yaml.MarkedYAMLError, text: str) -> Problem:
         return Problem(mark, _refused_start(_rest_of_line(text, mark)))
     for said, sentence in _SENTENCES:
         if said in problem:
-            return Problem(mark, sentence)
+            opened = error.context_mark if "is not closed" in sentence else None
+            return Problem(Mark(file, opened.line + 1, opened.column + 1) if opened else mark, sentence)
     context = f"{error.context}: " if error.context else ""
     return Problem(mark, f"not valid YAML: {context}{problem}")
 

@@ -101,5 +101,5 @@ def _folder(draft: Draft, name: str, route: Route, folders: dict[Path, str]) -> 
     folder = route.maildir_of(mailbox)
     first = folders.setdefault(folder, name)
     if draft.settings.members[first].mailbox.key != mailbox.key:
-        wrong = f"the Maildir {folder} would be {quoted(first)}'s too; put {{mailbox}} into the route's 'maildir'"
+        wrong = f"the Maildir {folder} would be that of {quoted(first)} too; put {{mailbox}} into the route's 'maildir'"
         yield draft.at("members", name, "mailbox", message=wrong)

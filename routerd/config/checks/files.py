@@ -7,6 +7,8 @@ from pathlib import Path
 from routerd.config.draft import Draft
 from routerd.config.yaml_source import Problem
 
+_MAX_PEM_BYTES = 1_000_000
+
 
 class _PassphraseAskedError(Exception):
     """The key is encrypted; OpenSSL would ask at the terminal."""
@@ -31,9 +33,20 @@ def _tls(draft: Draft) -> Iterator[Problem]:
             yield draft.at("tls", key, message=f"{path} cannot be read: {why}")
     if unreadable:
         return
-    why = _mismatch(tls.certificate, tls.key)
+    why = _not_pem(tls.certificate, tls.key) or _mismatch(tls.certificate, tls.key)
     if why:
         yield draft.at("tls", "key", message=why)
+
+
+def _not_pem(certificate: Path, key: Path) -> str | None:
+    for path, what, mark in (
+        (certificate, "certificate", b"CERTIFICATE-----"),
+        (key, "private key", b"PRIVATE KEY-----"),
+    ):
+        with path.open("rb") as opened:
+            if mark not in opened.read(_MAX_PEM_BYTES):
+                return f"{path} holds no {what} in PEM"
+    return None
 
 
 def _mismatch(certificate: Path, key: Path) -> str | None:
@@ -45,7 +58,7 @@ def _mismatch(certificate: Path, key: Path) -> str | None:
     except ssl.SSLError as error:
         if error.reason == "KEY_VALUES_MISMATCH":
             return f"the key {key} is not the key of the certificate {certificate}"
-        return f"{certificate} and {key} are not a certificate and its key in PEM: {error.reason or error}"
+        return f"{certificate} and {key} are not a certificate and its key in PEM: {error.reason or 'damaged'}"
     except OSError as error:
         return f"{certificate} and {key} cannot be read: {error.strerror or error}"
     return None

@@ -5,7 +5,6 @@ from collections.abc import Iterator
 from routerd.config.draft import Draft
 from routerd.config.nearest import quoted
 from routerd.config.settings import Addresses
-from routerd.config.values import parse_mail_address
 from routerd.config.yaml_source import Problem
 from routerd.message.address import Address
 
@@ -52,17 +51,16 @@ class _Taken:
 
 
 def _inboxes(draft: Draft, taken: _Taken) -> Iterator[Problem]:
-    for written in draft.reading.keys_at("inboxes"):
-        address = parse_mail_address(written)
-        before = taken.add(address, f"the inbox {address.key}")
+    for inbox in draft.inboxes:
+        before = taken.add(inbox.address, f"the inbox {inbox.address.key}")
         if before:
-            yield draft.at_key("inboxes", written, message=f"{quoted(written)} is {before} already")
-        yield from _inbox_name(draft, written, address)
-    for inbox, settings in draft.settings.inboxes.items():
-        for index, alias in enumerate(settings.aliases):
-            before = taken.add(alias, f"an alias of {inbox}")
+            yield draft.at_key("inboxes", inbox.key, message=f"{quoted(inbox.key)} is {before} already")
+        yield from _inbox_name(draft, inbox.key, inbox.address)
+    for inbox in draft.inboxes:
+        for index, alias in enumerate(inbox.aliases):
+            before = taken.add(alias, f"an alias of {inbox.address.key}")
             if before:
-                place = ("inboxes", draft.inbox_spelled(inbox), "aliases", index)
+                place = ("inboxes", inbox.key, "aliases", index)
                 yield draft.at(*place, message=f"{quoted(str(alias))} is {before} already")
 
 
@@ -90,7 +88,7 @@ def _members(draft: Draft, taken: _Taken) -> Iterator[Problem]:
             )
         first = mailboxes.setdefault(member.mailbox.key, name)
         if first != name:
-            wrong = f"{quoted(first)} has the mailbox {member.mailbox} already; copies could not be told apart"
+            wrong = f"the mailbox {member.mailbox} is that of {quoted(first)} already; copies could not be told apart"
             yield draft.at(*place, message=wrong)
         writers.setdefault(member.mailbox.key, name)
     for name, member in draft.settings.members.items():
@@ -101,7 +99,7 @@ def _members(draft: Draft, taken: _Taken) -> Iterator[Problem]:
                 yield draft.at(*place_of, message=f"{address} is {meaning}, so no person's own address")
             first = writers.setdefault(address.key, name)
             if first != name:
-                yield draft.at(*place_of, message=f"{address} is {quoted(first)}'s address already")
+                yield draft.at(*place_of, message=f"{address} is an address of {quoted(first)} already")
 
 
 def _own_domain(draft: Draft) -> Iterator[Problem]:

@@ -43,7 +43,8 @@ def _overlaps(draft: Draft) -> Iterator[Problem]:
             wrong = f"two listeners take the socket {quoted(listener.systemd)}"
             yield draft.at("listen", index, "systemd", message=wrong)
         names.add(listener.systemd or "")
-    addresses.append((("http", "address"), draft.settings.http.address, "http"))
+    http = (("http", "address"), draft.settings.http.address, "http")
+    addresses.insert(len(addresses) if "http" in draft.reading.values else 0, http)
     for position, (place, address, _) in enumerate(addresses):
         for _, other, what in addresses[:position]:
             if overlap(address, other):
@@ -66,6 +67,8 @@ def _http(draft: Draft) -> Iterator[Problem]:
     if ip is not None and not ip.is_loopback and not http.token and not http.allow and draft.reading.is_whole("http"):
         wrong = f"{http.address} is not on loopback; add 'token' or 'allow', so that not everybody may read it"
         yield draft.at("http", "address", message=wrong)
+    if http.token is not None and (not http.token.isascii() or " " in http.token):
+        yield draft.at("http", "token", message="'token' must be ASCII without spaces, or no scraper can send it")
 
 
 def _trusted(draft: Draft) -> Iterator[Problem]:

@@ -59,8 +59,9 @@ def _deputies(draft: Draft) -> Iterator[Problem]:
 
 
 def _defaults(draft: Draft) -> Iterator[Problem]:
-    for inbox, settings in draft.settings.inboxes.items():
-        unknown = draft.unknown("inboxes", draft.inbox_spelled(inbox), "default", name=settings.default)
+    for inbox in draft.inboxes:
+        default = draft.reading.value_at("inboxes", inbox.key, "default")
+        unknown = draft.unknown("inboxes", inbox.key, "default", name=str(default))
         if unknown:
             yield unknown
     if draft.settings.postmaster:

@@ -43,7 +43,7 @@ def _inbox_problem(draft: Draft, address: Address) -> str:
     written = draft.first.keys_at("inboxes")
     if address.key in draft.settings.inboxes or address.key in (key.lower() for key in written):
         return ""
-    for inbox, settings in draft.settings.inboxes.items():
-        if any(alias.key == address.key for alias in settings.aliases):
-            return f"{quoted(str(address))} is an alias; name the inbox itself, {inbox}"
+    for inbox in draft.inboxes:
+        if any(alias.key == address.key for alias in inbox.aliases):
+            return f"{quoted(str(address))} is an alias; name the inbox itself, {inbox.address.key}"
     return f"no inbox {quoted(str(address))}{did_you_mean(str(address), written)}"
