@@ -1,11 +1,15 @@
 """From a plan and the decisions behind it to what the copies say on top."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 
+from routerd.desk.assign import NextInLine
 from routerd.desk.plan import Plan
 from routerd.desk.roster import Roster
 from routerd.message.annotate import Annotation
 from routerd.rules.decision import Decision
+
+REROUTED = "rerouted"
 
 
 def describe(plan: Plan, decisions: tuple[Decision, ...], roster: Roster, stamp: Annotation) -> Annotation:
@@ -24,6 +28,17 @@ def describe(plan: Plan, decisions: tuple[Decision, ...], roster: Roster, stamp:
         auth_results=stamp.auth_results,
         received=stamp.received,
         cut_authserv_ids=stamp.cut_authserv_ids,
+    )
+
+
+def describe_rerouted(annotation: Annotation, following: NextInLine, reason: str, roster: Roster) -> Annotation:
+    """The annotation of a copy that takes another's place: the new owner, the label, and what happened, first."""
+    return replace(
+        annotation,
+        assigned_to=str(roster.mailbox(following.member)),
+        assigned_name=roster.display_name(following.member),
+        labels=tuple(dict.fromkeys((*annotation.labels, REROUTED))),
+        why=f"rerouted: {reason}; owner by {following.why}; before: {annotation.why}",
     )
 
 

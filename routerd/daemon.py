@@ -1,0 +1,368 @@
+"""The composition root: builds the rooms, starts them, reloads, drains, stops."""
+
+import asyncio
+import contextlib
+import random
+import secrets
+import signal
+import socket
+import ssl
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import structlog
+
+from routerd.config.load import load_settings
+from routerd.config.rule_files import load_rule_files
+from routerd.config.settings import Settings
+from routerd.config.yaml_source import Problem
+from routerd.delivery.attempt import Policy
+from routerd.delivery.hand import QueueHand
+from routerd.delivery.letter import ReturnPaths
+from routerd.delivery.routes import Routes
+from routerd.delivery.worker import Worker
+from routerd.desk.assign import next_in_line
+from routerd.desk.describe import describe_rerouted
+from routerd.desk.plan import Role
+from routerd.desk.roster import Roster
+from routerd.intake.reception import World
+from routerd.intake.recipients import RETURN_PATH_PURPOSE
+from routerd.intake.server import Intake, tls_context
+from routerd.message.envelope import Raw
+from routerd.ops import systemd
+from routerd.ops.crash_points import reach
+from routerd.ops.metrics import Metrics
+from routerd.router import Live, Router
+from routerd.rules.compile import compile_ruleset
+from routerd.rules.ruleset import Ruleset
+from routerd.store.base import Copy, NewCopy, Retention, SavedRuleset, StoreError
+from routerd.store.marks import InHand
+from routerd.store.sqlite import SqliteStore, open_store
+from routerd.web.control import ControlServer, control_path
+from routerd.web.server import HttpServer, Phase
+
+INTAKE_DRAIN_SECONDS = 30.0
+DELIVERY_DRAIN = timedelta(seconds=15)
+SWEEP_EVERY = timedelta(hours=1)
+RESTART_SECONDS = 1.0
+
+log = structlog.get_logger()
+
+
+class StartError(Exception):
+    """The daemon cannot start; each line of the message is one reason."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """The ruleset to run with, the files it came from, and what was wrong with the present ones."""
+
+    ruleset: Ruleset
+    files: Mapping[str, bytes]
+    problems: tuple[Problem, ...] = ()
+
+
+def utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+class Daemon:
+    """One running routerd. `serve` returns when it has drained; `on_ready` is called once it takes mail.
+
+    `reread`: gives the config anew at a reload; by default the file at `config_path`.
+    """
+
+    def __init__(
+        self,
+        config_path: Path,
+        settings: Settings,
+        *,
+        reread: Callable[[], tuple[Settings | None, tuple[Problem, ...]]] | None = None,
+        on_ready: Callable[["Daemon"], None] = lambda _: None,
+    ) -> None:
+        self.settings = settings
+        self.metrics = Metrics()
+        self._config_path = config_path
+        self._reread = reread or self._read_settings
+        self._on_ready = on_ready
+        self._stop = asyncio.Event()
+        self._hurry = asyncio.Event()
+        self._reloads: asyncio.Queue[None] = asyncio.Queue()
+        self._tasks: list[asyncio.Task[None]] = []
+
+    # Built by _build, in this order.
+    store: SqliteStore
+    intake: Intake
+    http: HttpServer
+
+    async def serve(self, sockets: Mapping[str, Sequence[socket.socket]] | None = None) -> None:
+        """Builds, starts, serves until `stop`, drains. Raises StartError where it cannot start."""
+        await self._build(sockets or {})
+        try:
+            await self._start()
+            log.info("daemon_started", revision=self._live.ruleset.revision, rules=self._live.ruleset.rules)
+            systemd.notify_ready(self._status())
+            self._on_ready(self)
+            await self._stop.wait()
+        finally:
+            await self._end()
+
+    def stop(self) -> None:
+        """Begins the drain; a second call cuts it short."""
+        if self._stop.is_set():
+            self._hurry.set()
+        self._stop.set()
+
+    def reload(self) -> None:
+        """Asks for config and rules to be read anew; what is bad does not take effect."""
+        self._reloads.put_nowait(None)
+
+    # Start.
+
+    async def _build(self, sockets: Mapping[str, Sequence[socket.socket]]) -> None:
+        settings = self.settings
+        try:
+            tls = tls_context(settings.tls) if settings.tls else None
+            self.store = await asyncio.to_thread(open_store, settings.state, metrics=self.metrics, reach=reach)
+        except (OSError, StoreError) as error:
+            raise StartError(str(error)) from error
+        try:
+            rules = await self._rules_at_start()
+            self._live = Live(settings, Roster(settings), rules.ruleset, Routes(settings))
+            self._hands = InHand(settings.state / "in-hand")
+            self._worker = Worker(self.store, self._policy(), self.metrics)
+            self._router = Router(
+                self._live, self.store, self._hands, self._hand_over, self.metrics, choose=random.SystemRandom().choice
+            )
+            self.intake = Intake(
+                settings,
+                accept=self._router.accept,
+                metrics=self.metrics,
+                return_path_key=self.store.key(RETURN_PATH_PURPOSE),
+                tls=tls,
+                sockets=sockets,
+                world=World(chance=secrets.token_bytes, spool_folder=_spool_folder(settings.state)),
+            )
+            self.http = HttpServer(settings.http, self.metrics, self.store, self.store.is_alive)
+            hand = QueueHand(self.store, self._worker, utc_now)
+            self._control = ControlServer(control_path(settings.state), settings.state, hand.do)
+        except BaseException:
+            await self.store.close()
+            raise
+
+    async def _rules_at_start(self) -> Rules:
+        """The present files, or the last good ones where those are bad. Raises StartError where there are none."""
+        files, ruleset, problems = read_rules(self.settings)
+        if ruleset is not None:
+            await self.store.save_ruleset(SavedRuleset(ruleset.revision, files, utc_now()))
+            self._count_rules(ruleset)
+            return Rules(ruleset, files)
+        self.metrics.reloads.labels("error").inc()
+        for problem in problems:
+            log.error("ruleset_refused", problem=str(problem))
+        saved = await self.store.last_ruleset()
+        if saved is None:
+            raise StartError("\n".join(str(problem) for problem in problems))
+        old = compile_ruleset(saved.files, self.settings, folder_label=f"last good {saved.revision}")
+        if old.ruleset is None:
+            raise StartError("\n".join(str(problem) for problem in (*problems, *old.problems)))
+        log.error("ruleset_kept", revision=saved.revision, saved_at=saved.saved_at.isoformat())
+        self._count_rules(old.ruleset)
+        return Rules(old.ruleset, saved.files, problems)
+
+    async def _start(self) -> None:
+        await self._readdress(self._live)
+        try:
+            await self.http.start()
+            await self._control.start()
+            await self.intake.start()
+        except Exception as error:
+            raise StartError(str(error)) from error
+        self._keep_running("delivery", self._worker.run)
+        self._keep_running("reload", self._reload_when_asked)
+        self._keep_running("sweep", self._sweep)
+        interval = systemd.watchdog_interval()
+        if interval is not None:
+            self._keep_running("watchdog", lambda: self._feed_watchdog(interval.total_seconds()))
+        self.http.phase = Phase.SERVING
+
+    def _keep_running(self, name: str, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        """A task that must not end: a fault is logged, and it starts again."""
+
+        async def forever() -> None:
+            while True:
+                try:
+                    await work()
+                except Exception:
+                    log.exception("task_failed", task=name)
+                    await asyncio.sleep(RESTART_SECONDS)
+                else:
+                    return
+
+        self._tasks.append(asyncio.get_running_loop().create_task(forever(), name=name))
+
+    # Reload.
+
+    async def _reload_when_asked(self) -> None:
+        while True:
+            await self._reloads.get()
+            systemd.notify_reloading()
+            try:
+                await self._reload()
+            except Exception:
+                self.metrics.reloads.labels("error").inc()
+                log.exception("reload_failed")
+            systemd.notify_ready(self._status())
+
+    async def _reload(self) -> None:
+        """Whole or not at all: config and rules are read, checked and compiled before anything is swapped."""
+        settings, problems = await asyncio.to_thread(self._reread)
+        files: Mapping[str, bytes] = {}
+        ruleset: Ruleset | None = None
+        tls: ssl.SSLContext | None = None
+        if settings is not None:
+            files, ruleset, problems = await asyncio.to_thread(read_rules, settings)
+            tls = tls_context(settings.tls) if settings.tls else None
+        if settings is None or ruleset is None:
+            self.metrics.reloads.labels("error").inc()
+            for problem in problems:
+                log.error("ruleset_refused", problem=str(problem))
+            log.error("ruleset_kept", revision=self._live.ruleset.revision)
+            return
+        await self.store.save_ruleset(SavedRuleset(ruleset.revision, files, utc_now()))
+        live = Live(settings, Roster(settings), ruleset, Routes(settings))
+        await self._readdress(live)
+        self._warn_of_restart(settings, self.intake.adopt(settings, tls))
+        self._live = live
+        self._router.adopt(live)
+        self._worker.adopt(self._policy())
+        self._count_rules(ruleset)
+        self.metrics.reloads.labels("ok").inc()
+        log.info("ruleset_reloaded", revision=ruleset.revision, rules=ruleset.rules)
+
+    def _read_settings(self) -> tuple[Settings | None, tuple[Problem, ...]]:
+        loaded = load_settings(self._config_path)
+        return loaded.settings, loaded.problems
+
+    def _warn_of_restart(self, settings: Settings, listeners: tuple[str, ...]) -> None:
+        """Says which changes wait for a restart; they are the ones that a running process cannot make."""
+        fixed = ("hostname", "state", "http", "limits")
+        keys = [key for key in fixed if getattr(settings, key) != getattr(self.settings, key)]
+        if keys or listeners:
+            log.warning("restart_needed", keys=keys, listeners=listeners)
+
+    async def _readdress(self, live: Live) -> None:
+        ways = {name: str(member.mailbox) for name, member in live.settings.members.items()}
+        await self.store.readdress({name: (box, live.routes.destination(box)) for name, box in ways.items()})
+
+    def _count_rules(self, ruleset: Ruleset) -> None:
+        self.metrics.ruleset_info.clear()
+        self.metrics.ruleset_info.labels(ruleset.revision).set(1)
+        self.metrics.ruleset_rules.set(ruleset.rules)
+
+    # While it runs.
+
+    def _policy(self) -> Policy:
+        settings = self._live.settings
+        paths = ReturnPaths(settings.return_path, settings.addresses, self.store.key(RETURN_PATH_PURPOSE))
+        return Policy(settings.hostname, self._live.routes, settings.retry, paths, self._next_in_line)
+
+    def _next_in_line(self, copy: Copy, reason: str, tried: frozenset[str]) -> NewCopy | None:
+        """Who takes over a copy; asked inside the store's transaction."""
+        live = self._live
+        following = next_in_line(live.roster, copy.member, copy.team, copy.annotation.inbox, tried, utc_now())
+        if following is None:
+            return None
+        mailbox = str(live.roster.mailbox(following.member))
+        annotation = describe_rerouted(copy.annotation, following, reason, live.roster)
+        return NewCopy(following.member, mailbox, live.routes.destination(mailbox), Role.OWNER, annotation)
+
+    def _hand_over(self, copies: Sequence[Copy], raw: Raw) -> None:
+        self._worker.offer(copies, raw)
+
+    async def _sweep(self) -> None:
+        while True:
+            settings = self._live.settings
+            retention = Retention(settings.bounce_window, settings.retain.events, settings.retain.bodies)
+            await self.store.sweep(utc_now(), retention)
+            await asyncio.sleep(SWEEP_EVERY.total_seconds())
+
+    async def _feed_watchdog(self, seconds: float) -> None:
+        while True:
+            if self.store.is_alive():
+                systemd.notify_watchdog()
+            await asyncio.sleep(seconds)
+
+    def _status(self) -> str:
+        return f"{self._live.ruleset.rules} rules, revision {self._live.ruleset.revision}"
+
+    # The end.
+
+    async def _end(self) -> None:
+        """No new mail, an answer for what is coming, deliveries under way finished, the store closed."""
+        systemd.notify_stopping("draining")
+        log.info("daemon_draining")
+        self.http.phase = Phase.DRAINING
+        drain = asyncio.ensure_future(self._drain())
+        hurry = asyncio.ensure_future(self._hurry.wait())
+        await asyncio.wait({drain, hurry}, return_when=asyncio.FIRST_COMPLETED)
+        hurry.cancel()
+        if not drain.done():
+            log.warning("drain_cut_short")
+            drain.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await drain
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._control.stop()
+        await self.http.stop()
+        await self.store.close()
+        self._hands.close()
+        log.info("daemon_stopped")
+
+    async def _drain(self) -> None:
+        left = await self.intake.drain(INTAKE_DRAIN_SECONDS)
+        if left:
+            log.warning("commits_unfinished", messages=left)
+        await self._worker.drain(DELIVERY_DRAIN)
+
+
+def read_rules(settings: Settings) -> tuple[Mapping[str, bytes], Ruleset | None, tuple[Problem, ...]]:
+    """The rule files that `settings` names, and what they compile to."""
+    read = load_rule_files(settings.rules)
+    compiled = compile_ruleset(read.files, settings, folder_label=str(settings.rules))
+    problems = (*read.problems, *compiled.problems)
+    return read.files, None if problems else compiled.ruleset, problems
+
+
+def run_until_signalled(daemon_of: Callable[[], Daemon]) -> None:
+    """Serves until SIGTERM or SIGINT, reloads at SIGHUP; on uvloop where it is installed. Raises StartError."""
+
+    async def main() -> None:
+        daemon = daemon_of()
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, daemon.stop)
+        loop.add_signal_handler(signal.SIGHUP, daemon.reload)
+        await daemon.serve(systemd.listen_sockets())
+
+    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+        runner.run(main())
+
+
+def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    try:
+        import uvloop  # noqa: PLC0415 - only where it is installed
+    except ImportError:
+        return None
+    return uvloop.new_event_loop
+
+
+def _spool_folder(state: Path) -> Path:
+    folder = state / "tmp"
+    folder.mkdir(mode=0o700, exist_ok=True)
+    return folder
