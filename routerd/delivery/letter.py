@@ -10,10 +10,8 @@ from routerd.message.address import parse_address
 from routerd.message.annotate import annotate, attach_original
 from routerd.message.envelope import Raw
 from routerd.message.headers import HeaderBlock
-from routerd.message.token import make_token, return_path
+from routerd.message.token import BOUNCE, make_token, return_path
 from routerd.store.base import Copy
-
-BOUNCE = "b"  # the purpose in a return path's token
 
 
 @dataclass(frozen=True, slots=True)

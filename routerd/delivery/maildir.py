@@ -30,6 +30,8 @@ _STATUS = {
     errno.EDQUOT: "4.2.2",
 }
 
+_NO_LINKS = frozenset({errno.EPERM, errno.ENOSYS, errno.ENOTSUP})  # a file system without hard links
+
 
 @dataclass(frozen=True, slots=True)
 class MaildirLetter:
@@ -87,8 +89,6 @@ def deliver_file(folder: Path, name: str, letter: MaildirLetter) -> Outcome:
         if letter.may_be_there and _is_there(folder, name_start(letter.copy_id, letter.created_at)):
             return Delivered("stored before", Stage.MAILDIR, f"already in {folder}")
         _store(folder, name, with_lf(letter.content.pieces()))
-    except FileExistsError:
-        return Delivered("stored before", Stage.MAILDIR, f"already in {folder}")
     except OSError as error:
         status = _STATUS.get(error.errno or 0, "4.2.0")
         why = f"cannot store in {folder}: {error.strerror or error}"
@@ -98,7 +98,11 @@ def deliver_file(folder: Path, name: str, letter: MaildirLetter) -> Outcome:
 
 def _is_there(folder: Path, known: str) -> bool:
     """Looks in new/ first: a client moves files from there to cur/, never back."""
-    return any(path.name.startswith(known) for place in ("new", "cur") for path in (folder / place).iterdir())
+    for place in (folder / "new", folder / "cur"):
+        if any(path.name.startswith(known) for path in place.iterdir()):
+            _sync_folder(place)  # whoever put it there may have died before
+            return True
+    return False
 
 
 def _store(folder: Path, name: str, pieces: Iterator[bytes]) -> None:
@@ -110,10 +114,25 @@ def _store(folder: Path, name: str, pieces: Iterator[bytes]) -> None:
             for piece in pieces:
                 _write_all(file.fileno(), piece)
             os.fsync(file.fileno())
-        os.link(temporary, folder / "new" / name)
-        _sync_folder(folder / "new")
+        _publish(temporary, folder / "new" / name)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def _publish(temporary: Path, final: Path) -> None:
+    try:
+        os.link(temporary, final)  # unlike a rename, it never replaces what is there
+    except FileExistsError:
+        pass
+    except OSError as error:
+        if error.errno not in _NO_LINKS:
+            raise
+        temporary.rename(final)
+    try:
+        _sync_folder(final.parent)
+    except OSError:
+        final.unlink(missing_ok=True)  # what may not outlive a power cut must not be found by the next attempt
+        raise
 
 
 def _write_all(descriptor: int, data: bytes) -> None:

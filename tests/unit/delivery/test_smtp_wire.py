@@ -75,7 +75,7 @@ class Peer:
 
 @pytest.fixture(params=[False, True], ids=["whole", "byte by byte"])
 def peer_of(request):
-    return lambda login=Login("mx.test"): Peer(login, request.param)
+    return lambda login=None: Peer(login or Login("mx.test"), request.param)
 
 
 def transaction_after(peer: Peer, greeting: str, replies: str, message: Transaction = MESSAGE) -> Outcome:

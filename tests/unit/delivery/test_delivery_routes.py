@@ -1,0 +1,52 @@
+"""Which way a mailbox's copies go."""
+
+import pytest
+from copies import settings_with
+
+from routerd.delivery.connection import TcpHost, UnixHost
+from routerd.delivery.lmtp import lmtp_host
+from routerd.delivery.routes import Routes
+
+ROUTES = Routes(
+    settings_with(
+        {"domain": "example.com", "smtp": ["mail.example.com:25", "mail2.example.com:25"]},
+        {"domain": "lists.test", "lmtp": "unix:/run/dovecot/lmtp"},
+        {"domain": "local.test", "maildir": "/var/mail/{local}"},
+        {"domain": "other.test", "smtp": ["mail.example.com:25", "mail2.example.com:25"], "tls": "required"},
+        {"domain": "*", "smtp": "smart.example.net:587"},
+        {"domain": "late.test", "maildir": "/never"},
+    )
+)
+
+
+@pytest.mark.parametrize(
+    ("mailbox", "destination"),
+    [
+        ("ewa@example.com", "smtp:mail.example.com:25,mail2.example.com:25"),
+        ("ewa@EXAMPLE.com", "smtp:mail.example.com:25,mail2.example.com:25"),
+        ("ewa@lists.test", "lmtp:unix:/run/dovecot/lmtp"),
+        ("ewa@local.test", "maildir"),
+        ("ewa@other.test", "smtp:mail.example.com:25,mail2.example.com:25#other.test"),
+        ("ewa@sub.example.com", "smtp:smart.example.net:587"),
+        ("ewa@late.test", "smtp:smart.example.net:587"),
+    ],
+)
+def test_the_first_route_that_fits_is_taken(mailbox, destination):
+    """By the mailbox's domain, in the order of the config; `*` is any, and what stands below it is never reached."""
+    assert ROUTES.destination(mailbox) == destination
+
+
+def test_a_mailbox_without_route_says_so():
+    """No route is no error here: its copies are held with the reason."""
+    routes = Routes(settings_with({"domain": "example.com", "smtp": "mail.example.com:25"}))
+    assert routes.route_for("ewa@far.test") is None
+    assert routes.destination("ewa@far.test") == "unrouted"
+
+
+def test_lmtp_servers_are_unix_sockets_or_tcp():
+    """`unix:/path` and `HOST:PORT`, IPv6 in brackets."""
+    assert lmtp_host("unix:/run/x") == UnixHost("/run/x")
+    assert lmtp_host("[::1]:24") == TcpHost("::1", 24)
+    for wrong in ("unix:run/x", "localhost", "host:0", ":24"):
+        with pytest.raises(ValueError):
+            lmtp_host(wrong)
