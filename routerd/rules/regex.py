@@ -1,11 +1,13 @@
 """A user's regex: RE2's syntax, with classes and word borders that know every script.
 
 RE2's own `\\w \\d \\s \\b` are ASCII, so `\\bżaba\\b` would miss. The pattern is read piece by piece, classes are
-rewritten, and a `\\b` where it is allowed becomes "the edge of the text, or a character that is no letter, mark, digit or _".
+rewritten, and a `\\b` where it is allowed becomes "the edge of the text, or a character that is no letter, mark,
+digit or _".
 """
 
 import re
 import unicodedata
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from routerd.rules.patterns import MAX_PROGRAM, Pattern, PatternError, compile_pattern
@@ -86,7 +88,7 @@ class _Piece:
     """A stretch of the pattern, rewritten, and what is known of its edges."""
 
     source: str
-    starts_word: bool = False  # whatever it matches begins with a letter, digit, mark or _
+    starts_word: bool = False  # whatever it matches, if not empty, begins with a letter, digit, mark or _
     ends_word: bool = False
     may_be_empty: bool = False
 
@@ -163,9 +165,12 @@ class _Reader:
                 closes_border = self._takes_border(top)
                 continue
             pieces.append(self._repeated())
-        if opens_border and not (pieces and pieces[0].starts_word):
+        empty = all(piece.may_be_empty for piece in pieces)
+        starts_word = all(piece.starts_word for piece in _up_to_solid(pieces))
+        ends_word = all(piece.ends_word for piece in _up_to_solid(pieces[::-1]))
+        if opens_border and (empty or not starts_word):
             raise RegexError(_border_error(begins_at))
-        if closes_border and not pieces[-1].ends_word:
+        if closes_border and (empty or not ends_word):
             raise RegexError(_border_error(closed_at))
         source = "".join(piece.source for piece in pieces)
         if opens_border or closes_border:
@@ -175,9 +180,9 @@ class _Reader:
             source = f"{_BEFORE if opens_border else ''}(?:{source}){_AFTER if closes_border else ''}"
         return _Piece(
             flags + source,
-            bool(pieces) and pieces[0].starts_word,
-            bool(pieces) and pieces[-1].ends_word,
-            all(piece.may_be_empty for piece in pieces),
+            starts_word,
+            ends_word,
+            empty,
         )
 
     def _takes_border(self, top: bool) -> bool:
@@ -193,9 +198,7 @@ class _Reader:
         while found := _REPEAT.match(self.text, self.at):
             self.at = found.end()
             empty = piece.may_be_empty or found[0][0] in "*?" or found[0].startswith(("{0}", "{0,"))
-            keeps = not empty
-            source = piece.source + found[0]
-            piece = _Piece(source, piece.starts_word and keeps, piece.ends_word and keeps, empty)
+            piece = _Piece(piece.source + found[0], piece.starts_word, piece.ends_word, empty)
         return piece
 
     def _atom(self) -> _Piece:
@@ -208,14 +211,14 @@ class _Reader:
             return self._escape()
         self.at += 1
         if letter in "^$":
-            return _Piece(letter, may_be_empty=True)
+            return _Piece(letter, True, True, may_be_empty=True)
         is_word = letter.isalnum()
         return _Piece(letter, is_word, is_word)
 
     def _group(self) -> _Piece:
         if found := _FLAGS.match(self.text, self.at):  # flags in the middle: hold for the rest of this group
             self.at = found.end()
-            return _Piece(found[0], may_be_empty=True)
+            return _Piece(found[0], True, True, may_be_empty=True)
         found = _GROUP.match(self.text, self.at)
         opening = found[0] if found else "("
         self.at += len(opening)
@@ -238,7 +241,7 @@ class _Reader:
         if kind == "C":
             raise RegexError(rf"\C at character {start + 1} (a single byte) is not allowed; write .")
         if kind in "Az":
-            return _Piece(escape, may_be_empty=True)
+            return _Piece(escape, True, True, may_be_empty=True)
         is_word = kind == "p" and escape[2:] in ("L", "{L}", "N", "{N}", "Nd", "{Nd}", "{Lu}", "{Ll}")
         return _Piece(escape, is_word, is_word)
 
@@ -288,6 +291,14 @@ class _Reader:
         high = self.text[high_at : self.at]
         same_kind = any(low in letters and high in letters for letters in _RUNS) if low and high else False
         return f"{low}-{high}", same_kind
+
+
+def _up_to_solid(pieces: list[_Piece]) -> Iterator[_Piece]:
+    """The pieces that can stand at the edge: those before the first that is never empty, and it."""
+    for piece in pieces:
+        yield piece
+        if not piece.may_be_empty:
+            return
 
 
 _RUNS = ("0123456789", "abcdefghijklmnopqrstuvwxyz", "ABCDEFGHIJKLMNOPQRSTUVWXYZ")

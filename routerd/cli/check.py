@@ -1,0 +1,92 @@
+"""`routerd check`: everything that is wrong with the config and the rules, each with its place."""
+
+import json
+import sys
+from pathlib import Path
+
+import click
+
+from routerd.cli.options import EXIT_FOUND_WRONG, config_option, locate_or_exit
+from routerd.config.load import load_settings
+from routerd.config.rule_files import load_rule_files
+from routerd.config.settings import Settings
+from routerd.config.yaml_source import Problem
+from routerd.rules.compile import Compiled, compile_ruleset
+
+
+def compile_folder(settings: Settings) -> Compiled:
+    """The rules folder of `settings`, compiled; problems bear paths as the shell would find them."""
+    found = load_rule_files(settings.rules)
+    compiled = compile_ruleset(found.files, settings, folder_label=shown_folder(settings.rules))
+    if not found.problems:
+        return compiled
+    return Compiled(None, (*found.problems, *compiled.problems), compiled.cases)
+
+
+def shown_folder(folder: Path) -> str:
+    """Relative to where the command runs, where it lies below."""
+    try:
+        return str(folder.absolute().relative_to(Path.cwd()))
+    except ValueError:
+        return str(folder)
+
+
+@click.command("check")
+@config_option
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["text", "json", "github"]),
+    default="text",
+    help="github: annotations for a workflow of GitHub Actions.",
+)
+def command(config: Path | None, form: str) -> None:
+    """Check routerd.yaml and the rule files; print every problem with its place."""
+    path = locate_or_exit(config)
+    loaded = load_settings(path)
+    if loaded.settings is None:
+        _report(loaded.problems, form, "")
+        sys.exit(EXIT_FOUND_WRONG)
+    compiled = compile_folder(loaded.settings)
+    summary = ""
+    if compiled.ruleset is not None:
+        files = len(compiled.ruleset.files)
+        summary = (
+            f"{_count(compiled.ruleset.rules, 'rule')} in {_count(files, 'file')}, revision {compiled.ruleset.revision}"
+        )
+    _report(compiled.problems, form, summary)
+    if compiled.problems:
+        sys.exit(EXIT_FOUND_WRONG)
+
+
+def _report(problems: tuple[Problem, ...], form: str, summary: str) -> None:
+    if form == "json":
+        click.echo(
+            json.dumps(
+                {"problems": [_as_json(problem) for problem in problems], "ok": not problems, "summary": summary}
+            )
+        )
+        return
+    for problem in problems:
+        click.echo(_as_annotation(problem) if form == "github" else str(problem))
+    if not problems:
+        click.echo(f"ok: {summary}")
+    elif form == "text":
+        click.echo(_count(len(problems), "problem"), err=True)
+
+
+def _as_json(problem: Problem) -> dict[str, str | int]:
+    mark = problem.mark
+    return {"file": mark.file, "line": mark.line, "column": mark.column, "message": problem.message}
+
+
+def _as_annotation(problem: Problem) -> str:
+    """A workflow command; its own separators are escaped as GitHub wants them."""
+    mark = problem.mark
+    message = problem.message.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+    file = mark.file.replace("%", "%25").replace(",", "%2C").replace(":", "%3A")
+    return f"::error file={file},line={mark.line},col={mark.column}::{message}"
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

@@ -1,0 +1,142 @@
+"""`routerd test`: runs the `tests:` of the rule files, by the same code as real mail."""
+
+import json
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+
+import click
+
+from routerd.cli.check import compile_folder
+from routerd.cli.options import EXIT_FOUND_WRONG, config_option, load_or_exit, print_problems
+from routerd.config.settings import Settings
+from routerd.config.values import Days
+from routerd.desk.assign import assign
+from routerd.desk.plan import Conversation, Role, Twin
+from routerd.desk.roster import Roster
+from routerd.rules.cases import CaseResult, Placed, run_case
+from routerd.rules.decision import Decision, Skipped
+from routerd.rules.read_cases import Given
+
+
+@dataclass(frozen=True, slots=True)
+class QuietDesk:
+    """The desk's state as a test gives it: no conversation, rotations at their start, loads as given."""
+
+    loads: dict[str, int] = field(default_factory=dict)
+    conversation: Conversation | None = None
+    twin: Twin | None = None
+
+    def last_turn(self, team: str) -> str | None:
+        del team
+        return None
+
+    def load(self, member: str) -> int:
+        return self.loads.get(member, 0)
+
+
+def place_by(settings: Settings) -> Callable[[tuple[Decision, ...], Given], Placed]:
+    """How a test's decision gets its owner: `desk.assign`, with the test's absences in place of the config's."""
+
+    def place(decisions: tuple[Decision, ...], given: Given) -> Placed:
+        drawn: list[str] = []
+
+        def choose(members: Sequence[str]) -> str:
+            drawn.append(members[0])
+            return members[0]
+
+        roster = Roster(_with_absences(settings, given.away, given.at))
+        plan = assign(decisions, roster, QuietDesk(dict(given.load)), given.at, choose)
+        watchers = tuple(copy.member for copy in plan.copies if copy.role is Role.WATCHER)
+        return Placed(plan.inbox, plan.owner, bool(drawn), watchers)
+
+    return place
+
+
+def _with_absences(settings: Settings, away: tuple[str, ...], at: datetime) -> Settings:
+    today = (Days(at.date(), at.date()),)
+    members = {
+        name: member.model_copy(update={"away": today if name in away else ()})
+        for name, member in settings.members.items()
+    }
+    return settings.model_copy(update={"members": members})
+
+
+@click.command("test")
+@config_option
+@click.option("--json", "as_json", is_flag=True, help="Print the results as JSON.")
+def command(config: Path | None, as_json: bool) -> None:
+    """Run the tests in the rule files; show what differed, with the trace and the place."""
+    settings = load_or_exit(config)
+    compiled = compile_folder(settings)
+    if compiled.ruleset is None:
+        print_problems(compiled.problems)
+        sys.exit(EXIT_FOUND_WRONG)
+    place = place_by(settings)
+    results = [
+        run_case(case, compiled.ruleset, place, lambda name: (settings.rules / name).read_bytes())
+        for case in compiled.cases
+    ]
+    if as_json:
+        click.echo(json.dumps([_as_json(result) for result in results], ensure_ascii=False, indent=2))
+    else:
+        for result in results:
+            for line in report_lines(result):
+                click.echo(line)
+        click.echo(summary_of(results))
+    if not all(result.passed for result in results):
+        sys.exit(EXIT_FOUND_WRONG)
+
+
+def report_lines(result: CaseResult) -> list[str]:
+    """What is to be said of one test: nothing where it passed."""
+    case = result.case
+    if result.passed:
+        return []
+    if case.todo:
+        return [f"{case.mark}: {case.name!r} passes; remove its `todo: true`"]
+    lines = [f"{case.mark}: {case.name!r} failed"]
+    if result.error:
+        lines.append(f"    {result.error}")
+    lines += [f"    {difference.expectation.mark}: {difference}" for difference in result.differences]
+    if result.decision is not None:
+        trace = result.decision.trace
+        for match in trace.matches:
+            lines.append(f"    matched {match.rule}: {'; '.join(str(evidence) for evidence in match.evidence)}")
+        if not trace.matches:
+            lines.append("    no rule matched")
+        lines += [f"    {kind} {skipped.rule}: {skipped.reason}" for kind, skipped in _skipped(result.decision)]
+    return lines
+
+
+def summary_of(results: list[CaseResult]) -> str:
+    failed = sum(not result.passed for result in results)
+    todo = sum(result.case.todo and result.passed for result in results)
+    counted = "1 test" if len(results) == 1 else f"{len(results)} tests"
+    gaps = f", {todo} known to fail" if todo else ""
+    return f"ok: {counted}{gaps}" if not failed else f"{failed} of {counted} failed{gaps}"
+
+
+def _skipped(decision: Decision) -> list[tuple[str, Skipped]]:
+    trace = decision.trace
+    return [("unknown", one) for one in trace.unknown] + [("failed", one) for one in trace.failed]
+
+
+def _as_json(result: CaseResult) -> dict[str, object]:
+    case = result.case
+    return {
+        "file": case.mark.file,
+        "line": case.mark.line,
+        "column": case.mark.column,
+        "name": case.name,
+        "passed": result.passed,
+        "todo": case.todo,
+        "error": result.error or None,
+        "differences": [
+            {"key": one.expectation.key, "expected": one.expected, "got": one.got, "line": one.expectation.mark.line}
+            for one in result.differences
+        ],
+        "rules": [str(match.rule) for match in result.decision.trace.matches] if result.decision else [],
+    }
