@@ -244,6 +244,10 @@ class SqliteStore:
                 known = self._keys[purpose] = self._writer.do_and_wait(Job(partial(_key, purpose=purpose)))
         return known
 
+    def is_alive(self) -> bool:
+        """Whether the writer works; without it nothing can be made durable."""
+        return self._writer.is_alive()
+
     def free_bytes(self) -> int:
         found = os.statvfs(self._folder)
         return found.f_bavail * found.f_frsize

@@ -91,6 +91,9 @@ class Writer:
     def start(self) -> None:
         self._thread.start()
 
+    def is_alive(self) -> bool:
+        return self._thread.is_alive()
+
     async def do(self, job: Job[T]) -> T:
         """The job's result, once it is durable. A caller that is cancelled meanwhile changes nothing."""
         loop = asyncio.get_running_loop()

@@ -1,0 +1,118 @@
+"""Marks on the messages being looked at, in a mapped file: one that is marked when the process dies may have killed it.
+
+Nothing is synced: a map outlives the process, and a loss of power accuses no message. The file is the state lock's
+holder's alone. Layout: magic; suspects (digest, moment in seconds since 1970); messages in hand (digest). All zeros: free.
+"""
+
+import errno
+import mmap
+import os
+import struct
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from types import TracebackType
+
+DIGEST_BYTES = 32
+MAX_SUSPECTS = 64
+MAX_IN_HAND = 1024
+SUSPECT_FOR = timedelta(days=7)
+
+_MAGIC = b"routerd marks 1\n"
+_SUSPECT = struct.Struct(f"<{DIGEST_BYTES}sQ")
+_SUSPECTS_AT = len(_MAGIC)
+_IN_HAND_AT = _SUSPECTS_AT + MAX_SUSPECTS * _SUSPECT.size
+_FILE_BYTES = _IN_HAND_AT + MAX_IN_HAND * DIGEST_BYTES
+_FREE = bytes(DIGEST_BYTES)
+
+
+class InHand:
+    """Opened once by the daemon. Digests have 32 bytes; not for use from several threads at once.
+
+    Beyond MAX_IN_HAND at once messages go unmarked, and of more than MAX_SUSPECTS the newest count.
+    """
+
+    def __init__(self, path: Path, *, now: datetime | None = None) -> None:
+        """What a dead process left marked becomes suspect, for 7 days from `now` (default: the clock's).
+
+        A file that is damaged or not ours is begun anew. Raises OSError where there can be none.
+        """
+        self._map = _open_map(path)
+        self._free = [_IN_HAND_AT + slot * DIGEST_BYTES for slot in reversed(range(MAX_IN_HAND))]
+        self._suspects = self._take_over(now or datetime.now(UTC))
+        self._keep_suspects()
+        self._map[_IN_HAND_AT:_FILE_BYTES] = bytes(_FILE_BYTES - _IN_HAND_AT)
+
+    def holding(self, digest: bytes) -> "_Holding":
+        """`with hands.holding(digest): …` marks the message meanwhile."""
+        return _Holding(self._map, self._free, digest)
+
+    def is_suspect(self, digest: bytes) -> bool:
+        """Whether a process died with it in hand."""
+        return digest in self._suspects
+
+    def clear(self, digest: bytes) -> None:
+        """It is dealt with."""
+        if self._suspects.pop(digest, None) is not None:
+            self._keep_suspects()
+
+    def close(self) -> None:
+        self._map.close()
+
+    def _take_over(self, now: datetime) -> dict[bytes, int]:
+        moment = int(now.timestamp())
+        oldest = moment - int(SUSPECT_FOR.total_seconds())
+        content = self._map[:]
+        found = [(digest, at) for digest, at in _SUSPECT.iter_unpack(content[_SUSPECTS_AT:_IN_HAND_AT]) if at >= oldest]
+        found += [
+            (content[start : start + DIGEST_BYTES], moment) for start in range(_IN_HAND_AT, _FILE_BYTES, DIGEST_BYTES)
+        ]
+        suspects = {digest: at for digest, at in found if digest != _FREE}
+        return dict(sorted(suspects.items(), key=lambda one: one[1])[-MAX_SUSPECTS:])
+
+    def _keep_suspects(self) -> None:
+        kept = b"".join(_SUSPECT.pack(digest, at) for digest, at in self._suspects.items())
+        self._map[_SUSPECTS_AT:_IN_HAND_AT] = kept.ljust(_IN_HAND_AT - _SUSPECTS_AT, b"\0")
+
+
+class _Holding:
+    """One mark. A class with slots: a generator's context would cost several times as much, for each message."""
+
+    __slots__ = ("_digest", "_free", "_map", "_start")
+
+    def __init__(self, file: mmap.mmap, free: list[int], digest: bytes) -> None:
+        if len(digest) != DIGEST_BYTES:
+            raise ValueError(f"a digest has {DIGEST_BYTES} bytes")
+        self._map = file
+        self._free = free
+        self._digest = digest
+        self._start = 0
+
+    def __enter__(self) -> None:
+        if self._free:
+            self._start = start = self._free.pop()
+            self._map[start : start + DIGEST_BYTES] = self._digest
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        start = self._start
+        if start:
+            self._start = 0
+            with suppress(ValueError):  # the daemon closed the file first, on its way out
+                self._map[start : start + DIGEST_BYTES] = _FREE
+            self._free.append(start)
+
+
+def _open_map(path: Path) -> mmap.mmap:
+    flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
+    descriptor = os.open(path, flags, 0o600)
+    try:
+        if os.fstat(descriptor).st_size != _FILE_BYTES or os.pread(descriptor, len(_MAGIC), 0) != _MAGIC:
+            # Written in full, not stretched: a write to a hole of a map on a full disk is a SIGBUS.
+            os.ftruncate(descriptor, 0)
+            if os.pwrite(descriptor, _MAGIC.ljust(_FILE_BYTES, b"\0"), 0) != _FILE_BYTES:
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
+        return mmap.mmap(descriptor, _FILE_BYTES)
+    finally:
+        os.close(descriptor)
