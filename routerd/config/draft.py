@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 
 from pydantic import Field
 
@@ -30,7 +31,7 @@ class WrittenInbox:
     aliases: tuple[Address, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)  # without slots: the names are worked out once, and asked for at every reference
 class Draft:
     """`reading` has the positions of `settings`; `first` is the whole file, also what was wrong."""
 
@@ -38,18 +39,15 @@ class Draft:
     reading: Reading
     first: Reading
 
-    @property
-    def member_names(self) -> tuple[str, ...]:
-        """Every name under `members`, also of one in which something is wrong."""
-        return self.first.keys_at("members")
+    @cached_property
+    def member_names(self) -> dict[str, None]:
+        """Every name under `members` in the order of the file, also of one in which something is wrong."""
+        return dict.fromkeys(self.first.keys_at("members"))
 
-    @property
-    def team_names(self) -> tuple[str, ...]:
-        return self.first.keys_at("teams")
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        return (*self.member_names, *self.team_names)
+    @cached_property
+    def team_names(self) -> dict[str, None]:
+        """Every name under `teams`, likewise."""
+        return dict.fromkeys(self.first.keys_at("teams"))
 
     @property
     def inboxes(self) -> Iterator["WrittenInbox"]:
@@ -77,6 +75,6 @@ class Draft:
             return None
         if members_only and name in self.team_names:
             return self.at(*loc, message=f"{quoted(name)} is a team; name a member")
-        choices = self.member_names if members_only else self.names
+        choices = self.member_names if members_only else (*self.member_names, *self.team_names)
         kinds = "member" if members_only else "member or team"
         return self.at(*loc, message=f"no {kinds} {quoted(name)}{did_you_mean(name, choices)}")

@@ -22,8 +22,13 @@ def did_you_mean(word: str, choices: Iterable[str]) -> str:
 
 def quoted(text: str) -> str:
     """`text` in quotes on one line: invisible and control characters as `<U+200F>`, the rest of a long one left out."""
+    return f"'{visible(text)}'"
+
+
+def visible(text: str) -> str:
+    """As `quoted`, without the quotes."""
     shown = text if len(text) <= MAX_SHOWN else text[:MAX_SHOWN] + "…"
-    return "'" + "".join(_visible(character) for character in shown) + "'"
+    return "".join(_visible(character) for character in shown)
 
 
 def invisible(text: str) -> str | None:

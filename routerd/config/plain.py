@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from routerd.config.nearest import quoted
 from routerd.config.yaml_source import Mapping, Mark, Node, Problem, Scalar, Sequence
 
 Loc = tuple[str | int, ...]
@@ -93,7 +94,7 @@ class _Walk:
     def _dict(self, node: Mapping, at: Loc, origin: Loc) -> dict[str, Plain]:
         values: dict[str, Plain] = {}
         for key, value in node.entries:
-            if self._is_kept(value, (*origin, key.text), f"'{key.text}'"):
+            if self._is_kept(value, (*origin, key.text), quoted(key.text)):
                 self.reading.key_marks[(*at, key.text)] = key.mark
                 values[key.text] = self.plain(value, (*at, key.text), (*origin, key.text))
         return values

@@ -12,6 +12,8 @@ from typing import NamedTuple
 
 import yaml
 
+from routerd.config.nearest import quoted, visible
+
 MAX_DEPTH = 50
 MAX_BYTES = 32_000_000
 
@@ -141,7 +143,9 @@ class _Builder:
                 self._place(self._open.pop().node)
             case yaml.AliasEvent():
                 mark = self._mark(event)
-                self.problems.append(Problem(mark, f"aliases (*{event.anchor}) are not allowed; write the value out"))
+                self.problems.append(
+                    Problem(mark, f"aliases (*{visible(event.anchor or '')}) are not allowed; write the value out")
+                )
                 self._place(Scalar("", mark, plain=False))
             case yaml.DocumentStartEvent():
                 self._documents += 1
@@ -179,18 +183,18 @@ class _Builder:
             return
         first = top.seen.setdefault(key.text, key.mark)
         if first is not key.mark:
-            self.problems.append(Problem(key.mark, f"{key.text!r} is given twice; first at line {first.line}"))
+            self.problems.append(Problem(key.mark, f"{quoted(key.text)} is given twice; first at line {first.line}"))
             return
         top.node.entries.append((key, value))
 
     def _refuse_extras(self, event: yaml.NodeEvent) -> None:
         if event.anchor is not None:
             self.problems.append(
-                Problem(self._mark(event), f"anchors (&{event.anchor}) are not allowed; write the value out")
+                Problem(self._mark(event), f"anchors (&{visible(event.anchor)}) are not allowed; write the value out")
             )
         tag = getattr(event, "tag", None)
         if tag is not None and tag != "!":
-            self.problems.append(Problem(self._mark(event), f"tags ({tag}) are not allowed; remove it"))
+            self.problems.append(Problem(self._mark(event), f"tags ({visible(tag)}) are not allowed; remove it"))
 
     def _mark(self, event: yaml.Event) -> Mark:
         start = event.start_mark
@@ -248,8 +252,8 @@ def _rest_of_line(text: str, mark: Mark) -> str:
 def _refused_start(rest: str) -> str:
     if rest.startswith("\t"):
         return "a tab; indent with spaces"
-    word = re.split(r"[,\]}]", rest, maxsplit=1)[0].strip()[:60]
-    return f'{rest[:1]!r} must be in quotes: "{word}"'
+    word = re.split(r"[,\]}]", rest, maxsplit=1)[0].strip()
+    return f'{quoted(rest[:1])} must be in quotes: "{visible(word)}"'
 
 
 def _unreadable(file: str, error: yaml.reader.ReaderError, text: str) -> Problem:

@@ -36,12 +36,14 @@ def _transport(draft: Draft, index: int, route: Route) -> Iterator[Problem]:
 
 
 def _auth(draft: Draft, index: int, route: Route) -> Iterator[Problem]:
-    if route.smtp is None:
-        if draft.reading.is_whole("delivery", index):
-            for key in ("tls", "auth"):
-                if key in route.model_fields_set:
-                    yield draft.at_key("delivery", index, key, message=f"'{key}' has a meaning only with 'smtp'")
-    elif route.auth is not None and route.tls is not TlsPolicy.REQUIRED and draft.reading.is_whole("delivery", index):
+    if not draft.reading.is_whole("delivery", index):
+        return
+    over_tcp = route.smtp is not None or (route.lmtp is not None and not route.lmtp.startswith("unix:"))
+    if "tls" in route.model_fields_set and not over_tcp:
+        yield draft.at_key("delivery", index, "tls", message="'tls' has a meaning only with a server reached over TCP")
+    if route.auth is not None and route.smtp is None:
+        yield draft.at_key("delivery", index, "auth", message="'auth' has a meaning only with 'smtp'")
+    elif route.auth is not None and route.tls is not TlsPolicy.REQUIRED:
         wrong = "'auth' needs 'tls: required', or the password could be read on the way"
         yield draft.at_key("delivery", index, "auth", message=wrong)
 
