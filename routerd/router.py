@@ -264,10 +264,7 @@ def look(raw: Raw, settings: Settings) -> tuple[MessageView, ThreadKeys]:
 
 def decide(view: MessageView, envelope: Envelope, trusted: bool, at: datetime, live: Live) -> tuple[Decision, ...]:
     """Steps 3 and 5: for each inbox its decision, the home inbox's first. Pure; `explain` calls the same."""
-    results = believed_results(view, trusted, live.settings.authserv_ids)
-    author = view.author.address if view.author else ""
-    internal = live.roster.member_with(author) is not None and results.authenticates(author)
-    facts = Facts(view, envelope.sender, (), "", live.roster.own_addresses, internal, at)
+    facts = facts_of(view, envelope, trusted, at, live)
     return tuple(
         _ruled_by(purpose, live.settings.postmaster, inbox)
         or live.ruleset.decide(
@@ -275,6 +272,14 @@ def decide(view: MessageView, envelope: Envelope, trusted: bool, at: datetime, l
         )
         for inbox, purpose in home_first(view, envelope, live.roster)
     )
+
+
+def facts_of(view: MessageView, envelope: Envelope, trusted: bool, at: datetime, live: Live) -> Facts:
+    """Step 3: the facts but for the inbox, to be read by `Facts.at_inbox`."""
+    results = believed_results(view, trusted, live.settings.authserv_ids)
+    author = view.author.address if view.author else ""
+    internal = live.roster.member_with(author) is not None and results.authenticates(author)
+    return Facts(view, envelope.sender, (), "", live.roster.own_addresses, internal, at)
 
 
 def home_first(view: MessageView, envelope: Envelope, roster: Roster) -> list[tuple[str, Purpose]]:

@@ -7,7 +7,7 @@ from routerd.desk.assign import NextInLine
 from routerd.desk.plan import Plan
 from routerd.desk.roster import Roster
 from routerd.message.annotate import Annotation
-from routerd.rules.decision import Decision
+from routerd.rules.decision import Decision, Match
 
 REROUTED = "rerouted"
 
@@ -44,11 +44,11 @@ def describe_rerouted(annotation: Annotation, following: NextInLine, reason: str
 
 def why(plan: Plan, decisions: Iterable[Decision]) -> str:
     """One line: each rule that matched with the words that decided, then why the owner is who he is."""
-    reasons = [
-        f"{match.rule.name}: {', '.join(str(evidence) for evidence in match.evidence)}"
-        if match.evidence
-        else match.rule.name
-        for decision in decisions
-        for match in decision.trace.matches
-    ]
-    return "; ".join([*dict.fromkeys(reasons), plan.why])
+    reasons = dict.fromkeys(_reason(match) for decision in decisions for match in decision.trace.matches)
+    return "; ".join([*reasons, plan.why])
+
+
+def _reason(match: Match) -> str:
+    """What is there says more than what is not: conditions under `not` are named only where nothing else is."""
+    words = [str(evidence) for evidence in match.evidence if evidence.found] or [str(e) for e in match.evidence]
+    return f"{match.rule.name}: {', '.join(words)}" if words else match.rule.name

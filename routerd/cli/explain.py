@@ -1,0 +1,259 @@
+"""`routerd explain FILE.eml`: what the daemon would do with a message, and why; by the daemon's own code."""
+
+import ipaddress
+import json
+import re
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import click
+
+from routerd.cli.check import compile_folder
+from routerd.cli.options import EXIT_FOUND_WRONG, EXIT_UNUSABLE, config_option, load_or_exit, print_problems
+from routerd.cli.test import QuietDesk
+from routerd.config.settings import Settings
+from routerd.delivery.routes import Routes
+from routerd.desk.assign import assign
+from routerd.desk.describe import why
+from routerd.desk.plan import Conversation, DeskState, Plan, Twin
+from routerd.desk.roster import Roster
+from routerd.intake.recipients import Directory
+from routerd.message.address import AddressError, parse_address
+from routerd.message.envelope import Envelope, Recipient
+from routerd.message.fold import display
+from routerd.message.view import MessageView
+from routerd.router import Live, decide, facts_of, look
+from routerd.rules.decision import Decision
+from routerd.rules.explain import Outcome, RuleExplanation, explain_decision
+from routerd.store.base import StoreError, StoreMissingError
+from routerd.store.queue_view import QueueView
+
+MAX_SHOWN = 400  # characters of a value
+
+_BARE_LF = re.compile(rb"(?<!\r)\n")
+
+
+class Moment(click.ParamType[datetime]):
+    """An ISO 8601 moment with its offset, such as 2026-11-23T09:00+01:00."""
+
+    name = "moment"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
+        if isinstance(value, datetime):
+            return value
+        try:
+            at = datetime.fromisoformat(value)
+        except ValueError:
+            self.fail(f"{value!r} is not a moment; write it as 2026-11-23T09:00+01:00", param, ctx)
+        if at.tzinfo is None:
+            self.fail(f"{value!r} has no offset; write it as {value}+00:00 or {value}Z", param, ctx)
+        return at.astimezone(UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Explained:
+    """One message's decisions and plan, with each inbox's rules one by one."""
+
+    view: MessageView
+    decisions: tuple[Decision, ...]
+    plan: Plan
+    rules: tuple[tuple[str, list[RuleExplanation]], ...]  # inbox → its rules
+    before: str | None  # the queue id of the same message, where it came before
+
+
+@click.command("explain")
+@click.argument(
+    "file", metavar="FILE.eml", type=click.Path(path_type=Path, exists=True, dir_okay=False, allow_dash=True)
+)
+@config_option
+@click.option(
+    "--rcpt", multiple=True, metavar="ADDRESS", help="RCPT TO; may be repeated [default: inboxes in To and Cc]."
+)
+@click.option(
+    "--from", "sender", metavar="ADDRESS", help='MAIL FROM; "" is the null sender [default: the From address].'
+)
+@click.option("--client", metavar="IP", help="The client's address: trusted_networks go by it [default: a stranger].")
+@click.option("--at", type=Moment(), help="When it is accepted [default: now].")
+@click.option("--json", "as_json", is_flag=True, help="Print it all as JSON.")
+def command(
+    file: Path,
+    config: Path | None,
+    rcpt: tuple[str, ...],
+    sender: str | None,
+    client: str | None,
+    at: datetime | None,
+    as_json: bool,
+) -> None:
+    """Explain what would happen to a message: its owner, its labels, and each rule's reasons."""
+    settings = load_or_exit(config)
+    compiled = compile_folder(settings)
+    if compiled.ruleset is None:
+        print_problems(compiled.problems)
+        sys.exit(EXIT_FOUND_WRONG)
+    live = Live(settings, Roster(settings), compiled.ruleset, Routes(settings))
+    raw = _BARE_LF.sub(b"\r\n", sys.stdin.buffer.read() if str(file) == "-" else file.read_bytes())
+    now = at or datetime.now(UTC)
+    recipients = _recipients(raw, rcpt, live, now)
+    author = MessageView(raw).author
+    envelope = Envelope(sender if sender is not None else author.address if author else "", recipients)
+    explained = explain(raw, envelope, _is_trusted(client, settings), now, live)
+    click.echo(json.dumps(_as_json(explained), ensure_ascii=False, indent=2) if as_json else _as_text(explained))
+
+
+def explain(raw: bytes, envelope: Envelope, trusted: bool, at: datetime, live: Live) -> Explained:
+    """Steps 2 to 6 as the daemon takes them, on the desk's state as it is now; nothing is written."""
+    view, thread = look(raw, live.settings)
+    decisions = decide(view, envelope, trusted, at, live)
+    with ExitStack() as stack:
+        state: DeskState = QuietDesk()
+        try:
+            stored = stack.enter_context(QueueView.open(live.settings.state))
+            state = stored.desk_state(thread, at)
+        except StoreMissingError:
+            pass  # the daemon never ran here: rotations are at their start
+        except StoreError as error:
+            click.echo(f"the state could not be read, so rotations are taken as at their start: {error}", err=True)
+        before = state.twin.queue_id if state.twin else None
+        plan = assign(decisions, live.roster, _AsNew(state), at, lambda members: members[0])
+    facts = facts_of(view, envelope, trusted, at, live)
+    rules = tuple(
+        (
+            decision.inbox,
+            explain_decision(live.ruleset, facts.at_inbox(decision.inbox, _given(envelope, decision)), decision),
+        )
+        for decision in decisions
+    )
+    return Explained(view, decisions, plan, rules, before)
+
+
+class _AsNew:
+    """The desk's state for a message that may have come before: explained as if it came for the first time."""
+
+    def __init__(self, state: DeskState) -> None:
+        self.twin: Twin | None = None
+        self.conversation: Conversation | None = None if state.twin else state.conversation
+        self.last_turn = state.last_turn
+        self.load = state.load
+
+
+def _given(envelope: Envelope, decision: Decision) -> tuple[str, ...]:
+    return tuple(str(recipient.address) for recipient in envelope.recipients if recipient.inbox == decision.inbox)
+
+
+def _recipients(raw: bytes, rcpt: tuple[str, ...], live: Live, now: datetime) -> tuple[Recipient, ...]:
+    """Those given, or the inboxes that To and Cc name; exits where there is none."""
+    directory = Directory(live.settings, b"")
+    view = MessageView(raw)
+    named = rcpt or tuple(mailbox.address for name in ("to", "cc") for mailbox in view.addresses(name))
+    found: dict[str, Recipient] = {}
+    for text in named:
+        try:
+            answer = directory.look_up(parse_address(text, utf8=True), now)
+        except AddressError as error:
+            if rcpt:
+                raise click.BadParameter(f"{text!r}: {error}", param_hint="--rcpt") from None
+            continue
+        if isinstance(answer, Recipient):
+            found[answer.address.key] = answer
+        elif rcpt:
+            raise click.BadParameter(f"{text!r} is no inbox of ours", param_hint="--rcpt")
+    if not found:
+        click.echo("neither To nor Cc names an inbox of ours: say with --rcpt to whom the message came", err=True)
+        sys.exit(EXIT_UNUSABLE)
+    return tuple(found.values())
+
+
+def _is_trusted(client: str | None, settings: Settings) -> bool:
+    if client is None:
+        return False
+    try:
+        address = ipaddress.ip_address(client)
+    except ValueError:
+        raise click.BadParameter(f"{client!r} is no IP address", param_hint="--client") from None
+    return any(address in network for network in settings.trusted_networks)
+
+
+def _as_text(explained: Explained) -> str:
+    return "\n".join(_lines(explained))
+
+
+def _lines(explained: Explained) -> Iterator[str]:
+    view, plan = explained.view, explained.plan
+    yield f"subject   {_shown(view.subject)}"
+    yield f"owner     {plan.owner}" + (f" (team {plan.team})" if plan.team else "")
+    yield f"why       {_shown(why(plan, explained.decisions), 2000)}"
+    if explained.before:
+        yield f"before    it came before; `routerd queue show {explained.before}` tells what was done then"
+    if plan.labels:
+        yield f"labels    {', '.join(plan.labels)}"
+    if plan.priority:
+        yield f"priority  {plan.priority}"
+    for copy in plan.copies:
+        yield f"copy      {copy.member} ({copy.role})" + (f", held: {_shown(copy.held)}" if copy.held else "")
+    for decision in explained.decisions:
+        if decision.reject is not None:
+            yield f"reject    at {decision.inbox}: {_shown(decision.reject)}"
+        yield from (f"note      {note}" for note in decision.trace.notes)
+    for inbox, rules in explained.rules:
+        yield f"\nrules for {inbox}"
+        for rule in rules:
+            yield from _rule_lines(rule)
+
+
+def _rule_lines(rule: RuleExplanation) -> Iterator[str]:
+    mark = "+" if rule.outcome is Outcome.MATCHED else "?" if rule.outcome in (Outcome.UNKNOWN, Outcome.FAILED) else "-"
+    yield f"  {mark} {rule.rule}  ({rule.mark})"
+    if rule.outcome is Outcome.MATCHED:
+        yield from (f"      {_shown(str(evidence))}" for evidence in rule.evidence)
+        return
+    if rule.reason:
+        yield f"      {rule.outcome}: {_shown(rule.reason)}"
+    if rule.near_miss:
+        yield f"      near miss: {_shown(rule.near_miss)}"
+    else:
+        yield from (f"      {_shown(str(failing))}" for failing in rule.failing[:3])
+
+
+def _shown(text: str, most: int = MAX_SHOWN) -> str:
+    return display(text, most)
+
+
+def _as_json(explained: Explained) -> dict[str, object]:
+    plan = explained.plan
+    return {
+        "owner": plan.owner,
+        "team": plan.team,
+        "why": why(plan, explained.decisions),
+        "before": explained.before,
+        "labels": list(plan.labels),
+        "priority": plan.priority,
+        "copies": [{"member": copy.member, "role": copy.role, "held": copy.held} for copy in plan.copies],
+        "also": [{"inbox": inbox, "member": member} for inbox, member in plan.also],
+        "inboxes": [
+            {
+                "inbox": decision.inbox,
+                "reject": decision.reject,
+                "hold": decision.hold,
+                "revision": decision.revision,
+                "rules": [_rule_as_json(rule) for rule in rules],
+            }
+            for decision, (_, rules) in zip(explained.decisions, explained.rules, strict=True)
+        ],
+    }
+
+
+def _rule_as_json(rule: RuleExplanation) -> dict[str, object]:
+    return {
+        "rule": str(rule.rule),
+        "place": str(rule.mark),
+        "outcome": rule.outcome,
+        "evidence": [str(evidence) for evidence in rule.evidence],
+        "failing": [str(failing) for failing in rule.failing],
+        "near_miss": rule.near_miss,
+        "reason": rule.reason,
+    }
