@@ -9,56 +9,65 @@ All of it is regular expressions without backtracking: linear, and at C speed on
 
 import re
 from collections.abc import Iterable
+from typing import NamedTuple
 
 MAX_JUDGED_FIELDS = 1_000  # Authentication-Results looked at one by one; a header with more of them loses the rest
 MAX_JUDGED_BYTES = 65_536  # of one value; what is longer is cut
 
 
-def _spelled(name: str, junk: bytes) -> bytes:
-    """`name` with anything between its letters that a parser may drop."""
-    return junk.join(re.escape(letter.encode()) for letter in name)
+class _Reading(NamedTuple):
+    """One way in which parsers read lines."""
+
+    before: bytes  # what stands before a field and goes with it
+    fold: bytes  # a line end before a continuation
+    in_line: bytes  # characters that do not end a line
+    dropped: bytes  # characters that a parser may drop from a name or around it
 
 
-def _ours(junk: bytes, until_colon: bytes) -> bytes:
-    start = _spelled("X-", junk) + junk
-    families = b"|".join(_spelled(name, junk) + until_colon for name in ("Assigned-", "Routerd-"))
-    return start + b"(?:" + families + b"|" + _spelled("Labels", junk) + b")"
+# Lines end in LF.
+_AT_LF = _Reading(rb"\n(?![ \t])", rb"\n(?=[ \t])", rb"[^\n]", rb"[\x00-\x09\x0b-\x20\x7f-\xff]")
+# The same, every CR, or every control character, dropped first: what is behind them may be a continuation.
+_WITHOUT_CR = _AT_LF._replace(before=rb"\n(?!\r*+[ \t])", fold=rb"\n\r*+(?=[ \t])")
+_WITHOUT_CONTROLS = _AT_LF._replace(
+    before=rb"\n(?![\x00-\x08\x0b-\x1f\x7f]*+[ \t])", fold=rb"\n[\x00-\x08\x0b-\x1f\x7f]*+(?=[ \t])"
+)
+# A bare CR ends a line too, as Python's email package and others have it. The line end behind a field stays for what
+# stands before it on the same LF line.
+_AT_CR = _Reading(
+    rb"(?<=[^\r\n])\r++(?![\n \t])",
+    rb"[\r\n]++(?=[ \t])",
+    rb"[^\r\n]",
+    rb"[\x00-\x09\x0b\x0c\x0e-\x20\x7f-\xff]",
+)
 
 
-def _results(junk: bytes, until_colon: bytes) -> bytes:  # noqa: ARG001 - the same shape as _ours
-    return _spelled("Authentication-Results", junk)
+def _patterns(reading: _Reading) -> tuple[re.Pattern[bytes], re.Pattern[bytes]]:
+    """Our own fields, and Authentication-Results with its value as group 1."""
+    before, fold, in_line, dropped = reading
+    junk = b"(?:" + dropped + b"|" + fold + b")*+"
+    until_colon = b"(?:(?!:)" + in_line + b"|" + fold + b")*+"
+    rest = in_line + b"*+(?:" + fold + in_line + b"*+)*+"
+    # The name may also stand on the continuation of a line that has no colon.
+    colonless = b"(?:(?:(?!:)" + in_line + b")*+" + fold + b")++"
+
+    def spelled(name: str) -> bytes:
+        return junk.join(re.escape(letter.encode()) for letter in name) + junk
+
+    families = b"|".join(spelled(family) + until_colon for family in ("Assigned-", "Routerd-"))
+    ours = spelled("X-") + b"(?:" + families + b"|" + spelled("Labels") + b"):"
+    results = spelled("Authentication-Results") + b":"
+
+    def pattern(named: bytes) -> re.Pattern[bytes]:
+        start = before + b"(?:" + junk + named + b"|" + colonless + junk + named + b")"
+        return re.compile(start + b"(" + rest + b")", re.IGNORECASE)
+
+    return pattern(ours), pattern(results)
 
 
-# What a parser may drop from a name or around it: control characters, white space, 8-bit, folds. Lines end in LF here.
-_JUNK = rb"(?:[\x00-\x09\x0b-\x20\x7f-\xff]|\n(?=[ \t]))*+"
-_UNTIL_COLON = rb"(?:[^:\n]|\n(?=[ \t]))*+"
-_REST_OF_FIELD = rb"[^\n]*+(?:\n[ \t][^\n]*+)*+"
-# The same where a bare CR ends a line, as Python's email package and others have it.
-_JUNK_CR = rb"(?:[\x00-\x09\x0b\x0c\x0e-\x20\x7f-\xff]|[\r\n]++(?=[ \t]))*+"
-_UNTIL_COLON_CR = rb"(?:[^:\r\n]|[\r\n]++(?=[ \t]))*+"
-_REST_OF_FIELD_CR = rb"[^\r\n]*+(?:[\r\n]++[ \t][^\r\n]*+)*+"
-
-
-def _lf_pattern(name: bytes) -> re.Pattern[bytes]:
-    """A field from the LF before it to the one that ends it. The name may also stand on the continuation of a line
-    that has no colon."""
-    named = _JUNK + name + _JUNK + b":"
-    colonless = rb"(?:[^:\n]*+\n(?=[ \t]))++"
-    start = rb"\n(?![ \t])(?:" + named + b"|" + colonless + named + b")"
-    return re.compile(start + b"(" + _REST_OF_FIELD + b")", re.IGNORECASE)
-
-
-def _cr_pattern(name: bytes) -> re.Pattern[bytes]:
-    """A field behind a bare CR, with that CR; the line end behind it stays for what stands before."""
-    named = _JUNK_CR + name + _JUNK_CR + b":"
-    start = rb"(?<=[^\r\n])\r++(?![\n \t])" + named
-    return re.compile(start + b"(" + _REST_OF_FIELD_CR + b")", re.IGNORECASE)
-
-
-_OURS = _lf_pattern(_ours(_JUNK, _UNTIL_COLON))
-_RESULTS = _lf_pattern(_results(_JUNK, _UNTIL_COLON))
-_OURS_CR = _cr_pattern(_ours(_JUNK_CR, _UNTIL_COLON_CR))
-_RESULTS_CR = _cr_pattern(_results(_JUNK_CR, _UNTIL_COLON_CR))
+_OURS, _RESULTS = _patterns(_AT_LF)
+# In this order: a cut may join what stood on both sides of it, and only the next reading sees that.
+_OF_CONTROLS = tuple(_patterns(reading) for reading in (_AT_CR, _AT_LF, _WITHOUT_CR, _WITHOUT_CONTROLS))
+_CONTROLS = bytes([*range(0x09), 0x0B, 0x0C, *range(0x0E, 0x20), 0x7F])
 # Continuations of nothing would become part of our last header, an mbox line would end the header below ours.
 _ORPHANS = re.compile(rb"\A(?:\n[ \t][^\n]*+)*+(?:\n>*+From [^\n]*+(?:\n[ \t][^\n]*+)*+)?+")
 
@@ -69,10 +78,9 @@ def cut_forged(header: bytes, authserv_ids: Iterable[str]) -> bytes:
     text = _ORPHANS.sub(b"", b"\n" + header)
     judge = _Judge(authserv_ids)
     text = _RESULTS.sub(judge, _OURS.sub(b"", text))
-    if text.count(b"\r") != text.count(b"\r\n"):
-        text = _RESULTS_CR.sub(judge, _OURS_CR.sub(b"", text))
-        # What stood on both sides of a cut may be one of ours now, to a parser that drops CRs.
-        text = _RESULTS.sub(judge, _OURS.sub(b"", text))
+    if text.count(b"\r") != text.count(b"\r\n") or len(text.translate(None, _CONTROLS)) != len(text):
+        for ours, results in _OF_CONTROLS:
+            text = results.sub(judge, ours.sub(b"", text))
     return text[1:]
 
 

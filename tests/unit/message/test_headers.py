@@ -254,8 +254,8 @@ def test_claims() -> None:
 )
 @pytest.mark.parametrize("ending", [b"", b"x", b":", b"\r\n\r\n"])
 def test_hostile_headers_are_linear(unit: bytes, ending: bytes) -> None:
-    """Two megabytes of anything are cut and listed in a time that a quadratic pattern would not meet."""
-    raw = b"A: b" + unit * (2_000_000 // len(unit)) + ending
+    """Half a megabyte of anything are cut and listed in a time that a quadratic pattern would not meet."""
+    raw = b"A: b" + unit * (500_000 // len(unit)) + ending
     end = find_header_end(raw)
     cut_forged(raw[: end.fields_end], IDS)
     HeaderBlock.scan(raw)
@@ -269,8 +269,8 @@ def _python(header: bytes) -> list[str]:
 
 
 def _reading_on(header: bytes) -> list[str]:
-    """Ends lines at LF, passes over what is no field, trims names."""
-    unfolded = re.sub(rb"\r?\n(?=[ \t])", b"", header)
+    """Ends lines at LF, passes over what is no field, trims names, stops at an empty line."""
+    unfolded = re.sub(rb"\r?\n(?=[ \t])", b"", re.split(rb"\n\r?\n", header)[0])
     lines = [line.partition(b":") for line in unfolded.split(b"\n")]
     return [name.strip().lower().decode("latin-1") for name, colon, _ in lines if colon]
 
@@ -292,6 +292,7 @@ def _without_folding(header: bytes) -> list[str]:
     return [name.strip().lower().decode("latin-1") for name, colon, _ in lines if colon]
 
 
+FORBIDDEN = re.compile(r"x-labels|x-(?:routerd|assigned)-.*", re.DOTALL)
 PARSERS = [_python, _reading_on, _dropping_cr, _dropping_controls, _any_line_end, _without_folding]
 PIECES = [b"X-Labels", b"x-la", b"bels", b"X-Routerd-Why", b"X-", b"Assigned-To", b"Subject", b"garbage", b"From x"]
 MARKS = [b":", b": ", b" :", b" ", b"\t", b"\r\n", b"\n", b"\r", b"\r\n ", b"\n\t", b"\r ", b"\0", b"\r\r", b"\x0b"]
@@ -308,7 +309,7 @@ def test_no_parser_sees_a_forgery(text: bytes) -> None:
     assert cut_forged(kept, IDS) == kept
     for parser in PARSERS:
         seen = parser(b"Received: ours\r\n" + kept)
-        assert not [name for name in seen if name.startswith(("x-labels", "x-routerd-", "x-assigned-"))], parser
+        assert not [name for name in seen if FORBIDDEN.fullmatch(name)], parser
 
 
 @given(st.lists(st.sampled_from([*FORGED, b"A: b", b"Subject: X-Labels: a\r\n b", b"garbage", b"C:"]), max_size=12))
