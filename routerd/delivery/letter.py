@@ -2,11 +2,12 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from typing import Literal
 
 from routerd.config.settings import Addresses
 from routerd.delivery.content import Content
-from routerd.message.address import parse_address
+from routerd.message.address import Address, parse_address
 from routerd.message.annotate import annotate, attach_original
 from routerd.message.envelope import Raw
 from routerd.message.headers import HeaderBlock
@@ -29,7 +30,7 @@ class ReturnPaths:
         if self.style == "keep":
             return copy.sender
         token = make_token(copy.number, now, BOUNCE, self.key)
-        return return_path(parse_address(copy.annotation.inbox), token, self.addresses)
+        return return_path(_inbox_address(copy.annotation.inbox), token, self.addresses)
 
 
 def content_of(copy: Copy, raw: Raw, *, trusts_us: bool) -> tuple[Content, Exception | None]:
@@ -43,6 +44,11 @@ def content_of(copy: Copy, raw: Raw, *, trusts_us: bool) -> tuple[Content, Excep
         return Content(annotated.head, raw, annotated.body_start), None
     except Exception as error:
         return Content(attach_original(raw, copy.annotation, copy.id)), error
+
+
+@lru_cache(1000)
+def _inbox_address(inbox: str) -> Address:
+    return parse_address(inbox)
 
 
 def _is_signed(raw: Raw) -> bool:

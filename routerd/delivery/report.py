@@ -1,5 +1,7 @@
 """What operators see of deliveries: logs and metrics."""
 
+from collections.abc import Callable
+
 import structlog
 
 from routerd.delivery.outcome import Deferred, Delivered, Failed, Outcome
@@ -19,38 +21,47 @@ class Report:
     def __init__(self, metrics: Metrics) -> None:
         self._metrics = metrics
         self._late: set[int] = set()
+        # `labels` is slow: asked once for each pair.
+        self._counted: dict[tuple[str, type[Outcome]], tuple[Callable[[], None], Callable[[float], None]]] = {}
 
     def attempted(self, transport: str, outcome: Outcome, seconds: float) -> None:
-        self._metrics.deliveries.labels(transport, _WORDS[type(outcome)]).inc()
-        self._metrics.delivery_seconds.labels(transport).observe(seconds)
+        counted = self._counted.get((transport, type(outcome)))
+        if counted is None:
+            counted = self._counted[transport, type(outcome)] = (
+                self._metrics.deliveries.labels(transport, _WORDS[type(outcome)]).inc,
+                self._metrics.delivery_seconds.labels(transport).observe,
+            )
+        count, observe = counted
+        count()
+        observe(seconds)
 
     def concluded(
         self, copy: Copy, conclusion: Conclusion, outcome: Outcome, new: tuple[Copy, ...], is_late: bool
     ) -> None:
         """Once it is written. `is_late`: the copy has waited longer than `retry.warn`."""
-        bound = log.bind(
-            id=copy.queue_id,
-            copy=copy.id,
-            member=copy.member,
-            destination=copy.destination,
-            attempts=copy.attempts + 1,
-            stage=outcome.stage.value,
-            reply=outcome.reply,
-        )
+        about = {
+            "id": copy.queue_id,
+            "copy": copy.id,
+            "member": copy.member,
+            "destination": copy.destination,
+            "attempts": copy.attempts + 1,
+            "stage": outcome.stage.value,
+            "reply": outcome.reply,
+        }
         match conclusion:
             case Done():
-                bound.info("copy_delivered")
+                log.info("copy_delivered", **about)
             case RetryAt(at, reason):
-                bound.warning("copy_deferred", reason=reason, next_attempt_at=at)
+                log.warning("copy_deferred", **about, reason=reason, next_attempt_at=at)
             case Hold(reason):
-                bound.error("copy_held", reason=reason)
+                log.error("copy_held", **about, reason=reason)
             case Forgo(reason):
-                bound.warning("copy_failed", reason=reason)
+                log.warning("copy_failed", **about, reason=reason)
             case Reroute(reason) if new:
                 self._metrics.reroutes.labels("refused" if isinstance(outcome, Failed) else "late").inc()
-                bound.warning("copy_rerouted", reason=reason, to=[other.member for other in new])
+                log.warning("copy_rerouted", **about, reason=reason, to=[other.member for other in new])
             case Reroute(reason):
-                bound.error("copy_held", reason=f"{reason}; nobody is left in line")
+                log.error("copy_held", **about, reason=f"{reason}; nobody is left in line")
         self._note_late(copy, isinstance(conclusion, RetryAt) and is_late, outcome)
 
     def _note_late(self, copy: Copy, is_late: bool, outcome: Outcome) -> None:

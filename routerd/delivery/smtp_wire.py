@@ -91,6 +91,7 @@ class Client:
         self._expected: deque[tuple[Stage, Callable[[Reply], list[Action]]]] = deque()
         self._script: deque[tuple[Stage, bytes, Callable[[Reply], list[Action]]]] = deque()
         self._extensions: dict[str, str] = {}
+        self._latest = Stage.GREETING  # what was answered last
         self._encrypted = False
         self._transaction: Transaction | None = None
         self._outcomes: list[Outcome | None] = []
@@ -339,6 +340,7 @@ class Client:
         if not self._expected:
             return self._give_up(f"spoke unasked: {reply}", code=reply.code)
         stage, handler = self._expected.popleft()
+        self._latest = stage
         if reply.code == 421:
             if stage is Stage.MAIL:
                 self.mail_was_answered = False  # it only says that it closes: another connection may do
@@ -359,7 +361,7 @@ class Client:
     def _give_up(
         self, why: str, stage: Stage | None = None, reply: str = "", code: int = 0, status: str = ""
     ) -> list[Action]:
-        stage = stage or self.awaiting or Stage.MAIL
+        stage = stage or self.awaiting or self._latest
         self.usable = False
         self._expected.clear()
         self._script.clear()

@@ -63,7 +63,7 @@ class NextHop:
         self.most_open = max(self.most_open, self.open_now)
         try:
             await _Session(self, reader, writer, self.connections).run()
-        except (ConnectionError, asyncio.IncompleteReadError, _HangUpError):
+        except (OSError, asyncio.IncompleteReadError, _HangUpError):
             pass
         finally:
             self.open_now -= 1

@@ -171,7 +171,7 @@ def test_helo_follows_where_ehlo_is_refused(peer_of):
         ("220-one\n221 two\n", Stage.GREETING),
         ("220 a\n250-" + "x" * 9000 + "\n", Stage.HELLO),
         ("220 a\n" + "250-more\n" * 200, Stage.HELLO),
-        ("220 a\n250 a\n250 unasked\n", Stage.MAIL),
+        ("220 a\n250 a\n250 unasked\n", Stage.HELLO),
     ],
 )
 def test_no_conversation_is_trouble_of_the_destination(peer_of, lines, stage):
