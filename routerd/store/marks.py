@@ -1,7 +1,7 @@
 """Marks on the messages being looked at, in a mapped file: one that is marked when the process dies may have killed it.
 
 Nothing is synced: a map outlives the process, and a loss of power accuses no message. The file is the state lock's
-holder's alone. Layout: magic; suspects (digest, moment in seconds since 1970); messages in hand (digest). All zeros: free.
+holder's alone. Layout: magic; suspects (digest, moment in seconds since 1970); messages in hand (digest). Zeros: free.
 """
 
 import errno

@@ -181,7 +181,7 @@ class QueueView:
         return self._read(read)
 
     def _read(self, work: Callable[[Connection], T]) -> T:
-        """A file at rest is read as if it could not change. Should a daemon have started meanwhile, it is read again."""
+        """A file at rest is read as if it could not change. If a daemon has started meanwhile, it is read again."""
         try:
             result = work(self._db)
             if not self._at_rest or not _has_log(self._path):

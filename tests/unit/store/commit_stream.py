@@ -1,4 +1,4 @@
-"""Run as a program: commits messages to the state in argv[1] until it is killed, and prints the id of each that was answered.
+"""Run as a program: commits messages to the state in argv[1] until it is killed, and prints the ids that were answered.
 
 Every fourth message is large enough to be a file.
 """

@@ -4,7 +4,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from store_entries import INBOX, NOW, RETENTION, annotation, copy_for, entry, new_id, received, thread
+from store_entries import NOW, RETENTION, annotation, copy_for, entry, new_id, received, thread
 
 from routerd.desk.plan import Role
 from routerd.store.base import (
@@ -244,4 +244,3 @@ async def test_history_is_forgotten_in_the_end(store: SqliteStore, peek: Connect
     ]
     assert counts == [1, 1, 1, 2, 0, 0]
     assert await store.recall(thread("x@y", f"{committed[0].id}@klient.pl")) == await store.recall(thread())
-    assert INBOX

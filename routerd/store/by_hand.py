@@ -1,0 +1,52 @@
+"""The postmaster's commands on the queue as they travel: the same words to a daemon as to a store without one."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from routerd.store.base import CopyState, Store
+
+MAX_REASON_CHARACTERS = 500
+
+WANTED = {
+    "retry": CopyState.QUEUED,
+    "release": CopyState.QUEUED,
+    "hold": CopyState.HELD,
+    "drop": CopyState.DROPPED,
+}
+
+
+class BadCommandError(ValueError):
+    """Not a command on the queue; the message says why."""
+
+
+async def do_by_hand(store: Store, command: Mapping[str, Any], at: datetime) -> dict[str, Any]:
+    """Does `{"do": "retry"|"hold"|"release"|"drop", "copies": [ids], "reason": text}`.
+
+    A message's queue id stands for all of its copies. `retry` is for queued copies, `release` for held ones.
+    Raises BadCommandError, StoreError.
+    Gives `{"changed": [{"id", "state", "destination"}], "unchanged": [{"id", "state"}], "unknown": [ids]}`.
+    """
+    doing, ids, reason = _read_command(command)
+    found = await store.find_copies(ids)
+    named = {copy.id for copy in found} | {copy.queue_id for copy in found}
+    before = {"retry": CopyState.QUEUED, "release": CopyState.HELD}.get(doing)
+    fitting = [copy.number for copy in found if before is None or copy.state is before]
+    changed = await store.change_copies(fitting, WANTED[doing], reason, at)
+    moved = {copy.number for copy in changed}
+    return {
+        "changed": [{"id": copy.id, "state": str(copy.state), "destination": copy.destination} for copy in changed],
+        "unchanged": [{"id": copy.id, "state": str(copy.state)} for copy in found if copy.number not in moved],
+        "unknown": [one for one in ids if one not in named],
+    }
+
+
+def _read_command(command: Mapping[str, Any]) -> tuple[str, Sequence[str], str]:
+    doing, ids, reason = command.get("do"), command.get("copies"), command.get("reason", "")
+    if doing not in WANTED:
+        raise BadCommandError(f"nothing that can be done to copies: {doing!r}")
+    if not isinstance(ids, list) or not ids or not all(isinstance(one, str) for one in ids):
+        raise BadCommandError("`copies` is a list of ids")
+    if not isinstance(reason, str) or len(reason) > MAX_REASON_CHARACTERS:
+        raise BadCommandError(f"`reason` is a text of at most {MAX_REASON_CHARACTERS} characters")
+    return str(doing), tuple(dict.fromkeys(one.upper() for one in ids)), reason

@@ -1,0 +1,145 @@
+"""`routerd queue` on a real state, without a daemon."""
+
+import asyncio
+import json
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+import click.testing
+import pytest
+
+from routerd.cli.queue import command
+from routerd.desk.plan import DeskState, Event, Plan, PlannedCopy, Role
+from routerd.message.address import parse_address
+from routerd.message.annotate import Annotation
+from routerd.message.envelope import Client, Envelope, Protocol, Purpose, QueueId, Received, Recipient
+from routerd.rules.decision import Decision, Evidence, Match, RuleRef, Trace
+from routerd.store.base import CopyState, Entry, Known, NewCopy, Settled, ThreadKeys
+from routerd.store.queue_view import QueueView
+from routerd.store.sqlite import open_store
+
+CONFIG = """\
+hostname: mx1.example.com
+state: state
+postmaster: ewa
+members:
+  ewa: {mailbox: ewa@example.com}
+inboxes:
+  support@example.com: {default: ewa}
+delivery:
+  - {domain: "*", smtp: "mail.example.com:25"}
+"""
+ID = "01JQ0000000000000000000001"
+INBOX = "support@example.com"
+
+Run = Callable[..., click.testing.Result]
+
+
+async def commit_one(state: Path, held: str | None) -> None:
+    store = open_store(state)
+    sent_to = Recipient(parse_address(INBOX), Purpose.INBOX, INBOX)
+    received = Received(
+        QueueId(ID),
+        Envelope("anna@klient.pl", (sent_to,)),
+        Client("192.0.2.7", 4000, "mx.klient.pl", Protocol.SMTP, "0.0.0.0:25"),
+        b"Subject: x\r\n\r\n",
+        datetime.now(UTC),
+    )
+    rule = RuleRef("20-finance.yaml", "invoices")
+    evil = Decision(INBOX, trace=Trace(matches=(Match(rule, (Evidence("subject", "\x1b[31mfaktura\u202e", "word"),)),)))
+
+    def settle(_: DeskState) -> Settled:
+        plan = Plan(
+            INBOX, "ewa", None, "owner by default", copies=(PlannedCopy("ewa", Role.OWNER, held),), events=(Event("x"),)
+        )
+        copies = tuple(
+            NewCopy(name, f"{name}@example.com", "smtp:mail.example.com:25", role, held=held)
+            for name, role in (("ewa", Role.OWNER), ("jan", Role.WATCHER))
+        )
+        return Settled(plan, Annotation(ID, INBOX, "ewa@example.com", "Ewa", why="invoices: \u202e"), copies)
+
+    await store.commit(Entry(received, ThreadKeys("a@klient.pl"), Known(), (evil,), settle))
+    await store.close()
+
+
+@pytest.fixture
+def queue(tmp_path: Path) -> Run:
+    """`queue("list", "--json")` runs the command on `tmp_path/state`."""
+    config = tmp_path / "routerd.yaml"
+    config.write_text(CONFIG.replace("state: state", f"state: {tmp_path / 'state'}"))
+
+    def run(name: str, *options: str) -> click.testing.Result:
+        return click.testing.CliRunner().invoke(command, [name, "-c", str(config), *options], catch_exceptions=False)
+
+    return run
+
+
+def states(path: Path, of: Sequence[CopyState] = tuple(CopyState)) -> list[str]:
+    with QueueView.open(path / "state") as view:
+        return [str(copy.state) for copy in view.list(states=of)]
+
+
+def test_without_a_state_it_says_so_and_makes_none(queue: Run, tmp_path: Path) -> None:
+    """Commands begin nothing."""
+    for arguments in (("list",), ("show", ID), ("retry", ID)):
+        result = queue(*arguments)
+        assert result.exit_code == 1
+        assert str(tmp_path / "state") in result.output
+        assert "Traceback" not in result.output
+    assert not (tmp_path / "state").exists()
+
+
+def test_list_shows_what_waits(queue: Run, tmp_path: Path) -> None:
+    """A line for each copy with its reason; filters; the same as JSON."""
+    asyncio.run(commit_one(tmp_path / "state", "looks \x1b[2J odd"))
+    output = queue("list").output
+    heading, *lines = output.splitlines()
+    assert heading.split()[:3] == ["COPY", "STATE", "AGE"]
+    assert [line.split()[:2] for line in lines] == [[f"{ID}-1", "held"], [f"{ID}-2", "held"]]
+    assert "\x1b" not in output
+    assert "<U+001B>" in output
+    assert [copy["member"] for copy in json.loads(queue("list", "--json", "--member", "jan").output)] == ["jan"]
+    assert json.loads(queue("list", "--json", "--state", "delivered").output) == []
+    assert json.loads(queue("list", "--json", "--inbox", INBOX, "--destination", "none").output) == []
+
+
+def test_show_tells_a_messages_history(queue: Run, tmp_path: Path) -> None:
+    """By copy id or Message-ID; nothing in it drives the terminal."""
+    asyncio.run(commit_one(tmp_path / "state", None))
+    for name in (f"{ID}-2", "<a@klient.pl>"):
+        result = queue("show", name)
+        assert result.exit_code == 0
+        assert "20-finance.yaml/invoices" in result.output
+        assert "\x1b" not in result.output
+        assert "\u202e" not in result.output
+    told = json.loads(queue("show", ID, "--json").output)
+    assert (told["owner"], [copy["id"] for copy in told["copies"]]) == ("ewa", [f"{ID}-1", f"{ID}-2"])
+    assert queue("show", "nothing").exit_code == 1
+
+
+def test_the_hand_works_without_a_daemon(queue: Run, tmp_path: Path) -> None:
+    """Hold, release, retry, drop; what does not fit is named and left."""
+    asyncio.run(commit_one(tmp_path / "state", None))
+    assert queue("release", ID).exit_code == 1
+    assert queue("hold", f"{ID}-1", "--reason", "wait").exit_code == 0
+    assert states(tmp_path) == ["held", "queued"]
+    mixed = queue("retry", ID, "01JQ9999999999999999999999")
+    assert mixed.exit_code == 1
+    assert f"{ID}-1: is held, left as it is" in mixed.output
+    assert "01JQ9999999999999999999999: unknown" in mixed.output
+    assert queue("release", f"{ID}-1").exit_code == 0
+    dropped = json.loads(queue("drop", ID, "--json").output)
+    assert [copy["state"] for copy in dropped["changed"]] == ["dropped", "dropped"]
+    assert states(tmp_path) == ["dropped", "dropped"]
+
+
+def test_a_daemon_that_does_not_answer_is_not_gone_behind(queue: Run, tmp_path: Path) -> None:
+    """Its lock is respected, and it is named."""
+    asyncio.run(commit_one(tmp_path / "state", None))
+    store = open_store(tmp_path / "state")
+    result = queue("hold", ID)
+    store.close_and_wait()
+    assert result.exit_code == 1
+    assert "in use by process" in result.output
+    assert states(tmp_path) == ["queued", "queued"]
