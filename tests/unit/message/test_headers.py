@@ -306,9 +306,10 @@ def test_no_parser_sees_a_forgery(text: bytes) -> None:
     end = find_header_end(raw)
     kept = cut_forged(raw[: end.fields_end], IDS)
     assert not re.search(rb"(?:\A|\n)\r?\n", kept)
-    assert cut_forged(kept, IDS) == kept
+    below_ours = b"Received: ours\r\n" + kept
+    assert cut_forged(below_ours, IDS) == below_ours
     for parser in PARSERS:
-        seen = parser(b"Received: ours\r\n" + kept)
+        seen = parser(below_ours)
         assert not [name for name in seen if FORBIDDEN.fullmatch(name)], parser
 
 
