@@ -64,6 +64,14 @@ TEXT_OPERATORS = {
     "regex": "any of these RE2 patterns is found in it; case-insensitive unless (?-i)",
     "exists": "true: it is there and not blank; false: it is not",
 }
+# What is not available yet, where there is a way to do without.
+INSTEAD = {
+    "stem": "list the forms under `word`, or what they share under `contains`",
+    "also": "put the forms beside the others, under `word`",
+    "in": "write the entries of the file here",
+    "other_than": "write `not: …`",
+    "lang": "it only matters to `stem`; remove it",
+}
 LATER_TEXT_OPERATORS = ("stem", "also", "exact", "other_than", "in")
 
 ADDRESS_OPERATORS = {

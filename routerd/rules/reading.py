@@ -4,6 +4,7 @@ from collections.abc import Collection, Iterable
 
 from routerd.config.nearest import quoted
 from routerd.config.yaml_source import Mapping, Mark, Node, Problem, Scalar, Sequence
+from routerd.rules.keys import INSTEAD
 from routerd.rules.names import suggestion
 
 MAX_PROBLEMS = 1_000  # of one file; more help nobody
@@ -84,7 +85,9 @@ class Reader:
 
     def unknown(self, key: Scalar, known: Collection[str], where: str, later: Collection[str] = ()) -> None:
         if key.text in later:
-            self.refuse(key.mark, f"{quoted(key.text)} {where} is not available yet; remove it")
+            self.refuse(
+                key.mark, f"{quoted(key.text)} {where} is not available yet; {INSTEAD.get(key.text, 'remove it')}"
+            )
         else:
             self.refuse(key.mark, f"unknown key {quoted(key.text)} {where}{suggestion(key.text, known)}")
 

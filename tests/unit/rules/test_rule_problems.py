@@ -1,0 +1,119 @@
+"""What is wrong in a rule file is said with its place, all of it at once."""
+
+from pathlib import Path
+
+import pytest
+from rule_sets import SETTINGS, problems_of, settings_with
+
+from routerd.rules.compile import compile_ruleset
+
+GOLDEN = sorted((Path(__file__).parents[2] / "golden" / "rules").glob("*.bad.yaml"))
+EXPECT = "# expect: "
+
+
+@pytest.mark.parametrize("path", GOLDEN, ids=lambda path: path.name.removesuffix(".bad.yaml"))
+def test_bad_file(path: Path) -> None:
+    """A bad file reports what its first lines expect, and nothing else."""
+    text = path.read_text(encoding="utf-8")
+    expected = [line.removeprefix(EXPECT) for line in text.splitlines() if line.startswith(EXPECT)]
+    assert expected
+    assert problems_of(text) == expected
+
+
+def limited(**entry: object) -> object:
+    return settings_with(limits_of_rules=[{"files": "1-*", "actions": ["all"]}, {"files": "*", **entry}])
+
+
+@pytest.mark.parametrize(
+    ("entry", "text", "message"),
+    [
+        ({"labels": ["fin/*"]}, "{label: fin/due}", None),
+        ({"labels": ["fin/*"]}, "{label: fin/due/late}", "the label 'fin/due/late' may not be given here"),
+        ({"labels": ["invoice"]}, "{label: urgent}", "limits_of_rules for * allows invoice"),
+        ({"assign": ["finance"]}, "{assign: finance}", None),
+        ({"assign": ["finance"]}, "{assign: ewa}", "ewa may not be named here; limits_of_rules for * allows finance"),
+        ({"assign": ["finance"]}, "{watch: jan}", "jan may not be named here"),
+        ({}, "{hold: x}", "this file may not use hold; limits_of_rules for * would have to grant it"),
+        ({"actions": ["hold"]}, "{hold: x}", None),
+        ({"actions": ["hold"]}, "{reject: x}", "this file may not use reject"),
+        ({"actions": ["stop-all"]}, "{stop: all}", None),
+        ({"actions": ["all"]}, "{reject: x}", None),
+        ({}, "{stop: true, priority: low, label: anything}", None),
+    ],
+)
+def test_limits_of_rules(entry: dict[str, object], text: str, message: str | None) -> None:
+    """What oversteps the file's entry of limits_of_rules is an error, what it grants is none."""
+    found = problems_of(f"rules: [{{name: a, when: {{subject: x}}, then: {text}}}]", limited(**entry))
+    assert (len(found) == 1 and message in found[0]) if message else not found
+
+
+def test_a_limit_on_inboxes_is_an_implied_inbox() -> None:
+    """Rules of the file see no other mail; naming another inbox is an error, at the top and in a condition."""
+    settings = limited(inboxes=["help@example.com"])  # an alias of support@
+    compiled = compile_ruleset({"a.yaml": b"rules: [{name: a, when: {subject: x}, then: {label: x}}]"}, settings)
+    assert compiled.ruleset is not None
+    assert compiled.ruleset.files[0].inboxes == {"support@example.com"}
+    assert len(problems_of("inbox: billing@example.com", settings)) == 1
+    assert not problems_of("inbox: support@example.com", settings)
+    condition = "rules: [{name: a, when: {inbox: billing@example.com}, then: {label: x}}]"
+    assert "is outside what limits_of_rules for * allows" in problems_of(condition, settings)[0]
+
+
+def test_a_file_that_fits_no_entry() -> None:
+    """Where limits_of_rules stands, a file that fits none of its entries is an error."""
+    settings = settings_with(limits_of_rules=[{"files": "20-*.yaml"}])
+    assert problems_of("rules: [{name: a, when: {subject: x}, then: {label: x}}]", settings, "30-x.yaml") == [
+        "1:1: no entry of limits_of_rules in routerd.yaml fits '30-x.yaml'; add one, or rename the file"
+    ]
+
+
+def test_the_first_entry_that_fits_applies() -> None:
+    """Later entries do not widen what an earlier one allows."""
+    settings = settings_with(limits_of_rules=[{"files": "2*"}, {"files": "*", "actions": ["all"]}])
+    text = "rules: [{name: a, when: {subject: x}, then: {hold: x}}]"
+    assert problems_of(text, settings, "20.yaml")
+    assert not problems_of(text, settings, "30.yaml")
+
+
+def test_problems_of_all_files() -> None:
+    """Every file's problems are reported, under the folder's label, and nothing takes effect."""
+    good = b"rules: [{name: a, when: {subject: x}, then: {label: x}}]"
+    compiled = compile_ruleset(
+        {"b.yaml": b"rules: 1", "a.yaml": b"[", "c.yaml": good}, SETTINGS, folder_label="rules.d/"
+    )
+    assert compiled.ruleset is None
+    assert [problem.mark.file for problem in compiled.problems] == ["rules.d/a.yaml", "rules.d/b.yaml"]
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"[" * 100_000,
+        b"\xff\xfe",
+        b"a: &x 1",
+        b"rules:\n\t- x",
+        b"- [" * 1000,
+        b"rules: [" + b"{not: " * 40 + b"x" + b"}" * 40 + b"]",
+        b"rules: [{name: a, then: {label: x}, when: {subject: '" + b"x" * 100_000 + b"'}}]",
+        b"rules: [{name: a, then: {label: x}, when: {subject: {regex: '" + b"(" * 900 + b"a" + b")" * 900 + b"'}}}]",
+        b"rules: [{name: a, then: {label: x}, when: {subject: {regex: '(((\\w{100}){100}){100})'}}}]",
+    ],
+)
+def test_hostile_files(data: bytes) -> None:
+    """A hostile file is a problem with a place, never an exception or a hang."""
+    compiled = compile_ruleset({"a.yaml": data}, SETTINGS)
+    assert compiled.ruleset is None
+    assert compiled.problems
+
+
+def test_byte_order_mark_and_crlf() -> None:
+    """A file saved by Windows is read as any other."""
+    data = b"\xef\xbb\xbfrules:\r\n  - {name: a, when: {subject: x}, then: {label: x}}\r\n"
+    assert compile_ruleset({"a.yaml": data}, SETTINGS).ruleset is not None
+
+
+def test_an_empty_file_has_no_rules() -> None:
+    """A file of comments is fine."""
+    ruleset = compile_ruleset({"a.yaml": b"# to come\n", "b.yaml": b""}, SETTINGS).ruleset
+    assert ruleset is not None
+    assert ruleset.rules == 0
