@@ -36,7 +36,7 @@ def swaks_message(port: int, message: bytes, folder: Path, *, sender: str, recip
     ended = message if message.endswith(b"\r\n") or not message else message + b"\r\n"
     stuffed = re.sub(rb"(?m)^\.", b"..", ended)
     path = folder / "swaks.data"
-    path.write_bytes(stuffed + b".\r\n")
+    path.write_bytes(stuffed + b".")  # swaks ends the last line itself
     return swaks(port, "--no-data-fixup", "--data", f"@{path}", sender=sender, recipients=recipients)
 
 

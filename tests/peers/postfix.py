@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Self
 
-from peers.machine import PeerError, free_port, is_listening, require_program, require_root, wait_for
+from peers.machine import PeerError, Process, free_port, is_listening, require_program, require_root, wait_for
 
 # service type private unpriv chroot wakeup maxproc command: the package's services, none of them in a chroot
 _SERVICES = """\
@@ -40,34 +40,37 @@ scache unix - - n - 1 scache
 postlog unix-dgram n - n - 1 postlogd
 """
 
-_MAIN = """\
-compatibility_level = 3.6
-queue_directory = {folder}/spool
-data_directory = {folder}/data
-maillog_file = {folder}/log/maillog
-maillog_file_prefixes = {folder}
-myhostname = mx.example.test
-mydestination =
-mynetworks = 127.0.0.0/8
-inet_interfaces = 127.0.0.1
-inet_protocols = ipv4
-smtp_dns_support_level = disabled
-alias_maps =
-alias_database =
-smtpd_relay_restrictions = permit_mynetworks, reject
-local_recipient_maps =
-local_header_rewrite_clients =
-smtp_line_length_limit = 0
-minimal_backoff_time = 1s
-maximal_backoff_time = 5s
-queue_run_delay = 1s
-"""
+_MAIN = {
+    "compatibility_level": "3.6",
+    "queue_directory": "{folder}/spool",
+    "data_directory": "{folder}/data",
+    "maillog_file": "{folder}/log/maillog",
+    "maillog_file_prefixes": "{folder}",
+    "myhostname": "mx.example.test",
+    "mydestination": "",
+    "mynetworks": "127.0.0.0/8",
+    "inet_interfaces": "127.0.0.1",
+    "inet_protocols": "ipv4",
+    "smtp_dns_support_level": "disabled",
+    "alias_maps": "",
+    "alias_database": "",
+    "smtpd_relay_restrictions": "permit_mynetworks, reject",
+    "local_recipient_maps": "",
+    # a relay that changes no byte of what it carries
+    "local_header_rewrite_clients": "",
+    "smtp_line_length_limit": "0",
+    # tests do not wait for minutes
+    "minimal_backoff_time": "1s",
+    "maximal_backoff_time": "5s",
+    "queue_run_delay": "1s",
+}
 
 
 class Postfix:
     """One instance with its own queue under `folder`, which other users must be able to reach.
 
-    `settings` are lines of main.cf beyond the common ones; `files` are written beside it, before it starts.
+    `settings` are those of main.cf beyond the common ones, with `{folder}` filled in; `files` are written beside it,
+    before it starts.
     """
 
     def __init__(self, folder: Path, settings: Mapping[str, str], files: Mapping[str, str] | None = None) -> None:
@@ -95,8 +98,9 @@ class Postfix:
             (self.folder / name).mkdir(exist_ok=True)
         user = pwd.getpwnam("postfix")
         os.chown(self.folder / "data", user.pw_uid, user.pw_gid)
-        lines = [f"{key} = {value}\n" for key, value in self._settings.items()]
-        (self.etc / "main.cf").write_text(_MAIN.format(folder=self.folder) + "".join(lines))
+        settings = {**_MAIN, **self._settings}
+        lines = [f"{key} = {value.format(folder=self.folder)}\n" for key, value in settings.items()]
+        (self.etc / "main.cf").write_text("".join(lines))
         (self.etc / "master.cf").write_text(_SERVICES.format(port=self.port))
         for name, text in self._files.items():
             (self.etc / name).write_text(text)
@@ -106,11 +110,14 @@ class Postfix:
     def stop(self) -> None:
         """Ends it, at once if it has to be."""
         pid = self._master_pid()
-        with contextlib.suppress(PeerError):
-            self._run("stop")
-        if pid is not None:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(pid, signal.SIGKILL)
+        try:
+            self._run("stop", seconds=20)
+        except PeerError:
+            pass  # the processes do not care why
+        finally:
+            if pid is not None:
+                with contextlib.suppress(ProcessLookupError):
+                    os.killpg(pid, signal.SIGKILL)
 
     def log(self) -> str:
         path = self.folder / "log/maillog"
@@ -129,23 +136,21 @@ class Postfix:
         except (OSError, ValueError):
             return None
 
-    def _run(self, action: str) -> None:
-        # its lines end in the log; what comes on the terminal only doubles them
-        done = subprocess.run(
-            [self._program, "-c", self.etc, action],
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
-        if done.returncode:
-            raise PeerError(f"postfix {action} ended with {done.returncode}\n{done.stderr}\n{self.log()}")
+    def _run(self, action: str, seconds: float = 60) -> None:
+        # in a session of its own: `postfix` waits for its own children, and all of them end with it
+        process = Process([self._program, "-c", self.etc, action], self.folder / f"{action}.output")
+        try:
+            status = process.wait(seconds)
+        except PeerError:
+            process.kill()
+            raise
+        if status:
+            raise PeerError(f"postfix {action} ended with {status}\n{process.output()}\n{self.log()}")
 
 
 def postfix_front(folder: Path, routerd_port: int, domain: str = "example.com") -> Postfix:
     """Takes anybody's mail for `domain` and hands it to routerd by a transport map, as the README says."""
-    settings = {"relay_domains": domain, "transport_maps": f"texthash:{folder}/etc/transport"}
+    settings = {"relay_domains": domain, "transport_maps": "texthash:{folder}/etc/transport"}
     return Postfix(folder, settings, {"transport": f"{domain} smtp:[127.0.0.1]:{routerd_port}\n"})
 
 
@@ -162,7 +167,7 @@ def postfix_behind(
     os.chown(mailboxes, owner.pw_uid, owner.pw_gid)
     own = {
         "virtual_mailbox_domains": domain,
-        "virtual_mailbox_maps": f"texthash:{folder}/etc/mailboxes",
+        "virtual_mailbox_maps": "texthash:{folder}/etc/mailboxes",
         "virtual_mailbox_base": str(mailboxes),
         "virtual_minimum_uid": "1",
         "virtual_uid_maps": f"static:{owner.pw_uid}",
