@@ -17,7 +17,7 @@ _TOKEN = re.compile(
     r"|(?P<word>=\?[^?\s]{1,80}\?[bBqQ]\?[^?\s]*+\?=)"
     r"|(?P<open>\()"
     r"|<(?P<angle>[^<>]*+)>?+"
-    r"|(?P<mark>[,;:])"
+    r"|(?P<mark>[,;]++|:)"
     r"|(?P<space>\s++)"
     r'|(?P<atom>(?:(?!=\?)[^\s"(),;:<>])++|.)',
     re.DOTALL,

@@ -84,17 +84,19 @@ class _Writer:
             first, *others = text.replace("\r\n", "\n").split("\n")
             self._line.append(first)
             for line in others:
-                self.end_line()
+                self.end_line(blank=True)
                 self._line.append(line)
             return
         self._line.append(_WHITE.sub(" ", text))
 
-    def end_line(self) -> None:
-        line = " ".join("".join(self._line).split(" ")).strip(" ")
+    def end_line(self, *, blank: bool = False) -> None:
+        """Ends the line if there is one; `blank`: otherwise leaves an empty line, one at most."""
+        line = _WHITE.sub(" ", "".join(self._line)).strip(" ")
         self._line.clear()
-        if not line and (not self._lines or not self._lines[-1]):
-            return
-        self._lines.append("> " + line if line and self._frames[-1].quoted else line)
+        if line:
+            self._lines.append("> " + line if self._frames[-1].quoted else line)
+        elif blank and self._lines and self._lines[-1]:
+            self._lines.append("")
 
     def start(self, tag: str, attributes: _Attributes) -> None:
         top = self._frames[-1]
@@ -149,7 +151,7 @@ def _walk(html: str, writer: _Writer, *, may_have_noscript: bool) -> None:
 def _start(token: Token, writer: _Writer) -> None:
     tag = token.tag or ""
     if tag in _BREAKS:
-        writer.end_line()
+        writer.end_line(blank=tag == "br")
     elif tag in _CELLS:
         writer.write(" ")
     if tag not in _VOID:

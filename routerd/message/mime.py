@@ -162,14 +162,16 @@ def _parse_multipart(
 def _split(raw: Raw, boundary: str, start: int, end: int) -> Iterator[tuple[int, int]]:
     """The spans between the delimiter lines. A line that merely begins like one is none (RFC 2046 5.1.1)."""
     mark = re.escape(boundary.encode("utf-8", "replace"))
-    delimiter = re.compile(rb"\n--" + mark + rb"(--)?+[ \t]*+(?=\r?\n|\Z)")
-    first = re.compile(rb"--" + mark + rb"(--)?+[ \t]*+(?=\r?\n|\Z)").match(raw, start, end)
+    delimiter = re.compile(rb"--" + mark + rb"(--)?+[ \t]*+(?=\r?\n|\Z)")
+    behind_line = re.compile(rb"\n" + delimiter.pattern)
     open_at = None
-    if first is not None:
+    at = start
+    if first := delimiter.match(raw, start, end):
         if first[1]:
             return
-        open_at = _next_line(raw, first.end(), end)
-    for found in delimiter.finditer(raw, max(start - 1, 0), end):
+        at = first.end()
+        open_at = _next_line(raw, at, end)
+    for found in behind_line.finditer(raw, at, end):
         if open_at is not None:
             stop = found.start()
             if raw[stop - 1 : stop] == b"\r":

@@ -10,7 +10,8 @@ MAX_MARK = 400  # characters: no client writes a longer attribution
 
 # "… wrote:" and kin, at the end of the line or before a name that the colon follows.
 WROTE = re.compile(
-    r"\b(?:wrote|writes|said|schrieb|geschrieben|pisze|napisał(?:\(a\)|a|/a|\(-a\))?|napisano|a\s+écrit|écrit|escribió|ha\s+escrito)\b"
+    r"\b(?:wrote|writes|said|schrieb|geschrieben|pisze|napisał(?:\(a\)|a|/a|\(-a\))?|napisano|a\s+écrit|écrit"
+    r"|escribió|ha\s+escrito)\b"
     r"|(?:كتبت|كتبها|كتب|كتابة)",
     re.IGNORECASE,
 )
@@ -20,20 +21,25 @@ STARTS_ATTRIBUTION = re.compile(
     re.IGNORECASE,
 )
 WRITTEN_BY = re.compile(r"Wiadomość\s+napisana\s+przez\s.{1,200}\sw\s+dniu\s", re.IGNORECASE)
-HAS_DATE_OR_ADDRESS = re.compile(r"\d{1,2}[.:/\-]\d{2}|\b\d{4}\b|[\w.+-]{1,64}@[\w-]|\d")
+HAS_DATE_OR_ADDRESS = re.compile(r"[\d@]")
 
 ORIGINAL_MESSAGE = re.compile(
-    r"\W{0,4}[-_=–—]{2,}\s*(?:Original\s+(?:Message|Appointment)|Ursprüngliche\s+(?:Nachricht|Mail)|Original-?\s?Nachricht|Originalnachricht"
-    r"|Wiadomość\s+oryginalna|Oryginalna\s+wiadomość|Pierwotna\s+wiadomość|Message\s+d['’]origine|Message\s+original|Mensaje\s+original"
+    r"\W{0,4}[-_=–—]{2,}\s*(?:Original\s+(?:Message|Appointment)"
+    r"|Ursprüngliche\s+(?:Nachricht|Mail)|Original-?\s?Nachricht|Originalnachricht"
+    r"|Wiadomość\s+oryginalna|Oryginalna\s+wiadomość|Pierwotna\s+wiadomość|Message\s+d['’]origine"
+    r"|Message\s+original|Mensaje\s+original"
     r"|(?:ال)?رسالة\s+(?:ال)?[أا]صلية|Reply\s+message)\s*[-_=–—]{2,}",
     re.IGNORECASE,
 )
 FORWARDED = re.compile(
-    r"(?:[-_=–—]{2,}\s*(?:Forwarded\s+(?:message|mail|by)|Weitergeleitete\s+Nachricht|Wiadomość\s+przekazana|Przekazana\s+wiadomość"
+    r"(?:[-_=–—]{2,}\s*(?:Forwarded\s+(?:message|mail|by)|Weitergeleitete\s+Nachricht|Wiadomość\s+przekazana"
+    r"|Przekazana\s+wiadomość"
     r"|Treść\s+przekazanej\s+wiadomości|Message\s+transféré|Mensaje\s+reenviado|Mensagem\s+encaminhada"
     r"|(?:ال)?رسالة\s+(?:ال)?(?:معاد|محول|مُعاد)|رسالة\s+(?:تمت\s+)?إعادة)"
-    r"|(?:Begin\s+forwarded\s+message|Anfang\s+der\s+weitergeleiteten\s+(?:Nachricht|E-?Mail)|Początek\s+przekazywanej\s+wiadomości"
-    r"|Początek\s+przekazanej\s+wiadomości|Début\s+du\s+message\s+(?:transféré|réexpédié)|Inicio\s+del\s+mensaje\s+reenviado"
+    r"|(?:Begin\s+forwarded\s+message|Anfang\s+der\s+weitergeleiteten\s+(?:Nachricht|E-?Mail)"
+    r"|Początek\s+przekazywanej\s+wiadomości"
+    r"|Początek\s+przekazanej\s+wiadomości|Début\s+du\s+message\s+(?:transféré|réexpédié)"
+    r"|Inicio\s+del\s+mensaje\s+reenviado"
     r"|(?:بداية|بدء)\s+الرسالة\s+(?:المعاد|المُعاد|المحول))[^\n]{0,40}:)",
     re.IGNORECASE,
 )
@@ -52,11 +58,15 @@ _KEYS = {
 HEADER_KEYS = {key: meaning for meaning, keys in _KEYS.items() for key in keys}
 
 MOBILE_SIGNATURE = re.compile(
-    r"(?:Sent\s+(?:from|with|using|via)\s+(?:my\s+)?(?:iPhone|iPad|Android|Samsung|Galaxy|Mail\s+for|Outlook|Yahoo|Proton|BlackBerry|Huawei|Xiaomi|mobile|phone|Gmail|the)"
-    r"|Get\s+(?:Outlook|BlueMail)\s+for|Wysłan[eoay]\s+(?:z|za\s+pomocą|przy\s+użyciu)\s+(?:mojego\s+)?(?:iPhon|iPad|telefonu|urządzenia|aplikacji|smartfon|Samsung|Galaxy|Android|program|Poczt|Outlook)"
-    r"|Pobierz\s+(?:aplikację\s+)?Outlook|Von\s+meine[mr]\s+.{1,40}\s+gesendet|Gesendet\s+(?:von|mit|aus)\s+(?:meine[mr]\s+|der\s+|Outlook|Mail|iPhone|Yahoo|Proton)"
+    r"(?:Sent\s+(?:from|with|using|via)\s+(?:my\s+)?(?:iPhone|iPad|Android|Samsung|Galaxy|Mail\s+for|Outlook|Yahoo"
+    r"|Proton|BlackBerry|Huawei|Xiaomi|mobile|phone|Gmail|the)"
+    r"|Get\s+(?:Outlook|BlueMail)\s+for|Wysłan[eoay]\s+(?:z|za\s+pomocą|przy\s+użyciu)\s+(?:mojego\s+)?(?:iPhon"
+    r"|iPad|telefonu|urządzenia|aplikacji|smartfon|Samsung|Galaxy|Android|program|Poczt|Outlook)"
+    r"|Pobierz\s+(?:aplikację\s+)?Outlook|Von\s+meine[mr]\s+.{1,40}\s+gesendet|Gesendet\s+(?:von|mit"
+    r"|aus)\s+(?:meine[mr]\s+|der\s+|Outlook|Mail|iPhone|Yahoo|Proton)"
     r"|(?:Outlook\s+für\s+(?:iOS|Android)\s+beziehen|Holen\s+Sie\s+sich\s+Outlook)"
-    r"|Envoyé\s+(?:de(?:puis)?|à\s+partir)\s+(?:de\s+)?(?:mon|ma|d['’]?Outlook|Outlook|Yahoo|l['’]application|Proton)|(?:Obtenir|Télécharger)\s+Outlook\s+pour"
+    r"|Envoyé\s+(?:de(?:puis)?|à\s+partir)\s+(?:de\s+)?(?:mon|ma|d['’]?Outlook|Outlook|Yahoo|l['’]application"
+    r"|Proton)|(?:Obtenir|Télécharger)\s+Outlook\s+pour"
     r"|Enviado\s+(?:desde|con)\s+(?:mi|Outlook|Yahoo|Proton|Correo)|(?:Obtener|Obtenga)\s+Outlook\s+para"
     r"|(?:تم\s+الإرسال|[أا]ُ?رسلت?|مرسل[ةه]?|تم\s+إرساله[اا]?)\s+من\s|(?:الحصول|احصل)\s+على\s+Outlook)",
     re.IGNORECASE,

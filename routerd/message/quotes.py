@@ -17,9 +17,14 @@ from routerd.message.quote_marks import (
     WROTE,
 )
 
-_RULES = "-_=*–—─"
+_RULES = "-_=–—─"
+_COLONS = ":："
+_FIRST = frozenset(_RULES + "SsGgWwPpVvOoHhEeTtأاتمح")  # of separators and of mobile signatures
+_LAST = frozenset(_RULES + _COLONS)
+_MAX_MOBILE = 120
 _MAX_WRAPPED = 4  # lines over which an attribution is wrapped
 _MAX_BLOCK = 10  # lines in which the keys of a header block stand
+_MAX_CANDIDATES = 400  # lines that are looked at closely: no letter has more, a flood of them must not cost more
 _MAX_SIGNATURE = 15  # lines behind a `--` that lacks its space, for it to be a signature
 _INVISIBLE_EDGES = " \t\r\f\v\xa0\u200b\u200e\u200f\u202a\u202b\u202c\u2066\u2067\u2068\u2069\ufeff"
 
@@ -32,29 +37,35 @@ def cut_quotes(text: str) -> str:
     raw_lines = text.split("\n")
     lines = [line.strip(_INVISIBLE_EDGES) for line in raw_lines]
     kept: list[str] = []
-    at = 0
-    while at < len(lines):
-        line = lines[at]
-        if not line:
-            kept.append("")
-        elif line[0] == ">":
-            pass
-        elif len(line) > MAX_MARK:
+    candidates = 0
+    for at, line in enumerate(lines):
+        if line.startswith(">"):
+            continue
+        if not _is_candidate(line) or candidates == _MAX_CANDIDATES:
             kept.append(line)
-        elif _starts_forward(line):
+            continue
+        candidates += 1
+        if _starts_forward(line):
             kept.extend(lines[at:])
             break
-        elif _ends_new_text(raw_lines, lines, at):
+        if _ends_new_text(raw_lines, lines, at):
             break
-        elif line[-1] in ":：" and (wrapped := _attribution_lines(lines, at, len(kept))):
+        wrapped = _attribution_lines(lines, at, len(kept)) if line[-1] in _COLONS else 0
+        if wrapped:
             del kept[len(kept) - (wrapped - 1) :]
             if not _is_quote_next(lines, at + 1):
                 break
-        elif not (len(line) < 120 and MOBILE_SIGNATURE.match(line)):
+        elif len(line) > _MAX_MOBILE or not MOBILE_SIGNATURE.match(line):
             kept.append(line)
-        at += 1
     new = "\n".join(kept).strip()
     return new if _says_something(new) else text.strip()
+
+
+def _is_candidate(line: str) -> bool:
+    """Cheap, and false for most lines: only others can begin a quotation or a signature."""
+    if not line or len(line) > MAX_MARK:
+        return False
+    return line[0] in _FIRST or line[-1] in _LAST or ":" in line[:25]
 
 
 def _says_something(text: str) -> bool:
@@ -62,7 +73,7 @@ def _says_something(text: str) -> bool:
 
 
 def _starts_forward(line: str) -> bool:
-    return (line[0] in _RULES or line[-1] in ":：") and FORWARDED.match(line) is not None
+    return (line[0] in _RULES or line[-1] in _COLONS) and FORWARDED.match(line) is not None
 
 
 def _ends_new_text(raw_lines: Sequence[str], lines: Sequence[str], at: int) -> bool:
@@ -95,11 +106,11 @@ def _is_separator(lines: Sequence[str], at: int) -> bool:
 
 
 def _is_header_block(lines: Sequence[str], at: int) -> bool:
-    """From, and two of date, to, cc and subject in the lines below (Outlook's way to quote)."""
+    """From, and below it the subject with the date or the addressee (Outlook's way to quote)."""
     if _header_key(lines[at]) != "from":
         return False
     below = {_header_key(line) for line in lines[at + 1 : at + _MAX_BLOCK]}
-    return len(below & {"date", "to", "cc", "subject"}) >= 2
+    return "subject" in below and not below.isdisjoint(("date", "to"))
 
 
 def _header_key(line: str) -> str | None:

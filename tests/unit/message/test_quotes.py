@@ -1,0 +1,137 @@
+"""Quotes and signatures, as clients write them in six languages."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from routerd.message.quotes import cut_quotes
+from routerd.message.subject import cut_prefixes, says_out_of_office
+
+REPLIES = [
+    pytest.param(
+        "On Mon, Jan 5, 2026 at 10:00 AM Anna Kowalska <anna@klient.pl>\nwrote:\n\n> OLD", id="gmail en, wrapped"
+    ),
+    pytest.param("pon., 5 sty 2026 o 10:00 Anna <anna@klient.pl> napisał(a):\n\n> OLD", id="gmail pl"),
+    pytest.param("Am Mo., 5. Jan. 2026 um 10:00 Uhr schrieb Anna <\nanna@klient.pl>:\n\n> OLD", id="gmail de, wrapped"),
+    pytest.param("Le lun. 5 janv. 2026 à 10:00, Anna <a@b> a écrit :\n\n> OLD", id="gmail fr"),
+    pytest.param("El lun, 5 ene 2026 a las 10:00, Anna (<a@b>) escribió:\n\n> OLD", id="gmail es"),
+    pytest.param("في الاثنين، 5 يناير 2026 في 10:00 ص تمت كتابة ما يلي بواسطة Anna <a@b>:\n\n> OLD", id="gmail ar"),
+    pytest.param("W dniu 5.01.2026 o 10:00, Anna Kowalska pisze:\n> OLD", id="thunderbird pl"),
+    pytest.param("Am 05.01.2026 um 10:00 schrieb Anna:\n> OLD", id="thunderbird de"),
+    pytest.param("في ٥ يناير ٢٠٢٦، كتب أحمد:\n> OLD", id="apple ar"),
+    pytest.param("Wiadomość napisana przez Anna <a@b> w dniu 5 sty 2026, o godz. 10:00:\n\nOLD", id="apple pl"),
+    pytest.param("> On 5 Jan 2026, at 10:00, Anna <a@b> wrote:\n> \n> OLD", id="apple en"),
+    pytest.param("From: Anna <a@b>\nSent: Monday\nTo: x\nSubject: y\n\nOLD", id="outlook en"),
+    pytest.param(
+        "________________________________\nOd: Anna\nWysłano: poniedziałek\nDo: x\nTemat: y\n\nOLD", id="outlook pl"
+    ),
+    pytest.param("Von: Anna\nGesendet: Montag\nAn: x\nBetreff: y\n\nOLD", id="outlook de"),
+    pytest.param("De : Anna\nEnvoyé : lundi\nÀ : x\nObjet : y\n\nOLD", id="outlook fr"),
+    pytest.param("De: Anna\nEnviado el: lunes\nPara: x\nAsunto: y\n\nOLD", id="outlook es"),
+    pytest.param("من: Anna\nتاريخ الإرسال: الاثنين\nإلى: x\nالموضوع: y\n\nOLD", id="outlook ar"),
+    pytest.param("*From:* Anna\n*Sent:* Monday\n*To:* x\n*Subject:* y\n\nOLD", id="outlook en, bold"),
+    pytest.param("-----Original Message-----\nOLD", id="original en"),
+    pytest.param("-------- Wiadomość oryginalna --------\nOLD", id="original pl"),
+    pytest.param("-----Ursprüngliche Nachricht-----\nOLD", id="original de"),
+    pytest.param("-----Message d'origine-----\nOLD", id="original fr"),
+    pytest.param("-----Mensaje original-----\nOLD", id="original es"),
+    pytest.param("-----الرسالة الأصلية-----\nOLD", id="original ar"),
+    pytest.param("-- \nAnna OLD\n+48 123", id="signature"),
+    pytest.param("Sent from my iPhone", id="iphone en"),
+    pytest.param("Wysłane z iPhone'a", id="iphone pl"),
+    pytest.param("Von meinem iPhone gesendet", id="iphone de"),
+    pytest.param("Envoyé de mon iPhone", id="iphone fr"),
+    pytest.param("Enviado desde mi iPhone", id="iphone es"),
+    pytest.param("أُرسلت من الـ iPhone", id="iphone ar"),
+    pytest.param("Get Outlook for iOS\n> OLD", id="outlook mobile"),
+]
+
+
+@pytest.mark.parametrize("old", REPLIES)
+def test_only_what_is_new_is_left(old: str) -> None:
+    """Behind an answer, each client's way to quote is known."""
+    assert cut_quotes(f"NEW line\n\n{old}\n") == "NEW line"
+
+
+@pytest.mark.parametrize("old", REPLIES)
+def test_a_message_in_which_nothing_is_left_is_seen_whole(old: str) -> None:
+    assert cut_quotes(f"\n{old}\n") == old.strip()
+
+
+def test_answers_below_and_between_quotes_stay() -> None:
+    assert cut_quotes("> one\nA\n> two\nB\n") == "A\nB"
+    assert cut_quotes("On 5 Jan 2026, Anna wrote:\n> old\n\nBelow\n") == "Below"
+
+
+@pytest.mark.parametrize(
+    "mark",
+    [
+        "---------- Forwarded message ---------", "Begin forwarded message:", "-------- Przekazana wiadomość --------",
+        "-------- Weitergeleitete Nachricht --------", "Début du message transféré :", "---------- Mensaje reenviado ---------",
+        "---------- رسالة معاد توجيهها ---------",
+    ],
+)  # fmt: skip
+def test_what_is_forwarded_stays(mark: str) -> None:
+    text = f"FYI\n\n{mark}\nFrom: a\nSubject: s\nTo: b\n\n> x\ny"
+    assert cut_quotes(text) == text
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "He wrote:\nplease pay 100",
+        "I wrote to you on 5 Jan 2026:\nno answer",
+        "From: what I see\nit works",
+        "Please quote:\nFrom: Warsaw\nTo: Berlin\nDate: 5 May\nPrice?",
+        "Sent from the warehouse yesterday, please check.",
+        "a\n---\nb",
+        "Total: 5\n=====\nmore",
+    ],
+)
+def test_what_only_looks_like_a_mark_stays(text: str) -> None:
+    """Where in doubt, nothing is lost."""
+    assert cut_quotes(text) == text
+
+
+@given(st.text(st.sampled_from("> :-_\nOnwrote5@From:Subject:To:Am schrieb في كتب") | st.characters()))
+def test_the_cutter_never_raises_and_never_empties(text: str) -> None:
+    assert bool(cut_quotes(text)) == bool(text.strip())
+
+
+@pytest.mark.parametrize(
+    "piece", [">\n", ":\n", "a:\n", "wrote:\n", "On 1:\n", "--\n", "From: a\n", "-", "_\n", "\n", " "]
+)
+def test_a_flood_of_marks_is_bounded(piece: str) -> None:
+    cut_quotes(piece * (100_000 // len(piece)))
+
+
+@pytest.mark.parametrize(
+    ("subject", "bare", "meaning"),
+    [
+        ("Re: x", "x", "reply"),
+        ("RE[2]: Re(3): Fwd: x", "x", "reply"),
+        ("Odp: PD: x", "x", "reply"),
+        ("PD: x", "x", "forward"),
+        ("Fwd: Re: x", "x", "forward"),
+        ("AW: WG: x", "x", "reply"),
+        ("TR : x", "x", "forward"),
+        ("RV: x", "x", "forward"),
+        ("رد: إعادة توجيه: فاتورة", "فاتورة", "reply"),
+        ("\u200fرد: فاتورة", "فاتورة", "reply"),
+        ("回复：转发：发票", "发票", "reply"),
+        ("Re^2: x", "x", "reply"),
+        ("Re:", "", "reply"),
+        ("Reklamacja: x", "Reklamacja: x", None),
+        ("Prezent: x", "Prezent: x", None),
+        ("Re x", "Re x", None),
+    ],
+)
+def test_prefixes_of_a_subject(subject: str, bare: str, meaning: str | None) -> None:
+    """The outermost prefix gives the meaning; all are cut."""
+    assert cut_prefixes(subject) == (bare, meaning)
+
+
+def test_out_of_office_subjects() -> None:
+    for subject in ("Automatic reply: x", "Out of Office", "Autoodpowiedź: x", "Abwesenheitsnotiz: x", "رد تلقائي: x"):
+        assert says_out_of_office(subject)
+    assert not says_out_of_office("Automatic replying machine is broken")
