@@ -29,6 +29,7 @@ from routerd.store.base import Conclusion, Copy, CopyState, Hold, Reroute, Retry
 MAX_CACHE_BYTES = 64_000_000  # of messages that wait in memory
 MAX_UNWRITTEN = 64  # conclusions under way beside the attempts
 REFILL = 200
+SHORTEST_SLEEP = timedelta(seconds=1)
 LONGEST_SLEEP = timedelta(seconds=60)
 WRITE_AGAIN_SECONDS = (0.1, 0.5, 1, 2, 5, 10, 30)
 
@@ -70,6 +71,7 @@ class Worker:
         self._store_works = asyncio.Event()
         self._store_works.set()
         self._look_at: datetime | None = None  # None: now
+        self._pause = SHORTEST_SLEEP
         self._wake = asyncio.Event()
         self._stopping = False
 
@@ -151,35 +153,46 @@ class Worker:
                 self._let_go(lane, lane.backlog.pop())
 
     async def _look(self) -> None:
-        """Asks the store what is due, and when to ask again."""
+        """Asks the store what is due, and when to ask again.
+
+        Of each destination only the earliest moment is known. Where that is past, it hides the next one: look again
+        soon, and less and less often while it is only what is in hand already.
+        """
         now = self._clock()
         self._look_at = now + LONGEST_SLEEP
+        is_due, found = False, 0
         for destination, at in (await self._store.waiting()).items():
             if at > now:
                 self._look_by(at)
                 continue
+            is_due = True
             lane = self._lane(destination)
             if len(lane.backlog) < LOW_BACKLOG:
-                await self._refill(lane)
+                found += await self._refill(lane)
             else:
                 lane.has_more_in_store = True
+        if is_due:
+            self._pause = SHORTEST_SLEEP if found else min(self._pause * 2, LONGEST_SLEEP)
+            self._look_by(now + self._pause)
 
-    async def _refill(self, lane: Lane) -> None:
+    async def _refill(self, lane: Lane) -> int:
+        """Fetches what is due; gives how many came."""
         now = self._clock()
         lane.has_more_in_store = False
         lane.ended = set()
         try:
             skip = frozenset(self._in_hand)
             copies = await self._store.due(lane.destination, now, REFILL, skip)
-            for copy in copies:
-                if copy.number not in self._in_hand and copy.number not in lane.ended:
-                    self._take(lane, Job(copy, None))
+            new = [copy for copy in copies if copy.number not in self._in_hand and copy.number not in lane.ended]
+            for copy in new:
+                self._take(lane, Job(copy, None))
             lane.has_more_in_store = lane.has_more_in_store or len(copies) >= REFILL
         except StoreError:
             lane.has_more_in_store = True
             raise
         finally:
             lane.ended = None
+        return len(new)
 
     def _look_by(self, at: datetime) -> None:
         if self._look_at is not None and at < self._look_at:

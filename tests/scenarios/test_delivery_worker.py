@@ -2,7 +2,7 @@
 
 import asyncio
 from contextlib import asynccontextmanager
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from queue_in_memory import RAW, MemoryQueue
@@ -45,8 +45,8 @@ def to(hop, **keys):
 
 
 @asynccontextmanager
-async def running(queue, policy, timeouts=QUICK):
-    worker = Worker(queue, policy, Metrics(), timeouts=timeouts)
+async def running(queue, policy, timeouts=QUICK, metrics=None):
+    worker = Worker(queue, policy, metrics or Metrics(), timeouts=timeouts)
     task = asyncio.create_task(worker.run())
     try:
         yield worker
@@ -281,6 +281,39 @@ async def test_a_conclusion_that_cannot_be_written_is_written_later(hop):
         await queue.concluded(1)
     assert len(hop.taken) == 1
     assert queue.states() == {1: CopyState.DELIVERED}
+
+
+async def test_each_copy_is_tried_at_its_own_moment(hop):
+    """What is due now hides nothing that is due a little later, also while something else is under way."""
+    queue = MemoryQueue()
+    policy = policy_for(to(hop))
+    destination = policy.routes.destination("ewa@example.com")
+    hop.hold = asyncio.Event()
+    now = datetime.now(UTC)
+    for seconds in (0, 0.2, 0.4):
+        queue.add(destination, next_attempt_at=now + timedelta(seconds=seconds))
+    async with running(queue, policy, Timeouts()):
+        while sum(command == "DATA" for command in hop.commands) < 3:
+            await asyncio.sleep(0.01)
+        hop.hold.set()
+        await queue.concluded(3)
+    assert len(hop.taken) == 3
+
+
+async def test_a_copy_that_waits_too_long_is_counted_once(hop):
+    """After `retry.warn` a deferred copy is late, however often it is tried."""
+    queue = MemoryQueue()
+    policy = policy_for(to(hop))
+    queue.add(policy.routes.destination("x@y.test"), created_at=datetime.now(UTC) - timedelta(hours=5))
+    hop.answer = lambda at, connection: "451 later" if at == "content" else None
+    metrics = Metrics()
+    async with running(queue, policy, metrics=metrics) as worker:
+        for attempt in (1, 2):
+            await queue.concluded(attempt)
+            queue.make_due()
+            worker.retry_now()
+        await queue.concluded(3)
+    assert metrics.registry.get_sample_value("routerd_late_copies_total") == 1
 
 
 async def test_a_drain_ends_what_is_under_way_and_begins_nothing(hop):
