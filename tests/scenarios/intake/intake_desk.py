@@ -2,8 +2,9 @@
 
 import asyncio
 import ipaddress
+import socket
 import ssl
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -72,7 +73,11 @@ class Desk:
 
 @asynccontextmanager
 async def open_intake(
-    desk: Desk, config: Settings | None = None, tls: ssl.SSLContext | None = None, **world: object
+    desk: Desk,
+    config: Settings | None = None,
+    tls: ssl.SSLContext | None = None,
+    sockets: Mapping[str, Sequence[socket.socket]] | None = None,
+    **world: object,
 ) -> AsyncIterator[Intake]:
     intake = Intake(
         config or settings(),
@@ -80,6 +85,7 @@ async def open_intake(
         metrics=desk.metrics,
         return_path_key=KEY,
         tls=tls,
+        sockets=sockets,
         world=World(**world),  # type: ignore[arg-type]
     )
     await intake.start()

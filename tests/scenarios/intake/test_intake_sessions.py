@@ -310,15 +310,16 @@ async def test_half_closed_clients_get_their_answer() -> None:
 async def test_a_client_that_never_reads_is_let_go() -> None:
     """It holds its connection no longer than the grace, and no memory."""
     desk = Desk()
+    listening = socket.create_server(("127.0.0.1", 0))
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)  # connections have it from their listener
+    config = settings(listen=[{"systemd": "smtp"}], limits={"recipients": 1_000_000})
     timeouts = Timeouts(unread_seconds=0.1, check_seconds=0.02)
-    config = settings(limits={"recipients": 1_000_000})
-    async with open_intake(desk, config, timeouts=timeouts) as intake:
-        host, port = intake.addresses()["127.0.0.1:0"][0]
+    async with open_intake(desk, config, sockets={"smtp": [listening]}, timeouts=timeouts):
         with socket.socket() as mute:
             mute.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
             mute.setblocking(False)
             loop = asyncio.get_running_loop()
-            await loop.sock_connect(mute, (host, port))
+            await loop.sock_connect(mute, listening.getsockname())
             await loop.sock_sendall(mute, HELLO + b"MAIL FROM:<>\r\n")
             with pytest.raises((ConnectionResetError, BrokenPipeError)):
                 await loop.sock_sendall(mute, b"RCPT TO:<support@desk.test>\r\n" * 1_000_000)
