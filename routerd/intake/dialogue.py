@@ -4,77 +4,28 @@ Fed whole or octet by octet it says and does the same. Replies to a pipelined gr
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from enum import Enum
 
 from routerd.intake.data import DataDecoder, Defect
+from routerd.intake.events import (
+    Close,
+    CommandRefused,
+    Content,
+    ContentDropped,
+    Declined,
+    Event,
+    LookUp,
+    MessageDone,
+    Say,
+    UpgradeTls,
+)
 from routerd.intake.parameters import CommandError, parse_helo, parse_mail, parse_rcpt
 from routerd.intake.terms import Terms, ehlo_reply, greeting, refusal
-from routerd.message.address import Address
 from routerd.message.envelope import Accepted, Envelope, Protocol, QueueId, Recipient, Refused, Verdict
 
 COMMAND_OCTETS = 512  # RFC 5321 4.5.3.1.4, with CRLF
 PATH_COMMAND_OCTETS = 1024  # MAIL and RCPT with the parameters of their extensions
 CONTENT_PATIENCE = 4  # times the largest message: so much is read and thrown away before the connection is closed
-
-
-@dataclass(frozen=True, slots=True)
-class Say:
-    """Bytes for the client."""
-
-    data: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class Content:
-    """More of the message's bytes, unstuffed, line ends CRLF."""
-
-    piece: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class ContentDropped:
-    """The message is refused: throw away what came of it."""
-
-
-@dataclass(frozen=True, slots=True)
-class MessageDone:
-    """All content has come. What follows waits for `answer`."""
-
-    envelope: Envelope
-
-
-@dataclass(frozen=True, slots=True)
-class UpgradeTls:
-    """Begin the TLS handshake, then call `secured`. Plaintext that came behind STARTTLS is gone (RFC 3207 4.2)."""
-
-
-@dataclass(frozen=True, slots=True)
-class CommandRefused:
-    """For logs and metrics: `reason` is one of a few words, `about` the argument or the envelope's part refused."""
-
-    reason: str
-    refused: Refused
-    about: str
-
-
-@dataclass(frozen=True, slots=True)
-class Close:
-    """End the connection once everything said is written."""
-
-
-Event = Say | Content | ContentDropped | MessageDone | UpgradeTls | CommandRefused | Close
-
-
-@dataclass(frozen=True, slots=True)
-class Declined(Refused):
-    """A recipient refused, with the word under which it is counted."""
-
-    reason: str = "recipient"
-
-
-LookUp = Callable[[Address | None], Recipient | Declined]
-"""Whose address it is; None stands for `<Postmaster>`."""
 
 
 class Phase(Enum):

@@ -4,7 +4,7 @@ import ipaddress
 from collections import OrderedDict
 from collections.abc import Iterable
 
-from routerd.intake.dialogue import Declined
+from routerd.intake.events import Declined
 from routerd.message.envelope import Refused
 
 _IPV6_SITE = 64  # bits: one customer's network has a /64, so one address of it says nothing

@@ -13,18 +13,15 @@ from typing import Any
 import structlog
 from aiosmtpd.smtp import SMTP
 
-from routerd.intake.dialogue import (
-    NO_ROOM,
-    TRY_LATER,
+from routerd.intake.dialogue import NO_ROOM, TRY_LATER, Dialogue, Phase
+from routerd.intake.events import (
     Close,
     CommandRefused,
     Content,
     ContentDropped,
     Declined,
-    Dialogue,
     Event,
     MessageDone,
-    Phase,
     Say,
     UpgradeTls,
 )

@@ -3,13 +3,13 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from routerd.intake.dialogue import (
+from routerd.intake.dialogue import Dialogue
+from routerd.intake.events import (
     Close,
     CommandRefused,
     Content,
     ContentDropped,
     Declined,
-    Dialogue,
     Event,
     MessageDone,
     Say,

@@ -1,0 +1,66 @@
+"""What a dialogue says and asks of its host, as values. Pure."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from routerd.message.address import Address
+from routerd.message.envelope import Envelope, Recipient, Refused
+
+
+@dataclass(frozen=True, slots=True)
+class Say:
+    """Bytes for the client."""
+
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """More of the message's bytes, unstuffed, line ends CRLF."""
+
+    piece: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class ContentDropped:
+    """The message is refused: throw away what came of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class MessageDone:
+    """All content has come. What follows waits for `answer`."""
+
+    envelope: Envelope
+
+
+@dataclass(frozen=True, slots=True)
+class UpgradeTls:
+    """Begin the TLS handshake, then call `secured`. Plaintext that came behind STARTTLS is gone (RFC 3207 4.2)."""
+
+
+@dataclass(frozen=True, slots=True)
+class CommandRefused:
+    """For logs and metrics: `reason` is one of a few words, `about` the argument or the envelope's part refused."""
+
+    reason: str
+    refused: Refused
+    about: str
+
+
+@dataclass(frozen=True, slots=True)
+class Close:
+    """End the connection once everything said is written."""
+
+
+Event = Say | Content | ContentDropped | MessageDone | UpgradeTls | CommandRefused | Close
+
+
+@dataclass(frozen=True, slots=True)
+class Declined(Refused):
+    """A recipient refused, with the word under which it is counted."""
+
+    reason: str = "recipient"
+
+
+LookUp = Callable[[Address | None], Recipient | Declined]
+"""Whose address it is; None stands for `<Postmaster>`."""
