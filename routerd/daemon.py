@@ -29,9 +29,9 @@ from routerd.desk.describe import describe_rerouted
 from routerd.desk.plan import Role
 from routerd.desk.roster import Roster
 from routerd.intake.reception import World
-from routerd.intake.recipients import RETURN_PATH_PURPOSE
 from routerd.intake.server import Intake, tls_context
 from routerd.message.envelope import Raw
+from routerd.message.token import BOUNCE
 from routerd.ops import systemd
 from routerd.ops.crash_points import reach
 from routerd.ops.metrics import Metrics
@@ -141,7 +141,7 @@ class Daemon:
                 settings,
                 accept=self._router.accept,
                 metrics=self.metrics,
-                return_path_key=self.store.key(RETURN_PATH_PURPOSE),
+                return_path_key=self.store.key(BOUNCE),
                 tls=tls,
                 sockets=sockets,
                 world=World(chance=secrets.token_bytes, spool_folder=_spool_folder(settings.state)),
@@ -267,7 +267,7 @@ class Daemon:
 
     def _policy(self) -> Policy:
         settings = self._live.settings
-        paths = ReturnPaths(settings.return_path, settings.addresses, self.store.key(RETURN_PATH_PURPOSE))
+        paths = ReturnPaths(settings.return_path, settings.addresses, self.store.key(BOUNCE))
         return Policy(settings.hostname, self._live.routes, settings.retry, paths, self._next_in_line)
 
     def _next_in_line(self, copy: Copy, reason: str, tried: frozenset[str]) -> NewCopy | None:

@@ -1,11 +1,15 @@
 """`routerd COMMAND`: finds the command's file and runs it. Commands are imported only when they are called."""
 
 import importlib
+import os
 import sys
 
 import click
 
 from routerd import __version__
+
+INTERRUPTED = 130  # 128 + SIGINT, as shells have it
+SHOW_TRACEBACK = "ROUTERD_TRACEBACK"
 
 _COMMANDS = {
     "demo": "routerd.cli.demo",
@@ -43,17 +47,22 @@ def routerd() -> None:
 def main() -> None:
     """The console script. Exit codes: 0 fine, 1 it found something wrong, 2 wrong usage or unreadable config."""
     try:
-        routerd(standalone_mode=False)
+        status = routerd(standalone_mode=False)
     except click.exceptions.Abort:
-        sys.exit(130)
+        sys.exit(INTERRUPTED)
     except click.ClickException as error:
         error.show()
         sys.exit(error.exit_code)
-    except click.exceptions.Exit as error:
-        sys.exit(error.exit_code)
     except BrokenPipeError:
-        sys.stderr.close()
+        sys.stderr.close()  # whoever read our output has seen enough
         sys.exit(0)
+    except Exception as error:
+        if os.environ.get(SHOW_TRACEBACK):
+            raise
+        click.echo(f"routerd: a fault of its own: {type(error).__name__}: {error}", err=True)
+        click.echo(f"Please report it, with what {SHOW_TRACEBACK}=1 prints.", err=True)
+        sys.exit(1)
+    sys.exit(status if isinstance(status, int) else 0)
 
 
 if __name__ == "__main__":

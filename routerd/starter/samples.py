@@ -23,7 +23,7 @@ class Sample:
     headers: tuple[tuple[str, str], ...] = ()
 
     def message(self, message_id: str, at: datetime) -> bytes:
-        """The whole message, CRLF. `message_id` has its brackets; each run needs its own, or it is the same mail again."""
+        """The whole message, CRLF. `message_id` has brackets; each run needs its own, or it is the same mail again."""
         message = EmailMessage()
         message["From"] = f"{self.name} <{self.sender}>"
         message["To"] = self.recipient
