@@ -57,17 +57,24 @@ _KEYS = {
 }  # fmt: skip
 HEADER_KEYS = {key: meaning for meaning, keys in _KEYS.items() for key in keys}
 
+# A device or an app is named, or the line could be the message: "Sent from the warehouse yesterday".
+_DEVICE = (
+    r"(?:iPhone|iPad|Android|Samsung|Galaxy|BlackBerry|Huawei|Xiaomi|Windows|Outlook|Yahoo|Gmail|Proton|Apple|Mail\s"
+    r"|mobile|phone|smartphone|smartfon|Smartphone|Handy|Mobiltelefon|telefon|téléphone|portable|appareil|tablet"
+    r"|teléfono|móvil|celular|dispositivo|urządzeni|aplikacj|program|Poczt|application|aplicación|Correo"
+    r"|GMX|WEB\.DE|Telekom|الـ|جهاز|هاتف|تطبيق|آيفون|ايفون|جوال)"
+)
+_BEFORE_DEVICE = r"(?:my|the|mojego|mojej|meinem|meiner|der|einem|mon|ma|mi|un|l['’]|d['’]|de|la)"
 MOBILE_SIGNATURE = re.compile(
-    r"(?:Sent\s+(?:from|with|using|via)\s+(?:my\s+)?(?:iPhone|iPad|Android|Samsung|Galaxy|Mail\s+for|Outlook|Yahoo"
-    r"|Proton|BlackBerry|Huawei|Xiaomi|mobile|phone|Gmail|the)"
-    r"|Get\s+(?:Outlook|BlueMail)\s+for|Wysłan[eoay]\s+(?:z|za\s+pomocą|przy\s+użyciu)\s+(?:mojego\s+)?(?:iPhon"
-    r"|iPad|telefonu|urządzenia|aplikacji|smartfon|Samsung|Galaxy|Android|program|Poczt|Outlook)"
-    r"|Pobierz\s+(?:aplikację\s+)?Outlook|Von\s+meine[mr]\s+.{1,40}\s+gesendet|Gesendet\s+(?:von|mit"
-    r"|aus)\s+(?:meine[mr]\s+|der\s+|Outlook|Mail|iPhone|Yahoo|Proton)"
-    r"|(?:Outlook\s+für\s+(?:iOS|Android)\s+beziehen|Holen\s+Sie\s+sich\s+Outlook)"
-    r"|Envoyé\s+(?:de(?:puis)?|à\s+partir)\s+(?:de\s+)?(?:mon|ma|d['’]?Outlook|Outlook|Yahoo|l['’]application"
-    r"|Proton)|(?:Obtenir|Télécharger)\s+Outlook\s+pour"
-    r"|Enviado\s+(?:desde|con)\s+(?:mi|Outlook|Yahoo|Proton|Correo)|(?:Obtener|Obtenga)\s+Outlook\s+para"
-    r"|(?:تم\s+الإرسال|[أا]ُ?رسلت?|مرسل[ةه]?|تم\s+إرساله[اا]?)\s+من\s|(?:الحصول|احصل)\s+على\s+Outlook)",
+    r"(?:"
+    r"(?:Sent\s+(?:from|with|using|via)|Wysłan[eoay]\s+(?:z|ze|za\s+pomocą|przy\s+użyciu)"
+    r"|Gesendet\s+(?:von|mit|aus)|Envoyé\s+(?:de|depuis|à\s+partir)|Enviado\s+(?:desde|con|por)"
+    r"|(?:تم\s+الإرسال|تم\s+إرساله?ا?|[أا]ُ?رسلت?|مرسل[ةه]?)\s+من)\s+"
+    rf"(?:{_BEFORE_DEVICE}\s*){{0,3}}{_DEVICE}"
+    rf"|Von\s+meine[mr]\s+.{{0,20}}{_DEVICE}.{{0,20}}\sgesendet"
+    r"|(?:Get|Pobierz|Obtenir|Télécharger|Obtener|Obtenga|Holen\s+Sie\s+sich|احصل\s+على|الحصول\s+على)\s+"
+    r"(?:aplikację\s+)?(?:Outlook|BlueMail)"
+    r"|Outlook\s+für\s+(?:iOS|Android)\s+beziehen"
+    r")",
     re.IGNORECASE,
 )

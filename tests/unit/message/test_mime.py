@@ -1,5 +1,8 @@
 """The tree of parts, and what is decoded of it."""
 
+from base64 import encodebytes
+from quopri import encodestring
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -17,8 +20,10 @@ def bodies(raw: bytes) -> list[tuple[str, bytes]]:
 
 
 MIXED = (
-    b"Content-Type: multipart/mixed; boundary=aa\r\n\r\npreamble\r\n--aa\r\n\r\none\r\n--aa \t\r\nContent-Type: TEXT/HTML; x=y\r\n\r\n"
-    b"--aab\r\n--\r\n--aa\r\nContent-Type: multipart/alternative; boundary=aab\r\n\r\n--aab\r\n\r\ntwo\r\n--aab--\r\nepi\r\n--aa--\r\nepilogue"
+    b"Content-Type: multipart/mixed; boundary=aa\r\n\r\npreamble\r\n--aa\r\n\r\none\r\n"
+    b"--aa \t\r\nContent-Type: TEXT/HTML; x=y\r\n\r\n--aab\r\n--\r\n"
+    b"--aa\r\nContent-Type: multipart/alternative; boundary=aab\r\n\r\n--aab\r\n\r\ntwo\r\n--aab--\r\nepi\r\n"
+    b"--aa--\r\nepilogue"
 )
 
 
@@ -91,9 +96,6 @@ def test_transfer_encodings(encoding: bytes, body: bytes, text: str) -> None:
 @pytest.mark.parametrize("encoding", [b"base64", b"quoted-printable", b"8bit"])
 def test_text_is_cut_between_characters(encoding: bytes) -> None:
     """The cap counts decoded bytes, and a character that it tears is left out."""
-    from base64 import encodebytes
-    from quopri import encodestring
-
     encode = {b"base64": encodebytes, b"quoted-printable": encodestring, b"8bit": bytes}[encoding]
     raw = b"Content-Transfer-Encoding: " + encoding + b"\n\n" + encode("ą".encode() * 5000)
     text, cut = decode_part(raw, parse(raw), 1001)
@@ -102,8 +104,6 @@ def test_text_is_cut_between_characters(encoding: bytes) -> None:
 
 
 def test_sizes_are_told_without_decoding() -> None:
-    from base64 import encodebytes
-
     for size in (0, 1, 2, 3, 56, 57, 58, 5000, 100_001):
         body = encodebytes(b"x" * size).replace(b"\n", b"\r\n")
         raw = b"Content-Transfer-Encoding: base64\r\n\r\n" + body

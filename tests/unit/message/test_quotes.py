@@ -43,6 +43,9 @@ REPLIES = [
     pytest.param("Envoyé de mon iPhone", id="iphone fr"),
     pytest.param("Enviado desde mi iPhone", id="iphone es"),
     pytest.param("أُرسلت من الـ iPhone", id="iphone ar"),
+    pytest.param("Wysłano z aplikacji Outlook dla systemu Android", id="outlook mobile pl"),
+    pytest.param("Sent from Mail for Windows", id="windows mail"),
+    pytest.param("Gesendet mit der GMX Mail App", id="gmx app"),
     pytest.param("Get Outlook for iOS\n> OLD", id="outlook mobile"),
 ]
 
@@ -67,7 +70,8 @@ def test_answers_below_and_between_quotes_stay() -> None:
     "mark",
     [
         "---------- Forwarded message ---------", "Begin forwarded message:", "-------- Przekazana wiadomość --------",
-        "-------- Weitergeleitete Nachricht --------", "Début du message transféré :", "---------- Mensaje reenviado ---------",
+        "-------- Weitergeleitete Nachricht --------", "Début du message transféré :",
+        "---------- Mensaje reenviado ---------",
         "---------- رسالة معاد توجيهها ---------",
     ],
 )  # fmt: skip
@@ -83,7 +87,9 @@ def test_what_is_forwarded_stays(mark: str) -> None:
         "I wrote to you on 5 Jan 2026:\nno answer",
         "From: what I see\nit works",
         "Please quote:\nFrom: Warsaw\nTo: Berlin\nDate: 5 May\nPrice?",
-        "Sent from the warehouse yesterday, please check.",
+        "Sent from the warehouse yesterday, please check.\nThanks",
+        "Gesendet mit der Post am Montag.\nDanke",
+        "أرسلت من قبل رسالة\nشكرا",
         "a\n---\nb",
         "Total: 5\n=====\nmore",
     ],

@@ -42,7 +42,8 @@ HTML = "Content-Type: text/html; charset=utf-8\n\n"
 def test_the_header_of_an_ordinary_message() -> None:
     seen = view(
         "Received: a\nReceived: b\nFrom: =?utf-8?q?Anna_=C5=81?= <Anna@klient.PL>\nTo: a@b, c@d\nTo: e@f\n"
-        "Subject: Re:\n =?utf-8?q?Skarg=C4=85?=\nMessage-ID: <1@x>\nReferences: <r1@x> <r2@x>\nIn-Reply-To: <r2@x> <r3@x>\n\nhi"
+        "Subject: Re:\n =?utf-8?q?Skarg=C4=85?=\nMessage-ID: <1@x>\nReferences: <r1@x> <r2@x>\n"
+        "In-Reply-To: <r2@x> <r3@x>\n\nhi"
     )
     assert (seen.subject, seen.bare_subject) == ("Re: Skargą", "Skargą")
     assert seen.author == Mailbox("Anna Ł", "anna@klient.pl")
@@ -149,7 +150,8 @@ def test_an_enclosed_message_belongs_to_the_whole_text() -> None:
 
 def test_a_calendar_part_gives_its_words() -> None:
     seen = view(
-        "Content-Type: text/calendar; charset=utf-8\n\nBEGIN:VEVENT\nSUMMARY:Spotkanie\\, plan\nDESCRIPTION;X=y:a\\nb\n c\n"
+        "Content-Type: text/calendar; charset=utf-8\n\nBEGIN:VEVENT\n"
+        "SUMMARY:Spotkanie\\, plan\nDESCRIPTION;X=y:a\\nb\n c\n"
     )
     assert seen.new_text == "Spotkanie, plan\na\nbc"
     assert seen.kinds == {"calendar"}
@@ -276,12 +278,13 @@ def test_hostile_messages_are_read(raw: bytes) -> None:
 
 _PIECES = st.sampled_from(
     [
-        b"\r\n", b"\n", b"\r\n\r\n", b" ", b"--b", b"--b--", b"Subject: ", b"From: ", b"To: ", b"Content-Type: ", b"a@b",
-        b"multipart/mixed; boundary=b", b"multipart/alternative; boundary=b", b"multipart/related; start=x; boundary=b",
+        b"\r\n", b"\n", b"\r\n\r\n", b" ", b"--b", b"--b--", b"Subject: ", b"From: ", b"To: ", b"Content-Type: ",
+        b"a@b", b"multipart/mixed; boundary=b", b"multipart/alternative; boundary=b",
+        b"multipart/related; start=x; boundary=b",
         b"multipart/report; boundary=b", b"message/rfc822", b"text/html", b"text/plain; charset=", b"text/calendar",
         b"iso-2022-jp", b"utf-16", b"Content-Transfer-Encoding: ", b"base64", b"quoted-printable", b"x-uuencode",
-        b"=?utf-8?b?", b"?=", b"<div hidden>", b"<!--", b"> ", b"On 5 Jan wrote:", b"\xc5\x82", b"\xff", b"\0", b"\x1b$B",
-        b"Content-ID: <x>", b"Content-Disposition: attachment; filename*0*=", b"cid:x", b"SUMMARY:",
+        b"=?utf-8?b?", b"?=", b"<div hidden>", b"<!--", b"> ", b"On 5 Jan wrote:", b"\xc5\x82", b"\xff", b"\0",
+        b"\x1b$B", b"Content-ID: <x>", b"Content-Disposition: attachment; filename*0*=", b"cid:x", b"SUMMARY:",
     ]
 )  # fmt: skip
 
