@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from routerd.config.settings import Settings
 from routerd.config.yaml_source import Problem
+from routerd.message.fold import fold
 from routerd.rules.limits import limit_of
 from routerd.rules.names import names_of
 from routerd.rules.read_cases import Case
@@ -32,6 +33,7 @@ def compile_ruleset(files: Mapping[str, bytes], settings: Settings, *, folder_la
     names in places, and nowhere else.
     """
     names = names_of(settings)
+    fold("ż")  # builds the tables of folding now, not under the first message
     problems: list[Problem] = []
     read: list[RuleFile] = []
     cases: list[Case] = []

@@ -34,13 +34,13 @@ class Pattern:
         return self._compiled.programsize
 
 
-def compile_pattern(source: str, *, case_sensitive: bool = False) -> Pattern:
-    """Raises PatternError."""
+def compile_pattern(source: str, *, case_sensitive: bool = False, most_bytes: int = _MEMORY_BYTES) -> Pattern:
+    """`most_bytes`: for the program and for what it remembers while it runs. Raises PatternError."""
     options = re2.Options()
     options.log_errors = False
     options.case_sensitive = case_sensitive
     options.never_capture = True
-    options.max_mem = _MEMORY_BYTES
+    options.max_mem = most_bytes
     try:
         return Pattern(source, re2.compile(source.encode("utf-8", "replace"), options))
     except re2.error as error:

@@ -31,6 +31,9 @@ _CLASSES = {
     "s": (f"[{_SPACE}]", _SPACE),
     "S": (f"[^{_SPACE}]", _NOT_SPACE),
 }
+_STEPS = {"w": 1_450, "W": 1_350, "d": 90, "D": 150, "s": 25, "S": 700}
+_CHECK_BYTES = 4 << 20  # for RE2's first look: room for far more than MAX_PROGRAM
+_HOPELESS = 3  # times the bound: an estimate above it needs no exact count
 _BEFORE = rf"(?:\A|[^{_WORD}])"
 _AFTER = rf"(?:\z|[^{_WORD}])"
 
@@ -91,6 +94,7 @@ class _Piece:
     starts_word: bool = False  # whatever it matches, if not empty, begins with a letter, digit, mark or _
     ends_word: bool = False
     may_be_empty: bool = False
+    steps: int = 1  # about how many RE2 instructions it comes to
 
 
 def compile_regex(pattern: str) -> Regex:
@@ -98,9 +102,8 @@ def compile_regex(pattern: str) -> Regex:
     if len(pattern) > MAX_PATTERN:
         raise RegexError(f"a pattern of {len(pattern)} characters; at most {MAX_PATTERN} are allowed")
     try:
-        compile_pattern(
-            pattern
-        )  # RE2's errors speak of what the user wrote, so it is asked before anything is rewritten
+        # RE2's errors speak of what the user wrote, so it is asked before anything is rewritten.
+        compile_pattern(pattern, most_bytes=_CHECK_BYTES)
     except PatternError as error:
         raise RegexError(_in_words(str(error), pattern)) from None
     reader = _Reader(pattern)
@@ -109,10 +112,7 @@ def compile_regex(pattern: str) -> Regex:
     except PatternError as error:
         raise RegexError(_in_words(str(error), pattern)) from None
     if compiled.size > MAX_PROGRAM:
-        raise RegexError(
-            f"the pattern is too large ({compiled.size} steps of at most {MAX_PROGRAM}); "
-            r"repeat less: each \w is some 1,450 steps"
-        )
+        raise RegexError(_too_large(compiled.size))
     if compiled.found(b""):
         raise RegexError("the pattern fits the empty text, so it would match everything")
     return Regex(pattern, compiled, reader.has_borders)
@@ -145,6 +145,7 @@ class _Reader:
             all(piece.starts_word for piece in pieces),
             all(piece.ends_word for piece in pieces),
             any(piece.may_be_empty for piece in pieces),
+            sum(piece.steps for piece in pieces),
         )
 
     def _sequence(self, *, top: bool) -> _Piece:
@@ -183,7 +184,14 @@ class _Reader:
             starts_word,
             ends_word,
             empty,
+            self._within_bounds(sum(piece.steps for piece in pieces)),
         )
+
+    def _within_bounds(self, steps: int) -> int:
+        """Far too large is refused before RE2 spends seconds on it."""
+        if steps > _HOPELESS * MAX_PROGRAM:
+            raise RegexError(_too_large(steps))
+        return steps
 
     def _takes_border(self, top: bool) -> bool:
         if not self.text.startswith("\\b", self.at):
@@ -198,7 +206,8 @@ class _Reader:
         while found := _REPEAT.match(self.text, self.at):
             self.at = found.end()
             empty = piece.may_be_empty or found[0][0] in "*?" or found[0].startswith(("{0}", "{0,"))
-            piece = _Piece(piece.source + found[0], piece.starts_word, piece.ends_word, empty)
+            steps = self._within_bounds(piece.steps * max([1, *map(int, re.findall("[0-9]+", found[0]))]))
+            piece = _Piece(piece.source + found[0], piece.starts_word, piece.ends_word, empty, steps)
         return piece
 
     def _atom(self) -> _Piece:
@@ -224,7 +233,9 @@ class _Reader:
         self.at += len(opening)
         inside = self._alternatives(top=False)
         self.at += 1  # RE2 has seen the closing bracket
-        return _Piece(f"{opening}{inside.source})", inside.starts_word, inside.ends_word, inside.may_be_empty)
+        return _Piece(
+            f"{opening}{inside.source})", inside.starts_word, inside.ends_word, inside.may_be_empty, inside.steps
+        )
 
     def _escape(self) -> _Piece:
         found = _ESCAPE.match(self.text, self.at)
@@ -235,7 +246,7 @@ class _Reader:
         kind = escape[1:2]
         if kind in _CLASSES:
             is_word = kind in "wd"
-            return _Piece(_CLASSES[kind][0], is_word, is_word)
+            return _Piece(_CLASSES[kind][0], is_word, is_word, steps=_STEPS[kind])
         if kind in "bB":
             raise RegexError(_border_error(start, escape))
         if kind == "C":
@@ -269,7 +280,8 @@ class _Reader:
             words_only = words_only and is_word
             first = False
         self.at += 1
-        return _Piece("".join(parts) + "]", words_only, words_only)
+        source = "".join(parts) + "]"
+        return _Piece(source, words_only, words_only, steps=_STEPS["w"] if "\\p" in source.lower() else 10)
 
     def _member(self) -> tuple[str, bool]:
         """One character, escape or range of a class, and whether all of it is letters and digits."""
@@ -308,6 +320,12 @@ def _border_error(at: int, what: str = r"\b") -> str:
     return (
         rf"{what} at character {at + 1}: \b may stand only at the start or end of the pattern or of a top-level "
         "alternative, beside a letter or digit; or use `word:`"
+    )
+
+
+def _too_large(steps: int) -> str:
+    return (
+        f"the pattern is too large ({steps} steps of at most {MAX_PROGRAM}); repeat less: each \\w is some 1,450 steps"
     )
 
 

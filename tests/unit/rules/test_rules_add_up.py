@@ -1,8 +1,12 @@
 """How the rules of all files add up to one decision."""
 
+from dataclasses import replace
+
 import pytest
 from rule_sets import ALL_GRANTED, facts_of, ruleset_of
 
+from routerd.message.view import MessageView
+from routerd.rules.compile import compile_ruleset
 from routerd.rules.decision import Priority
 from routerd.rules.facts import Seen
 from routerd.rules.ruleset import Ruleset
@@ -71,7 +75,6 @@ def test_a_file_reads_only_its_inboxes() -> None:
 
 def test_files_in_the_order_of_their_names() -> None:
     """By code point: `10-` before `9-`."""
-    from routerd.rules.compile import compile_ruleset
 
     files = {name: rules(rule("r", f"{{label: l{name[:1]}}}")).encode() for name in ("9-a.yaml", "10-b.yaml")}
     compiled = compile_ruleset(files, ALL_GRANTED)
@@ -111,8 +114,6 @@ def test_an_untouched_field_is_not_decoded() -> None:
 
 def test_text_that_was_cut_is_noted() -> None:
     """A text cut at limits.rule_text is in the trace, where a rule asked for it."""
-    from routerd.message.view import MessageView
-    from dataclasses import replace
 
     facts = facts_of()
     long = MessageView(b"From: a@b.example\r\nSubject: x\r\n\r\n" + b"word " * 4000 + b"\r\n", text_limit=1000)

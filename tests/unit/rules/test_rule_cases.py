@@ -1,0 +1,171 @@
+"""`tests:` of rule files: each says what must come of a message, and what differed is shown."""
+
+from pathlib import Path
+
+import pytest
+from rule_sets import ALL_GRANTED, SETTINGS, problems_of
+
+from routerd.cli.test import place_by, report_lines, summary_of
+from routerd.config.rule_files import load_rule_files
+from routerd.rules.cases import CaseResult, run_case
+from routerd.rules.compile import compile_ruleset
+
+RULES = """
+rules:
+  - name: invoices
+    when: {subject: faktur}
+    then: {assign: finance, label: [invoice, fin/due], priority: high, watch: [omar, ewa]}
+  - {name: internal, when: {is: internal}, then: {label: ours, assign: lottery}}
+  - {name: odd, when: {subject: odd}, then: {hold: look at it, reject: no}}
+  - {name: plus, when: {recipient: "*+vip@*"}, then: {label: vip}}
+  - {name: big, when: {attachment: {name: zał, type: application/pdf, size: {over: 10KB}}}, then: {label: big}}
+"""
+
+
+def run(test: str, message: str = "{from: a@b.example, to: support@example.com, subject: Faktura}") -> CaseResult:
+    text = f"{RULES}tests:\n  - {{name: it, message: {message}, {test}}}\n"
+    compiled = compile_ruleset({"a.yaml": text.encode()}, ALL_GRANTED)
+    assert compiled.ruleset is not None, compiled.problems
+    (case,) = compiled.cases
+    return run_case(
+        case,
+        compiled.ruleset,
+        place_by(ALL_GRANTED),
+        {"x.eml": b"To: help@example.com\nSubject: =?utf-8?q?faktur=C4=99?=\n\nx\n"}.__getitem__,
+    )
+
+
+@pytest.mark.parametrize(
+    ("expect", "differs"),
+    [
+        ("owner: ewa", None),
+        ("owner: jan", "owner: expected jan, got ewa"),
+        ("team: finance", None),
+        ("team: none", "team: expected none, got finance"),
+        ("labels: invoice", None),
+        ("labels: [invoice, vip]", "labels: expected [invoice, vip], got [invoice, fin/due]"),
+        ("labels_exactly: [fin/due, invoice]", None),
+        ("labels_exactly: invoice", "labels_exactly: expected [invoice], got [invoice, fin/due]"),
+        ("labels_exclude: vip", None),
+        ("labels_exclude: [vip, invoice]", "labels_exclude: expected [vip, invoice], got [invoice, fin/due]"),
+        ("rules: [invoices]", None),
+        ("rules: []", "rules: expected [], got [invoices]"),
+        ("all_rules: [a.yaml/invoices]", None),
+        ("priority: high", None),
+        ("priority: none", "priority: expected none, got high"),
+        ("watchers: [omar]", None),  # the owner has a copy of his own
+        ("watchers: []", "watchers: expected [], got [omar]"),
+        ("held: false", None),
+        ("rejected: true", "rejected: expected true, got false"),
+        ("inbox: support@example.com", None),
+        ("inbox: help@example.com", None),
+        ("inbox: billing@example.com", "inbox: expected billing@example.com, got support@example.com"),
+    ],
+)
+def test_expectation(expect: str, differs: str | None) -> None:
+    """Each key of `expect` is met or says what it got."""
+    result = run(f"expect: {{{expect}}}")
+    assert [str(difference) for difference in result.differences] == ([differs] if differs else [])
+    assert result.passed is (differs is None)
+
+
+@pytest.mark.parametrize(
+    ("message", "rest"),
+    [
+        (
+            "{from: a@b.example, to: support@example.com, subject: odd}",
+            "expect: {held: look at it, rejected: true, team: duty, owner: jan}",
+        ),
+        ("{from: a@b.example, to: 'support@example.com, x@y.example'}", "expect: {inbox: support@example.com}"),
+        (
+            "{from: a@b.example, to: [support@example.com, billing@example.com]}",
+            "given: {recipient: billing@example.com}, expect: {team: finance}",
+        ),
+        ("{from: a@b.example, to: support+vip@example.com}", "expect: {labels: vip}"),
+        ("{from: a@b.example, to: x@y.example}", "given: {recipient: help+vip@example.com}, expect: {labels: vip}"),
+        (
+            "{from: ewa@example.com, to: support@example.com}",
+            "given: {internal: true}, expect: {labels: ours, team: lottery}",
+        ),
+        (
+            "{from: a@b.example, to: support@example.com, subject: faktura}",
+            "given: {away: [ewa]}, expect: {owner: jan}",
+        ),
+        (
+            "{from: a@b.example, to: support@example.com,"
+            " attachments: [{name: ZAŁĄCZNIK.pdf, type: application/pdf, size: 20KB}]}",
+            "expect: {labels_exactly: big}",
+        ),
+        ("{eml: x.eml}", "expect: {rules: invoices}"),
+        ("{from: a@b.example, to: support@example.com, headers: {Subject: faktura}}", "expect: {rules: invoices}"),
+        (
+            "{from: 'Żółć <a@b.example>', to: support@example.com, subject: faktura, html: <p>x</p>, body: y}",
+            "expect: {rules: invoices}",
+        ),
+        ("{from: a@b.example, to: support@example.com}", "todo: true, expect: {labels: vip}"),
+    ],
+)
+def test_met(message: str, rest: str) -> None:
+    """What may stand in `message` and `given`, each with its effect."""
+    result = run(rest, message)
+    assert result.passed, report_lines(result)
+
+
+def test_the_owner_of_a_draw_cannot_be_expected() -> None:
+    """With `pick: random` the owner is an error; the team can be expected."""
+    result = run("given: {internal: true}, expect: {owner: ewa}", "{from: a@b.example, to: support@example.com}")
+    assert "picked at random; expect `team`" in str(result.differences[0])
+
+
+@pytest.mark.parametrize("to", ["[support@example.com, billing@example.com]", "x@y.example"])
+def test_the_recipient_must_be_clear(to: str) -> None:
+    """Several inboxes in `to`, or none, need given: {recipient: …}."""
+    result = run("expect: {team: duty}", f"{{from: a@b.example, to: {to}}}")
+    assert "given: {recipient: …}" in result.error
+    assert not result.passed
+
+
+def test_a_known_gap_that_is_closed() -> None:
+    """`todo: true` on a test that passes fails the run and says what to remove."""
+    result = run("todo: true, expect: {team: finance}")
+    assert not result.passed
+    assert "remove its `todo: true`" in report_lines(result)[0]
+
+
+def test_what_differed_is_shown_with_trace_and_place() -> None:
+    """A failed test names its place, the place of what differed, and the rules that matched, with their words."""
+    lines = report_lines(run("expect: {team: sales}"))
+    assert lines[0].startswith("a.yaml:11:5: ")
+    assert "team: expected sales, got finance" in lines[1]
+    assert 'matched a.yaml/invoices: subject has "Faktura" (contains faktur)' in lines[2]
+
+
+def test_a_missing_eml_is_said() -> None:
+    """A file that cannot be read fails that test, not the run."""
+
+    def missing(name: str) -> bytes:
+        raise FileNotFoundError(2, "No such file", name)
+
+    text = "tests: [{name: it, message: {eml: y.eml}, expect: {team: duty}}]"
+    compiled = compile_ruleset({"a.yaml": text.encode()}, SETTINGS)
+    assert compiled.ruleset is not None
+    result = run_case(compiled.cases[0], compiled.ruleset, place_by(SETTINGS), missing)
+    assert result.error == "eml: No such file"
+
+
+def test_the_samples_pass_their_own_tests() -> None:
+    """rules.d compiles without a grant, and every test in it passes."""
+    files = load_rule_files(Path(__file__).parents[3] / "rules.d")
+    compiled = compile_ruleset(files.files, SETTINGS)
+    assert compiled.ruleset is not None, compiled.problems
+    results = [run_case(case, compiled.ruleset, place_by(SETTINGS)) for case in compiled.cases]
+    assert len(results) >= 20
+    assert [line for result in results for line in report_lines(result)] == []
+    assert summary_of(results) == f"ok: {len(results)} tests"
+
+
+def test_what_is_not_available_yet_is_said() -> None:
+    """Keys of `given` that need more than this are refused, not ignored."""
+    message = "{from: a@b.example, to: support@example.com}"
+    text = f"tests: [{{name: a, message: {message}, given: {{conversation: {{}}}}, expect: {{team: duty}}}}]"
+    assert "is not available yet" in problems_of(text)[0]
