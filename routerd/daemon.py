@@ -31,6 +31,7 @@ from routerd.desk.roster import Roster
 from routerd.intake.reception import World
 from routerd.intake.server import Intake, tls_context
 from routerd.message.envelope import Raw
+from routerd.message.fold import fold
 from routerd.message.token import BOUNCE
 from routerd.ops import systemd
 from routerd.ops.crash_points import reach
@@ -175,6 +176,7 @@ class Daemon:
 
     async def _start(self) -> None:
         await self._readdress(self._live)
+        fold("ł")  # makes the tables, which take longer than a message may wait
         try:
             await self.http.start()
             await self._control.start()

@@ -25,7 +25,7 @@ async def do_by_hand(store: Store, command: Mapping[str, Any], at: datetime) -> 
 
     A message's queue id stands for all of its copies. `retry` is for queued copies, `release` for held ones.
     Raises BadCommandError, StoreError.
-    Gives `{"changed": [{"id", "state", "destination"}], "unchanged": [{"id", "state"}], "unknown": [ids]}`.
+    Gives `{"changed": [{"id", "number", "state", "destination"}], "unchanged": [{"id", "state"}], "unknown": [ids]}`.
     """
     doing, ids, reason = _read_command(command)
     found = await store.find_copies(ids)
@@ -35,7 +35,10 @@ async def do_by_hand(store: Store, command: Mapping[str, Any], at: datetime) -> 
     changed = await store.change_copies(fitting, WANTED[doing], reason, at)
     moved = {copy.number for copy in changed}
     return {
-        "changed": [{"id": copy.id, "state": str(copy.state), "destination": copy.destination} for copy in changed],
+        "changed": [
+            {"id": copy.id, "number": copy.number, "state": str(copy.state), "destination": copy.destination}
+            for copy in changed
+        ],
         "unchanged": [{"id": copy.id, "state": str(copy.state)} for copy in found if copy.number not in moved],
         "unknown": [one for one in ids if one not in named],
     }

@@ -68,7 +68,7 @@ def change_by_hand(batch: Batch, numbers: Sequence[int], state: CopyState, reaso
             kind = "copy_released" if now.state is CopyState.HELD else "copy_retried"
         changed = CopyNow(
             state,
-            now.attempts,
+            0 if now.state is CopyState.HELD else now.attempts,  # released, it gets its tries anew, however old it is
             to_micros(at) if is_queued else None,
             None if state in OPEN else to_micros(at),
             storable(reason) if reason else now.reason,
