@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 
 from routerd.message.fold import display, fold, words
 from routerd.rules.arabic import without_proclitics
+from routerd.rules.facts import Phrase, Words
 
 MAX_FOUND = 80  # characters of a found text in traces and headers
 _CHUNK = 256  # words folded at a time while looking for the place
@@ -26,9 +27,12 @@ def find_text(original: str, term: str) -> str:
     return shown(term)
 
 
-def find_phrase(original: str, phrase: tuple[str, ...]) -> str:
-    """The words of `original` that are the folded `phrase`, with their proclitics."""
+def find_phrase(original: str, wanted: Phrase) -> str:
+    """The words of `original` that are the folded phrase, with their proclitics."""
+    phrase = wanted.words
     for tokens in _chunks(original, len(phrase) + 1):
+        if not Words(fold(" ".join(tokens))).has(wanted):
+            continue
         spelled = [(word, place) for place, token in enumerate(tokens) for word in words(fold(token))]
         for start in range(len(spelled) - len(phrase) + 1):
             if all(_is_form(spelled[start + step][0], word) for step, word in enumerate(phrase)):

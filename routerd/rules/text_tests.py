@@ -150,7 +150,7 @@ class HasWords(TextTest):
     def find(self, part: Part) -> tuple[str, str] | None:
         for written, phrase in self.terms:
             if part.words.has(phrase):
-                return find_phrase(part.original, phrase.words), written
+                return find_phrase(part.original, phrase), written
         return None
 
 
