@@ -1,4 +1,4 @@
-"""A sink that records every message whole, and a stream of clients that try again until they hear 250, as mail servers do."""
+"""A sink that records every message whole, and clients that try again until they hear 250, as mail servers do."""
 
 import asyncio
 import contextlib
@@ -11,7 +11,7 @@ _COMMAND_END = b"\r\n"
 
 @dataclass
 class RecordingSink:
-    """An SMTP server that takes everything and keeps the bytes of each message it answered 250 for (or was about to)."""
+    """An SMTP server that takes everything and keeps the bytes of each message, before it answers 250."""
 
     messages: list[bytes] = field(default_factory=list)
     port: int = 0
@@ -80,7 +80,12 @@ class Stream:
         reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
         try:
             await self._reply(reader)
-            for command in (b"EHLO client.test", b"MAIL FROM:<anna@klient.pl>", b"RCPT TO:<support@example.com>", b"DATA"):
+            for command in (
+                b"EHLO client.test",
+                b"MAIL FROM:<anna@klient.pl>",
+                b"RCPT TO:<support@example.com>",
+                b"DATA",
+            ):
                 writer.write(command + _COMMAND_END)
                 await self._reply(reader)
             writer.write(re.sub(rb"(?m)^\.", b"..", self.bodies[number]) + b".\r\n")

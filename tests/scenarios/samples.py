@@ -10,7 +10,7 @@ FOLDER = Path(__file__).parents[1] / "golden/mail"
 TEAMS = {"finance": {"ewa", "jan"}, "sales": {"omar", "ewa"}, "duty": {"jan"}}
 OURS = re.compile(
     rb"(?i)(?:Delivered-To|X-Assigned-(?:To|Name)|X-Labels|X-Routerd-(?:Rules|Why|Id|Copy|Also|Trace)|Importance|X-Priority"
-    rb"|Authentication-Results|Received|Return-Path):"
+    rb"|Authentication-Results|Received|Return-Path|X-Original-To):"
 )
 
 
