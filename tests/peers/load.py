@@ -63,9 +63,16 @@ def smtp_source(
 class SmtpSink:
     """smtp-sink: takes everything. `count` ends it once so many messages came; `captured` keeps them as files."""
 
-    def __init__(self, folder: Path, *options: str, count: int | None = None, captured: Path | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *options: str,
+        count: int | None = None,
+        captured: Path | None = None,
+        port: int | None = None,
+    ) -> None:
         self._program = require_program("smtp-sink", "postfix")
-        self.port = free_port()
+        self.port = port or free_port()
         self._folder = folder
         self._captured = captured
         self._options = [

@@ -1,0 +1,84 @@
+"""A team edits its rules while the daemon runs."""
+
+import signal
+from collections.abc import Callable
+
+from peers.daemon import RouterdDaemon
+
+GOOD = """\
+rules:
+  - name: invoices
+    when: {subject: faktura}
+    then: {assign: finance, label: invoice}
+"""
+BROKEN = """\
+rules:
+  - name: invoices
+    when: {subject: faktura}
+    then: {assign: finace, label: invoice}
+  - name: invoices
+    when: {}
+    then: {label: "two words"}
+"""
+
+
+def _message(number: int) -> bytes:
+    return (
+        f"From: a@klient.pl\r\nTo: support@example.com\r\nSubject: Faktura {number}\r\n"
+        f"Message-ID: <{number}@klient.pl>\r\n\r\nx\r\n"
+    ).encode()
+
+
+def test_a_broken_file_never_takes_effect_and_a_mended_one_does(
+    routerd: Callable[..., RouterdDaemon], swaks: Callable[..., str]
+) -> None:
+    """`check` names every problem with its place; SIGHUP keeps the old rules, says so in log and metric."""
+    daemon = routerd(rules={"10-invoices.yaml": GOOD})
+    (daemon.rules / "10-invoices.yaml").write_text(BROKEN)
+    checked = daemon.command("check")
+    assert checked.returncode == 1
+    places = [line.partition(": ")[0].rpartition("10-invoices.yaml")[2] for line in checked.stdout.splitlines()]
+    assert places == [":4:20", ":5:11", ":6:11", ":7:19"]
+    assert "did you mean 'finance'" in checked.stdout
+
+    daemon.signal(signal.SIGHUP)
+    daemon.wait_for_event("ruleset_kept")
+    assert daemon.metric("routerd_reloads_total", result="error") == 1
+    assert len(daemon.log_events("ruleset_refused")) == 4
+    swaks(daemon.smtp_port, _message(1), sender="a@klient.pl", recipients=["support@example.com"])
+    [copy] = daemon.wait_for_copies(1)
+    assert b"X-Labels: invoice\n" in copy
+
+    (daemon.rules / "10-invoices.yaml").write_text(GOOD.replace("label: invoice", "label: bill"))
+    daemon.signal(signal.SIGHUP)
+    daemon.wait_for_event("ruleset_reloaded")
+    assert daemon.metric("routerd_reloads_total", result="ok") == 1
+    swaks(daemon.smtp_port, _message(2), sender="a@klient.pl", recipients=["support@example.com"])
+    assert any(b"X-Labels: bill\n" in copy for copy in daemon.wait_for_copies(2))
+
+
+def test_a_start_with_broken_files_uses_the_last_good_ones(
+    routerd: Callable[..., RouterdDaemon], swaks: Callable[..., str]
+) -> None:
+    """Over a restart too; and log and metric say so."""
+    daemon = routerd(rules={"10-invoices.yaml": GOOD})
+    (daemon.rules / "10-invoices.yaml").write_text(BROKEN)
+    daemon.restart()
+    assert daemon.metric("routerd_reloads_total", result="error") == 1
+    assert daemon.log_events("ruleset_kept")
+    swaks(daemon.smtp_port, _message(1), sender="a@klient.pl", recipients=["support@example.com"])
+    assert b"X-Labels: invoice\n" in daemon.wait_for_copies(1)[0]
+
+
+def test_a_first_start_with_broken_files_refuses(routerd: Callable[..., RouterdDaemon]) -> None:
+    """There is nothing to fall back on: every problem is printed, and the exit status is 1."""
+    daemon = routerd(rules={"10-invoices.yaml": GOOD})
+    daemon.stop()
+    for path in daemon.state.glob("*"):
+        if path.is_file():
+            path.unlink()
+    (daemon.rules / "10-invoices.yaml").write_text(BROKEN)
+    refused = daemon.command("run")
+    assert refused.returncode == 1
+    assert refused.stderr.count("10-invoices.yaml:") >= 4
+    assert "Traceback" not in refused.stderr
