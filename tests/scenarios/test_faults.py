@@ -11,30 +11,30 @@ from peers.daemon import RouterdDaemon
 FAULTS = """
 import os
 import routerd.auth.results
-import routerd.message.fold
 import routerd.message.view
+import routerd.rules.facts
 import routerd.rules.ruleset
 import routerd.store.sqlite
 
 def failing(owner, name, mark):
     whole = getattr(owner, name)
     def wrapped(*args, **keys):
-        if any(mark in bytes(getattr(one, "raw", b"")) or mark.decode() in repr(one)[:4000] for one in args):
-            raise RuntimeError(f"forced in {name}")
+        views = [getattr(one, "view", one) for one in args]
+        if any(mark in bytes(getattr(view, "raw", b"")) or mark.decode() in repr(view)[:4000] for view in views):
+            raise MemoryError(f"forced in {name}")
         return whole(*args, **keys)
     setattr(owner, name, wrapped)
 
 failing(routerd.message.view.MessageView, "addresses", b"fail-in-view")
 failing(routerd.auth.results, "believed_results", b"fail-in-verify")
 failing(routerd.store.sqlite.SqliteStore, "recall", b"fail-in-recall")
-fold = routerd.message.fold.fold
+failing(routerd.rules.ruleset.Ruleset, "decide", b"fail-in-decide")
+fold = routerd.rules.facts.fold
 def deadly(text):
     if "kill-in-decide" in text:
         os.kill(os.getpid(), 9)
-    if "fail-in-decide" in text:
-        raise MemoryError("forced in decide")
     return fold(text)
-routerd.message.fold.fold = deadly
+routerd.rules.facts.fold = deadly
 """
 RULES = """\
 rules:
