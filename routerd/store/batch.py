@@ -11,7 +11,7 @@ from routerd.store.connection import Connection, Value, select
 from routerd.store.rows import RowWriter, to_minute
 from routerd.store.stored_json import data_to_json, texts_to_json
 
-_MESSAGES = RowWriter(
+_MESSAGES = RowWriter.inserting(
     "messages",
     (
         "number",
@@ -30,11 +30,11 @@ _MESSAGES = RowWriter(
         "annotation_json",
     ),
 )
-_BODIES = RowWriter("bodies", ("message", "bytes"))
-_CONVERSATIONS = RowWriter(
+_BODIES = RowWriter.inserting("bodies", ("message", "bytes"))
+_CONVERSATIONS = RowWriter.inserting(
     "conversations", ("number", "inbox", "owner", "team", "version", "participants_json", "began_at", "last_at")
 )
-_COPIES = RowWriter(
+_COPIES = RowWriter.inserting(
     "copies",
     (
         "number",
@@ -54,13 +54,18 @@ _COPIES = RowWriter(
         "annotation_json",
     ),
 )
-_EVENTS = RowWriter("events", ("message", "number", "at", "kind", "data_json"))
-_CHANGES_AT_ONCE = (64, 16, 4, 1)
-_CHANGE = """
+_EVENTS = RowWriter.inserting("events", ("message", "number", "at", "kind", "data_json"))
+_CHANGES = RowWriter(
+    """
 UPDATE copies SET state = v.column2, attempts = v.column3, next_attempt_at = v.column4, finished_at = v.column5,
 reason = v.column6 FROM (VALUES ROWS) AS v WHERE copies.number = v.column1
-"""
-_CHANGES = [(count, _CHANGE.replace("ROWS", ",".join(["(?,?,?,?,?,?)"] * count))) for count in _CHANGES_AT_ONCE]
+""",
+    6,
+)
+_TURNS = RowWriter.inserting("turns", ("team", "member"), "ON CONFLICT (team) DO UPDATE SET member = excluded.member")
+_LOADS = RowWriter.inserting(
+    "loads", ("member", "minute", "messages"), "ON CONFLICT DO UPDATE SET messages = messages + excluded.messages"
+)
 _KNOWN_KEYS = """
 SELECT value FROM json_each(?) AS wanted WHERE EXISTS (SELECT 1 FROM messages WHERE message_id = wanted.value)
 """
@@ -74,8 +79,6 @@ SELECT coalesce((SELECT max(number) FROM messages), 0), coalesce((SELECT max(num
   coalesce((SELECT max(number) FROM conversations), 0)
 """
 _LAST_EVENT = "SELECT coalesce(max(number), 0) FROM events WHERE message = ?"
-_KEEP_TURN = "INSERT INTO turns VALUES (?, ?) ON CONFLICT (team) DO UPDATE SET member = excluded.member"
-_KEEP_LOAD = "INSERT INTO loads VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET messages = messages + excluded.messages"
 
 
 class Wanted(Protocol):
@@ -218,28 +221,15 @@ class Batch:
     def finish(self) -> None:
         """Writes what is left. The transaction can be committed then."""
         self.flush()
-        for turn in self.turns.items():
-            self.db.execute(_KEEP_TURN, turn)
-        for (member, minute), messages in self.loads.items():
-            self.db.execute(_KEEP_LOAD, (member, minute, messages))
+        _TURNS.write(self.db, list(self.turns.items()))
+        _LOADS.write(self.db, [(member, minute, messages) for (member, minute), messages in self.loads.items()])
 
     def _write_changes(self) -> None:
-        changes = list(self._changes.items())
-        start = 0
-        for count, statement in _CHANGES:
-            while len(changes) - start >= count:
-                bindings: list[Value] = []
-                for number, now in changes[start : start + count]:
-                    bindings += (
-                        number,
-                        str(now.state),
-                        now.attempts,
-                        now.next_attempt_at,
-                        now.finished_at,
-                        now.reason,
-                    )
-                self.db.execute(statement, bindings)
-                start += count
+        rows = [
+            (number, str(now.state), now.attempts, now.next_attempt_at, now.finished_at, now.reason)
+            for number, now in self._changes.items()
+        ]
+        _CHANGES.write(self.db, rows)
         self._changes.clear()
 
     def _read_now(self, numbers: Sequence[int]) -> None:

@@ -19,6 +19,7 @@ _READER_CACHE_KIB = 4_096
 _CHECKPOINT_PAGES = 4_000  # about 16 MB of WAL; SQLite's 1,000 has the writer pause three times as often
 _WAL_KEPT_BYTES = 64_000_000
 _BUSY_MS = 10_000
+_STATEMENTS_KEPT = 300  # prepared; the writer's for all sizes of a group (rows.RowWriter)
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
 
 Connection = apsw.Connection
@@ -32,7 +33,7 @@ def open_writer(path: Path) -> Connection:
     What it has committed outlives a loss of power: WAL with `synchronous=FULL` syncs the log at each commit.
     """
     try:
-        db = Connection(str(path))
+        db = Connection(str(path), statementcachesize=_STATEMENTS_KEPT)
         db.execute(f"PRAGMA page_size={_PAGE_BYTES}")  # has a meaning only before the first table
         db.execute("PRAGMA journal_mode=WAL")
         db.execute("PRAGMA synchronous=FULL")

@@ -16,7 +16,9 @@ from routerd.store.stored_json import annotation_from_json
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 _MAX_KEY_CHARACTERS = 250
-_ROWS_AT_ONCE = (64, 16, 4, 1)
+_ANY_COUNT = 16  # up to so many rows each number has its statement; above, only these steps
+_STEP = 8
+_MOST_ROWS = 64
 
 COPY_COLUMNS = (
     "c.number, c.message, c.suffix, m.queue_id, c.member, c.mailbox, c.destination, c.role, m.sender, m.to_return_path,"
@@ -87,22 +89,38 @@ def read_copies(rows: Iterable[Row]) -> Iterator[Copy]:
 
 
 class RowWriter:
-    """Inserts many rows of one table with few statements.
+    """Writes many rows with one statement. `statement` holds the word ROWS where they stand.
 
     SQLite is let run without the interpreter's lock, and to get that back costs a busy process far more than the
-    statement itself: what counts is how many statements there are.
+    statement itself: what counts is how many statements there are. Of few sizes, so that they all stay prepared.
     """
 
-    def __init__(self, table: str, columns: Sequence[str]) -> None:
-        row = f"({','.join('?' * len(columns))})"
-        self._statements = [
-            (count, f"INSERT INTO {table} ({','.join(columns)}) VALUES {','.join([row] * count)}")  # noqa: S608
-            for count in _ROWS_AT_ONCE
-        ]
+    def __init__(self, statement: str, columns: int) -> None:
+        self._statement = statement
+        self._row = f"({','.join('?' * columns)})"
+        self._sized: dict[int, str] = {}  # by the number of rows
+
+    @classmethod
+    def inserting(cls, table: str, columns: Sequence[str], otherwise: str = "") -> "RowWriter":
+        """`otherwise`: what stands behind the rows, such as ON CONFLICT."""
+        return cls(f"INSERT INTO {table} ({','.join(columns)}) VALUES ROWS {otherwise}", len(columns))  # noqa: S608
 
     def write(self, db: Connection, rows: Sequence[Sequence[Value]]) -> None:
         start = 0
-        for count, statement in self._statements:
-            while len(rows) - start >= count:
-                db.execute(statement, tuple(chain.from_iterable(rows[start : start + count])))
-                start += count
+        while start < len(rows):
+            count = _count_at_once(len(rows) - start)
+            bindings = tuple(chain.from_iterable(rows[start : start + count]))
+            db.execute(self._of(count), bindings)
+            start += count
+
+    def _of(self, count: int) -> str:
+        statement = self._sized.get(count)
+        if statement is None:
+            statement = self._sized[count] = self._statement.replace("ROWS", ",".join([self._row] * count))
+        return statement
+
+
+def _count_at_once(rows: int) -> int:
+    if rows <= _ANY_COUNT:
+        return rows
+    return min(rows // _STEP * _STEP, _MOST_ROWS)
