@@ -9,7 +9,7 @@ from routerd.rules.found import shown
 from routerd.rules.patterns import Pattern
 from routerd.rules.regex import Regex
 from routerd.rules.text_tests import FitsRegex, TextTest
-from routerd.rules.truth import Condition, Truth
+from routerd.rules.truth import Clue, Condition, Truth
 
 _NO, _UNKNOWN, _YES = Truth.NO, Truth.UNKNOWN, Truth.YES
 _TEXT_COSTS = {"subject": 3, "from_name": 3, "body": 5, "text": 6, "everything": 7}
@@ -29,6 +29,11 @@ class TextCondition(Condition):
 
     def truth(self, seen: Seen) -> Truth:
         return _YES if self.test.holds(seen.texts, self.field) else _NO
+
+    @property
+    def clues(self) -> frozenset[Clue] | None:
+        literals = self.test.literals
+        return frozenset(Clue(self.field, literal) for literal in literals) if literals else None
 
     def evidence(self, seen: Seen) -> tuple[Evidence, ...]:
         evidence = self.test.evidence(seen.texts, self.field)
@@ -60,6 +65,11 @@ class AddressForms:
             return True
         return any(glob.fits(address) for glob in self.globs)
 
+    @property
+    def plain(self) -> frozenset[str]:
+        """All but the globs."""
+        return self.exact.union(self.domains, self.suffixes)
+
 
 @dataclass(frozen=True, slots=True)
 class AddressCondition(Condition):
@@ -78,6 +88,12 @@ class AddressCondition(Condition):
             if fits(address):
                 return _YES
         return _NO
+
+    @property
+    def clues(self) -> frozenset[Clue] | None:
+        if self.forms.globs:
+            return None
+        return frozenset(Clue(self.field, form, is_address=True) for form in self.forms.plain)
 
     def evidence(self, seen: Seen) -> tuple[Evidence, ...]:
         address = next(address for address in seen.addresses(self.field) if self.forms.fits(address))

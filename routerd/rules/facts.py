@@ -7,6 +7,7 @@ from datetime import datetime
 from routerd.message.fold import fold, nfc_visible, words
 from routerd.message.view import Attachment, MessageView
 from routerd.rules.arabic import has_arabic, without_proclitics
+from routerd.rules.literals import Literals
 
 _JOINED: Mapping[str, tuple[str, ...]] = {"text": ("subject", "body"), "everything": ("subject", "whole")}
 _HEADER = "header "
@@ -59,7 +60,7 @@ class Phrase:
 class Part:
     """One text of the message in the forms in which it is compared."""
 
-    __slots__ = ("_visible", "_words", "field", "folded", "original")
+    __slots__ = ("_found", "_found_of", "_visible", "_words", "field", "folded", "original")
 
     def __init__(self, name: str, original: str, folded: str) -> None:
         self.field = name  # subject, body, header x-spam-flag, …
@@ -67,6 +68,14 @@ class Part:
         self.folded = folded
         self._words: Words | None = None
         self._visible: bytes | None = None
+        self._found: frozenset[str] = frozenset()
+        self._found_of: Literals | None = None
+
+    def found_of(self, literals: Literals) -> frozenset[str]:
+        """Those of `literals` that stand in the folded text; looked for once."""
+        if self._found_of is not literals:
+            self._found, self._found_of = literals.found_in(self.folded), literals
+        return self._found
 
     @property
     def words(self) -> Words:

@@ -41,6 +41,7 @@ _ESCAPE = re.compile(r"\\(?:[pP](?:\{[^}]*\}|.)|x(?:\{[0-9A-Fa-f]+\}|[0-9A-Fa-f]
 _REPEAT = re.compile(r"(?:[*+?]|\{\d+(?:,\d*)?\})\??")
 _GROUP = re.compile(r"\((?:\?P?<[^>]*>|\?[imsU-]*:)?")
 _FLAGS = re.compile(r"\(\?[imsU-]+\)")
+_LITERAL = re.compile("[A-Za-z0-9]{3,}")
 _POSIX = re.compile(r"\[:\^?[a-z]+:\]")
 
 _IN_WORDS = (
@@ -69,6 +70,7 @@ class Regex:
     written: str
     pattern: Pattern
     has_borders: bool  # a hit may bear the character before and after the word
+    literals: frozenset[str] = frozenset()  # folded: one stands in whatever it fits; empty where that cannot be said
 
     def found(self, text: bytes) -> bool:
         return self.pattern.found(text)
@@ -115,7 +117,7 @@ def compile_regex(pattern: str) -> Regex:
         raise RegexError(_too_large(compiled.size))
     if compiled.found(b""):
         raise RegexError("the pattern fits the empty text, so it would match everything")
-    return Regex(pattern, compiled, reader.has_borders)
+    return Regex(pattern, compiled, reader.has_borders, reader.literals)
 
 
 class _Reader:
@@ -125,6 +127,12 @@ class _Reader:
         self.text = pattern
         self.at = 0
         self.has_borders = False
+        self._alternatives_literals: list[str] = []  # of each top-level alternative the longest, "" without one
+
+    @property
+    def literals(self) -> frozenset[str]:
+        literals = self._alternatives_literals
+        return frozenset(literals) if all(literals) else frozenset()
 
     def read(self) -> str:
         try:
@@ -166,6 +174,8 @@ class _Reader:
                 closes_border = self._takes_border(top)
                 continue
             pieces.append(self._repeated())
+        if top:
+            self._alternatives_literals.append(_longest_literal(pieces))
         empty = all(piece.may_be_empty for piece in pieces)
         starts_word = all(piece.starts_word for piece in _up_to_solid(pieces))
         ends_word = all(piece.ends_word for piece in _up_to_solid(pieces[::-1]))
@@ -303,6 +313,17 @@ class _Reader:
         high = self.text[high_at : self.at]
         same_kind = any(low in letters and high in letters for letters in _RUNS) if low and high else False
         return f"{low}-{high}", same_kind
+
+
+def _longest_literal(pieces: list[_Piece]) -> str:
+    """The longest run of ASCII letters and digits, folded; "" where all are short.
+
+    Only those: however text is written, and whatever stands beside them, folding leaves them as they are, and what
+    RE2 takes for one of them without regard to case (the long s, the Kelvin sign) it folds to that one.
+    """
+    letters = "".join(piece.source if len(piece.source) == 1 else "\0" for piece in pieces)
+    longest = max(_LITERAL.findall(letters), key=len, default="")
+    return longest.lower()
 
 
 def _up_to_solid(pieces: list[_Piece]) -> Iterator[_Piece]:

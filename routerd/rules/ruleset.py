@@ -1,13 +1,15 @@
 """The compiled rules, and what they say of one message."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from routerd.config.yaml_source import Mark
 from routerd.rules.decision import Assign, Decision, Match, Priority, RuleRef, Skipped, Trace
 from routerd.rules.facts import Facts, Seen
+from routerd.rules.literals import Literals
 from routerd.rules.names import Names
 from routerd.rules.read_actions import Actions
+from routerd.rules.rule_index import RuleIndex, literals_of
 from routerd.rules.truth import Condition, Truth
 
 MAX_EVIDENCE = 8  # pieces of evidence kept for one rule
@@ -43,6 +45,12 @@ class Ruleset:
     files: tuple[RuleFile, ...]
     revision: str
     names: Names = field(repr=False)
+    _indexes: tuple[RuleIndex, ...] = field(init=False, repr=False, compare=False)  # one for each file
+
+    def __post_init__(self) -> None:
+        by_file = [[rule.when for rule in file.rules] for file in self.files]
+        literals = Literals(literals_of(condition for conditions in by_file for condition in conditions))
+        object.__setattr__(self, "_indexes", tuple(RuleIndex(conditions, literals) for conditions in by_file))
 
     @property
     def rules(self) -> int:
@@ -64,10 +72,10 @@ class Ruleset:
         seen = Seen(facts)
         outcome = _Outcome(seen)
         inbox = facts.inbox.lower()
-        for file in self.files:
+        for file, index in zip(self.files, self._indexes, strict=True):
             if not file.reads(inbox):
                 continue
-            for rule in file.rules:
+            for rule in _to_ask(file, index, seen):
                 try:
                     truth = rule.when.truth(seen)
                     if truth is _NO:
@@ -85,6 +93,13 @@ class Ruleset:
             if outcome.stopped_by is not None:
                 break
         return outcome.decision(facts, self.revision)
+
+
+def _to_ask(file: RuleFile, index: RuleIndex, seen: Seen) -> Iterable[Rule]:
+    try:
+        return [file.rules[number] for number in index.to_ask(seen)]
+    except Exception:  # those rules will say what is wrong that have to do with it
+        return file.rules
 
 
 class _Outcome:

@@ -36,6 +36,11 @@ class TextTest(ABC):
     def terms_written(self) -> tuple[str, ...]:
         """The terms as the rule writes them."""
 
+    @property
+    def literals(self) -> frozenset[str]:
+        """It holds only where one of these stands in a folded text of the field; empty where that cannot be said."""
+        return frozenset()
+
     def evidence(self, texts: FieldText, field: str) -> Evidence | None:
         for part in texts.parts(field):
             hit = self.find(part)
@@ -56,6 +61,10 @@ class _Literals(TextTest):
 
     def terms_written(self) -> tuple[str, ...]:
         return tuple(term.written for term in self.terms)
+
+    @property
+    def literals(self) -> frozenset[str]:
+        return frozenset(term.folded for term in self.terms)
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +148,11 @@ class HasWords(TextTest):
     def terms_written(self) -> tuple[str, ...]:
         return tuple(written for written, _ in self.terms)
 
+    @property
+    def literals(self) -> frozenset[str]:
+        """Of each phrase the longest word: also without its proclitics a word is a piece of the text."""
+        return frozenset(max(phrase.words, key=len) for _, phrase in self.terms)
+
     def holds(self, texts: FieldText, field: str) -> bool:
         for part in texts.parts(field):
             words = part.words
@@ -164,6 +178,12 @@ class FitsRegex(TextTest):
 
     def terms_written(self) -> tuple[str, ...]:
         return tuple(term.written for term in self.terms)
+
+    @property
+    def literals(self) -> frozenset[str]:
+        if not all(term.literals for term in self.terms):
+            return frozenset()
+        return frozenset(literal for term in self.terms for literal in term.literals)
 
     def holds(self, texts: FieldText, field: str) -> bool:
         return any(term.found(part.visible) for part in texts.parts(field) for term in self.terms)

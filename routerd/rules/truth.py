@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from enum import IntEnum
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 from routerd.rules.decision import Evidence
 from routerd.rules.facts import Seen
@@ -20,6 +20,14 @@ class Truth(IntEnum):
 _NO, _UNKNOWN, _YES = Truth.NO, Truth.UNKNOWN, Truth.YES
 
 
+class Clue(NamedTuple):
+    """Something to be found in a field: folded text, or an address, its domain, or `.` and the end of its domain."""
+
+    field: str
+    form: str
+    is_address: bool = False
+
+
 class Condition(ABC):
     """One `when`, or a part of one. Pure: the same `Seen` gives the same answer."""
 
@@ -33,6 +41,11 @@ class Condition(ABC):
     @abstractmethod
     def truth(self, seen: Seen) -> Truth:
         """Whether it holds."""
+
+    @property
+    def clues(self) -> frozenset[Clue] | None:
+        """Where none of these is found the truth is NO, so it need not be asked; None where it must be."""
+        return None
 
     @abstractmethod
     def evidence(self, seen: Seen) -> tuple[Evidence, ...]:
@@ -76,6 +89,11 @@ class All(Condition):
                 truth = _UNKNOWN
         return truth
 
+    @property
+    def clues(self) -> frozenset[Clue] | None:
+        """Those of the cheapest part that has any: where they are not found, no dearer one is looked for."""
+        return next((clues for part in self._asked if (clues := part.clues) is not None), None)
+
     def evidence(self, seen: Seen) -> tuple[Evidence, ...]:
         found = [evidence for part in self.parts for evidence in part.evidence(seen)]
         return tuple(sorted(found, key=lambda evidence: evidence.field == "not"))  # what stands there says more
@@ -107,6 +125,16 @@ class AnyOf(Condition):
             if found is _UNKNOWN:
                 truth = _UNKNOWN
         return truth
+
+    @property
+    def clues(self) -> frozenset[Clue] | None:
+        clues: frozenset[Clue] = frozenset()
+        for part in self.parts:
+            of_part = part.clues
+            if of_part is None:
+                return None
+            clues |= of_part
+        return clues
 
     def evidence(self, seen: Seen) -> tuple[Evidence, ...]:
         first = next((part for part in self.parts if part.truth(seen) is _YES), None)
