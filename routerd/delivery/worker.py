@@ -8,7 +8,6 @@ import random
 from collections.abc import Callable, Collection, Coroutine, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
-from itertools import chain, repeat
 from typing import Any
 
 import structlog
@@ -20,18 +19,17 @@ from routerd.delivery.maildir import MaildirStore
 from routerd.delivery.outcome import Delivered, Outcome
 from routerd.delivery.report import Report
 from routerd.delivery.retry import conclude_for
+from routerd.delivery.scribe import Ended, Scribe
 from routerd.delivery.smtp import DEFAULT_TIMEOUTS, TlsContexts
 from routerd.message.envelope import Raw
 from routerd.ops.crash_points import reach
 from routerd.ops.metrics import Metrics
-from routerd.store.base import Conclusion, Copy, CopyState, Hold, Reroute, RetryAt, Store, StoreError
+from routerd.store.base import Copy, CopyState, RetryAt, Store, StoreError
 
 MAX_CACHE_BYTES = 64_000_000  # of messages that wait in memory
-MAX_UNWRITTEN = 64  # conclusions under way beside the attempts
 REFILL = 200
 SHORTEST_SLEEP = timedelta(seconds=1)
 LONGEST_SLEEP = timedelta(seconds=60)
-WRITE_AGAIN_SECONDS = (0.1, 0.5, 1, 2, 5, 10, 30)
 
 log = structlog.get_logger()
 
@@ -67,9 +65,7 @@ class Worker:
         self._in_hand: set[int] = set()  # numbers of copies in a backlog, under way, or not written yet
         self._cached_bytes = 0
         self._tasks: set[asyncio.Task[None]] = set()
-        self._unwritten = 0
-        self._store_works = asyncio.Event()
-        self._store_works.set()
+        self._scribe = Scribe(store, self._spawn, self._written)
         self._look_at: datetime | None = None  # None: now
         self._pause = SHORTEST_SLEEP
         self._wake = asyncio.Event()
@@ -136,8 +132,10 @@ class Worker:
         self._stopping = True
         self._wake.set()
         self._empty_backlogs()
-        if self._tasks:
-            await asyncio.wait(self._tasks, timeout=within.total_seconds())
+        with suppress(TimeoutError):
+            async with asyncio.timeout(within.total_seconds()):
+                while self._tasks:  # an attempt that ends has its conclusion written
+                    await asyncio.wait(self._tasks)
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -253,9 +251,10 @@ class Worker:
         """One of the lane's hands: copy after copy, while there are any and the lane allows as many hands."""
         try:
             while lane.backlog and lane.active <= lane.limit and not self._stopping:
-                await self._store_works.wait()  # what cannot be written down is not begun
-                if lane.backlog and not self._stopping:
-                    await self._handle(lane, lane.backlog.popleft())
+                if not self._scribe.is_free:
+                    await self._scribe.be_free()
+                    continue
+                await self._handle(lane, lane.backlog.popleft())
                 if lane.is_hungry:
                     self._wake.set()
                 self._start(lane)
@@ -264,55 +263,31 @@ class Worker:
 
     async def _handle(self, lane: Lane, job: Job) -> None:
         loop = asyncio.get_running_loop()
+        copy = job.copy
         outcome: Outcome | None = lane.trouble(loop.time())
         if outcome is None:
             began = loop.time()
-            sender, copy = self._sender, job.copy
+            sender = self._sender
             outcome = await sender.attempt(copy, job.raw, self._clock(), is_fresh=job.is_fresh)
             if isinstance(outcome, Delivered):
                 reach("after-delivery")
-            lane.learn(outcome, loop.time())
-            self._report.attempted(sender.transport_for(copy), outcome, loop.time() - began)
-        if self._unwritten >= MAX_UNWRITTEN:
-            await self._conclude(lane, job, outcome)
-        else:
-            self._spawn(self._conclude(lane, job, outcome))
+            ended = loop.time()
+            lane.learn(outcome, ended)
+            self._report.attempted(sender.transport_for(copy), outcome, ended - began)
+        now, policy = self._clock(), self._policy
+        conclusion = conclude_for(copy, outcome, now, policy.retry, line=policy.next_in_line, jitter=self._jitter())
+        reach("before-conclude")
+        self._scribe.write(Ended(lane, job, outcome, conclusion, now))
 
-    async def _conclude(self, lane: Lane, job: Job, outcome: Outcome) -> None:
-        """Step 9. Until it is written the copy stays in hand, so that it is not delivered again."""
-        self._unwritten += 1
+    def _written(self, ended: Ended, new: tuple[Copy, ...]) -> None:
+        """Until it was written the copy stayed in hand, so that it is not delivered again."""
+        job, conclusion = ended.job, ended.conclusion
+        raw = job.raw
+        is_late = ended.at - job.copy.created_at >= self._policy.retry.warn
         try:
-            copy, policy, now = job.copy, self._policy, self._clock()
-            conclusion = conclude_for(copy, outcome, now, policy.retry, line=policy.next_in_line, jitter=self._jitter())
-            reach("before-conclude")
-            new = await self._write(copy, conclusion, now)
-            self._report.concluded(copy, conclusion, outcome, new, now - copy.created_at >= policy.retry.warn)
-            raw = job.raw
+            self._report.concluded(job.copy, conclusion, ended.outcome, new, is_late)
         finally:
-            self._unwritten -= 1
-            self._let_go(lane, job)
+            self._let_go(ended.lane, job)
         if isinstance(conclusion, RetryAt):
             self._look_by(conclusion.at)
         self.offer(new, raw)
-
-    async def _write(self, copy: Copy, conclusion: Conclusion, at: datetime) -> tuple[Copy, ...]:
-        """Until it is written, however long that takes: given up, a delivered copy would be delivered again."""
-        for pause in chain(WRITE_AGAIN_SECONDS, repeat(WRITE_AGAIN_SECONDS[-1])):
-            try:
-                new = await self._store.conclude(copy, conclusion, at)
-            except Exception as error:
-                self._store_works.clear()
-                log.error(
-                    "conclusion_unwritten",
-                    id=copy.queue_id,
-                    copy=copy.id,
-                    reason=str(error) or type(error).__name__,
-                    exc_info=not isinstance(error, StoreError),
-                )
-                if isinstance(conclusion, Reroute) and not isinstance(error, StoreError):
-                    conclusion = Hold(f"{conclusion.reason}; the next in line could not be found")
-                await asyncio.sleep(pause)
-            else:
-                self._store_works.set()
-                return new
-        raise AssertionError("the pauses do not end")

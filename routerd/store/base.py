@@ -210,6 +210,9 @@ class Store(Protocol):
         inside the transaction, may run again, and if it raises, PlanFailedError is raised and the copy is as it was.
         """
 
+    async def conclude_all(self, attempts: Sequence[tuple[Copy, Conclusion, datetime]]) -> None:
+        """`conclude` for many at once, none of them a Reroute: all of it is written, or nothing."""
+
     async def due(self, destination: str, now: datetime, limit: int, skip: frozenset[int]) -> list[Copy]:
         """Queued copies whose time has come, the longest due first, none of the numbers in `skip`."""
 

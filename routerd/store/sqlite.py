@@ -143,6 +143,13 @@ class SqliteStore:
         work = partial(conclude, copy=copy, conclusion=conclusion, at=at)
         return await self._writer.do(Job(work, copies=(copy.number,)))
 
+    async def conclude_all(self, attempts: Sequence[tuple[Copy, Conclusion, datetime]]) -> None:
+        def work(batch: Batch) -> None:
+            for copy, conclusion, at in attempts:
+                conclude(batch, copy, conclusion, at)
+
+        await self._writer.do(Job(work, copies=tuple(copy.number for copy, _, _ in attempts)))
+
     async def due(self, destination: str, now: datetime, limit: int, skip: frozenset[int]) -> list[Copy]:
         def read(db: Connection) -> list[Copy]:
             rows = db.execute(_DUE, (destination, to_micros(now), limit + len(skip)))

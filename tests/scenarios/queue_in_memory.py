@@ -1,7 +1,7 @@
 """The store's part that delivery asks for, in memory."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -84,6 +84,10 @@ class MemoryQueue:
         self.conclusions.append((copy.number, conclusion))
         self._changed.set()
         return new
+
+    async def conclude_all(self, attempts: Sequence[tuple[Copy, Conclusion, datetime]]) -> None:
+        for copy, conclusion, at in attempts:
+            await self.conclude(copy, conclusion, at)
 
     async def due(self, destination: str, now: datetime, limit: int, skip: frozenset[int]) -> list[Copy]:
         await asyncio.sleep(0)
