@@ -172,16 +172,16 @@ def _wait_for(sent: dict[str, Sample], mail: Path) -> list[_Arrived]:
 def _table(sent: dict[str, Sample], arrived: list[_Arrived]) -> Table:
     table = Table(title="Who got what, and why", box=box.SQUARE, show_lines=True, expand=True)
     table.add_column("message", ratio=4)
-    table.add_column("owner", ratio=1)
-    table.add_column("labels", ratio=2)
-    table.add_column("rules", ratio=3)
-    table.add_column("why", ratio=5)
+    table.add_column("owner", no_wrap=True)
+    table.add_column("labels", no_wrap=True)
+    table.add_column("rules", ratio=4)
+    table.add_column("why", ratio=6)
     for one in arrived:
         sample = sent[one.view.message_id or ""]
         table.add_row(
             Text(f"{sample.subject}\n{sample.name} → {sample.recipient}"),
             Text(one.member),
-            Text(one.says("x-labels")),
+            Text(one.says("x-labels").replace(", ", "\n")),
             Text(one.says("x-routerd-rules").replace(", ", "\n")),
             Text(one.says("x-routerd-why").replace("; ", "\n")),
         )
