@@ -130,6 +130,9 @@ def _show(
         failures.append(str(error))
         stop()
         return
+    except SystemExit:  # rich's way of saying that nobody reads on: `routerd demo | head`
+        stop()
+        return
     if once:
         stop()
         return
