@@ -14,7 +14,7 @@ from routerd.config.plain import Loc, Reading, read_plain
 from routerd.config.settings import Settings
 from routerd.config.wording import follows_from_items, problem_of
 from routerd.config.yaml_source import MAX_BYTES, Mapping, Mark, Problem, read_yaml
-from routerd.message.address import parse_domain
+from routerd.message.address import parse_host_name
 
 ENVIRONMENT_KEY = "ROUTERD_CONFIG"
 USUAL_PLACES = (Path("routerd.yaml"), Path("/etc/routerd/routerd.yaml"))
@@ -95,7 +95,7 @@ def _name_after(reading: Reading, machine_name: Callable[[], str]) -> list[Probl
     """Sets the machine's own name as `hostname`; one that is no domain is a problem."""
     name = machine_name()
     try:
-        reading.values["hostname"] = parse_domain(name, utf8=True)
+        reading.values["hostname"] = parse_host_name(name)
     except ValueError as error:
         reading.values["hostname"] = "invalid"
         return [

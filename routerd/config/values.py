@@ -16,7 +16,7 @@ from pydantic import AfterValidator, BeforeValidator, GetJsonSchemaHandler, Vali
 from pydantic_core import CoreSchema
 
 from routerd.config.nearest import invisible, quoted
-from routerd.message.address import Address, parse_address, parse_domain
+from routerd.message.address import Address, parse_address, parse_host_name
 
 _DURATION = re.compile(r"([0-9]{1,9})\s*([smhdwy])\Z")
 _DURATION_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800, "y": 31536000}
@@ -215,7 +215,7 @@ def parse_next_hop(value: object) -> HostPort:
 
 def _parse_domain(value: object) -> str:
     try:
-        return parse_domain(_as_text(value), utf8=True)
+        return parse_host_name(_as_text(value))
     except ValueError as error:
         raise ValueError(f"{_shown(value)} is not a domain: {error}") from None
 

@@ -118,6 +118,13 @@ def parse_domain(text: str, *, utf8: bool = False) -> str:
     return text.lower()
 
 
+def parse_host_name(text: str) -> str:
+    """A domain as hosts may bear it (RFC 1123 2.1): without underscores. Raises AddressError."""
+    if "_" in text:
+        raise AddressError("domain has a label that is not letters, digits and hyphens")
+    return parse_domain(text, utf8=True)
+
+
 def _parse_local(text: str, utf8: bool) -> str:
     if len(text.encode()) > MAX_LOCAL_OCTETS:
         raise AddressError(f"local part longer than {MAX_LOCAL_OCTETS} octets")

@@ -105,6 +105,11 @@ class ControlServer:
             writer.close()
 
     async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> dict[str, Any]:
+        try:  # read before anything is answered: closing on unread input would take the answer away from the asker
+            async with asyncio.timeout(REQUEST_SECONDS):
+                line = await reader.readuntil(b"\n")
+        except (asyncio.LimitOverrunError, asyncio.IncompleteReadError):
+            return {"error": "the request is no line with a JSON object"}
         uid = _peer_uid(writer.get_extra_info("socket"))
         if uid not in (0, os.geteuid()):
             log.warning("control_refused", uid=uid)
@@ -112,9 +117,8 @@ class ControlServer:
         if len(self._connections) > MAX_CONNECTIONS:
             return {"error": "too many commands at once"}
         try:
-            async with asyncio.timeout(REQUEST_SECONDS):
-                request = _decode_request(await reader.readuntil(b"\n"))
-        except (ValueError, asyncio.LimitOverrunError, asyncio.IncompleteReadError):
+            request = _decode_request(line)
+        except ValueError:
             return {"error": "the request is no line with a JSON object"}
         wanted = request.pop("state", None)
         if isinstance(wanted, str) and not _is_same_folder(Path(wanted), self._state):
