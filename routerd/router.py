@@ -17,6 +17,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
 from hashlib import blake2b
+from time import perf_counter
 from typing import TypeVar
 
 import structlog
@@ -109,7 +110,9 @@ class Router:
         self._metrics = metrics
         self._choose = choose
         self._trace_key = store.key("trace")
-        self._seconds = {step: metrics.step_seconds.labels(step) for step in ("view", "recall", "decide", "commit")}
+        self._view_seconds, self._recall_seconds, self._decide_seconds, self._commit_seconds = (
+            metrics.step_seconds.labels(step).observe for step in ("view", "recall", "decide", "commit")
+        )
 
     def adopt(self, live: Live) -> None:
         """From the next message on; those under way keep what they began with."""
@@ -161,16 +164,19 @@ class Router:
             return self._undecided(received)
 
     async def _consider(self, received: Received, live: Live) -> Considered:
-        with self._seconds["view"].time():
-            view, thread = await _off_loop_if_large(received.raw, partial(look, received.raw, live.settings))
+        began = perf_counter()
+        view, thread = await _off_loop_if_large(received.raw, partial(look, received.raw, live.settings))
+        viewed = perf_counter()
+        self._view_seconds(viewed - began)
         if loops(view, received, self._trace_key):
             return Considered(thread, Known(), (), loops=True)
-        with self._seconds["recall"].time():
-            known = await self._store.recall(thread)
-        with self._seconds["decide"].time():
-            decisions = await _off_loop_if_large(
-                received.raw, partial(decide, view, received.envelope, received.client.trusted, received.at, live)
-            )
+        known = await self._store.recall(thread)
+        recalled = perf_counter()
+        self._recall_seconds(recalled - viewed)
+        decisions = await _off_loop_if_large(
+            received.raw, partial(decide, view, received.envelope, received.client.trusted, received.at, live)
+        )
+        self._decide_seconds(perf_counter() - recalled)
         if known.suspect:
             decisions = (_labelled(decisions[0], SUSPECT), *decisions[1:])
         return Considered(thread, known, decisions)
@@ -183,19 +189,22 @@ class Router:
     async def _commit(self, received: Received, considered: Considered, live: Live) -> Committed:
         """Step 6. A conversation that moved is considered again; a plan that fails gives way to the last resort."""
         last_resort = False
-        with self._seconds["commit"].time():
-            for _ in range(MAX_RECALLS):
-                settle = partial(self._settle, received, considered.decisions, live, last_resort)
-                entry = Entry(received, considered.thread, considered.known, considered.decisions, settle)
-                try:
-                    return await self._store.commit(entry)
-                except StaleError:
-                    considered = await self._consider_safely(received, live)
-                except PlanFailedError:
-                    if last_resort:
-                        raise StoreError("not even the last resort could be planned") from None
-                    log.exception("message_undecided", id=received.id, reason="no plan could be made")
-                    considered, last_resort = self._undecided(received), True
+        began = perf_counter()
+        for _ in range(MAX_RECALLS):
+            settle = partial(self._settle, received, considered.decisions, live, last_resort)
+            entry = Entry(received, considered.thread, considered.known, considered.decisions, settle)
+            try:
+                committed = await self._store.commit(entry)
+            except StaleError:
+                considered = await self._consider_safely(received, live)
+            except PlanFailedError:
+                if last_resort:
+                    raise StoreError("not even the last resort could be planned") from None
+                log.exception("message_undecided", id=received.id, reason="no plan could be made")
+                considered, last_resort = self._undecided(received), True
+            else:
+                self._commit_seconds(perf_counter() - began)
+                return committed
         raise StoreError("the conversation keeps moving")
 
     def _settle(
