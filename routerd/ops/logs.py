@@ -15,6 +15,7 @@ from collections.abc import Iterable, Mapping
 from collections.abc import Set as AbstractSet
 from datetime import UTC, datetime, timedelta
 from enum import Enum
+from functools import lru_cache
 from pathlib import PurePath
 from typing import Any, Literal, TextIO
 
@@ -27,6 +28,7 @@ MAX_TEXT = 4_000  # characters of one value; a stranger decides how long an addr
 MAX_TRACEBACK = 20_000
 MAX_ITEMS = 100
 MAX_DEPTH = 5
+_SMALL = 1 << 62
 MAX_INTEGER_BITS = 4_096  # str() of an integer is quadratic and refused above 4,300 digits
 
 # C0, DEL and C1 (terminal escapes), bidi controls (a line that reads otherwise than it is), line separators,
@@ -43,6 +45,8 @@ _QUIET = {
     "uvicorn.access": logging.CRITICAL,
     "asyncio": logging.WARNING,
 }
+
+_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), check_circular=False).encode
 
 
 def visible(text: str, limit: int = MAX_TEXT) -> str:
@@ -78,12 +82,14 @@ def configure_logs(format: LogFormat = "json", level: LogLevel = "info", stream:
 
 
 def _add_timestamp(_logger: object, _method: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
-    event["timestamp"] = datetime.now(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+    event["timestamp"] = datetime.now(UTC).isoformat(timespec="microseconds")[:-6] + "Z"  # without +00:00
     return event
 
 
 def _render_exception(logger: Any, method: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
     """`exc_info` as text. A broken exception must not take the event with it."""
+    if "exc_info" not in event:
+        return event
     try:
         return structlog.processors.format_exc_info(logger, method, event)
     except Exception as error:
@@ -94,14 +100,27 @@ def _render_exception(logger: Any, method: str, event: structlog.typing.EventDic
 
 def _make_safe(_logger: object, _method: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
     """The event's values as JSON knows them, bounded and visible, the three that every line has in front."""
-    first = {key: event.pop(key, None) for key in ("timestamp", "level", "event")}
     traceback = event.pop("exception", None)
-    safe = {visible(key, 100): _safe_value(value) for key, value in first.items()}
-    safe |= {visible(str(key), 100): _safe_value(value) for key, value in event.items()}
+    safe = {key: _safe_value(event.pop(key, None)) for key in ("timestamp", "level", "event")}
+    for key, value in event.items():
+        safe[_safe_key(key)] = value if _is_safe_as_it_is(value) else _safe_value(value)
     if traceback is not None:
         text = str(traceback)[-MAX_TRACEBACK:]  # the end names the error
         safe["exception"] = _UNSAFE_IN_TRACEBACK.sub(_spell, text)
     return safe
+
+
+@lru_cache(maxsize=512)
+def _safe_key(key: object) -> str:
+    """The program's own words, so there are few."""
+    return visible(str(key), 100)
+
+
+def _is_safe_as_it_is(value: object) -> bool:
+    """By far the most: short plain text and small numbers."""
+    if type(value) is str:
+        return len(value) <= MAX_TEXT and value.isascii() and value.isprintable()
+    return type(value) is int and -_SMALL < value < _SMALL
 
 
 def _safe_value(value: object, depth: int = 0) -> Any:
@@ -163,7 +182,7 @@ def _spell(found: re.Match[str]) -> str:
 
 
 def _render_json(_logger: object, _method: str, event: structlog.typing.EventDict) -> str:
-    return json.dumps(event, ensure_ascii=False, separators=(",", ":"), check_circular=False)
+    return _encode(event)
 
 
 def _console_renderer(target: TextIO) -> structlog.typing.Processor:
