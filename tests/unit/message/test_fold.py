@@ -60,6 +60,23 @@ _TRICKY = st.text(
 )
 
 
+_MOSTLY_COMMON = st.text(
+    st.sampled_from("aAzŁłĄß…„”–\xa0\xad\u200f\n\r\t\x1c  0٣أآةىـ\u064e\u0651وٰйé\u0301Ⅷ"), max_size=20
+)
+
+
+@given(_MOSTLY_COMMON)
+def test_common_letters_fold_as_among_others(text: str) -> None:
+    """What most mail is written with is folded byte by byte; a letter that is not common makes no difference to it."""
+    assert fold(text + "|ж") == fold(text) + "|ж"
+
+
+def test_every_character_folds_as_among_others() -> None:
+    """The same of each character by itself."""
+    for character in map(chr, range(0x3000)):
+        assert fold(f"a{character}|ж") == fold(f"a{character}|") + "ж", hex(ord(character))
+
+
 @given(_TRICKY)
 def test_folding_is_idempotent(text: str) -> None:
     """What was folded is its own folded form, for all three forms."""
