@@ -3,8 +3,9 @@
 import asyncio
 import socket
 import ssl
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from math import inf
 
 from routerd.delivery.content import Content, dot_stuffed
 from routerd.delivery.outcome import Deferred, Outcome, Stage
@@ -80,6 +81,7 @@ class Connection(asyncio.Protocol):
         self._lost = ""  # why the connection is gone
         self._blocked = False
         self._waiter: asyncio.Future[None] | None = None
+        self._patience = _Patience(self._loop, self._expire)
 
     @property
     def is_usable(self) -> bool:
@@ -189,11 +191,11 @@ class Connection(asyncio.Protocol):
 
     async def _wait(self, seconds: float, why: str) -> None:
         self._waiter = waiter = self._loop.create_future()
-        timer = self._loop.call_later(seconds, self._expire, why)
+        self._patience.begin(seconds, why)
         try:
             await waiter
         finally:
-            timer.cancel()
+            self._patience.end()
             self._waiter = None
 
     def _expire(self, why: str) -> None:
@@ -227,6 +229,7 @@ class Connection(asyncio.Protocol):
         return False
 
     def connection_lost(self, error: Exception | None) -> None:
+        self._patience.give_up()
         self._lost = self._lost or (f"closed the connection: {error}" if error else "closed the connection")
         self._wake()
 
@@ -236,6 +239,48 @@ class Connection(asyncio.Protocol):
     def resume_writing(self) -> None:
         self._blocked = False
         self._wake()
+
+
+class _Patience:
+    """A deadline that moves with each answer, on one timer: it is set anew only where it rings too early.
+
+    A timer for each answer costs more than all else that waiting needs.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, expire: Callable[[str], None]) -> None:
+        self._loop = loop
+        self._expire = expire
+        self._deadline = inf  # of the loop's clock
+        self._why = ""
+        self._timer: asyncio.TimerHandle | None = None
+        self._rings_at = inf
+
+    def begin(self, seconds: float, why: str) -> None:
+        self._deadline = self._loop.time() + seconds
+        self._why = why
+        if self._deadline < self._rings_at:
+            self._set()
+
+    def end(self) -> None:
+        self._deadline = inf
+
+    def give_up(self) -> None:
+        """No timer is left behind."""
+        if self._timer:
+            self._timer.cancel()
+        self._timer, self._rings_at = None, inf
+
+    def _set(self) -> None:
+        self.give_up()
+        self._rings_at = self._deadline
+        self._timer = self._loop.call_at(self._rings_at, self._ring)
+
+    def _ring(self) -> None:
+        self._timer, self._rings_at = None, inf
+        if self._deadline <= self._loop.time():
+            self._expire(self._why)
+        elif self._deadline < inf:
+            self._set()
 
 
 def _next_piece(pieces: Iterator[bytes]) -> bytes | None:
