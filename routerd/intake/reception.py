@@ -96,7 +96,7 @@ class Reception:
 
     def start(self, work: Coroutine[Any, Any, None]) -> None:
         """Runs `work` for as long as it takes, whatever becomes of the session that asked for it."""
-        task = asyncio.create_task(work)
+        task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._end)
 
