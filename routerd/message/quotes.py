@@ -3,7 +3,7 @@
 Where in doubt a line stays: a word too many in the text costs less than a complaint that no rule saw.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from routerd.message.quote_marks import (
     FORWARDED,
@@ -19,7 +19,10 @@ from routerd.message.quote_marks import (
 
 _RULES = "-_=–—─"
 _COLONS = ":："
-_FIRST = frozenset(_RULES + "SsGgWwPpVvOoHhEeTtأاتمح")  # of separators and of mobile signatures
+# Two letters with which mobile signatures begin, and the first characters of those and of separators.
+_MOBILE_STARTS = frozenset(("se", "wy", "ge", "en", "vo", "po", "ob", "té", "ho", "ou", "تم", "مر", "اح", "ال"))
+_MOBILE_STARTS |= {"أر", "ار", "أُ", "اُ"}
+_FIRST = frozenset(_RULES).union(*({start[0], start[0].upper()} for start in _MOBILE_STARTS))
 _LAST = frozenset(_RULES + _COLONS)
 _MAX_MOBILE = 120
 _MAX_WRAPPED = 4  # lines over which an attribution is wrapped
@@ -37,14 +40,13 @@ def cut_quotes(text: str) -> str:
     raw_lines = text.split("\n")
     lines = [line.strip(_INVISIBLE_EDGES) for line in raw_lines]
     kept: list[str] = []
-    candidates = 0
-    for at, line in enumerate(lines):
-        if line.startswith(">"):
+    behind = 0  # the lines above are settled
+    for at in _candidates(lines):
+        kept.extend(lines[behind:at])
+        behind = at + 1
+        line = lines[at]
+        if line[0] == ">":
             continue
-        if not _is_candidate(line) or candidates == _MAX_CANDIDATES:
-            kept.append(line)
-            continue
-        candidates += 1
         if _starts_forward(line):
             kept.extend(lines[at:])
             break
@@ -57,15 +59,29 @@ def cut_quotes(text: str) -> str:
                 break
         elif len(line) > _MAX_MOBILE or not MOBILE_SIGNATURE.match(line):
             kept.append(line)
+    else:
+        kept.extend(lines[behind:])
     new = "\n".join(kept).strip()
     return new if _says_something(new) else text.strip()
 
 
-def _is_candidate(line: str) -> bool:
-    """Cheap, and false for most lines: only others can begin a quotation or a signature."""
-    if not line or len(line) > MAX_MARK:
-        return False
-    return line[0] in _FIRST or line[-1] in _LAST or ":" in line[:25]
+def _candidates(lines: Sequence[str]) -> Iterator[int]:
+    """Lines that are quoted, or could begin a quotation or a signature. Told cheaply: most are not."""
+    most = _MAX_CANDIDATES
+    for at, line in enumerate(lines):
+        if not line:
+            continue
+        if line[0] == ">":
+            yield at
+            continue
+        told = line[-1] in _LAST or (line[0] in _FIRST and _has_start(line)) or ":" in line[:25]
+        if told and most and len(line) <= MAX_MARK:
+            most -= 1
+            yield at
+
+
+def _has_start(line: str) -> bool:
+    return line[0] in _RULES or line[:2].lower() in _MOBILE_STARTS
 
 
 def _says_something(text: str) -> bool:

@@ -1,5 +1,7 @@
 """Quotes and signatures, as clients write them in six languages."""
 
+from collections.abc import Callable
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -141,3 +143,34 @@ def test_out_of_office_subjects() -> None:
     for subject in ("Automatic reply: x", "Out of Office", "Autoodpowiedź: x", "Abwesenheitsnotiz: x", "رد تلقائي: x"):
         assert says_out_of_office(subject)
     assert not says_out_of_office("Automatic replying machine is broken")
+
+
+@pytest.mark.parametrize("capital", [str, str.upper, str.lower])
+@pytest.mark.parametrize(
+    "signature",
+    [
+        "Sent from my iPhone",
+        "Wysłane z iPhone'a",
+        "Gesendet von meinem iPad",
+        "Von meinem iPhone gesendet",
+        "Envoyé de mon iPhone",
+        "Enviado desde mi iPhone",
+        "Get Outlook for iOS",
+        "Pobierz aplikację Outlook dla systemu iOS",
+        "Obtenir Outlook pour iOS",
+        "Télécharger Outlook pour Android",
+        "Obtener Outlook para iOS",
+        "Holen Sie sich Outlook für iOS",
+        "Outlook für iOS beziehen",
+        "تم الإرسال من جهاز iPhone",
+        "أُرسلت من جهاز iPhone",
+        "أرسلت من هاتف",
+        "ارسلت من هاتف",
+        "مرسل من هاتف",
+        "احصل على Outlook",
+        "الحصول على Outlook",
+    ],
+)
+def test_a_mobile_signature_of_each_kind_goes(signature: str, capital: Callable[[str], str]) -> None:
+    """Every beginning that a mobile signature has is known, in any case."""
+    assert cut_quotes(f"Thanks.\n{capital(signature)}\nBye.") == "Thanks.\nBye."
