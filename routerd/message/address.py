@@ -20,7 +20,12 @@ _DOT_ATOM_UTF8 = re.compile(rf"[{_ATEXT}\u0080-\U0010ffff]++(?:\.[{_ATEXT}\u0080
 _QUOTED = re.compile(r'"(?:[\x20\x21\x23-\x5b\x5d-\x7e]|\\[\x20-\x7e])*+"\Z')
 _QUOTED_UTF8 = re.compile(r'"(?:[\x20\x21\x23-\x5b\x5d-\x7e\u00a0-\U0010ffff]|\\[\x20-\x7e])*+"\Z')
 # No host name has an underscore, but domains that send mail do; refusing them would lose it.
-_LABEL = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?\Z")
+_LABEL = r"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"
+_DOMAIN = re.compile(rf"{_LABEL}(?:\.{_LABEL})*+\Z")
+# What nearly all addresses look like; what fits needs no closer look. It leaves out `=?`, as encoded words begin.
+_PLAIN = re.compile(
+    rf"(?=[A-Za-z0-9._+-]{{1,64}}@)([A-Za-z0-9_+-]++(?:\.[A-Za-z0-9_+-]++)*+)@({_LABEL}(?:\.{_LABEL})*+)\Z"
+)
 _QUOTED_PAIR = re.compile(r"\\(.)")
 _ENCODED_WORD = re.compile(r"=\?[^?]*+\?[bq]\?[^?]*+\?=", re.IGNORECASE)
 _SAFE_UTF8 = re.compile(r"[^\x00-\x1f\x7f\u0080-\u009f\u2028\u2029\ud800-\udfff]*+\Z")
@@ -69,6 +74,9 @@ def parse_address(text: str, *, utf8: bool = False) -> Address:
     """
     if len(text) > MAX_PATH_OCTETS:
         raise AddressError(f"address longer than {MAX_PATH_OCTETS} octets")
+    plain = _PLAIN.match(text)
+    if plain:
+        return Address(plain[1], plain[2].lower())
     if not utf8 and not text.isascii():
         raise AddressError("non-ASCII address without SMTPUTF8")
     if not _SAFE_UTF8.match(text):
@@ -113,7 +121,7 @@ def parse_domain(text: str, *, utf8: bool = False) -> str:
         text = _to_a_labels(text)
         if len(text) > MAX_DOMAIN_OCTETS:
             raise AddressError("domain is too long in A-labels")
-    if not all(_LABEL.match(label) for label in text.split(".")):
+    if not _DOMAIN.match(text):
         raise AddressError("domain has a label that is not letters, digits and hyphens")
     return text.lower()
 

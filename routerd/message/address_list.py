@@ -22,6 +22,12 @@ _TOKEN = re.compile(
     r'|(?P<atom>(?:(?!=\?)[^\s"(),;:<>])++|.)',
     re.DOTALL,
 )
+# `Anna Nowak <anna@klient.pl>` or `anna@klient.pl`, as nearly all are, with the comma behind it.
+_PLAIN_DOMAIN = r"[A-Za-z0-9_-]++(?:\.[A-Za-z0-9_-]++)*+"
+_PLAIN = re.compile(
+    r"[ \t]*+(?:([^\"(),;:<>@=\\\x00-\x1f\x7f-\x9f]*+)<)?+"
+    rf"(?P<address>[A-Za-z0-9._+-]++@{_PLAIN_DOMAIN})(?(1)>)[ \t]*+(?:,[ \t]*+|\Z)"
+)
 _COMMENT_MARK = re.compile(r"[()]|\\.", re.DOTALL)
 _QUOTED_LOCAL_DOMAIN = re.compile(r'@[^\s"(),;:<>]+')
 _QUOTED_PAIR = re.compile(r"\\(.)", re.DOTALL)
@@ -49,6 +55,25 @@ class _Entry:
 
 def parse_mailboxes(value: str) -> tuple[Mailbox, ...]:
     """Every mailbox in an unfolded value with its encoded words not decoded yet; groups opened; up to MAX_MAILBOXES."""
+    plain = _parse_plain(value)
+    return _parse_any(value) if plain is None else plain
+
+
+def _parse_plain(value: str) -> tuple[Mailbox, ...] | None:
+    """The same, faster; None where some mailbox is not written plainly."""
+    found: list[Mailbox] = []
+    at = 0
+    while at < len(value) and len(found) < MAX_MAILBOXES:
+        plain = _PLAIN.match(value, at)
+        if plain is None or plain.end("address") - plain.start("address") > _MAX_ADDRESS:
+            return None
+        at = plain.end()
+        name = plain[1]
+        found.append(Mailbox(" ".join(name.split()) if name else "", plain["address"].lower()))
+    return tuple(found)
+
+
+def _parse_any(value: str) -> tuple[Mailbox, ...]:
     found: list[Mailbox] = []
     entry = _Entry()
     at = 0
