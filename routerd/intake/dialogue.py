@@ -4,8 +4,9 @@ Fed whole or octet by octet it says and does the same. Replies to a pipelined gr
 """
 
 from collections.abc import Callable, Sequence
-from enum import Enum
 
+from routerd.intake import refusals
+from routerd.intake.command_order import IDLE, out_of_order, unknown
 from routerd.intake.data import DataDecoder, Defect
 from routerd.intake.events import (
     Close,
@@ -16,49 +17,18 @@ from routerd.intake.events import (
     Event,
     LookUp,
     MessageDone,
+    Phase,
     Say,
     UpgradeTls,
 )
+from routerd.intake.granted import Granted
 from routerd.intake.parameters import CommandError, parse_helo, parse_mail, parse_rcpt
-from routerd.intake.terms import Terms, ehlo_reply, greeting, refusal
-from routerd.message.envelope import Accepted, Envelope, Protocol, QueueId, Recipient, Refused, Verdict
+from routerd.intake.terms import HELP, Terms, acceptance, ehlo_reply, greeting, refusal
+from routerd.message.envelope import Accepted, Envelope, Protocol, Refused, Verdict
 
 COMMAND_OCTETS = 512  # RFC 5321 4.5.3.1.4, with CRLF
 PATH_COMMAND_OCTETS = 1024  # MAIL and RCPT with the parameters of their extensions
 CONTENT_PATIENCE = 4  # times the largest message: so much is read and thrown away before the connection is closed
-
-
-class Phase(Enum):
-    COMMANDS = "commands"
-    CONTENT = "content"
-    ANSWER = "answer"  # the message is whole; its verdict is awaited
-    HANDSHAKE = "handshake"
-    CLOSED = "closed"
-
-
-_CONTENT_REFUSALS = {
-    Defect.TOO_BIG: Refused(552, "5.3.4", "Message is too big"),
-    Defect.BARE_NEWLINE: Refused(550, "5.5.2", "Bare CR or LF in message; lines end in CR LF"),
-    Defect.NUL: Refused(550, "5.6.0", "NUL in message"),
-}
-NO_ROOM = Refused(452, "4.3.1", "No room for the message now; try again later")
-TRY_LATER = Refused(451, "4.3.0", "Try again later")
-_OVERLONG = Refused(500, "5.5.2", "Line too long")
-_BAD_LINE = Refused(500, "5.5.2", "Lines end in CR LF and hold no other control characters")
-_NOT_ASCII = Refused(500, "5.5.2", "Commands are ASCII")
-_UNKNOWN = Refused(500, "5.5.2", "Unknown command")
-_NOT_OFFERED = Refused(502, "5.5.1", "Command not offered")
-_NO_ARGUMENT = Refused(501, "5.5.4", "Command takes no argument")
-_HELLO_FIRST = Refused(503, "5.5.1", "Say hello first")
-_MAIL_FIRST = Refused(503, "5.5.1", "MAIL comes first")
-_TLS_FIRST = Refused(530, "5.7.0", "Say STARTTLS first")
-_NO_TALKER = Refused(421, "4.7.0", "This is no web server")
-
-_WITHOUT_TLS = frozenset({"EHLO", "LHLO", "STARTTLS", "NOOP", "QUIT"})  # RFC 3207 4
-_WITHOUT_ARGUMENT = frozenset({"DATA", "RSET", "QUIT", "STARTTLS"})
-_IDLE = frozenset({"NOOP", "RSET", "VRFY", "HELP", "EHLO", "HELO", "LHLO"})
-_WEB = frozenset({"GET", "POST", "CONNECT", "PUT", "HEAD", "OPTIONS"})  # a browser made to speak to us
-_HELP = b"214 2.0.0 EHLO MAIL RCPT DATA RSET NOOP QUIT VRFY HELP STARTTLS\r\n"
 
 
 class Dialogue:
@@ -96,8 +66,7 @@ class Dialogue:
         self._sender = ""
         self._body_8bit = False
         self._smtputf8 = False
-        self._recipients: dict[str, Recipient] = {}
-        self._rcpt_keys: list[str] = []  # one per RCPT that was granted: LMTP answers each
+        self._granted = Granted()
         self._rcpt_refused = False
         self._decoder: DataDecoder | None = None  # only while content comes
         self._content_refused: Refused | None = None
@@ -119,16 +88,15 @@ class Dialogue:
         """The verdict on the message: one, for LMTP one per recipient of the envelope. Anything else means 451."""
         if self.phase is not Phase.ANSWER:
             return []
-        wanted = len(self._recipients) if self._lmtp else 1
+        wanted = len(self._granted.recipients) if self._lmtp else 1
         if len(verdicts) != wanted:
-            verdicts = (TRY_LATER,) * wanted
+            verdicts = (refusals.TRY_LATER,) * wanted
         if self._lmtp:
-            given = dict(zip(self._recipients, verdicts, strict=True))
-            verdicts = [given[key] for key in self._rcpt_keys]
+            verdicts = self._granted.for_each_rcpt(verdicts)
         self.phase = Phase.COMMANDS
         for verdict in verdicts:
             if isinstance(verdict, Accepted):
-                self._said.append(b"250 2.0.0 Ok: queued as %b\r\n" % _queue_id(verdict.id))
+                self._said.append(acceptance(verdict))
             else:
                 self._said.append(refusal(verdict))
                 if verdict.code == 421:  # RFC 5321 3.8: behind it the connection ends
@@ -215,52 +183,47 @@ class Dialogue:
         self._at = end + 1
         self._overlong = False
         if overlong:
-            self._refuse(_OVERLONG, "syntax", "")
+            self._refuse(refusals.OVERLONG, "syntax", "")
             return True
         if line.endswith(b"\r"):
             line = line[:-1]
         elif not self._normalises:
-            self._refuse(_BAD_LINE, "bare_newline", "")
+            self._refuse(refusals.BAD_LINE, "bare_newline", "")
             return True
         self._take_command(line)
         return True
 
     def _take_command(self, line: bytes) -> None:
         if b"\r" in line or b"\0" in line:
-            self._refuse(_BAD_LINE, "syntax", "")
+            self._refuse(refusals.BAD_LINE, "syntax", "")
             return
         try:
             text = line.decode("utf-8" if self._terms.smtputf8 else "ascii").rstrip(" \t")
         except UnicodeDecodeError:
-            self._refuse(_NOT_ASCII, "syntax", "")
+            self._refuse(refusals.NOT_ASCII, "syntax", "")
             return
         word, _, argument = text.partition(" ")
         verb = word.upper() if word.isascii() else word  # "\u017ftarttls".upper() is a command
         if len(line) > COMMAND_OCTETS - 2 and verb not in ("MAIL", "RCPT"):
-            self._refuse(_OVERLONG, "syntax", verb)
+            self._refuse(refusals.OVERLONG, "syntax", verb)
             return
-        refused = self._out_of_order(verb, argument)
-        if refused is not None:
-            self._refuse(*refused, verb)
+        command = _COMMANDS.get(verb)
+        if command is None:
+            self._refuse(*unknown(verb), verb)
             return
-        if verb in _IDLE:
+        unfit = out_of_order(verb, argument, need_tls=self._terms.tls_required and not self.in_tls)
+        if unfit is not None:
+            self._refuse(*unfit, verb)
+            return
+        if verb in IDLE:
             self._idle += 1
             if self._idle > self._terms.idle_commands:
                 self._refuse(Refused(421, "4.7.0", "Too many commands without mail"), "idle_commands", verb)
                 return
         try:
-            _COMMANDS[verb](self, argument.lstrip(" "))
+            command(self, argument.lstrip(" "))
         except CommandError as error:
             self._refuse(error.refused, "syntax", argument)
-
-    def _out_of_order(self, verb: str, argument: str) -> tuple[Refused, str] | None:
-        if verb not in _COMMANDS:
-            return (_NO_TALKER, "web") if verb in _WEB else (_UNKNOWN, "syntax")
-        if self._terms.tls_required and not self.in_tls and verb not in _WITHOUT_TLS:
-            return _TLS_FIRST, "tls_required"
-        if argument and verb in _WITHOUT_ARGUMENT:
-            return _NO_ARGUMENT, "syntax"
-        return None
 
     def _refuse(self, refused: Refused, reason: str, about: str) -> None:
         """Says it and counts it; too many errors end the session."""
@@ -301,14 +264,14 @@ class Dialogue:
 
     def _mail_from(self, argument: str) -> None:
         if not self.helo:
-            return self._refuse(_HELLO_FIRST, "sequence", "MAIL")
+            return self._refuse(refusals.HELLO_FIRST, "sequence", "MAIL")
         if self._mail:
             return self._refuse(Refused(503, "5.5.1", "MAIL was said already"), "sequence", "MAIL")
         mail = parse_mail(argument, esmtp=self.esmtp, smtputf8_offered=self._terms.smtputf8)
         if mail.size_bytes > self._terms.message_size:
-            return self._refuse(_CONTENT_REFUSALS[Defect.TOO_BIG], "too_big", mail.sender)
+            return self._refuse(refusals.OF_CONTENT[Defect.TOO_BIG], "too_big", mail.sender)
         if not self._has_room(mail.size_bytes):
-            return self._refuse(NO_ROOM, "no_room", mail.sender)
+            return self._refuse(refusals.NO_ROOM, "no_room", mail.sender)
         self._mail = True
         self._sender = mail.sender
         self._body_8bit = mail.body_8bit
@@ -318,29 +281,27 @@ class Dialogue:
 
     def _rcpt_to(self, argument: str) -> None:
         if not self._mail:
-            return self._refuse(_MAIL_FIRST, "sequence", "RCPT")
+            return self._refuse(refusals.MAIL_FIRST, "sequence", "RCPT")
         self._rcpt_refused = True
         address = parse_rcpt(argument, smtputf8=self._smtputf8)
-        if len(self._rcpt_keys) >= self._terms.recipients:
+        if len(self._granted.keys) >= self._terms.recipients:
             return self._refuse(Refused(452, "4.5.3", "Too many recipients"), "too_many_recipients", argument)
         recipient = self._look_up(address)
         if isinstance(recipient, Refused):
             return self._refuse(recipient, recipient.reason, argument)
-        key = recipient.address.key
-        self._recipients.setdefault(key, recipient)
-        self._rcpt_keys.append(key)
+        self._granted.add(recipient)
         self._said.append(b"250 2.1.5 Ok\r\n")
         return None
 
     def _data(self, _: str) -> None:
         if not self._mail:
-            return self._refuse(_MAIL_FIRST, "sequence", "DATA")
-        if not self._recipients:
+            return self._refuse(refusals.MAIL_FIRST, "sequence", "DATA")
+        if not self._granted.keys:
             if self._rcpt_refused and not self._lmtp:
                 return self._refuse(Refused(554, "5.5.1", "No valid recipients"), "sequence", "DATA")
             return self._refuse(Refused(503, "5.5.1", "RCPT comes first"), "sequence", "DATA")  # RFC 2033 4.2
         if not self._has_room(0):
-            return self._refuse(NO_ROOM, "no_room", "DATA")
+            return self._refuse(refusals.NO_ROOM, "no_room", "DATA")
         self._decoder = DataDecoder(self._terms.message_size, normalise=self._normalises)
         self.phase = Phase.CONTENT
         self._said.append(b"354 End data with <CR><LF>.<CR><LF>\r\n")
@@ -363,14 +324,14 @@ class Dialogue:
         self._said.append(b"252 2.0.0 Send some mail and see\r\n")
 
     def _help(self, _: str) -> None:
-        self._said.append(_HELP)
+        self._said.append(HELP)
 
     def _not_offered(self, _: str) -> None:
-        self._refuse(_NOT_OFFERED, "not_offered", "")
+        self._refuse(refusals.NOT_OFFERED, "not_offered", "")
 
     def _starttls(self, _: str) -> None:
         if not self._terms.starttls:
-            return self._refuse(_NOT_OFFERED, "not_offered", "STARTTLS")
+            return self._refuse(refusals.NOT_OFFERED, "not_offered", "STARTTLS")
         if self.in_tls:
             return self._refuse(Refused(503, "5.5.1", "This is TLS already"), "sequence", "STARTTLS")
         self._said.append(b"220 2.0.0 Ready\r\n")
@@ -400,15 +361,15 @@ class Dialogue:
     def _end_content(self, decoder: DataDecoder) -> None:
         refused, reason = self._content_refused, "no_room"
         if refused is None and decoder.defect is not None:
-            refused, reason = _CONTENT_REFUSALS[decoder.defect], decoder.defect.value
+            refused, reason = refusals.OF_CONTENT[decoder.defect], decoder.defect.value
         if refused is None:
             self._say_all()
-            recipients = tuple(self._recipients.values())
+            recipients = tuple(self._granted.recipients.values())
             self._events.append(MessageDone(Envelope(self._sender, recipients, self._body_8bit, self._smtputf8)))
             self.phase = Phase.ANSWER
             self._decoder = None
             return
-        self._said.extend([refusal(refused)] * (len(self._rcpt_keys) if self._lmtp else 1))
+        self._said.extend([refusal(refused)] * (len(self._granted.keys) if self._lmtp else 1))
         self._events.append(CommandRefused(reason, refused, self._sender))
         self.phase = Phase.COMMANDS
         if decoder.size_bytes > CONTENT_PATIENCE * self._terms.message_size:
@@ -420,10 +381,6 @@ class Dialogue:
         if self._leaving is not None and self.phase is not Phase.CLOSED:
             self._said.append(refusal(self._leaving))
             self._close()
-
-
-def _queue_id(queue_id: QueueId) -> bytes:
-    return queue_id.encode("ascii", "replace")
 
 
 _COMMANDS: dict[str, Callable[[Dialogue, str], None]] = {
@@ -439,8 +396,5 @@ _COMMANDS: dict[str, Callable[[Dialogue, str], None]] = {
     "VRFY": Dialogue._vrfy,
     "HELP": Dialogue._help,
     "STARTTLS": Dialogue._starttls,
-    "AUTH": Dialogue._not_offered,
-    "EXPN": Dialogue._not_offered,
-    "ETRN": Dialogue._not_offered,
-    "BDAT": Dialogue._not_offered,
+    **dict.fromkeys(("AUTH", "EXPN", "ETRN", "BDAT"), Dialogue._not_offered),
 }

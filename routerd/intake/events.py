@@ -2,9 +2,18 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from enum import Enum
 
 from routerd.message.address import Address
 from routerd.message.envelope import Envelope, Recipient, Refused
+
+
+class Phase(Enum):
+    COMMANDS = "commands"
+    CONTENT = "content"
+    ANSWER = "answer"  # the message is whole; its verdict is awaited
+    HANDSHAKE = "handshake"
+    CLOSED = "closed"
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,8 @@ import structlog
 
 from routerd.config.settings import Listener, ListenProtocol, Settings, TlsFiles, TlsPolicy
 from routerd.intake.reception import Accept, Gate, Reception, World
-from routerd.intake.session import HostedSession, session_template
+from routerd.intake.session import HostedSession
+from routerd.intake.session_template import session_template
 from routerd.intake.terms import Terms
 from routerd.message.envelope import Protocol
 from routerd.ops.metrics import Metrics

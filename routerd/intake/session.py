@@ -8,12 +8,12 @@ import asyncio
 import errno
 import ssl
 from collections.abc import Sequence
-from typing import Any
 
 import structlog
 from aiosmtpd.smtp import SMTP
 
-from routerd.intake.dialogue import NO_ROOM, TRY_LATER, Dialogue, Phase
+from routerd.intake import refusals
+from routerd.intake.dialogue import Dialogue
 from routerd.intake.events import (
     Close,
     CommandRefused,
@@ -22,6 +22,7 @@ from routerd.intake.events import (
     Declined,
     Event,
     MessageDone,
+    Phase,
     Say,
     UpgradeTls,
 )
@@ -34,32 +35,6 @@ from routerd.message.envelope import Client, Envelope, Protocol, Raw, Received, 
 from routerd.store.base import StoreFullError
 
 log = structlog.get_logger()
-
-_IDLE_TOO_LONG = Refused(421, "4.4.2", "Nothing came for too long")
-_TOO_SLOW = Refused(421, "4.4.2", "The message comes too slowly")
-_TOO_LONG = Refused(421, "4.4.2", "The session has lasted too long; connect again")
-SHUTTING_DOWN = Refused(421, "4.3.2", "Shutting down; try again later")
-
-# What SMTP.__init__ makes for one connection and must not be shared, and tables of bound methods that are not used.
-_NOT_SHARED = frozenset(
-    {
-        "_closed",
-        "_drain_waiters",
-        "_stream_reader_wr",
-        "_strong_reader",
-        "_auth_methods",
-        "_handle_hooks",
-        "_smtp_methods",
-    }
-)
-
-
-def session_template(hostname: str, loop: asyncio.AbstractEventLoop) -> dict[str, Any]:
-    """The attributes that SMTP.__init__ gives every connection. It inspects all members of the class each time: a third
-    of a short session's CPU, so it runs once per listener.
-    """
-    model = SMTP(object(), hostname=hostname, ident="routerd", loop=loop)
-    return {name: value for name, value in vars(model).items() if name not in _NOT_SHARED}
 
 
 class HostedSession(SMTP):
@@ -123,7 +98,7 @@ class HostedSession(SMTP):
         self._gate.connections.inc()
         self._reception.sessions.add(self)
         if self._reception.is_draining:
-            self._perform(self._dialogue.leave(SHUTTING_DOWN), self._dialogue)
+            self._perform(self._dialogue.leave(refusals.SHUTTING_DOWN), self._dialogue)
         else:
             self._perform(self._dialogue.greet(), self._dialogue)
 
@@ -212,7 +187,7 @@ class HostedSession(SMTP):
         if not self._reception.memory.take(len(piece)):
             self._drop_content()
             if self._dialogue is not None and self._dialogue.phase is Phase.CONTENT:
-                self._dialogue.refuse_content(NO_ROOM)
+                self._dialogue.refuse_content(refusals.NO_ROOM)
             else:
                 self._no_room = True  # the end came with it; MessageDone is next
             return
@@ -231,8 +206,8 @@ class HostedSession(SMTP):
         spool, self._spool = self._spool, None
         if self._no_room:
             self._no_room = False
-            self._count_refusal("no_room", NO_ROOM, envelope.sender)
-            self._perform(dialogue.answer(self._for_each(NO_ROOM, envelope)), dialogue)
+            self._count_refusal("no_room", refusals.NO_ROOM, envelope.sender)
+            self._perform(dialogue.answer(self._for_each(refusals.NO_ROOM, envelope)), dialogue)
             return
         self._busy = True
         client = self._client(dialogue)
@@ -255,7 +230,7 @@ class HostedSession(SMTP):
         except Exception as error:
             log.exception("accept_failed", id=queue_id, listener=gate.name, client=client.address)
             reception.count_refusal("accept_failed")
-            verdicts = self._for_each(NO_ROOM if _is_full(error) else TRY_LATER, envelope)
+            verdicts = self._for_each(refusals.NO_ROOM if _is_full(error) else refusals.TRY_LATER, envelope)
         finally:
             reception.memory.give_back(held_bytes)
         gate.count_verdicts(verdicts, len(raw), self.loop.time() - began_at)
@@ -280,7 +255,7 @@ class HostedSession(SMTP):
         if self._dialogue is None or self._dialogue.phase is not Phase.CONTENT:
             self._drop_content()
         elif failed:
-            self._perform(self._dialogue.refuse_content(NO_ROOM), self._dialogue)
+            self._perform(self._dialogue.refuse_content(refusals.NO_ROOM), self._dialogue)
         self._go_on()
 
     async def _upgrade(self) -> None:
@@ -343,13 +318,13 @@ class HostedSession(SMTP):
             return
         refused = None
         if now - self._heard_at > limits.idle_seconds:
-            refused = _IDLE_TOO_LONG
+            refused = refusals.IDLE_TOO_LONG
         elif dialogue.phase is Phase.CONTENT:
             elapsed = now - self._content_began_at
             if elapsed > limits.idle_seconds and self._content_bytes < elapsed * limits.least_bytes_per_second:
-                refused = _TOO_SLOW
+                refused = refusals.TOO_SLOW
         elif now - self._began_at > limits.session_seconds:
-            refused = _TOO_LONG
+            refused = refusals.TOO_LONG
         if refused is not None:
             self._count_refusal("timeout", refused, "")
             self._perform(dialogue.leave(refused), dialogue)
@@ -357,12 +332,12 @@ class HostedSession(SMTP):
     def retire(self) -> None:
         """Says 421 as soon as no message is in hand."""
         if self._dialogue is not None:
-            self._perform(self._dialogue.leave(SHUTTING_DOWN, finish_content=True), self._dialogue)
+            self._perform(self._dialogue.leave(refusals.SHUTTING_DOWN, finish_content=True), self._dialogue)
 
     def give_up(self) -> None:
         """The drain's deadline: says 421 to whoever still sends content."""
         if self._dialogue is not None:
-            self._perform(self._dialogue.leave(SHUTTING_DOWN), self._dialogue)
+            self._perform(self._dialogue.leave(refusals.SHUTTING_DOWN), self._dialogue)
 
     def _close(self) -> None:
         if self.transport is not None and self._closing_since is None:

@@ -2,9 +2,10 @@
 
 from dataclasses import dataclass
 
-from routerd.message.envelope import Protocol, Refused
+from routerd.message.envelope import Accepted, Protocol, Refused
 
 MAX_REPLY_TEXT = 400  # RFC 5321 4.5.3.1.5: 512 octets with code, status and CRLF
+HELP = b"214 2.0.0 EHLO MAIL RCPT DATA RSET NOOP QUIT VRFY HELP STARTTLS\r\n"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +42,10 @@ def ehlo_reply(terms: Terms, *, in_tls: bool) -> bytes:
         lines.append("SMTPUTF8")
     *most, last = lines
     return ("".join(f"250-{line}\r\n" for line in most) + f"250 {last}\r\n").encode("ascii")
+
+
+def acceptance(accepted: Accepted) -> bytes:
+    return b"250 2.0.0 Ok: queued as %b\r\n" % accepted.id.encode("ascii", "replace")
 
 
 def refusal(refused: Refused) -> bytes:

@@ -13,7 +13,8 @@ from aiosmtpd.lmtp import LMTP
 from aiosmtpd.smtp import SMTP, Envelope, Session
 from intake_desk import HELLO, START, TEXT, Desk, Talker, open_intake, settings, talk
 
-from routerd.intake.session import HostedSession, session_template
+from routerd.intake.session import HostedSession
+from routerd.intake.session_template import session_template
 
 MAIL = b"MAIL FROM:<a@far.test>\r\n"
 

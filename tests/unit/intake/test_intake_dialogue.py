@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from intake_partner import TERMS, Heard, Partner
 
-from routerd.intake.dialogue import Phase
+from routerd.intake.events import Phase
 from routerd.intake.terms import Terms, refusal
 from routerd.message.envelope import Accepted, Envelope, QueueId, Refused, Verdict
 
