@@ -81,12 +81,13 @@ class HeaderBlock:
 
     def raw_values(self, name: str) -> list[bytes]:
         """The values of all fields called `name` (any case), unfolded and trimmed, top to bottom."""
-        return [self.raw_value(field) for field in self._index().get(name.lower(), ())]
+        fields = self._index().get(name.lower())
+        return [self.raw_value(field) for field in fields] if fields else []
 
     def raw_value(self, field: Field) -> bytes:
         """One field's value, unfolded and trimmed."""
         value = self._bytes[field.value_start : field.end]
-        return value.replace(b"\r", b"").replace(b"\n", b"").strip(b" \t")
+        return value.translate(None, b"\r\n").strip(b" \t")
 
     def count(self, name: str) -> int:
         """How many fields are called `name`."""

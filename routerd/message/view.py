@@ -3,7 +3,6 @@
 import hashlib
 import re
 from dataclasses import dataclass
-from functools import cached_property
 
 from routerd.message.address_list import MAX_MAILBOXES, Mailbox, parse_mailboxes
 from routerd.message.body_text import BodyText, is_attachment, read_body
@@ -13,6 +12,7 @@ from routerd.message.headers import HeaderBlock
 from routerd.message.html_text import shown_content_ids
 from routerd.message.kinds import is_forward, kinds_of
 from routerd.message.mime import Part, estimated_size, parse_parts
+from routerd.message.once import once
 from routerd.message.quotes import cut_quotes
 from routerd.message.subject import BareSubject, cut_prefixes
 
@@ -44,7 +44,7 @@ class MessageView:
         self._decoded: dict[str, tuple[str, ...]] = {}
         self._mailboxes: dict[str, tuple[Mailbox, ...]] = {}
 
-    @cached_property
+    @once
     def headers(self) -> HeaderBlock:
         return HeaderBlock.scan(self.raw)
 
@@ -57,7 +57,7 @@ class MessageView:
         key = name.lower()
         if key not in self._decoded:
             values = self.headers.raw_values(key)
-            if any(len(value) > MAX_VALUE_BYTES for value in values):
+            if values and max(map(len, values)) > MAX_VALUE_BYTES:
                 self.defects.append(f"header {key} is too long to be read whole")
             self._decoded[key] = tuple(self._decode(value).strip() for value in values)
         return self._decoded[key]
@@ -73,7 +73,7 @@ class MessageView:
             self._mailboxes[key] = tuple(found[:MAX_MAILBOXES])
         return self._mailboxes[key]
 
-    @cached_property
+    @once
     def subject(self) -> str:
         """The first Subject with its prefixes; "" without one."""
         return next(iter(self.header("subject")), "")
@@ -83,12 +83,12 @@ class MessageView:
         """The first Subject without `Re:`, `Fwd:` and their kin."""
         return self._cut_subject.text
 
-    @cached_property
+    @once
     def author(self) -> Mailbox | None:
         """The first mailbox in From."""
         return next(iter(self.addresses("from")), None)
 
-    @cached_property
+    @once
     def message_id(self) -> str | None:
         """The first Message-ID without its brackets."""
         value = next(iter(self.header("message-id")), "")
@@ -98,17 +98,17 @@ class MessageView:
         bare = value.strip("<> \t")
         return bare if bare and len(bare) < 996 and not any(character.isspace() for character in bare) else None
 
-    @cached_property
+    @once
     def references(self) -> tuple[str, ...]:
         """Message-IDs in References and In-Reply-To, each once, newest last, the newest `MAX_REFERENCES`."""
         values = (*self.header("references"), *self.header("in-reply-to"))
         return tuple(dict.fromkeys(found for value in values for found in _MESSAGE_ID.findall(value)))[-MAX_REFERENCES:]
 
-    @cached_property
+    @once
     def received_count(self) -> int:
         return self.headers.count("received")
 
-    @cached_property
+    @once
     def new_text(self) -> str:
         """What the sender newly wrote: quotes and signature cut. A forward is seen whole."""
         own = "\n".join(self._body.own)
@@ -118,7 +118,7 @@ class MessageView:
             return self.whole_text
         return cut_quotes(own)
 
-    @cached_property
+    @once
     def whole_text(self) -> str:
         """All text that is shown, quotes and enclosed messages included."""
         return "\n".join((*self._body.own, *self._body.enclosed)).strip()
@@ -128,7 +128,7 @@ class MessageView:
         """Some text was longer than is read."""
         return self._body.was_cut
 
-    @cached_property
+    @once
     def attachments(self) -> tuple[Attachment, ...]:
         """Parts disposed `attachment`, or with a file name and no Content-ID that the HTML shows."""
         candidates = [part for part in self._root.walk() if is_attachment(part)]
@@ -142,7 +142,7 @@ class MessageView:
             if part.disposition.main == "attachment" or part.content_id not in shown
         )
 
-    @cached_property
+    @once
     def kinds(self) -> frozenset[str]:
         """Any of: reply forward auto bounce list bulk encrypted signed calendar."""
         first = next((part for part in self._root.walk() if part.type == "text/plain"), self._root)
@@ -150,27 +150,28 @@ class MessageView:
         author = self.author.address if self.author else ""
         return kinds_of(self.headers, self._root, self._cut_subject, author, head)
 
-    @cached_property
+    @once
     def content_hash(self) -> bytes:
         """SHA-256 over the body and the headers that a resending leaves alone."""
-        digest = hashlib.sha256()
-        for name in _HASHED_HEADERS:
-            for value in self.headers.raw_values(name):
-                digest.update(b"%b:%b\n" % (name.encode("ascii"), value))
-        digest.update(b"\n")
+        fields = [
+            b"%b:%b\n" % (name.encode("ascii"), value)
+            for name in _HASHED_HEADERS
+            for value in self.headers.raw_values(name)
+        ]
+        digest = hashlib.sha256(b"".join((*fields, b"\n")))
         with memoryview(self.raw) as whole, whole[self.headers.body_start :] as body:
             digest.update(body)
         return digest.digest()
 
-    @cached_property
+    @once
     def _cut_subject(self) -> BareSubject:
         return cut_prefixes(self.subject)
 
-    @cached_property
+    @once
     def _root(self) -> Part:
         return parse_parts(self.raw, self.headers)
 
-    @cached_property
+    @once
     def _body(self) -> BodyText:
         body = read_body(self.raw, self._root, self._text_limit)
         self.defects.extend(body.defects)
