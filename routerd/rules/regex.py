@@ -322,8 +322,8 @@ def _longest_literal(pieces: list[_Piece]) -> str:
     RE2 takes for one of them without regard to case (the long s, the Kelvin sign) it folds to that one.
     """
     letters = "".join(piece.source if len(piece.source) == 1 else "\0" for piece in pieces)
-    longest = max(_LITERAL.findall(letters), key=len, default="")
-    return longest.lower()
+    # Of equals the last: the patterns of a rule file mostly have their beginnings in common.
+    return max(reversed(_LITERAL.findall(letters)), key=len, default="").lower()
 
 
 def _up_to_solid(pieces: list[_Piece]) -> Iterator[_Piece]:
