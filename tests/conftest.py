@@ -100,6 +100,18 @@ def routerd(tmp_path: Path, _open: _Open) -> Callable[..., RouterdDaemon]:
 
 
 @pytest.fixture
+def postfix(_open: _Open) -> Callable[[Callable[[Path], Postfix]], Postfix]:
+    """`postfix(lambda folder: Postfix(folder, settings))` starts an instance of the test's own making."""
+
+    def start(make: Callable[[Path], Postfix]) -> Postfix:
+        found = _open.start(lambda: make(_open.folder("postfix")))
+        assert isinstance(found, Postfix)
+        return found
+
+    return start
+
+
+@pytest.fixture
 def front(_open: _Open) -> Callable[[int], Postfix]:
     """`front(routerd.smtp_port)` starts a Postfix that hands mail for example.com to routerd."""
     return lambda port: _open.start(lambda: postfix_front(_open.folder("front"), port))

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import click
 import pytest
+from peers.readme import README, readme_example
 
 from routerd.cli.main import routerd
 from routerd.cli.test import place_by
@@ -19,15 +20,7 @@ from routerd.rules.cases import run_case
 from routerd.rules.compile import compile_ruleset
 from routerd.rules.keys import ACTIONS, CONDITIONS
 
-README = Path(__file__).parents[2] / "README.md"
 STARTER = Path(__file__).parents[2] / "routerd/starter/routerd.yaml"
-
-
-def _example(name: str) -> str:
-    """The fenced block behind `<!-- example: NAME -->`."""
-    found = re.search(rf"<!-- example: {re.escape(name)} -->\n```\w*\n(.*?)```", README.read_text(), re.DOTALL)
-    assert found, f"the README has no example {name!r}"
-    return found[1]
 
 
 def _metrics_reference() -> str:
@@ -80,7 +73,7 @@ def test_the_first_rule_passes_its_own_test() -> None:
     """As written, with the config that `routerd init` writes."""
     loaded = load_settings(STARTER, machine_name=lambda: "mx1.example.com")
     assert loaded.settings is not None
-    compiled = compile_ruleset({"20-finance.yaml": _example("rule").encode()}, loaded.settings)
+    compiled = compile_ruleset({"20-finance.yaml": readme_example("rule").encode()}, loaded.settings)
     assert compiled.problems == ()
     assert compiled.ruleset is not None
     [result] = [run_case(case, compiled.ruleset, place_by(loaded.settings)) for case in compiled.cases]
@@ -89,14 +82,14 @@ def test_the_first_rule_passes_its_own_test() -> None:
 
 def test_the_config_behind_postfix_is_right(tmp_path: Path) -> None:
     path = tmp_path / "routerd.yaml"
-    path.write_text(_example("behind postfix"))
+    path.write_text(readme_example("behind postfix"))
     assert load_settings(path).problems == ()
 
 
 def test_the_config_of_the_mx_lacks_nothing_but_its_certificate(tmp_path: Path) -> None:
     """The files that it names are not here; everything else is right."""
     path = tmp_path / "routerd.yaml"
-    path.write_text(_example("as the mx"))
+    path.write_text(readme_example("as the mx"))
     problems = load_settings(path).problems
     assert problems
     assert all("/run/credentials/" in problem.message for problem in problems)
