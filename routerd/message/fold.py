@@ -69,6 +69,11 @@ class _Tables(NamedTuple):
     word: re.Pattern[str]
 
 
+# Whole phrases in one character: NFKC makes 18 and 8 of them. Nobody writes many of them but to cost us time.
+_LONG_LIGATURES = ("\ufdfa", "\ufdfb")
+_MAX_LIGATURES = 64
+
+
 def fold(text: str) -> str:
     """`text` as rules compare it. Idempotent. White space at its ends is kept, as one space."""
     if text.isascii():
@@ -143,8 +148,11 @@ def _single_spaced(text: str) -> str:
 
 
 def _settled(text: str) -> str:
-    """Without invisible characters, and with no run of marks that would be slow to normalise."""
+    """Without invisible characters, and with no run of marks or crowd of ligatures that would be slow to normalise."""
     tables = _tables()
+    for ligature in _LONG_LIGATURES:
+        if text.count(ligature) > _MAX_LIGATURES:
+            text = text.replace(ligature, " ")
     if tables.unsettled.search(text) is None:
         return text
     return tables.long_run.sub(lambda run: run[0][:_MAX_MARKS], _INVISIBLE.sub("", text))

@@ -20,7 +20,19 @@ __all__ = ["Attachment", "Mailbox", "MessageView"]
 
 MAX_REFERENCES = 50
 
-_HASHED_HEADERS = ("from", "to", "cc", "subject", "date", "message-id")
+# What hops add or change on the way. All else is hashed: a header decides how a body reads and what rules say of it.
+_OF_THE_WAY = frozenset(
+    (
+        "received",
+        "return-path",
+        "delivered-to",
+        "x-original-to",
+        "envelope-to",
+        "received-spf",
+        "authentication-results",
+    )
+    + ("arc-seal", "arc-message-signature", "arc-authentication-results")
+)
 _MESSAGE_ID = re.compile(r"<([^<>\s]{1,995})>")  # RFC 5322 2.1.1: a line has 998 characters
 _LOOKED_AT_FOR_PGP = 200
 
@@ -152,15 +164,15 @@ class MessageView:
 
     @once
     def content_hash(self) -> bytes:
-        """SHA-256 over the body and the headers that a resending leaves alone."""
-        fields = [
-            b"%b:%b\n" % (name.encode("ascii"), value)
-            for name in _HASHED_HEADERS
-            for value in self.headers.raw_values(name)
-        ]
-        digest = hashlib.sha256(b"".join((*fields, b"\n")))
-        with memoryview(self.raw) as whole, whole[self.headers.body_start :] as body:
-            digest.update(body)
+        """SHA-256 over the message, less what the way to us adds to its header."""
+        digest = hashlib.sha256()
+        with memoryview(self.raw) as whole:
+            kept_from = 0
+            for field in self.headers.fields:
+                if field.name_lower in _OF_THE_WAY:
+                    digest.update(whole[kept_from : field.start])
+                    kept_from = field.end
+            digest.update(whole[kept_from:])
         return digest.digest()
 
     @once

@@ -8,12 +8,13 @@ from typing import Any
 from routerd.desk.plan import Conversation, ConversationId, Twin
 from routerd.store.base import Known, ThreadKeys
 from routerd.store.connection import Connection, select, select_one
-from routerd.store.rows import message_key, to_minute
+from routerd.store.rows import message_key, to_micros, to_minute
 from routerd.store.stored_json import envelope_from_json, texts_from_json, texts_to_json
 
 _MAX_REFERENCES = 50
 _MAX_NAMESAKES = 50  # messages of one Message-ID that are looked at: whoever sends more of them has no say
 _LOAD_WINDOW = timedelta(hours=24)
+_TWIN_WINDOW = timedelta(days=5)  # as long as mail servers try (RFC 5321 4.5.4.1); what comes later is meant
 
 # The subselects look up one row each, however many messages claim the same Message-ID; the first one keeps it.
 _FIND_BY_REFERENCES = """
@@ -21,13 +22,17 @@ SELECT (SELECT conversation FROM messages WHERE message_id = named.value ORDER B
 FROM json_each(?) AS named WHERE found IS NOT NULL ORDER BY named.key LIMIT 1
 """
 _CONVERSATION = "SELECT number, inbox, owner, team, version, participants_json FROM conversations WHERE number = ?"
+# Only what goes out or went out is a reason to let its repetition rest: what is held or was dropped helps nobody.
 _NAMESAKES = """
-SELECT number, queue_id, content_hash, envelope_json, twin_of, conversation FROM messages
-WHERE message_id = ? ORDER BY number LIMIT ?
+SELECT number, queue_id, content_hash, envelope_json, twin_of, conversation FROM messages AS m
+WHERE message_id = ? AND received_at > ?
+AND EXISTS (SELECT 1 FROM copies AS c WHERE c.message = m.number AND c.state IN ('queued', 'delivered'))
+AND NOT EXISTS (SELECT 1 FROM copies AS c WHERE c.message = m.number AND c.state IN ('held', 'dropped'))
+ORDER BY number LIMIT ?
 """
 _MEMBERS = """
 SELECT member FROM copies WHERE message IN (SELECT value FROM json_each(?))
-AND state NOT IN ('rerouted', 'failed', 'dropped') GROUP BY member ORDER BY min(number)
+AND state IN ('queued', 'delivered') GROUP BY member ORDER BY min(number)
 """
 _LAST_TURN = "SELECT member FROM turns WHERE team = ?"
 _LOAD = "SELECT coalesce(sum(messages), 0) FROM loads WHERE member = ? AND minute > ? AND minute <= ?"
@@ -105,9 +110,10 @@ class StoredDeskState:
         return stored + pending
 
     def _look_for_twin(self, message_id: str, content_hash: bytes) -> None:
+        since = to_micros(self._at - _TWIN_WINDOW)
         rows: list[Any] = [
             row
-            for row in self._db.execute(_NAMESAKES, (message_key(message_id), _MAX_NAMESAKES))
+            for row in self._db.execute(_NAMESAKES, (message_key(message_id), since, _MAX_NAMESAKES))
             if row[2] == content_hash
         ]
         if not rows:

@@ -13,7 +13,7 @@ from typing import Any
 
 from routerd.desk.plan import Plan
 from routerd.message.annotate import Annotation
-from routerd.message.envelope import Received
+from routerd.message.envelope import Purpose, Received
 from routerd.rules.decision import Assign, Decision, Evidence, Match, Priority, RuleRef, Skipped, Trace
 
 # ASCII only: a lone surrogate in a damaged header cannot be bound as UTF-8, escaped it can.
@@ -89,7 +89,7 @@ def envelope_to_json(received: Received) -> str:
     return _encode(
         {
             "recipients": [str(recipient.address) for recipient in recipients],
-            "inboxes": list(dict.fromkeys(recipient.inbox for recipient in recipients)),
+            "inboxes": list(dict.fromkeys(r.inbox for r in recipients if r.purpose is Purpose.INBOX)),
             "client": received.client.address,
             "helo": received.client.helo,
             "protocol": received.client.with_protocol,
