@@ -11,7 +11,7 @@ from routerd.message.address import Address, parse_address
 from routerd.message.annotate import annotate, attach_original
 from routerd.message.envelope import Raw
 from routerd.message.headers import HeaderBlock
-from routerd.message.token import BOUNCE, make_token, return_path
+from routerd.message.token import issue_return_path
 from routerd.store.base import Copy
 
 
@@ -29,8 +29,7 @@ class ReturnPaths:
             return ""
         if self.style == "keep":
             return copy.sender
-        token = make_token(copy.number, now, BOUNCE, self.key)
-        return return_path(_inbox_address(copy.annotation.inbox), token, self.addresses)
+        return issue_return_path(_inbox_address(copy.annotation.inbox), copy.number, now, self.addresses, self.key)
 
 
 def content_of(copy: Copy, raw: Raw, *, trusts_us: bool) -> tuple[Content, Exception | None]:

@@ -11,6 +11,7 @@ _IPV6_SITE = 64  # bits: one customer's network has a /64, so one address of it 
 
 TOO_MANY = Refused(421, "4.3.2", "Too many connections; try again later")
 TOO_MANY_OF_CLIENT = Refused(421, "4.7.0", "Too many connections from your address; try again later")
+RETURN_PATH_FLOODED = Declined(450, "4.7.1", "Too much mail for this return path", "return_path_flood")
 TOO_MANY_FORGED = Declined(421, "4.7.0", "Too many addresses that we never gave out", "forged_token")
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -115,22 +116,31 @@ class Memory:
         self.used_bytes -= size_bytes
 
 
-class Forgeries:
-    """Clients that try return paths which were never given out: a few are let by, then they are turned away."""
+class Tally:
+    """Counts by key within a window; those that had their share are turned away until it ends."""
 
-    ALLOWED = 10
-    WINDOW_SECONDS = 3600.0
-    REMEMBERED = 10_000  # clients
+    def __init__(self, allowed: int, window_seconds: float, remembered: int = 10_000) -> None:
+        self._allowed = allowed
+        self._window_seconds = window_seconds
+        self._remembered = remembered
+        self._since: OrderedDict[str, tuple[float, int]] = OrderedDict()  # key → (window's begin, count)
 
-    def __init__(self) -> None:
-        self._since: OrderedDict[str, tuple[float, int]] = OrderedDict()  # client → (window's begin, forgeries)
-
-    def count(self, client: str, now_seconds: float) -> bool:
-        """Counts one; True where the client has had its share."""
-        began, count = self._since.pop(client, (now_seconds, 0))
-        if now_seconds - began > self.WINDOW_SECONDS:
+    def count(self, key: str, now_seconds: float) -> bool:
+        """Counts one; True where that is more than `allowed`."""
+        began, count = self._since.pop(key, (now_seconds, 0))
+        if now_seconds - began > self._window_seconds:
             began, count = now_seconds, 0
-        self._since[client] = (began, count + 1)
-        if len(self._since) > self.REMEMBERED:
+        self._since[key] = (began, count + 1)
+        if len(self._since) > self._remembered:
             self._since.popitem(last=False)
-        return count + 1 > self.ALLOWED
+        return count + 1 > self._allowed
+
+
+def forged_return_paths() -> Tally:
+    """By client: some bounces are mangled on their way, so a few are let by."""
+    return Tally(allowed=10, window_seconds=3600.0)
+
+
+def used_return_paths() -> Tally:
+    """By copy: its bounces, its delays and an automatic answer or two; whoever saw the address may send no flood."""
+    return Tally(allowed=20, window_seconds=86_400.0)

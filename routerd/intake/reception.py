@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from routerd.config.settings import Settings
-from routerd.intake.limits import Connections, Forgeries, Memory, TrustedNetworks
+from routerd.intake.limits import Connections, Memory, TrustedNetworks, forged_return_paths, used_return_paths
 from routerd.intake.queue_ids import QueueIds
 from routerd.intake.recipients import Directory
 from routerd.intake.terms import Terms
@@ -76,7 +76,8 @@ class Reception:
         self.queue_ids = QueueIds(world.chance)
         self.connections = Connections(settings.limits.connections, settings.limits.connections_per_client)
         self.memory = Memory(settings.limits.memory)
-        self.forgeries = Forgeries()
+        self.forged_return_paths = forged_return_paths()
+        self.used_return_paths = used_return_paths()
         self.sessions: set[Guest] = set()
         self.is_draining = False
         self._key = return_path_key

@@ -6,7 +6,7 @@ from routerd.config.settings import Settings
 from routerd.intake.events import Declined
 from routerd.message.address import Address, parse_address
 from routerd.message.envelope import Purpose, Recipient
-from routerd.message.token import BOUNCE, ExpiredTokenError, TokenError, detail_token, read_token
+from routerd.message.token import BOUNCE, ExpiredTokenError, TokenError, detail_token, read_return_path
 
 TOKEN_LIFE = timedelta(days=14)
 _FOR_POSTMASTER = frozenset({"postmaster", "abuse"})  # RFC 5321 4.5.1, RFC 2142
@@ -72,9 +72,9 @@ class Directory:
         return _UNKNOWN
 
     def _return_path(self, address: Address, base: Address, token: str, now: datetime) -> Recipient | Declined:
-        """The token alone is the proof: an inbox that the config has lost still gets its late bounces."""
+        """The token proves itself and its address: an inbox that the config has lost still gets its late bounces."""
         try:
-            number = read_token(token, BOUNCE, self._key, now, TOKEN_LIFE)
+            number = read_return_path(base, token, self._key, now, TOKEN_LIFE)
         except ExpiredTokenError:
             return _EXPIRED
         except TokenError:

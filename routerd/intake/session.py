@@ -26,7 +26,7 @@ from routerd.intake.events import (
     Say,
     UpgradeTls,
 )
-from routerd.intake.limits import TOO_MANY_FORGED, client_key, plain_address
+from routerd.intake.limits import RETURN_PATH_FLOODED, TOO_MANY_FORGED, client_key, plain_address
 from routerd.intake.reception import Gate
 from routerd.intake.spool import Spool
 from routerd.intake.terms import refusal
@@ -178,10 +178,16 @@ class HostedSession(SMTP):
                     self._close()
 
     def _look_up(self, address: Address | None) -> Recipient | Declined:
-        found = self._reception.directory.look_up(address, self._reception.now())
-        if self._client_key is None or not isinstance(found, Declined) or found.reason != "forged_token":
+        reception = self._reception
+        found = reception.directory.look_up(address, reception.now())
+        if isinstance(found, Recipient):
+            is_flood = found.copy_number is not None and reception.used_return_paths.count(
+                str(found.copy_number), self.loop.time()
+            )
+            return RETURN_PATH_FLOODED if is_flood else found
+        if self._client_key is None or found.reason != "forged_token":
             return found
-        return TOO_MANY_FORGED if self._reception.forgeries.count(self._client_key, self.loop.time()) else found
+        return TOO_MANY_FORGED if reception.forged_return_paths.count(self._client_key, self.loop.time()) else found
 
     def _keep(self, piece: bytes) -> None:
         if not self._reception.memory.take(len(piece)):

@@ -81,13 +81,25 @@ def read_token(text: str, purpose: str, key: bytes, now: datetime, max_age: time
     return int.from_bytes(head[2:], "big")
 
 
-def return_path(inbox: Address, token: str, addresses: AddressStyle) -> str:
-    """The envelope sender of a copy, by which its bounce comes back: `support+b.TOKEN@example.com`.
+def issue_return_path(inbox: Address, number: int, at: datetime, addresses: AddressStyle, key: bytes) -> str:
+    """The envelope sender of copy `number`, by which its bounce comes back: `support+b.TOKEN@example.com`.
 
-    An inbox whose local part is longer than MAX_RETURN_PATH_LOCAL gets one that some servers refuse.
+    The token holds for this address only. An inbox whose local part is longer than MAX_RETURN_PATH_LOCAL gets one that
+    some servers refuse. Raises ValueError for a number out of range.
     """
     domain = addresses.domain if addresses.style == "domain" and addresses.domain else inbox.domain
-    return str(Address(f"{inbox.local}{addresses.delimiter}{BOUNCE}.{token}", domain))
+    base = Address(inbox.local, domain.lower())
+    token = make_token(number, at, _return_path_purpose(base), key)
+    return str(Address(f"{base.local}{addresses.delimiter}{BOUNCE}.{token}", base.domain))
+
+
+def read_return_path(base: Address, token: str, key: bytes, now: datetime, max_age: timedelta) -> int:
+    """The copy that `token` names in a return path of `base` (without the detail). Raises as `read_token` does."""
+    return read_token(token, _return_path_purpose(base), key, now, max_age)
+
+
+def _return_path_purpose(base: Address) -> str:
+    return f"{BOUNCE} {base.key}"
 
 
 def detail_token(detail: str, purpose_letter: str) -> str | None:

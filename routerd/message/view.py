@@ -30,8 +30,10 @@ _OF_THE_WAY = frozenset(
         "envelope-to",
         "received-spf",
         "authentication-results",
+        "arc-seal",
+        "arc-message-signature",
+        "arc-authentication-results",
     )
-    + ("arc-seal", "arc-message-signature", "arc-authentication-results")
 )
 _MESSAGE_ID = re.compile(r"<([^<>\s]{1,995})>")  # RFC 5322 2.1.1: a line has 998 characters
 _LOOKED_AT_FOR_PGP = 200

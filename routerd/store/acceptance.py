@@ -98,7 +98,7 @@ def _write(batch: Batch, draft: Draft, settled: Settled, conversation: Conversat
     number = batch.numbers.message
     at = to_micros(received.at)
     size = len(received.raw)
-    to_return_path = any(recipient.purpose is Purpose.RETURN_PATH for recipient in received.envelope.recipients)
+    to_return_path = all(recipient.purpose is Purpose.RETURN_PATH for recipient in received.envelope.recipients)
     batch.add_message(
         draft.message_key,
         (

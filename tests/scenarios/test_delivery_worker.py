@@ -15,7 +15,8 @@ from routerd.delivery.letter import ReturnPaths
 from routerd.delivery.routes import Routes
 from routerd.delivery.worker import Worker
 from routerd.desk.plan import Role
-from routerd.message.token import read_token
+from routerd.message.address import Address
+from routerd.message.token import read_return_path
 from routerd.ops.metrics import Metrics
 from routerd.store.base import CopyState, Done, Forgo, Hold, NewCopy, RetryAt
 
@@ -75,8 +76,9 @@ async def test_a_copy_from_the_store_arrives_annotated_with_a_return_path_of_our
     assert taken.content.endswith(b"\r\nSubject: hi\r\n\r\nhello\r\n.dot\r\n")
     assert b"X-Routerd-Copy: 01J1-1\r\n" in taken.content
     assert b"forged" not in taken.content
-    detail = taken.sender.removeprefix("support+b.").removesuffix("@desk.test")
-    assert read_token(detail, "b", KEY, copy.created_at, timedelta(days=14)) == copy.number
+    token = taken.sender.removeprefix("support+b.").removesuffix("@desk.test")
+    base = Address("support", "desk.test")
+    assert read_return_path(base, token, KEY, copy.created_at, timedelta(days=14)) == copy.number
     assert queue.conclusions == [(1, Done("250 2.0.0 taken"))]
 
 

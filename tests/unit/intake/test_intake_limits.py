@@ -3,7 +3,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from routerd.intake.limits import Connections, Forgeries, Memory, TrustedNetworks, client_key, plain_address
+from routerd.intake.limits import Connections, Memory, Tally, TrustedNetworks, client_key, plain_address
 from routerd.intake.queue_ids import QueueIds
 
 
@@ -67,16 +67,16 @@ def test_memory_is_taken_and_given_back() -> None:
     assert memory.used_bytes == 0
 
 
-def test_forgeries_are_limited_by_client_and_hour() -> None:
-    """A few may be an old bounce's mistake; the clients remembered are bounded."""
-    forgeries = Forgeries()
-    assert [forgeries.count("a", 0.0) for _ in range(Forgeries.ALLOWED)] == [False] * Forgeries.ALLOWED
-    assert forgeries.count("a", 1.0)
-    assert not forgeries.count("b", 1.0)
-    assert not forgeries.count("a", 2 * Forgeries.WINDOW_SECONDS)
-    for number in range(Forgeries.REMEMBERED + 5):
-        forgeries.count(str(number), 0.0)
-    assert len(forgeries._since) == Forgeries.REMEMBERED
+def test_a_tally_lets_a_few_by_and_then_turns_away_until_the_window_ends() -> None:
+    """By key; and what it remembers is bounded."""
+    tally = Tally(allowed=3, window_seconds=60.0, remembered=5)
+    assert [tally.count("a", 0.0) for _ in range(4)] == [False, False, False, True]
+    assert not tally.count("b", 0.0)
+    assert tally.count("a", 59.0)
+    assert not tally.count("a", 61.0)
+    for number in range(10):
+        tally.count(str(number), 61.0)
+    assert len(tally._since) == 5
 
 
 def test_queue_ids_sort_by_their_moment() -> None:

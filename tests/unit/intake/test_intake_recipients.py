@@ -7,7 +7,7 @@ from routerd.intake.events import Declined
 from routerd.intake.recipients import Directory
 from routerd.message.address import Address, parse_address
 from routerd.message.envelope import Purpose, Recipient
-from routerd.message.token import make_token, return_path
+from routerd.message.token import issue_return_path, make_token
 
 KEY = b"k" * 32
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
@@ -103,8 +103,7 @@ def test_a_return_path_is_known_by_its_token(addresses: dict[str, str]) -> None:
     """What routerd issued comes back, in any case, for 14 days."""
     config = settings(addresses=addresses)
     for age, taken in ((timedelta(0), True), (timedelta(days=13), True), (timedelta(days=16), False)):
-        token = make_token(4711, NOW - age, "b", KEY)
-        path = return_path(parse_address("support@desk.test"), token, config.addresses).upper()
+        path = issue_return_path(parse_address("support@desk.test"), 4711, NOW - age, config.addresses, KEY).upper()
         found = find(path, config)
         if taken:
             assert isinstance(found, Recipient)
@@ -116,19 +115,18 @@ def test_a_return_path_is_known_by_its_token(addresses: dict[str, str]) -> None:
 
 
 def test_a_forged_token_is_refused() -> None:
-    """Another key, another purpose, another number: not ours."""
-    token = make_token(4711, NOW, "b", b"x" * 32)
-    found = find(f"support+b.{token}@desk.test")
-    assert isinstance(found, Declined)
-    assert found.reason == "forged_token"
-    other_purpose = make_token(4711, NOW, "r", KEY)
-    assert isinstance(find(f"support+b.{other_purpose}@desk.test"), Declined)
+    """Another key, another purpose, another inbox's: not ours."""
+    inbox, addresses = parse_address("support@desk.test"), settings().addresses
+    of_another_key = issue_return_path(inbox, 4711, NOW, addresses, b"x" * 32)
+    of_another_purpose = f"support+b.{make_token(4711, NOW, 'r', KEY)}@desk.test"
+    of_another_inbox = issue_return_path(inbox, 4711, NOW, addresses, KEY).replace("support+", "billing+")
+    for forged in (of_another_key, of_another_purpose, of_another_inbox):
+        found = find(forged)
+        assert isinstance(found, Declined)
+        assert found.reason == "forged_token"
 
 
 def test_a_late_bounce_for_an_inbox_that_is_gone() -> None:
     """The token is the proof; the config may have changed since."""
-    token = make_token(1, NOW, "b", KEY)
-    found = find(f"formerly+b.{token}@desk.test")
-    assert found == Recipient(
-        parse_address(f"formerly+b.{token}@desk.test"), Purpose.RETURN_PATH, "formerly@desk.test", copy_number=1
-    )
+    path = issue_return_path(parse_address("formerly@desk.test"), 1, NOW, settings().addresses, KEY)
+    assert find(path) == Recipient(parse_address(path), Purpose.RETURN_PATH, "formerly@desk.test", copy_number=1)

@@ -1,5 +1,6 @@
 """Return path tokens and the trace of a loop."""
 
+import re
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -15,9 +16,10 @@ from routerd.message.token import (
     ForgedTokenError,
     detail_token,
     is_own_trace,
+    issue_return_path,
     make_token,
+    read_return_path,
     read_token,
-    return_path,
     trace_mac,
 )
 
@@ -90,21 +92,31 @@ def test_numbers_out_of_range(number: int) -> None:
 
 
 def test_return_paths() -> None:
-    """The return path is the inbox with the token as its detail, or that at the domain of our own addresses."""
-    token = make_token(1, NOW, BOUNCE, KEY)
+    """The return path is the inbox with a token as its detail, or that at the domain of our own addresses."""
     inbox = Address("support", "example.com")
-    assert return_path(inbox, token, Style()) == f"support+b.{token}@example.com"
-    assert return_path(inbox, token, Style("domain", "-", "desk.example.com")) == f"support-b.{token}@desk.example.com"
+    for style, pattern in (
+        (Style(), r"support\+b\.([a-z2-7]{29})@example\.com"),
+        (Style("domain", "-", "desk.example.com"), r"support-b\.([a-z2-7]{29})@desk\.example\.com"),
+    ):
+        found = re.fullmatch(pattern, issue_return_path(inbox, 7, NOW, style, KEY))
+        assert found
+        base = Address("Support", style.domain or "example.com")
+        assert read_return_path(base, found[1], KEY, NOW, FORTNIGHT) == 7
+        for other in (Address("billing", base.domain), Address("support", "other.example")):
+            with pytest.raises(ForgedTokenError):
+                read_return_path(other, found[1], KEY, NOW, FORTNIGHT)
 
 
 def test_return_path_of_the_longest_inbox_can_be_read_again() -> None:
     """An inbox at the limit gives a return path that is an address, and its detail gives the token."""
-    token = make_token(2**48 - 1, NOW, BOUNCE, KEY)
-    address = parse_address(return_path(Address("s" * MAX_RETURN_PATH_LOCAL, "example.com"), token, Style()))
+    inbox = Address("s" * MAX_RETURN_PATH_LOCAL, "example.com")
+    address = parse_address(issue_return_path(inbox, 2**48 - 1, NOW, Style(), KEY))
     assert len(address.local) == 64
-    _, detail = address.without_detail("+")
+    base, detail = address.without_detail("+")
     assert detail is not None
-    assert detail_token(detail.upper(), BOUNCE) == token
+    token = detail_token(detail.upper(), BOUNCE)
+    assert token is not None
+    assert read_return_path(base, token, KEY, NOW, FORTNIGHT) == 2**48 - 1
 
 
 @pytest.mark.parametrize(
