@@ -13,31 +13,30 @@
 
 import asyncio
 from collections.abc import Callable, Sequence
+from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass, replace
-from datetime import datetime
 from functools import partial
 from hashlib import blake2b
 from time import perf_counter
 from typing import TypeVar
+from weakref import WeakValueDictionary
 
 import structlog
 
-from routerd.auth.results import believed_results
 from routerd.config.settings import Settings
 from routerd.delivery.routes import Routes
 from routerd.desk.assign import assign, last_resort_plan
+from routerd.desk.consider import Office, decide, loops, passed_inboxes
 from routerd.desk.describe import describe
 from routerd.desk.pick import Choose
 from routerd.desk.plan import DeskState, Plan
-from routerd.desk.roster import Roster
+from routerd.desk.refusal import for_all, for_each, refusals
 from routerd.message.annotate import Annotation, received_value
-from routerd.message.envelope import Accepted, Envelope, Protocol, Purpose, Raw, Received, Refused, Verdict
-from routerd.message.token import is_own_trace, trace_mac
+from routerd.message.envelope import Accepted, Protocol, Raw, Received, Refused, Verdict
+from routerd.message.token import trace_mac
 from routerd.message.view import MessageView
 from routerd.ops.metrics import Metrics
-from routerd.rules.decision import Assign, Decision, RuleRef
-from routerd.rules.facts import Facts
-from routerd.rules.ruleset import Ruleset
+from routerd.rules.decision import Decision
 from routerd.store.base import (
     Committed,
     Copy,
@@ -54,12 +53,11 @@ from routerd.store.base import (
 )
 from routerd.store.marks import InHand
 
-MAX_HOPS = 50  # RFC 5321 6.3: loops are found by counting Received
 MAX_RECALLS = 5  # how often a conversation may move between recall and commit
 OFF_LOOP_BYTES = 256_000  # larger messages are looked at in a thread, so that others need not wait
+DIGESTED_BYTES = 65_536  # of each end of a message, by which one that killed us is known again
 UNDECIDED = "routerd-error"
 SUSPECT = "thread-suspect"
-BOUNCE = "bounce"
 
 _LOOP = Refused(554, "5.4.6", "routing loop: this message has been here before")
 _FULL = Refused(452, "4.3.1", "insufficient storage, try again later")
@@ -70,13 +68,10 @@ log = structlog.get_logger()
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True)
-class Live:
+@dataclass(frozen=True)
+class Live(Office):
     """All that a reload replaces. A message sees one of these from beginning to end."""
 
-    settings: Settings
-    roster: Roster
-    ruleset: Ruleset
     routes: Routes
 
 
@@ -87,6 +82,7 @@ class Considered:
     thread: ThreadKeys
     known: Known
     decisions: tuple[Decision, ...]
+    passed: frozenset[str] = frozenset()  # the inboxes for which it was here before
     loops: bool = False
 
 
@@ -110,6 +106,7 @@ class Router:
         self._metrics = metrics
         self._choose = choose
         self._trace_key = store.key("trace")
+        self._conversations: WeakValueDictionary[int, asyncio.Lock] = WeakValueDictionary()
         self._view_seconds, self._recall_seconds, self._decide_seconds, self._commit_seconds = (
             metrics.step_seconds.labels(step).observe for step in ("view", "recall", "decide", "commit")
         )
@@ -122,29 +119,25 @@ class Router:
         """One verdict for SMTP, one for each recipient for LMTP. Never raises for what a message holds."""
         live = self._live
         considered = await self._consider_safely(received, live)
-        if considered.loops:
-            return _for_all(received, _LOOP)
-        refusals = _refusals(received, considered)
-        if len(refusals) == len(considered.decisions):
-            return _for_each(received, refusals, Accepted(received.id))
-        if received.client.protocol is Protocol.LMTP and refusals:
-            considered = replace(
-                considered, decisions=tuple(d for d in considered.decisions if d.inbox not in refusals)
-            )
         try:
-            committed = await self._commit(received, considered, live)
+            async with self._turn_in(considered.known):
+                for _ in range(MAX_RECALLS):
+                    try:
+                        return await self._answer(received, considered, live)
+                    except StaleError:  # the conversation has moved since it was recalled
+                        considered = await self._consider_safely(received, live)
+            raise StoreError("the conversation keeps moving")
         except StoreFullError:
             log.error("message_refused", id=received.id, reason="the store is full")
-            return _for_all(received, _FULL)
+            return for_all(received, _FULL)
         except StoreError as error:
             log.error("message_refused", id=received.id, reason=str(error))
-            return _for_all(received, _TROUBLE)
-        self._hand_over(committed.copies, received.raw)
-        self._report(received, considered, committed)
-        return _for_each(received, refusals, Accepted(committed.id))
+            return for_all(received, _TROUBLE)
+
+    # Steps 2 to 5.
 
     async def _consider_safely(self, received: Received, live: Live) -> Considered:
-        """Steps 2 to 5; whatever goes wrong there, the message is taken all the same, undecided.
+        """Whatever goes wrong here, the message is taken all the same, undecided.
 
         The mark held meanwhile outlives the process: what killed it is not looked at a second time.
         """
@@ -156,19 +149,17 @@ class Router:
         try:
             with self._hands.holding(digest):
                 return await self._consider(received, live)
-        except StoreError:
-            log.exception("message_undecided", id=received.id, reason="the store could not recall")
-            return self._undecided(received)
         except Exception:
-            log.exception("message_undecided", id=received.id, reason="an unforeseen fault")
-            return self._undecided(received)
+            log.exception("message_undecided", id=received.id, reason="a fault while it was considered")
+            return self._guarded(self._undecided(received), received, live)
 
     async def _consider(self, received: Received, live: Live) -> Considered:
         began = perf_counter()
         view, thread = await _off_loop_if_large(received.raw, partial(look, received.raw, live.settings))
+        passed = passed_inboxes(view, self._trace_key, live.settings.inboxes)
         viewed = perf_counter()
         self._view_seconds(viewed - began)
-        if loops(view, received, self._trace_key):
+        if loops(view, received.envelope, passed):
             return Considered(thread, Known(), (), loops=True)
         known = await self._store.recall(thread)
         recalled = perf_counter()
@@ -179,59 +170,112 @@ class Router:
         self._decide_seconds(perf_counter() - recalled)
         if known.suspect:
             decisions = (_labelled(decisions[0], SUSPECT), *decisions[1:])
-        return Considered(thread, known, decisions)
+        return Considered(thread, known, decisions, passed)
 
     def _undecided(self, received: Received) -> Considered:
         self._metrics.undecided_messages.inc()
         inboxes = dict.fromkeys(recipient.inbox for recipient in received.envelope.recipients)
         return Considered(ThreadKeys(None), Known(), tuple(Decision(inbox, labels=(UNDECIDED,)) for inbox in inboxes))
 
+    def _guarded(self, undecided: Considered, received: Received, live: Live) -> Considered:
+        """Undecided mail must not go round in circles either; should the header itself be at fault, it may."""
+        try:
+            view = MessageView(received.raw)
+            passed = passed_inboxes(view, self._trace_key, live.settings.inboxes)
+            return replace(undecided, passed=passed, loops=loops(view, received.envelope, passed))
+        except Exception:
+            log.exception("message_unguarded", id=received.id)
+            return undecided
+
+    # Step 6.
+
+    def _turn_in(self, known: Known) -> AbstractAsyncContextManager[object]:
+        """Messages of one conversation are committed one after the other: at once, all but one would be stale."""
+        if known.conversation is None:
+            return nullcontext()
+        lock = self._conversations.get(known.conversation.id)
+        if lock is None:
+            lock = self._conversations[known.conversation.id] = asyncio.Lock()
+        return lock
+
+    async def _answer(self, received: Received, considered: Considered, live: Live) -> tuple[Verdict, ...]:
+        """Refuses what is to be refused and commits the rest. Raises StaleError, StoreError: nothing was written."""
+        if considered.loops:
+            return for_all(received, _LOOP)
+        refused = refusals(received, considered.decisions, is_known=considered.known.conversation is not None)
+        if len(refused) == len(considered.decisions):
+            return for_each(received, refused, Accepted(received.id))
+        taken = received
+        if received.client.protocol is Protocol.LMTP and refused:
+            taken, considered = _without(refused, received, considered)
+        committed = await self._commit(taken, considered, live)
+        try:
+            self._hand_over(committed.copies, received.raw)
+            self._report(taken, considered, committed)
+            await self._note_bounces(taken, committed)
+        except Exception:  # it is durable: whatever else fails, that is what the client hears
+            log.exception("message_unreported", id=committed.id)
+        return for_each(received, refused, Accepted(committed.id))
+
     async def _commit(self, received: Received, considered: Considered, live: Live) -> Committed:
-        """Step 6. A conversation that moved is considered again; a plan that fails gives way to the last resort."""
-        last_resort = False
+        """A plan that fails gives way to the last resort."""
         began = perf_counter()
-        for _ in range(MAX_RECALLS):
-            settle = partial(self._settle, received, considered.decisions, live, last_resort)
-            entry = Entry(received, considered.thread, considered.known, considered.decisions, settle)
+        settle = partial(self._settle, received, considered, live)
+        entry = Entry(received, considered.thread, considered.known, considered.decisions, settle)
+        try:
+            committed = await self._store.commit(entry)
+        except PlanFailedError:
+            log.exception("message_undecided", id=received.id, reason="no plan could be made")
+            undecided = self._undecided(received)
+            settle = partial(self._settle_anyhow, received, undecided, live)
+            entry = Entry(received, undecided.thread, undecided.known, undecided.decisions, settle)
             try:
                 committed = await self._store.commit(entry)
-            except StaleError:
-                considered = await self._consider_safely(received, live)
-            except PlanFailedError:
-                if last_resort:
-                    raise StoreError("not even the last resort could be planned") from None
-                log.exception("message_undecided", id=received.id, reason="no plan could be made")
-                considered, last_resort = self._undecided(received), True
-            else:
-                self._commit_seconds(perf_counter() - began)
-                return committed
-        raise StoreError("the conversation keeps moving")
+            except PlanFailedError as error:
+                raise StoreError("not even the last resort could be planned") from error
+        self._commit_seconds(perf_counter() - began)
+        return committed
 
-    def _settle(
-        self, received: Received, decisions: tuple[Decision, ...], live: Live, last_resort: bool, state: DeskState
-    ) -> Settled:
+    def _settle(self, received: Received, considered: Considered, live: Live, state: DeskState) -> Settled:
         """The desk's part of the transaction. The writer calls it; it may be called again."""
-        if last_resort:
-            plan = last_resort_plan(decisions[0].inbox, UNDECIDED, live.roster)
-        else:
-            plan = assign(decisions, live.roster, state, received.at, self._choose)
-        annotation = describe(plan, decisions, live.roster, self._stamp(received, decisions, live.settings))
-        return Settled(plan, annotation, new_copies(plan, live))
+        plan = assign(considered.decisions, live.roster, state, received.at, self._choose)
+        return self._settled(received, considered, plan, live)
 
-    def _stamp(self, received: Received, decisions: tuple[Decision, ...], settings: Settings) -> Annotation:
-        """What a copy says whatever the plan: where it came from and that it was here."""
-        inboxes = [decision.inbox for decision in decisions]
+    def _settle_anyhow(self, received: Received, considered: Considered, live: Live, _state: DeskState) -> Settled:
+        plan = last_resort_plan(considered.decisions[0].inbox, UNDECIDED, live.roster)
+        return self._settled(received, considered, plan, live)
+
+    def _settled(self, received: Received, considered: Considered, plan: Plan, live: Live) -> Settled:
+        """The plan, what its copies say on top, and their ways."""
+        inboxes = [decision.inbox for decision in considered.decisions]
         recipients = tuple(str(recipient.address) for recipient in received.envelope.recipients)
-        return Annotation(
+        hostname = live.settings.hostname
+        stamp = Annotation(
             queue_id=received.id,
             inbox=inboxes[0],
             assigned_to="",
             assigned_name="",
-            trace=tuple(trace_mac(self._trace_key, received.id, inbox) for inbox in inboxes),
-            auth_results=f"{settings.hostname}; none",
-            received=received_value(received.client, settings.hostname, received.id, recipients, received.at),
-            cut_authserv_ids=(settings.hostname, *(() if received.client.trusted else settings.authserv_ids)),
+            trace=tuple(
+                trace_mac(self._trace_key, received.id, inbox)
+                for inbox in dict.fromkeys((*inboxes, *sorted(considered.passed)))
+            ),
+            auth_results=f"{hostname}; none",
+            received=received_value(received.client, hostname, received.id, recipients, received.at),
+            cut_authserv_ids=(hostname, *(() if received.client.trusted else live.settings.authserv_ids)),
         )
+        copies = tuple(
+            NewCopy(
+                copy.member,
+                mailbox := str(live.roster.mailbox(copy.member)),
+                live.routes.destination(mailbox),
+                copy.role,
+                held=copy.held,
+            )
+            for copy in plan.copies
+        )
+        return Settled(plan, describe(plan, considered.decisions, live.roster, stamp), copies)
+
+    # Afterwards.
 
     def _report(self, received: Received, considered: Considered, committed: Committed) -> None:
         plan, metrics = committed.plan, self._metrics
@@ -257,6 +301,17 @@ class Router:
             revision=considered.decisions[0].revision,
         )
 
+    async def _note_bounces(self, received: Received, committed: Committed) -> None:
+        """What came to a copy's return path is told in the history of the message that the copy is of."""
+        for recipient in received.envelope.recipients:
+            if recipient.copy_number is None:
+                continue
+            copy = await self._store.copy_by_number(recipient.copy_number)
+            if copy is not None:
+                about = {"copy": copy.id, "member": copy.member, "by": committed.id}
+                await self._store.note(copy.queue_id, "bounce_received", about, received.at)
+                log.warning("bounce_received", id=copy.queue_id, **about)
+
 
 def look(raw: Raw, settings: Settings) -> tuple[MessageView, ThreadKeys]:
     """Step 2, and the keys of step 4."""
@@ -271,104 +326,20 @@ def look(raw: Raw, settings: Settings) -> tuple[MessageView, ThreadKeys]:
     )
 
 
-def decide(view: MessageView, envelope: Envelope, trusted: bool, at: datetime, live: Live) -> tuple[Decision, ...]:
-    """Steps 3 and 5: for each inbox its decision, the home inbox's first. Pure; `explain` calls the same."""
-    facts = facts_of(view, envelope, trusted, at, live)
-    return tuple(
-        _ruled_by(purpose, live.settings.postmaster, inbox)
-        or live.ruleset.decide(
-            facts.at_inbox(inbox, tuple(str(r.address) for r in envelope.recipients if r.inbox == inbox))
-        )
-        for inbox, purpose in home_first(view, envelope, live.roster)
-    )
-
-
-def facts_of(view: MessageView, envelope: Envelope, trusted: bool, at: datetime, live: Live) -> Facts:
-    """Step 3: the facts but for the inbox, to be read by `Facts.at_inbox`."""
-    results = believed_results(view, trusted, live.settings.authserv_ids)
-    author = view.author.address if view.author else ""
-    internal = live.roster.member_with(author) is not None and results.authenticates(author)
-    return Facts(view, envelope.sender, (), "", live.roster.own_addresses, internal, at)
-
-
-def home_first(view: MessageView, envelope: Envelope, roster: Roster) -> list[tuple[str, Purpose]]:
-    """Each inbox of the envelope once: the one that To or Cc names first, then in the order of RCPT."""
-    purposes = {recipient.inbox: recipient.purpose for recipient in reversed(envelope.recipients)}
-    ordered = dict.fromkeys(recipient.inbox for recipient in envelope.recipients)
-    named = (roster.inbox_of(mailbox.address) for name in ("to", "cc") for mailbox in view.addresses(name))
-    home = next((inbox for inbox in named if inbox in ordered), None) if len(ordered) > 1 else None
-    inboxes = ordered if home is None else dict.fromkeys([home, *ordered])
-    return [(inbox, purposes[inbox]) for inbox in inboxes]
-
-
-def loops(view: MessageView, received: Received, key: bytes) -> bool:
-    """Whether it was here for one of the same inboxes, or has come over too many hops. Seen before anything is cut."""
-    if view.received_count > MAX_HOPS:
-        return True
-    traces = view.headers.raw_values("x-routerd-trace")
-    inboxes = {recipient.inbox for recipient in received.envelope.recipients}
-    return any(is_own_trace(trace, key, inbox) for trace in traces[:MAX_HOPS] for inbox in inboxes)
-
-
-def new_copies(plan: Plan, live: Live) -> tuple[NewCopy, ...]:
-    """The plan's copies with their mailboxes and ways."""
-    return tuple(
-        NewCopy(
-            copy.member,
-            mailbox := str(live.roster.mailbox(copy.member)),
-            live.routes.destination(mailbox),
-            copy.role,
-            held=copy.held,
-        )
-        for copy in plan.copies
-    )
-
-
-def _ruled_by(purpose: Purpose, postmaster: str, inbox: str) -> Decision | None:
-    """Rules read mail that comes to inboxes; what comes to other addresses of ours is the postmaster's."""
-    match purpose:
-        case Purpose.INBOX:
-            return None
-        case Purpose.POSTMASTER:
-            return Decision(inbox, assign=Assign(postmaster, RuleRef("routerd", "postmaster")))
-        case Purpose.RETURN_PATH:
-            return Decision(inbox, assign=Assign(postmaster, RuleRef("routerd", "return-path")), labels=(BOUNCE,))
-
-
-def _refusals(received: Received, considered: Considered) -> dict[str, Refused]:
-    """The inboxes whose rules reject and whose sender can still be told: nobody else's queue, no known conversation."""
-    if received.client.trusted or considered.known.conversation is not None:
-        return {}
-    return {
-        decision.inbox: Refused(550, "5.7.1", _ascii(decision.reject))
-        for decision in considered.decisions
-        if decision.reject is not None
-    }
-
-
-def _for_all(received: Received, verdict: Verdict) -> tuple[Verdict, ...]:
-    count = len(received.envelope.recipients) if received.client.protocol is Protocol.LMTP else 1
-    return (verdict,) * count
-
-
-def _for_each(received: Received, refusals: dict[str, Refused], verdict: Accepted) -> tuple[Verdict, ...]:
-    """LMTP: each recipient its own. SMTP: a refusal only where every inbox refuses."""
-    inboxes = [recipient.inbox for recipient in received.envelope.recipients]
-    if received.client.protocol is Protocol.LMTP:
-        return tuple(refusals.get(inbox, verdict) for inbox in inboxes)
-    return (refusals[inboxes[0]],) if all(inbox in refusals for inbox in inboxes) else (verdict,)
+def _without(refused: dict[str, Refused], received: Received, considered: Considered) -> tuple[Received, Considered]:
+    """The message as if it had come only to those who take it."""
+    recipients = tuple(one for one in received.envelope.recipients if one.inbox not in refused)
+    decisions = tuple(one for one in considered.decisions if one.inbox not in refused)
+    envelope = replace(received.envelope, recipients=recipients)
+    return replace(received, envelope=envelope), replace(considered, decisions=decisions)
 
 
 def _labelled(decision: Decision, label: str) -> Decision:
     return replace(decision, labels=tuple(dict.fromkeys((*decision.labels, label))))
 
 
-def _ascii(text: str) -> str:
-    return text.encode("ascii", "replace").decode("ascii") or "rejected"
-
-
 def _digest(raw: Raw) -> bytes:
-    return blake2b(raw, digest_size=32).digest()
+    return blake2b(raw[:DIGESTED_BYTES] + raw[-DIGESTED_BYTES:] + b"%d" % len(raw), digest_size=32).digest()
 
 
 async def _off_loop_if_large(raw: Raw, work: Callable[[], T]) -> T:

@@ -19,6 +19,7 @@ from routerd.cli.test import QuietDesk
 from routerd.config.settings import Settings
 from routerd.delivery.routes import Routes
 from routerd.desk.assign import assign
+from routerd.desk.consider import decide, facts_of
 from routerd.desk.describe import why
 from routerd.desk.plan import Conversation, DeskState, Plan, Twin
 from routerd.desk.roster import Roster
@@ -27,7 +28,7 @@ from routerd.message.address import AddressError, parse_address
 from routerd.message.envelope import Envelope, Recipient
 from routerd.message.fold import display
 from routerd.message.view import MessageView
-from routerd.router import Live, decide, facts_of, look
+from routerd.router import Live, look
 from routerd.rules.decision import Decision
 from routerd.rules.explain import Outcome, RuleExplanation, explain_decision
 from routerd.store.base import StoreError, StoreMissingError

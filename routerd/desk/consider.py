@@ -1,0 +1,93 @@
+"""Steps 2 to 5 of a message's way, as far as they need nothing but the message and the config: what the rules say of it
+for each inbox, and whether it was here before. `explain` asks the same."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+
+from routerd.auth.results import believed_results
+from routerd.config.settings import Settings
+from routerd.desk.roster import Roster
+from routerd.message.envelope import Envelope, Purpose
+from routerd.message.token import is_own_trace
+from routerd.message.view import MessageView
+from routerd.rules.decision import Assign, Decision, RuleRef
+from routerd.rules.facts import Facts
+from routerd.rules.ruleset import Ruleset
+
+MAX_HOPS = 50  # RFC 5321 6.3: loops are found by counting Received
+MAX_TRACES = 10  # we leave one; more are somebody's noise
+BOUNCE_LABEL = "bounce"
+
+
+@dataclass(frozen=True)
+class Office:
+    """The config, its people and its rules: what a decision is made from, beside the message."""
+
+    settings: Settings
+    roster: Roster
+    ruleset: Ruleset
+
+
+def decide(view: MessageView, envelope: Envelope, trusted: bool, at: datetime, office: Office) -> tuple[Decision, ...]:
+    """For each inbox its decision, the home inbox's first. `trusted`: it came from one of trusted_networks."""
+    facts = facts_of(view, envelope, trusted, at, office)
+    return tuple(
+        _ruled_by(purpose, office.settings.postmaster, inbox, envelope.sender)
+        or office.ruleset.decide(
+            facts.at_inbox(inbox, tuple(str(r.address) for r in envelope.recipients if r.inbox == inbox))
+        )
+        for inbox, purpose in home_first(view, envelope, office.roster)
+    )
+
+
+def facts_of(view: MessageView, envelope: Envelope, trusted: bool, at: datetime, office: Office) -> Facts:
+    """The facts but for the inbox, to be read by `Facts.at_inbox`."""
+    results = believed_results(view, trusted, office.settings.authserv_ids)
+    author = view.author.address if view.author else ""
+    internal = office.roster.member_with(author) is not None and results.authenticates(author)
+    return Facts(view, envelope.sender, (), "", office.roster.own_addresses, internal, at)
+
+
+def home_first(view: MessageView, envelope: Envelope, roster: Roster) -> list[tuple[str, Purpose]]:
+    """Each inbox of the envelope once: the one that To or Cc names first, then in the order of RCPT.
+
+    What comes to the inbox itself is not turned into a bounce by naming a return path of it, too.
+    """
+    purposes: dict[str, Purpose] = {}
+    for recipient in envelope.recipients:
+        if recipient.purpose is Purpose.INBOX or recipient.inbox not in purposes:
+            purposes[recipient.inbox] = recipient.purpose
+    if len(purposes) == 1:
+        return list(purposes.items())
+    named = (roster.inbox_of(mailbox.address) for name in ("to", "cc") for mailbox in view.addresses(name))
+    home = next((inbox for inbox in named if inbox in purposes), None)
+    inboxes = purposes if home is None else dict.fromkeys([home, *purposes])
+    return [(inbox, purposes[inbox]) for inbox in inboxes]
+
+
+def passed_inboxes(view: MessageView, key: bytes, inboxes: Iterable[str]) -> frozenset[str]:
+    """The inboxes for which we handled the message before, by its own proof. Seen before anything is cut."""
+    traces = view.headers.raw_values("x-routerd-trace")[:MAX_TRACES]
+    if not traces:
+        return frozenset()
+    return frozenset(inbox for inbox in inboxes if any(is_own_trace(trace, key, inbox) for trace in traces))
+
+
+def loops(view: MessageView, envelope: Envelope, passed: frozenset[str]) -> bool:
+    """Whether it comes back to an inbox that it passed, or has come over too many hops."""
+    return view.received_count > MAX_HOPS or any(
+        recipient.inbox in passed for recipient in envelope.recipients if recipient.purpose is Purpose.INBOX
+    )
+
+
+def _ruled_by(purpose: Purpose, postmaster: str, inbox: str, sender: str) -> Decision | None:
+    """Rules read mail that comes to inboxes; what comes to other addresses of ours is the postmaster's."""
+    match purpose:
+        case Purpose.INBOX:
+            return None
+        case Purpose.POSTMASTER:
+            return Decision(inbox, assign=Assign(postmaster, RuleRef("routerd", "postmaster")))
+        case Purpose.RETURN_PATH:
+            labels = (BOUNCE_LABEL,) if not sender else ()  # a bounce comes from nobody (RFC 3464 2)
+            return Decision(inbox, assign=Assign(postmaster, RuleRef("routerd", "return-path")), labels=labels)

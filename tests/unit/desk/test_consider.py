@@ -1,0 +1,137 @@
+"""What is decided before the store is asked, and who is refused."""
+
+from datetime import UTC, datetime
+
+import pytest
+
+from routerd.config.settings import Settings
+from routerd.desk.consider import Office, decide, home_first, loops, passed_inboxes
+from routerd.desk.refusal import for_all, for_each, refusals
+from routerd.desk.roster import Roster
+from routerd.message.address import parse_address
+from routerd.message.envelope import (
+    Accepted,
+    Client,
+    Envelope,
+    Protocol,
+    Purpose,
+    QueueId,
+    Received,
+    Recipient,
+    Refused,
+)
+from routerd.message.token import trace_mac
+from routerd.message.view import MessageView
+from routerd.rules.compile import compile_ruleset
+from routerd.rules.decision import Decision
+
+KEY = b"k" * 32
+NOW = datetime(2026, 1, 15, 10, tzinfo=UTC)
+SUPPORT, BILLING = "support@example.com", "billing@example.com"
+SETTINGS = Settings.model_validate(
+    {
+        "hostname": "mx1.example.com",
+        "postmaster": "jan",
+        "members": {"jan": {"mailbox": "jan@mail.example.com"}, "ewa": {"mailbox": "ewa@mail.example.com"}},
+        "inboxes": {SUPPORT: {"default": "jan", "aliases": ["help@example.com"]}, BILLING: {"default": "ewa"}},
+        "delivery": [{"domain": "*", "maildir": "/var/mail/{local}"}],
+    }
+)
+RULES = b"rules:\n  - {name: all, when: {always: true}, then: {assign: ewa, label: seen}}\n"
+
+
+def office() -> Office:
+    ruleset = compile_ruleset({"10.yaml": RULES}, SETTINGS).ruleset
+    assert ruleset is not None
+    return Office(SETTINGS, Roster(SETTINGS), ruleset)
+
+
+def recipient(address: str, purpose: Purpose = Purpose.INBOX, inbox: str | None = None) -> Recipient:
+    return Recipient(parse_address(address), purpose, inbox or address)
+
+
+def view(header: str) -> MessageView:
+    return MessageView(header.replace("\n", "\r\n").encode() + b"\r\n\r\nx\r\n")
+
+
+@pytest.mark.parametrize(
+    ("header", "home"),
+    [
+        (f"To: {BILLING}\nCc: {SUPPORT}", BILLING),
+        ("To: a@b.c\nCc: help@example.com", SUPPORT),
+        ("To: Help <help+web@example.com>", SUPPORT),
+        ("To: undisclosed:;", BILLING),
+    ],
+)
+def test_the_home_is_the_inbox_that_to_or_cc_names_first(header: str, home: str) -> None:
+    """Also by an alias or with a detail; where none is named, the first RCPT."""
+    envelope = Envelope("a@b.c", (recipient(BILLING), recipient(SUPPORT)))
+    found = home_first(view(header), envelope, office().roster)
+    assert found[0] == (home, Purpose.INBOX)
+    assert {inbox for inbox, _ in found} == {BILLING, SUPPORT}
+
+
+@pytest.mark.parametrize("first", [True, False])
+def test_a_return_path_beside_the_inbox_does_not_turn_mail_into_a_bounce(first: bool) -> None:
+    """The rules read what comes to the inbox, in whatever order the recipients were named."""
+    pair = [recipient("support+b.token@example.com", Purpose.RETURN_PATH, SUPPORT), recipient(SUPPORT)]
+    envelope = Envelope("", tuple(pair if first else reversed(pair)))
+    [decision] = decide(view("Subject: x"), envelope, False, NOW, office())
+    assert decision.labels == ("seen",)
+
+
+def test_what_comes_to_a_return_path_is_the_postmasters_and_a_bounce_only_from_nobody() -> None:
+    bounce = recipient("support+b.token@example.com", Purpose.RETURN_PATH, SUPPORT)
+    for sender, labels in (("", ("bounce",)), ("a@b.c", ())):
+        [decision] = decide(view("Subject: x"), Envelope(sender, (bounce,)), False, NOW, office())
+        assert decision.assign is not None
+        assert (decision.assign.target, decision.labels) == ("jan", labels)
+
+
+def test_a_message_that_passed_an_inbox_loops_when_it_comes_back_to_it_and_only_then() -> None:
+    """The proof goes on with it through other inboxes, so that no circle of inboxes is too wide."""
+    trace = f"X-Routerd-Trace: 01J {trace_mac(KEY, '01J', BILLING)} {trace_mac(KEY, '01J', SUPPORT)}"
+    passed = passed_inboxes(view(trace), KEY, SETTINGS.inboxes)
+    assert passed == {BILLING, SUPPORT}
+    assert loops(view(trace), Envelope("a@b.c", (recipient(SUPPORT),)), passed)
+    assert not loops(view(trace), Envelope("a@b.c", (recipient(SUPPORT),)), frozenset({BILLING}))
+    assert passed_inboxes(view(trace), b"x" * 32, SETTINGS.inboxes) == frozenset()
+
+
+def test_more_than_fifty_hops_are_a_loop() -> None:
+    envelope = Envelope("a@b.c", (recipient(SUPPORT),))
+    assert not loops(view("\n".join(["Received: x"] * 50)), envelope, frozenset())
+    assert loops(view("\n".join(["Received: x"] * 51)), envelope, frozenset())
+
+
+def received(protocol: Protocol, *inboxes: str, trusted: bool = False) -> Received:
+    client = Client("192.0.2.1", 1, "c", protocol, "l", trusted=trusted)
+    envelope = Envelope("a@b.c", tuple(recipient(inbox) for inbox in inboxes))
+    return Received(QueueId("01J"), envelope, client, b"", NOW)
+
+
+REJECTING = (Decision(SUPPORT, reject="no thanks"), Decision(BILLING))
+TAKEN = Accepted(QueueId("01J"))
+
+
+def test_smtp_refuses_only_where_every_inbox_rejects() -> None:
+    """One answer for all: what one inbox takes cannot be refused; the desk holds the other's part."""
+    both = received(Protocol.SMTP, SUPPORT, BILLING)
+    assert for_each(both, refusals(both, REJECTING, is_known=False), TAKEN) == (TAKEN,)
+    one = received(Protocol.SMTP, SUPPORT)
+    [verdict] = for_each(one, refusals(one, REJECTING[:1], is_known=False), TAKEN)
+    assert isinstance(verdict, Refused)
+    assert (verdict.code, verdict.status, verdict.text) == (550, "5.7.1", "no thanks")
+
+
+def test_lmtp_answers_each_recipient() -> None:
+    both = received(Protocol.LMTP, BILLING, SUPPORT, BILLING)
+    verdicts = for_each(both, refusals(both, REJECTING, is_known=False), TAKEN)
+    assert [type(verdict) for verdict in verdicts] == [Accepted, Refused, Accepted]
+    assert len(for_all(both, TAKEN)) == 3
+
+
+def test_nobody_is_refused_through_a_trusted_hop_or_in_a_known_conversation() -> None:
+    """A trusted hop would have to bounce it to whoever stands as the sender."""
+    assert refusals(received(Protocol.SMTP, SUPPORT, trusted=True), REJECTING[:1], is_known=False) == {}
+    assert refusals(received(Protocol.SMTP, SUPPORT), REJECTING[:1], is_known=True) == {}
