@@ -1,0 +1,196 @@
+"""The router with a real store: what is answered, and what is kept."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from routerd.config.settings import Settings
+from routerd.delivery.routes import Routes
+from routerd.desk.roster import Roster
+from routerd.message.address import parse_address
+from routerd.message.envelope import (
+    Accepted,
+    Client,
+    Envelope,
+    Protocol,
+    Purpose,
+    QueueId,
+    Received,
+    Recipient,
+    Refused,
+    Verdict,
+)
+from routerd.ops.metrics import Metrics
+from routerd.router import Live, Router
+from routerd.rules.compile import compile_ruleset
+from routerd.store.base import Copy, CopyState
+from routerd.store.marks import InHand
+from routerd.store.queue_view import QueueView
+from routerd.store.sqlite import SqliteStore, open_store
+
+NOW = datetime(2026, 1, 15, 10, tzinfo=UTC)
+SUPPORT, BILLING = "support@example.com", "billing@example.com"
+SETTINGS = Settings.model_validate(
+    {
+        "hostname": "mx1.example.com",
+        "postmaster": "jan",
+        "members": {
+            "jan": {"mailbox": "jan@mail.example.com"},
+            "ewa": {"mailbox": "ewa@mail.example.com"},
+            "omar": {"mailbox": "omar@mail.example.com"},
+        },
+        "inboxes": {SUPPORT: {"default": "jan"}, BILLING: {"default": "ewa"}},
+        "delivery": [{"domain": "*", "maildir": "/var/mail/{local}"}],
+        "limits_of_rules": [{"files": "*", "actions": ["all"]}],
+    }
+)
+HOLDING = "rules:\n  - {name: look first, when: {subject: parcel}, then: {hold: look first}}\n"
+REJECTING = "inbox: billing@example.com\nrules:\n  - {name: no, when: {subject: parcel}, then: {reject: no thanks}}\n"
+
+
+class Desk:
+    """A router whose copies nobody delivers."""
+
+    def __init__(self, folder: Path) -> None:
+        self.metrics = Metrics()
+        self.store: SqliteStore = open_store(folder)
+        self.hands = InHand(folder / "in-hand")
+        self.copies: list[Copy] = []
+        self._router = Router(
+            self._live(""), self.store, self.hands, self._take, self.metrics, choose=lambda names: names[0]
+        )
+        self._count = 0
+
+    def use(self, rules: str) -> None:
+        self._router.adopt(self._live(rules))
+
+    async def send(
+        self, *inboxes: str, header: str = "", at: datetime = NOW, protocol: Protocol = Protocol.SMTP, **more: str
+    ) -> tuple[Verdict, ...]:
+        self._count += 1
+        client = Client("192.0.2.1", 1, "client", protocol, "listener")
+        recipients = tuple(Recipient(parse_address(one), Purpose.INBOX, one) for one in inboxes)
+        raw = f"From: {more.get('author', 'anna@klient.pl')}\r\nSubject: parcel\r\n{header}\r\nbody\r\n".encode()
+        envelope = Envelope("anna@klient.pl", recipients)
+        return await self._router.accept(Received(QueueId(f"01J{self._count:023}"), envelope, client, raw, at))
+
+    def _take(self, copies: object, _raw: object) -> None:
+        self.copies.extend(copies)  # type: ignore[arg-type]
+
+    def _live(self, rules: str) -> Live:
+        ruleset = compile_ruleset({"10.yaml": rules.encode()} if rules else {}, SETTINGS).ruleset
+        assert ruleset is not None
+        return Live(SETTINGS, Roster(SETTINGS), ruleset, Routes(SETTINGS))
+
+
+@pytest.fixture
+async def desk(tmp_path: Path) -> AsyncIterator[Desk]:
+    made = Desk(tmp_path / "state")
+    yield made
+    await made.store.close()
+    made.hands.close()
+
+
+ONE = "Message-ID: <1@klient.pl>\r\n"
+
+
+async def test_the_same_message_again_rests_while_its_first_coming_goes_out(desk: Desk) -> None:
+    """A mail server that missed our 250 tries again: one copy all the same."""
+    for _ in range(2):
+        [verdict] = await desk.send(SUPPORT, header=ONE)
+        assert isinstance(verdict, Accepted)
+    assert [copy.member for copy in desk.copies] == ["jan"]
+
+
+async def test_a_resent_message_is_delivered_when_the_first_was_held_or_dropped(desk: Desk) -> None:
+    """What helps nobody is no reason to swallow its repetition."""
+    desk.use(HOLDING)
+    await desk.send(SUPPORT, header=ONE)
+    [held] = desk.copies
+    assert held.state is CopyState.HELD
+    desk.use("")
+    await desk.send(SUPPORT, header=ONE)
+    await desk.store.change_copies([held.number], CopyState.DROPPED, "not wanted", NOW)
+    assert [copy.state for copy in desk.copies] == [CopyState.HELD, CopyState.QUEUED]
+
+
+async def test_what_comes_a_week_later_is_meant(desk: Desk) -> None:
+    await desk.send(SUPPORT, header=ONE)
+    await desk.send(SUPPORT, header=ONE, at=NOW + timedelta(days=7))
+    assert len(desk.copies) == 2
+
+
+async def test_a_forgery_that_comes_first_does_not_swallow_the_message(desk: Desk) -> None:
+    """Same Message-ID, same body; another Reply-To makes it another message."""
+    await desk.send(SUPPORT, header=ONE + "Reply-To: evil@klient.example\r\n")
+    await desk.send(SUPPORT, header=ONE)
+    assert len(desk.copies) == 2
+
+
+async def test_a_recipient_refused_by_lmtp_gets_the_message_when_it_is_sent_again(desk: Desk) -> None:
+    """Each recipient has an answer of its own, and what was refused was not taken."""
+    desk.use(REJECTING)
+    first = await desk.send(SUPPORT, BILLING, header=ONE, protocol=Protocol.LMTP)
+    assert [type(verdict) for verdict in first] == [Accepted, Refused]
+    assert [copy.member for copy in desk.copies] == ["jan"]
+    desk.use("")
+    [second] = await desk.send(BILLING, header=ONE, protocol=Protocol.LMTP)
+    assert isinstance(second, Accepted)
+    assert [copy.member for copy in desk.copies] == ["jan", "ewa"]
+
+
+async def test_the_same_message_to_another_inbox_joins_and_its_owner_watches(desk: Desk) -> None:
+    await desk.send(SUPPORT, header=ONE)
+    await desk.send(BILLING, header=ONE)
+    assert [(copy.member, str(copy.role)) for copy in desk.copies] == [("jan", "owner"), ("ewa", "watcher")]
+
+
+async def test_many_answers_to_one_conversation_at_once_are_all_taken(desk: Desk) -> None:
+    """None is told to come again for the others' sake, and all have the one owner."""
+    await desk.send(BILLING, header=ONE)
+    answers = [
+        desk.send(SUPPORT, header=f"Message-ID: <{number}@a>\r\nReferences: <1@klient.pl>\r\n") for number in range(60)
+    ]
+    verdicts = await asyncio.gather(*answers)
+    assert all(isinstance(verdict, Accepted) for [verdict] in verdicts)
+    assert [copy.member for copy in desk.copies] == ["ewa"] * 61
+
+
+async def test_a_stranger_who_names_a_known_message_starts_a_conversation_of_his_own(desk: Desk) -> None:
+    """With the label that says so."""
+    await desk.send(BILLING, header=ONE)
+    await desk.send(SUPPORT, header="References: <1@klient.pl>\r\n", author="eve@evil.example")
+    assert desk.copies[1].member == "jan"
+    assert desk.copies[1].annotation.labels == ("thread-suspect",)
+
+
+async def test_two_inboxes_that_members_redirect_to_each_other_do_not_go_round(desk: Desk) -> None:
+    """The trace of the first inbox goes on with the copies of the second."""
+    await desk.send(SUPPORT)
+    [first] = desk.copies
+    trace = f"X-Routerd-Trace: {first.annotation.queue_id} {' '.join(first.annotation.trace)}\r\n"
+    await desk.send(BILLING, header=trace)
+    second = desk.copies[1]
+    trace = f"X-Routerd-Trace: {second.annotation.queue_id} {' '.join(second.annotation.trace)}\r\n"
+    for inbox in (SUPPORT, BILLING):
+        [verdict] = await desk.send(inbox, header=trace)
+        assert isinstance(verdict, Refused)
+        assert (verdict.code, verdict.status) == (554, "5.4.6")
+
+
+async def test_a_bounce_is_told_in_the_history_of_what_bounced(desk: Desk, tmp_path: Path) -> None:
+    await desk.send(SUPPORT, header=ONE)
+    [copy] = desk.copies
+    path = Recipient(parse_address("support+b.x@example.com"), Purpose.RETURN_PATH, SUPPORT, copy_number=copy.number)
+    client = Client("192.0.2.1", 1, "client", Protocol.SMTP, "listener")
+    bounce = Received(QueueId("01K" + "0" * 23), Envelope("", (path,)), client, b"Subject: failed\r\n\r\nx\r\n", NOW)
+    [verdict] = await desk._router.accept(bounce)
+    assert isinstance(verdict, Accepted)
+    assert desk.copies[1].to_return_path
+    with QueueView.open(tmp_path / "state") as view:
+        history = view.show(copy.id)
+    assert history is not None
+    assert "bounce_received" in [event.kind for event in history.events]
