@@ -27,7 +27,10 @@ MAX_UNREAD_BYTES = 256 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Timeouts:
-    """Seconds. RFC 5321 4.5.3.2; sending and waiting for the reply have their own."""
+    """Seconds. RFC 5321 4.5.3.2; sending and waiting for the reply have their own.
+
+    Each is for the whole of what is waited for: a peer that lets fall a byte now and then gets no more time by it.
+    """
 
     connect: float = 30
     greeting: float = 300
@@ -38,7 +41,7 @@ class Timeouts:
     rcpt: float = 300
     data: float = 120
     content: float = 600
-    send: float = 180  # without the peer taking a single byte
+    send: float = 180  # one write: a piece of the content, 256 KiB
 
     def of_reply(self, stage: Stage | None) -> float:
         seconds: float = getattr(self, stage or "mail")
@@ -82,6 +85,8 @@ class Connection(asyncio.Protocol):
         self._blocked = False
         self._waiter: asyncio.Future[None] | None = None
         self._patience = _Patience(self._loop, self._expire)
+        self._awaited = -1  # which reply `_reply_by` is for
+        self._reply_by = 0.0  # of the loop's clock
 
     @property
     def is_usable(self) -> bool:
@@ -144,20 +149,29 @@ class Connection(asyncio.Protocol):
     async def _answers(self) -> list[Action]:
         """What the client makes of the next bytes, or of their absence."""
         if not self._unread and not self._lost:
-            await self._wait(self._timeouts.of_reply(self._client.awaiting), "did not answer in time")
+            await self._wait(self._reply_deadline(), "did not answer in time")
         if not self._unread:
             return self._client.lost(self._lost)
         data = bytes(self._unread)
         self._unread.clear()
         return self._client.receive(data)
 
+    def _reply_deadline(self) -> float:
+        """One for each reply, whatever comes of it meanwhile."""
+        if self._awaited != self._client.replies:
+            self._awaited = self._client.replies
+            self._reply_by = self._loop.time() + self._timeouts.of_reply(self._client.awaiting)
+        return self._reply_by
+
     async def _write(self, data: bytes) -> None:
         """Gives when the kernel has it all. A connection that is gone shows at the next answer."""
         if self._lost or self._transport is None:
             return
         self._transport.write(data)
-        while self._blocked and not self._lost:
-            await self._wait(self._timeouts.send, "does not take what is sent")
+        if self._blocked:
+            deadline = self._loop.time() + self._timeouts.send
+            while self._blocked and not self._lost:
+                await self._wait(deadline, "does not take what is sent")
 
     async def _write_content(self, content: Content) -> None:
         pieces = dot_stuffed(content.pieces())
@@ -189,9 +203,9 @@ class Connection(asyncio.Protocol):
         self._use(upgraded)
         return self._client.tls_started()
 
-    async def _wait(self, seconds: float, why: str) -> None:
+    async def _wait(self, deadline: float, why: str) -> None:
         self._waiter = waiter = self._loop.create_future()
-        self._patience.begin(seconds, why)
+        self._patience.begin(deadline, why)
         try:
             await waiter
         finally:
@@ -255,8 +269,8 @@ class _Patience:
         self._timer: asyncio.TimerHandle | None = None
         self._rings_at = inf
 
-    def begin(self, seconds: float, why: str) -> None:
-        self._deadline = self._loop.time() + seconds
+    def begin(self, deadline: float, why: str) -> None:
+        self._deadline = deadline
         self._why = why
         if self._deadline < self._rings_at:
             self._set()

@@ -100,6 +100,7 @@ class Client:
         self._mid_content = False
         self._dirty = False  # the server may hold on to parts of a transaction: RSET before the next
         self.usable = True
+        self.replies = 0  # that were read to their end
         self.mail_was_answered = False  # in the latest transaction
         self._expect(Stage.GREETING, self._on_greeting)
 
@@ -337,6 +338,7 @@ class Client:
     # How replies and endings are dealt with.
 
     def _take(self, reply: Reply) -> list[Action]:
+        self.replies += 1
         if not self._expected:
             return self._give_up(f"spoke unasked: {reply}", code=reply.code)
         stage, handler = self._expected.popleft()
