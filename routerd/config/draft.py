@@ -33,11 +33,15 @@ class WrittenInbox:
 
 @dataclass(frozen=True)  # without slots: the names are worked out once, and asked for at every reference
 class Draft:
-    """`reading` has the positions of `settings`; `first` is the whole file, also what was wrong."""
+    """`reading` has the positions of `settings`; `first` is the whole file, also what was wrong.
+
+    `in_service`: what systemd hands to a service must be there.
+    """
 
     settings: Settings
     reading: Reading
     first: Reading
+    in_service: bool
 
     @cached_property
     def member_names(self) -> dict[str, None]:

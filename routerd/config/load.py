@@ -17,16 +17,21 @@ from routerd.config.yaml_source import MAX_BYTES, Mapping, Mark, Problem, read_y
 from routerd.message.address import parse_host_name
 
 ENVIRONMENT_KEY = "ROUTERD_CONFIG"
+CREDENTIALS_KEY = "CREDENTIALS_DIRECTORY"  # systemd.exec(5)
 USUAL_PLACES = (Path("routerd.yaml"), Path("/etc/routerd/routerd.yaml"))
 _MAX_ROUNDS = 12  # dropping what is wrong can leave a list too short, and so on outwards; depth bounds it
 
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """`settings` is None where there is a problem; `problems` are in the order of the file."""
+    """`settings` is None where there is a problem; `problems` are in the order of the file.
+
+    `is_readable`: False where the file could not be read at all, which is the one problem then.
+    """
 
     settings: Settings | None
     problems: tuple[Problem, ...]
+    is_readable: bool = True
 
 
 class NoConfigError(Exception):
@@ -50,23 +55,30 @@ def find_config(explicit: Path | None) -> Path:
     )
 
 
-def load_settings(path: Path, *, machine_name: Callable[[], str] = socket.getfqdn) -> Loaded:
+def load_settings(
+    path: Path, *, machine_name: Callable[[], str] = socket.getfqdn, in_service: bool | None = None
+) -> Loaded:
     """Reads and checks `path`. Never raises for what is in the file or for a file that cannot be read.
 
     File names in it are relative to its folder. `machine_name` is asked only where `hostname` is absent.
+    `in_service`: the files that systemd hands to a service must be there; by default where it handed any to us.
     """
     file = str(path)
     try:
         with path.open("rb") as opened:
             data = opened.read(MAX_BYTES + 1)
     except OSError as error:
-        return Loaded(None, (Problem(Mark(file, 1, 1), f"cannot be read: {error.strerror or error}"),))
+        return Loaded(
+            None, (Problem(Mark(file, 0, 0), f"cannot be read: {error.strerror or error}"),), is_readable=False
+        )
     document = read_yaml(file, data)
     if not isinstance(document.root, Mapping):
         wrong = "is empty" if document.root is None else "must be a mapping (key: value)"
         problems = document.problems or (Problem(Mark(file, 1, 1), f"the file {wrong}"),)
         return Loaded(None, problems)
-    settings, problems = _settle(document.root, path.absolute().parent, machine_name)
+    if in_service is None:
+        in_service = CREDENTIALS_KEY in os.environ
+    settings, problems = _settle(document.root, path.absolute().parent, machine_name, in_service)
     problems = (*document.problems, *problems)
     if problems:
         return Loaded(None, tuple(sorted(dict.fromkeys(problems), key=lambda problem: problem.mark)))
@@ -74,7 +86,7 @@ def load_settings(path: Path, *, machine_name: Callable[[], str] = socket.getfqd
 
 
 def _settle(
-    root: Mapping, folder: Path, machine_name: Callable[[], str]
+    root: Mapping, folder: Path, machine_name: Callable[[], str], in_service: bool
 ) -> tuple[Settings | None, tuple[Problem, ...]]:
     reading = read_plain(root)
     problems = list(reading.problems)
@@ -83,10 +95,10 @@ def _settle(
     settings: Settings | None = None
     try:
         settings = Settings.model_validate(reading.values, context={"folder": folder})
-        draft = Draft(settings, reading, reading)
+        draft = Draft(settings, reading, reading, in_service)
     except ValidationError as error:
         problems += _problems_of(error, reading)
-        draft = _salvage(root, reading, folder)
+        draft = _salvage(root, reading, folder, in_service)
     problems += check_all(draft)
     return settings, tuple(problems)
 
@@ -111,18 +123,18 @@ def _problems_of(error: ValidationError, reading: Reading) -> Iterator[Problem]:
             yield problem
 
 
-def _salvage(root: Mapping, first: Reading, folder: Path) -> Draft:
+def _salvage(root: Mapping, first: Reading, folder: Path, in_service: bool) -> Draft:
     """What is right of a file in which something is wrong, so that the checks across keys can still be made."""
     reading = first
     for _ in range(_MAX_ROUNDS):
         try:
             partial = PartialSettings.model_validate(reading.values, context={"folder": folder})
-            return Draft(partial, reading, first)
+            return Draft(partial, reading, first, in_service)
         except ValidationError as error:
             errors = [details for details in error.errors(include_url=False) if not follows_from_items(details)]
             dropped = reading.dropped | {_to_drop(details["type"], details["loc"], reading) for details in errors}
             reading = read_plain(root, dropped)
-    return Draft(PartialSettings(), read_plain(Mapping([], root.mark)), first)
+    return Draft(PartialSettings(), read_plain(Mapping([], root.mark)), first, in_service)
 
 
 def _to_drop(kind: str, loc: Loc, reading: Reading) -> Loc:

@@ -2,16 +2,31 @@
 
 import difflib
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 MAX_SHOWN = 60
+_CUTOFF = 0.6  # difflib's ratio: what is less alike is no misspelling
+_ADDRESS_CUTOFF = 0.8  # any two addresses share much
 
 
 def nearest(word: str, choices: Iterable[str]) -> str | None:
-    """The choice that `word` was probably meant to be, or None."""
+    """The choice that `word` was probably meant to be, or None.
+
+    A domain that two addresses share does not make them alike: there only what stands before the @ counts.
+    """
+    folded = word[:200].casefold()
     by_folded = {choice.casefold(): choice for choice in choices}
-    found = difflib.get_close_matches(word[:200].casefold(), by_folded, n=1, cutoff=0.6)
-    return by_folded[found[0]] if found else None
+    _, at, domain = folded.rpartition("@")
+    if not at:
+        return _closest(folded, by_folded, _CUTOFF)
+    neighbours = {one.rpartition("@")[0]: choice for one, choice in by_folded.items() if one.endswith(at + domain)}
+    others = {one: choice for one, choice in by_folded.items() if not one.endswith(at + domain)}
+    return _closest(folded.rpartition("@")[0], neighbours, _CUTOFF) or _closest(folded, others, _ADDRESS_CUTOFF)
+
+
+def _closest(word: str, choices: Mapping[str, str], cutoff: float) -> str | None:
+    found = difflib.get_close_matches(word, choices, n=1, cutoff=cutoff)
+    return choices[found[0]] if found else None
 
 
 def did_you_mean(word: str, choices: Iterable[str]) -> str:

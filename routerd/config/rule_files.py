@@ -68,4 +68,4 @@ def _is_utf8(name: str) -> bool:
 
 
 def _about(path: Path, message: str) -> Problem:
-    return Problem(Mark(str(path).encode("utf-8", "backslashreplace").decode("utf-8"), 1, 1), message)
+    return Problem(Mark(str(path).encode("utf-8", "backslashreplace").decode("utf-8"), 0, 0), message)

@@ -93,7 +93,8 @@ class _FileReader:
         )
         missing = [key for key in keys.RULE_KEYS if key not in found]
         if missing:
-            self._reader.refuse(mapping.mark, f"a rule without `{'`, without `'.join(missing)}`")
+            hint = "; for every message write `when: {always: true}`" if "when" in missing else ""
+            self._reader.refuse(mapping.mark, f"a rule without `{'`, without `'.join(missing)}`{hint}")
         name = self._rule_name(found["name"]) if "name" in found else None
         when = self._conditions.read(found["when"]) if "when" in found else None
         then = self._actions.read(found["then"]) if "then" in found else None

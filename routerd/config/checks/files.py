@@ -7,6 +7,7 @@ from pathlib import Path
 from routerd.config.draft import Draft
 from routerd.config.yaml_source import Problem
 
+CREDENTIALS = Path("/run/credentials")  # LoadCredential= of systemd.exec(5): there while the service runs, for it alone
 _MAX_PEM_BYTES = 1_000_000
 
 
@@ -25,13 +26,14 @@ def _tls(draft: Draft) -> Iterator[Problem]:
     tls = draft.settings.tls
     if tls is None:
         return
-    unreadable = False
+    are_there = True
     for key, path in (("certificate", tls.certificate), ("key", tls.key)):
         why = _unreadable(path)
         if why:
-            unreadable = True
-            yield draft.at("tls", key, message=f"{path} cannot be read: {why}")
-    if unreadable:
+            are_there = False
+        if why and not _awaits_service(path, draft):
+            yield draft.at("tls", key, message=_cannot_be_read(path, why))
+    if not are_there:
         return
     why = _not_pem(tls.certificate, tls.key) or _mismatch(tls.certificate, tls.key)
     if why:
@@ -72,12 +74,23 @@ def _password(draft: Draft, index: int, path: Path) -> Iterator[Problem]:
     place = ("delivery", index, "auth", "password_file")
     why = _unreadable(path)
     if why:
-        yield draft.at(*place, message=f"{path} cannot be read: {why}")
+        if not _awaits_service(path, draft):
+            yield draft.at(*place, message=_cannot_be_read(path, why))
         return
     with path.open("rb") as opened:
         line = opened.readline(4096).strip()
     if not line or not line.isascii():
         yield draft.at(*place, message=f"{path} has no password in its first line, or one that is not ASCII")
+
+
+def _awaits_service(path: Path, draft: Draft) -> bool:
+    """Whether only the running service could see the file."""
+    return not draft.in_service and path.is_relative_to(CREDENTIALS)
+
+
+def _cannot_be_read(path: Path, why: str) -> str:
+    hint = f"; does the unit have LoadCredential={path.name}:FILE?" if path.is_relative_to(CREDENTIALS) else ""
+    return f"{path} cannot be read: {why}{hint}"
 
 
 def _unreadable(path: Path) -> str | None:

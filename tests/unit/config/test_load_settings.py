@@ -185,9 +185,29 @@ def test_both_families_may_have_the_same_port(load: Load) -> None:
 
 
 def test_an_unreadable_file_is_a_problem(tmp_path: Path) -> None:
-    """A config that is not there, or is a folder, is said with its name and never raised."""
-    assert load_settings(tmp_path / "none.yaml").problems[0].message == "cannot be read: No such file or directory"
-    assert load_settings(tmp_path).problems[0].message == "cannot be read: Is a directory"
+    """A config that is not there, or is a folder, is said with its name, without a place in it, and never raised."""
+    loaded = load_settings(tmp_path / "none.yaml")
+    assert not loaded.is_readable
+    assert list(map(str, loaded.problems)) == [f"{tmp_path}/none.yaml: cannot be read: No such file or directory"]
+    assert list(map(str, load_settings(tmp_path).problems)) == [f"{tmp_path}: cannot be read: Is a directory"]
+
+
+def test_credentials_need_not_be_there_before_the_service_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`check` passes over files that systemd hands to the service; the service itself insists on them."""
+    monkeypatch.delenv("CREDENTIALS_DIRECTORY", raising=False)
+    folder = "/run/credentials/routerd.service"
+    path = tmp_path / "routerd.yaml"
+    auth = f"tls: required, auth: {{user: us, password_file: {folder}/smart}}"
+    tls = f"hostname: mx1.example.com\ntls: {{certificate: {folder}/tls.crt, key: {folder}/tls.key}}\n"
+    path.write_text(SMALL.replace(':25"}', f':25", {auth}}}') + tls)
+    assert load_settings(path).problems == ()
+    refused = [
+        f"{folder}/{name} cannot be read: No such file or directory; does the unit have LoadCredential={name}:FILE?"
+        for name in ("smart", "tls.crt", "tls.key")
+    ]
+    assert [one.message for one in load_settings(path, in_service=True).problems] == refused
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", folder)
+    assert [one.message for one in load_settings(path).problems] == refused
 
 
 @given(text=st.text(st.sampled_from("abjn:{}[]-, \n\"'#&*!|>@%é\u200f\x00\t0"), max_size=120))

@@ -31,7 +31,7 @@ def test_other_files_are_passed_over(tmp_path: Path) -> None:
 def test_a_missing_folder_is_a_problem(tmp_path: Path) -> None:
     """A folder that is not there is said with its path."""
     loaded = load_rule_files(tmp_path / "rules.d")
-    assert [str(one) for one in loaded.problems] == [f"{tmp_path}/rules.d:1:1: there is no such folder of rules"]
+    assert [str(one) for one in loaded.problems] == [f"{tmp_path}/rules.d: there is no such folder of rules"]
 
 
 def test_an_unreadable_file_does_not_hide_the_others(tmp_path: Path) -> None:
