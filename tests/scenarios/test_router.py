@@ -26,7 +26,7 @@ from routerd.message.envelope import (
 from routerd.ops.metrics import Metrics
 from routerd.router import Live, Router
 from routerd.rules.compile import compile_ruleset
-from routerd.store.base import Copy, CopyState
+from routerd.store.base import Copy, CopyState, Known, ThreadKeys
 from routerd.store.marks import InHand
 from routerd.store.queue_view import QueueView
 from routerd.store.sqlite import SqliteStore, open_store
@@ -194,3 +194,18 @@ async def test_a_bounce_is_told_in_the_history_of_what_bounced(desk: Desk, tmp_p
         history = view.show(copy.id)
     assert history is not None
     assert "bounce_received" in [event.kind for event in history.events]
+
+
+async def test_a_message_sees_one_ruleset_from_beginning_to_end(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A reload while it is recalled is for the next one."""
+    desk.use("rules:\n  - {name: old, when: {always: true}, then: {label: old}}\n")
+    recall = desk.store.recall
+
+    async def recall_and_reload(thread: ThreadKeys) -> Known:
+        desk.use("rules:\n  - {name: new, when: {always: true}, then: {label: new}}\n")
+        return await recall(thread)
+
+    monkeypatch.setattr(desk.store, "recall", recall_and_reload)
+    await desk.send(SUPPORT)
+    await desk.send(SUPPORT)
+    assert [copy.annotation.labels for copy in desk.copies] == [("old",), ("new",)]
