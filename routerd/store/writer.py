@@ -49,7 +49,7 @@ class Work(Protocol[T_co]):
     def __call__(self, batch: Batch) -> T_co: ...
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Job(Generic[T]):
     """`work` may be done more than once, and is whole each time."""
 
@@ -59,14 +59,14 @@ class Job(Generic[T]):
     adds_message: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Waiting:
     job: Job[Any]
     future: "asyncio.Future[Any] | Future[Any]"
     loop: asyncio.AbstractEventLoop | None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Answer:
     waiting: _Waiting
     value: object
