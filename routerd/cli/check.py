@@ -6,7 +6,14 @@ from pathlib import Path
 
 import click
 
-from routerd.cli.options import EXIT_FOUND_WRONG, config_option, locate_or_exit
+from routerd.cli.options import (
+    EXIT_FOUND_WRONG,
+    EXIT_UNUSABLE,
+    config_option,
+    fit_to_print,
+    locate_or_exit,
+    print_problems,
+)
 from routerd.config.load import load_settings
 from routerd.config.rule_files import load_rule_files
 from routerd.config.settings import Settings
@@ -31,7 +38,7 @@ def shown_folder(folder: Path) -> str:
         return str(folder)
 
 
-@click.command("check")
+@click.command("check", short_help="Find what is wrong with config and rules.")
 @config_option
 @click.option(
     "--format",
@@ -41,9 +48,15 @@ def shown_folder(folder: Path) -> str:
     help="github: annotations for a workflow of GitHub Actions.",
 )
 def command(config: Path | None, form: str) -> None:
-    """Check routerd.yaml and the rule files; print every problem with its place."""
+    """Check routerd.yaml and the rule files; print every problem with its place.
+
+    Files below /run/credentials, which systemd hands to the running service alone, need not be there yet.
+    """
     path = locate_or_exit(config)
     loaded = load_settings(path)
+    if not loaded.is_readable:
+        print_problems(loaded.problems)
+        sys.exit(EXIT_UNUSABLE)
     if loaded.settings is None:
         _report(loaded.problems, form, "")
         sys.exit(EXIT_FOUND_WRONG)
@@ -68,7 +81,7 @@ def _report(problems: tuple[Problem, ...], form: str, summary: str) -> None:
         )
         return
     for problem in problems:
-        click.echo(_as_annotation(problem) if form == "github" else str(problem))
+        click.echo(fit_to_print(_as_annotation(problem) if form == "github" else str(problem)))
     if not problems:
         click.echo(f"ok: {summary}")
     elif form == "text":
@@ -85,7 +98,8 @@ def _as_annotation(problem: Problem) -> str:
     mark = problem.mark
     message = problem.message.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
     file = mark.file.replace("%", "%25").replace(",", "%2C").replace(":", "%3A")
-    return f"::error file={file},line={mark.line},col={mark.column}::{message}"
+    place = f",line={mark.line},col={mark.column}" if mark.line else ""
+    return f"::error file={file}{place}::{message}"
 
 
 def _count(number: int, noun: str) -> str:

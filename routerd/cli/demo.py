@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from secrets import token_hex
+from typing import NoReturn
 
 import click
 from rich import box
@@ -19,8 +20,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from routerd.cli.init import write_starter
-from routerd.cli.options import EXIT_FOUND_WRONG, EXIT_UNUSABLE, print_problems
+from routerd.cli.init import ExistsError, write_starter
+from routerd.cli.options import EXIT_FOUND_WRONG, EXIT_UNUSABLE, fit_to_print, print_problems, why_not
 from routerd.config.load import load_settings
 from routerd.config.settings import HostPort, Http, Listener, Settings
 from routerd.config.yaml_source import Problem
@@ -31,6 +32,7 @@ from routerd.starter import starter_files
 from routerd.starter.samples import SAMPLES, Sample
 
 HOSTNAME = "demo.routerd.test"
+MARKER = ".routerd-demo"  # a folder without it is not the demo's
 DELIVERED_WITHIN_SECONDS = 30.0
 LOOK_AGAIN_SECONDS = 0.05
 
@@ -51,7 +53,7 @@ class _Arrived:
         return ", ".join(self.view.header(header))
 
 
-@click.command("demo")
+@click.command("demo", short_help="See it work on sample mail.")
 @click.option(
     "--dir",
     "folder",
@@ -67,6 +69,10 @@ def command(folder: Path, smtp_port: int, http_port: int, once: bool) -> None:
     """Receive, decide and deliver sample mail in three languages; print who got what and why; keep serving."""
     place = _Place(folder.absolute(), smtp_port, http_port)
     configure_logs("console", "warning")
+    try:
+        place.prepare()
+    except (DemoError, ExistsError, OSError) as error:
+        _fail(why_not(error) if isinstance(error, OSError) else str(error), "Another folder: --dir")
     settings, problems = place.settings()
     if settings is None:
         print_problems(problems)
@@ -82,12 +88,15 @@ def command(folder: Path, smtp_port: int, http_port: int, once: bool) -> None:
     try:
         run_until_signalled(lambda: Daemon(place.config, settings, reread=place.settings, on_ready=on_ready))
     except StartError as error:
-        click.echo(f"routerd demo: {error}", err=True)
-        click.echo("Other ports: --smtp-port and --http-port (0: any free one); another folder: --dir", err=True)
-        sys.exit(EXIT_FOUND_WRONG)
+        _fail(str(error), "Other ports: --smtp-port and --http-port (0: any free one); another folder: --dir")
     if failures:
-        click.echo(f"routerd demo: {failures[0]}", err=True)
-        sys.exit(EXIT_FOUND_WRONG)
+        _fail(failures[0])
+
+
+def _fail(reason: str, *hints: str) -> NoReturn:
+    for line in (f"routerd demo: {reason}", *hints):
+        click.echo(fit_to_print(line), err=True)
+    sys.exit(EXIT_FOUND_WRONG)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,10 +111,22 @@ class _Place:
     def config(self) -> Path:
         return self.folder / "routerd.yaml"
 
-    def settings(self) -> tuple[Settings | None, tuple[Problem, ...]]:
-        """The folder's config, written first where it is missing, on the demo's ports."""
+    def prepare(self) -> None:
+        """Makes the folder the demo's where there is none, or an empty one; any other it must be already.
+
+        Raises DemoError, ExistsError, OSError.
+        """
+        marker = self.folder / MARKER
+        if not marker.exists():
+            self.folder.mkdir(parents=True, exist_ok=True)
+            if any(self.folder.iterdir()):
+                raise DemoError(f"{self.folder} is not empty, and no demo's folder (it has no {MARKER})")
+            marker.write_text("A folder of `routerd demo`: it may be removed.\n")
         if not self.config.exists():
             write_starter(self.folder, starter_files())
+
+    def settings(self) -> tuple[Settings | None, tuple[Problem, ...]]:
+        """The folder's config on the demo's ports."""
         loaded = load_settings(self.config, machine_name=lambda: HOSTNAME)
         if loaded.settings is None:
             return None, loaded.problems
@@ -174,18 +195,15 @@ def _wait_for(sent: dict[str, Sample], mail: Path) -> list[_Arrived]:
 
 def _table(sent: dict[str, Sample], arrived: list[_Arrived]) -> Table:
     table = Table(title="Who got what, and why", box=box.SQUARE, show_lines=True, expand=True)
-    table.add_column("message", ratio=4)
-    table.add_column("owner", no_wrap=True)
-    table.add_column("labels", no_wrap=True)
-    table.add_column("rules", ratio=4)
-    table.add_column("why", ratio=6)
+    for name, ratio in (("message", 4), ("owner", None), ("labels", None), ("rules", 4), ("why", 6)):
+        table.add_column(name, ratio=ratio, no_wrap=ratio is None, overflow="fold")
     for one in arrived:
         sample = sent[one.view.message_id or ""]
         table.add_row(
             Text(f"{sample.subject}\n{sample.name} → {sample.recipient}"),
             Text(one.member),
             Text(one.says("x-labels").replace(", ", "\n")),
-            Text(one.says("x-routerd-rules").replace(", ", "\n")),
+            Text("\n".join(rule.rpartition("/")[2] for rule in one.says("x-routerd-rules").split(", "))),
             Text(one.says("x-routerd-why").replace("; ", "\n")),
         )
     return table

@@ -14,7 +14,15 @@ from typing import Any
 import click
 
 from routerd.cli.check import compile_folder
-from routerd.cli.options import EXIT_FOUND_WRONG, EXIT_UNUSABLE, config_option, load_or_exit, print_problems
+from routerd.cli.options import (
+    EXIT_FOUND_WRONG,
+    EXIT_UNUSABLE,
+    config_option,
+    fit_to_print,
+    load_or_exit,
+    print_problems,
+)
+from routerd.cli.state import reading_state
 from routerd.cli.test import QuietDesk
 from routerd.config.settings import Settings
 from routerd.delivery.routes import Routes
@@ -32,10 +40,10 @@ from routerd.router import Live, look
 from routerd.rules.decision import Decision
 from routerd.rules.explain import Outcome, RuleExplanation, explain_decision
 from routerd.store.base import StoreError, StoreMissingError
-from routerd.store.queue_view import QueueView
 
 MAX_SHOWN = 400  # characters of a value
 
+_FIRST_YEAR, _LAST_YEAR = 1970, 9000
 _BARE_LF = re.compile(rb"(?<!\r)\n")
 
 
@@ -53,6 +61,8 @@ class Moment(click.ParamType[datetime]):
             self.fail(f"{value!r} is not a moment; write it as 2026-11-23T09:00+01:00", param, ctx)
         if at.tzinfo is None:
             self.fail(f"{value!r} has no offset; write it as {value}+00:00 or {value}Z", param, ctx)
+        if not _FIRST_YEAR <= at.year <= _LAST_YEAR:  # what is reckoned from it must have a date too
+            self.fail(f"{value!r} is not between {_FIRST_YEAR} and {_LAST_YEAR}", param, ctx)
         return at.astimezone(UTC)
 
 
@@ -67,7 +77,7 @@ class Explained:
     before: str | None  # the queue id of the same message, where it came before
 
 
-@click.command("explain")
+@click.command("explain", short_help="Show what would happen to a message, and why.")
 @click.argument(
     "file", metavar="FILE.eml", type=click.Path(path_type=Path, exists=True, dir_okay=False, allow_dash=True)
 )
@@ -99,9 +109,12 @@ def command(
     live = Live(settings, Roster(settings), compiled.ruleset, Routes(settings))
     raw = _BARE_LF.sub(b"\r\n", sys.stdin.buffer.read() if str(file) == "-" else file.read_bytes())
     now = at or datetime.now(UTC)
-    recipients = _recipients(raw, rcpt, live, now)
+    if not raw.strip():
+        click.echo(fit_to_print(f"{file} is empty"), err=True)
+        sys.exit(EXIT_UNUSABLE)
     author = MessageView(raw).author
-    envelope = Envelope(sender if sender is not None else author.address if author else "", recipients)
+    given = _sender(sender) if sender is not None else author.address if author else ""
+    envelope = Envelope(given, _recipients(raw, rcpt, live, now))
     explained = explain(raw, envelope, _is_trusted(client, settings), now, live)
     click.echo(json.dumps(_as_json(explained), ensure_ascii=False, indent=2) if as_json else _as_text(explained))
 
@@ -113,12 +126,13 @@ def explain(raw: bytes, envelope: Envelope, trusted: bool, at: datetime, live: L
     with ExitStack() as stack:
         state: DeskState = QuietDesk()
         try:
-            stored = stack.enter_context(QueueView.open(live.settings.state))
+            stored = stack.enter_context(reading_state(live.settings.state))
             state = stored.desk_state(thread, at)
         except StoreMissingError:
             pass  # the daemon never ran here: rotations are at their start
         except StoreError as error:
-            click.echo(f"the state could not be read, so rotations are taken as at their start: {error}", err=True)
+            reason = f"the state could not be read, so rotations are taken as at their start: {error}"
+            click.echo(fit_to_print(reason), err=True)
         before = state.twin.queue_id if state.twin else None
         plan = assign(decisions, live.roster, _AsNew(state), at, lambda members: members[0])
     facts = facts_of(view, envelope, trusted, at, live)
@@ -167,6 +181,17 @@ def _recipients(raw: bytes, rcpt: tuple[str, ...], live: Live, now: datetime) ->
         click.echo("neither To nor Cc names an inbox of ours: say with --rcpt to whom the message came", err=True)
         sys.exit(EXIT_UNUSABLE)
     return tuple(found.values())
+
+
+def _sender(text: str) -> str:
+    """What MAIL FROM would say; "" is the null sender. Raises click.BadParameter."""
+    bare = text.removeprefix("<").removesuffix(">")
+    if not bare:
+        return ""
+    try:
+        return str(parse_address(bare, utf8=True))
+    except AddressError as error:
+        raise click.BadParameter(f"{text!r}: {error}", param_hint="--from") from None
 
 
 def _is_trusted(client: str | None, settings: Settings) -> bool:

@@ -1,12 +1,13 @@
 """`routerd init DIR`: a config and rules that run as they are and are meant to be edited."""
 
+import shlex
 import sys
 from collections.abc import Mapping
 from pathlib import Path
 
 import click
 
-from routerd.cli.options import EXIT_FOUND_WRONG
+from routerd.cli.options import EXIT_FOUND_WRONG, fit_to_print, invoked_as, why_not
 from routerd.starter import starter_files
 
 
@@ -34,16 +35,19 @@ def write_starter(folder: Path, files: Mapping[str, bytes]) -> tuple[Path, ...]:
     return tuple(written)
 
 
-@click.command("init")
+@click.command("init", short_help="Write a config and rules to start from.")
 @click.argument("folder", metavar="DIR", type=click.Path(path_type=Path, file_okay=False))
 def command(folder: Path) -> None:
     """Write routerd.yaml and rules.d/ into DIR, ready to run and to edit. Never overwrites."""
     try:
         written = write_starter(folder, starter_files())
     except (ExistsError, OSError) as error:
-        click.echo(f"routerd init: {error}", err=True)
+        reason = why_not(error) if isinstance(error, OSError) else str(error)
+        click.echo(fit_to_print(f"routerd init: {reason}"), err=True)
         sys.exit(EXIT_FOUND_WRONG)
     for path in written:
-        click.echo(f"wrote {path}")
-    config = folder / "routerd.yaml"
-    click.echo(f"\nNext: routerd check -c {config}\n      routerd run -c {config}")
+        click.echo(fit_to_print(f"wrote {path}"))
+    config = shlex.quote(str(folder / "routerd.yaml"))
+    click.echo()
+    for start, name in (("Next: ", "check"), ("      ", "test"), ("      ", "run")):
+        click.echo(fit_to_print(f"{start}{invoked_as()} {name} -c {config}"))

@@ -3,34 +3,37 @@
 import asyncio
 import json
 import sys
-from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from collections.abc import Collection, Iterable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NoReturn
 
 import click
 
 from routerd.cli.options import EXIT_FOUND_WRONG, config_option, load_or_exit
+from routerd.cli.queue_report import MAX_TEXT, copy_to_json, history_to_json, print_copies, print_history
+from routerd.cli.state import naming_state, reading_state
+from routerd.config.nearest import quoted
 from routerd.message.fold import display
+from routerd.rules.names import names_of, suggestion
 from routerd.store.base import CopyState, StoreError, StoreLockedError
 from routerd.store.by_hand import do_by_hand
 from routerd.store.life import OPEN
-from routerd.store.queue_view import MessageHistory, QueuedCopy, QueueView, as_owner
+from routerd.store.queue_view import as_owner
 from routerd.store.sqlite import open_store
 from routerd.web.control import ControlRefusedError, ControlUnavailableError, send_command
 
-_MAX_TEXT = 200
-_HEADINGS = ("COPY", "STATE", "AGE", "MEMBER", "MAILBOX", "DESTINATION", "TRIES", "NEXT ATTEMPT", "REASON")
+_DONE = {"retry": "will be tried now", "release": "will be tried now", "hold": "held", "drop": "dropped"}
 
 
-@click.group("queue")
+@click.group("queue", short_help="Look at the queue, and act on it.")
 def command() -> None:
     """Look at the queue, and act on it."""
 
 
-@command.command("list")
+@command.command("list", short_help="List the copies that wait.")
 @config_option
-@click.option("--destination", metavar="KEY", help="Only copies that go there, as the list names it.")
+@click.option("--destination", metavar="KEY", help="Only copies that go there: as listed, or HOST:PORT.")
 @click.option("--inbox", metavar="ADDRESS", help="Only copies of this inbox's mail.")
 @click.option("--member", metavar="NAME", help="Only copies for this member.")
 @click.option(
@@ -51,19 +54,29 @@ def list_copies(
 ) -> None:
     """List the copies that wait, oldest first."""
     settings = load_or_exit(config)
+    inboxes = names_of(settings).inboxes
     wanted = frozenset(map(CopyState, states)) or OPEN
+    lives_in = inboxes.get(inbox.lower(), inbox) if inbox else inbox
     try:
-        with QueueView.open(settings.state) as view:
-            copies = view.list(destination=destination, inbox=inbox, member=member, states=wanted)
+        with reading_state(settings.state) as view:
+            found = [
+                copy
+                for key in _destinations(destination)
+                for copy in view.list(destination=key, inbox=lives_in, member=member, states=wanted)
+            ]
     except StoreError as error:
         _fail(str(error))
+    if not found:  # copies of a member who has left may still be there
+        _refuse_unknown("inbox", lives_in, inboxes)
+        _refuse_unknown("member", member, settings.members)
+    copies = sorted(found, key=lambda copy: copy.number)
     if as_json:
-        click.echo(json.dumps([_copy_to_json(copy) for copy in copies], indent=2))
+        click.echo(json.dumps([copy_to_json(copy) for copy in copies], indent=2))
     else:
-        _print_copies(copies)
+        print_copies(copies)
 
 
-@command.command("show")
+@command.command("show", short_help="Show one message's history.")
 @config_option
 @click.argument("id")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object.")
@@ -71,16 +84,26 @@ def show(config: Path | None, id: str, as_json: bool) -> None:
     """Show one message's history: ID is its queue id, a copy's id, or its Message-ID."""
     settings = load_or_exit(config)
     try:
-        with QueueView.open(settings.state) as view:
+        with reading_state(settings.state) as view:
             history = view.show(id)
     except StoreError as error:
         _fail(str(error))
     if history is None:
-        _fail(f"nothing is known of {display(id, _MAX_TEXT)}")
+        _fail(f"nothing is known of {display(id, MAX_TEXT)}")
     if as_json:
-        click.echo(json.dumps(_history_to_json(history), indent=2))
+        click.echo(json.dumps(history_to_json(history), indent=2))
     else:
-        _print_history(history)
+        print_history(history)
+
+
+def _destinations(given: str | None) -> tuple[str | None, ...]:
+    """The keys of destinations that `given` may mean."""
+    return (None,) if given is None else (given, f"smtp:{given}", f"lmtp:{given}")
+
+
+def _refuse_unknown(what: str, name: str | None, known: Collection[str]) -> None:
+    if name is not None and name not in known:
+        raise click.BadParameter(f"no {what} {quoted(name)}{suggestion(name, known)}", param_hint=f"--{what}")
 
 
 def _hand_command(name: str, text: str) -> None:
@@ -98,7 +121,7 @@ def _hand_command(name: str, text: str) -> None:
         if as_json:
             click.echo(json.dumps(reply, indent=2))
         else:
-            _print_reply(reply)
+            _print_reply(name, ids, reply)
         if not reply.get("changed") or reply.get("unchanged") or reply.get("unknown"):
             sys.exit(EXIT_FOUND_WRONG)
 
@@ -114,12 +137,14 @@ def _ask(state: Path, request: dict[str, Any]) -> dict[str, Any]:
     try:
         return send_command(state, request)
     except ControlUnavailableError as unavailable:
-        with QueueView.open(state):  # there is a state: nothing is begun here
+        with reading_state(state):  # there is a state: nothing is begun here
             pass
         try:
             return asyncio.run(_without_daemon(state, request))
         except StoreLockedError as error:
             raise StoreError(f"{error}, which does not answer: {unavailable}") from error
+        except StoreError as error:
+            raise StoreError(naming_state(error, state)) from error
 
 
 async def _without_daemon(state: Path, request: dict[str, Any]) -> dict[str, Any]:
@@ -131,165 +156,18 @@ async def _without_daemon(state: Path, request: dict[str, Any]) -> dict[str, Any
             await store.close()
 
 
-def _print_copies(copies: Sequence[QueuedCopy]) -> None:
-    if not copies:
-        click.echo("Nothing waits.", err=True)
-        return
-    now = datetime.now(UTC)
-    rows = [
-        (
-            copy.id,
-            str(copy.state),
-            _span(now - copy.created_at),
-            display(copy.member, _MAX_TEXT),
-            display(copy.mailbox, _MAX_TEXT),
-            display(copy.destination, _MAX_TEXT),
-            str(copy.attempts),
-            _time(copy.next_attempt_at),
-            display(copy.reason, _MAX_TEXT) or "-",
-        )
-        for copy in copies
-    ]
-    _print_table([_HEADINGS, *rows])
-
-
-def _print_table(rows: Sequence[Sequence[str]]) -> None:
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    for row in rows:
-        click.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
-
-
-def _print_history(history: MessageHistory) -> None:
-    plan, envelope = history.plan, history.envelope
-    facts = (
-        ("id", history.queue_id),
-        ("received", _time(history.received_at)),
-        ("from", f"<{history.sender}>"),
-        ("to", ", ".join(envelope.recipients)),
-        ("client", f"{envelope.client or 'unix socket'} ({envelope.helo}) {envelope.protocol} on {envelope.listener}"),
-        ("message-id", f"<{history.message_id}>" if history.message_id else "-"),
-        ("size", f"{history.size_bytes} bytes" + ("" if history.has_bytes else ", no longer kept")),
-        ("inbox", plan.inbox),
-        ("owner", f"{plan.owner} ({plan.why})"),
-        ("labels", ", ".join(plan.labels) or "-"),
-        ("why", history.annotation.why or "-"),
-        ("joins", history.twin_of or ""),
-        ("see also", ", ".join(history.namesakes)),
-    )
-    for name, value in facts:
-        if value:
-            click.echo(f"{name + ':':<12} {display(value, 2000)}")
-    for decision in history.decisions:
-        click.echo(f"{'decided:':<12} for {display(decision.inbox, _MAX_TEXT)}, rules {decision.revision or '-'}")
-        for match in decision.trace.matches:
-            reasons = "; ".join(map(str, match.evidence)) or "always"
-            click.echo(f"{'':<12}   {display(str(match.rule), _MAX_TEXT)}: {display(reasons, 1000)}")
-    click.echo()
-    _print_copies(history.copies)
-    click.echo()
-    for event in history.events:
-        told = ", ".join(f"{key}={value}" for key, value in event.data.items() if value is not None)
-        click.echo(f"{_time(event.at)}  {event.kind}  {display(told, 1000)}".rstrip())
-
-
-def _print_reply(reply: dict[str, Any]) -> None:
+def _print_reply(name: str, ids: Iterable[str], reply: dict[str, Any]) -> None:
+    typed = {one.upper(): one for one in ids}
     for copy in reply.get("changed", ()):
-        click.echo(f"{_shown(copy.get('id'))}: {_shown(copy.get('state'))}")
+        click.echo(f"{_shown(copy.get('id'))}: {_DONE[name]}")
     for copy in reply.get("unchanged", ()):
         click.echo(f"{_shown(copy.get('id'))}: is {_shown(copy.get('state'))}, left as it is", err=True)
     for one in reply.get("unknown", ()):
-        click.echo(f"{_shown(one)}: unknown", err=True)
-
-
-def _copy_to_json(copy: QueuedCopy) -> dict[str, Any]:
-    return {
-        "id": copy.id,
-        "queue_id": copy.queue_id,
-        "state": str(copy.state),
-        "role": str(copy.role),
-        "member": copy.member,
-        "mailbox": copy.mailbox,
-        "destination": copy.destination,
-        "inbox": copy.inbox,
-        "sender": copy.sender,
-        "size_bytes": copy.size_bytes,
-        "attempts": copy.attempts,
-        "created_at": copy.created_at.isoformat(),
-        "next_attempt_at": _iso(copy.next_attempt_at),
-        "finished_at": _iso(copy.finished_at),
-        "reason": copy.reason,
-    }
-
-
-def _history_to_json(history: MessageHistory) -> dict[str, Any]:
-    plan, envelope = history.plan, history.envelope
-    return {
-        "queue_id": history.queue_id,
-        "received_at": history.received_at.isoformat(),
-        "sender": history.sender,
-        "recipients": list(envelope.recipients),
-        "client": {
-            "address": envelope.client,
-            "helo": envelope.helo,
-            "protocol": envelope.protocol,
-            "listener": envelope.listener,
-        },
-        "message_id": history.message_id,
-        "size_bytes": history.size_bytes,
-        "has_bytes": history.has_bytes,
-        "inbox": plan.inbox,
-        "owner": plan.owner,
-        "team": plan.team,
-        "owner_why": plan.why,
-        "labels": list(plan.labels),
-        "priority": plan.priority,
-        "why": history.annotation.why,
-        "twin_of": history.twin_of,
-        "namesakes": list(history.namesakes),
-        "decisions": [
-            {
-                "inbox": decision.inbox,
-                "revision": decision.revision,
-                "assign": decision.assign.target if decision.assign else None,
-                "labels": list(decision.labels),
-                "matches": [
-                    {"rule": str(match.rule), "evidence": list(map(str, match.evidence))}
-                    for match in decision.trace.matches
-                ],
-            }
-            for decision in history.decisions
-        ],
-        "copies": [_copy_to_json(copy) for copy in history.copies],
-        "events": [{"at": event.at.isoformat(), "kind": event.kind, "data": event.data} for event in history.events],
-    }
-
-
-def _span(span: timedelta) -> str:
-    """The two largest units: `3d4h`, `12m5s`."""
-    seconds = max(int(span.total_seconds()), 0)
-    parts = _units(seconds)
-    return "".join(f"{count}{unit}" for count, unit in parts[:2]) or "0s"
-
-
-def _units(seconds: int) -> list[tuple[int, str]]:
-    counted: list[tuple[int, str]] = []
-    for size, unit in ((86_400, "d"), (3_600, "h"), (60, "m"), (1, "s")):
-        count, seconds = divmod(seconds, size)
-        if count or counted:
-            counted.append((count, unit))
-    return counted
-
-
-def _time(at: datetime | None) -> str:
-    return "-" if at is None else at.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%SZ")
-
-
-def _iso(at: datetime | None) -> str | None:
-    return None if at is None else at.isoformat()
+        click.echo(f"{_shown(typed.get(one, one))}: no such copy or message", err=True)
 
 
 def _shown(value: object) -> str:
-    return display(str(value), _MAX_TEXT)
+    return display(str(value), MAX_TEXT)
 
 
 def _fail(reason: str) -> NoReturn:

@@ -6,18 +6,18 @@ from typing import get_args
 
 import click
 
-from routerd.cli.options import EXIT_FOUND_WRONG, config_option, load_or_exit, locate_or_exit
+from routerd.cli.options import EXIT_FOUND_WRONG, config_option, fit_to_print, load_or_exit, locate_or_exit
 from routerd.ops.logs import LogFormat, LogLevel, configure_logs
 
 
-@click.command("run")
+@click.command("run", short_help="Run the daemon in the foreground.")
 @config_option
 @click.option("--log-format", type=click.Choice(get_args(LogFormat)), default="json", show_default=True)
 @click.option("--log-level", type=click.Choice(get_args(LogLevel)), default="info", show_default=True)
 def command(config: Path | None, log_format: LogFormat, log_level: LogLevel) -> None:
     """Run the daemon in the foreground. SIGHUP reloads config and rules, SIGTERM drains."""
     path = locate_or_exit(config)
-    settings = load_or_exit(path)
+    settings = load_or_exit(path, in_service=True)
     configure_logs(log_format, log_level)
     from routerd.daemon import Daemon, StartError, run_until_signalled  # noqa: PLC0415 - slow to import
 
@@ -25,5 +25,5 @@ def command(config: Path | None, log_format: LogFormat, log_level: LogLevel) -> 
         run_until_signalled(lambda: Daemon(path, settings))
     except StartError as error:
         for line in str(error).splitlines():
-            click.echo(line, err=True)
+            click.echo(fit_to_print(line), err=True)
         sys.exit(EXIT_FOUND_WRONG)

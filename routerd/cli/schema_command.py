@@ -19,7 +19,7 @@ def schema_of(kind: Kind) -> dict[str, Any]:
     return rules_schema()
 
 
-@click.command("schema")
+@click.command("schema", short_help="Print a JSON Schema for editors.")
 @click.argument("kind", type=click.Choice(["settings", "rules"]), default="settings")
 def command(kind: Kind) -> None:
     """Print the JSON Schema of routerd.yaml (settings) or of rule files (rules), for editors.

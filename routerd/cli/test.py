@@ -10,7 +10,7 @@ from pathlib import Path
 import click
 
 from routerd.cli.check import compile_folder
-from routerd.cli.options import EXIT_FOUND_WRONG, config_option, load_or_exit, print_problems
+from routerd.cli.options import EXIT_FOUND_WRONG, config_option, fit_to_print, load_or_exit, print_problems
 from routerd.config.settings import Settings
 from routerd.config.values import Days
 from routerd.desk.assign import assign
@@ -64,7 +64,7 @@ def _with_absences(settings: Settings, away: tuple[str, ...], at: datetime) -> S
     return settings.model_copy(update={"members": members})
 
 
-@click.command("test")
+@click.command("test", short_help="Run the tests in the rule files.")
 @config_option
 @click.option("--json", "as_json", is_flag=True, help="Print the results as JSON.")
 def command(config: Path | None, as_json: bool) -> None:
@@ -84,7 +84,7 @@ def command(config: Path | None, as_json: bool) -> None:
     else:
         for result in results:
             for line in report_lines(result):
-                click.echo(line)
+                click.echo(fit_to_print(line))
         click.echo(summary_of(results))
     if not all(result.passed for result in results):
         sys.exit(EXIT_FOUND_WRONG)

@@ -32,6 +32,8 @@ def test_the_demo_shows_the_main_job_and_ends(tmp_path: Path) -> None:
     done = _routerd("demo", "--once", "--dir", "D", "--smtp-port", "0", "--http-port", "0", folder=tmp_path)
     assert done.returncode == 0, done.stderr
     assert all(heading in done.stdout for heading in ("message", "owner", "labels", "rules", "why"))
+    assert max(map(len, done.stdout.partition("The copies are")[0].splitlines())) <= 80
+    assert "…" not in done.stdout.partition("The copies are")[0]
     assert "Skarga" in done.stdout
     copies = {path: path.read_bytes().partition(b"\n\n")[0] for path in tmp_path.glob("D/mail/*/new/*")}
     assert len(copies) == 8
@@ -57,6 +59,24 @@ def test_the_demo_runs_again_in_the_same_folder(tmp_path: Path) -> None:
     copies = [path.read_bytes() for path in tmp_path.glob("D/mail/*/new/*")]
     assert len(copies) == 16
     assert sum(b"mine\n" in copy.partition(b"\n\n")[0] for copy in copies) == 8
+
+
+def test_the_demo_leaves_folders_alone_that_are_not_its_own(tmp_path: Path) -> None:
+    """Somebody's real config is never run, and a folder that cannot be written is said in plain words."""
+    arguments = ("demo", "--once", "--smtp-port", "0", "--http-port", "0", "--dir")
+    assert _routerd("init", "desk", folder=tmp_path).returncode == 0
+    before = sorted(tmp_path.rglob("*"))
+    refused = _routerd(*arguments, "desk", folder=tmp_path)
+    assert refused.returncode == 1
+    assert f"{tmp_path}/desk is not empty, and no demo's folder" in refused.stderr
+    assert sorted(tmp_path.rglob("*")) == before
+    (tmp_path / "file").touch()
+    for command in (*arguments, "file/demo"), ("init", "file/desk"):
+        refused = _routerd(*command, folder=tmp_path)
+        assert refused.returncode == 1
+        assert "file" in refused.stderr
+        assert "Not a directory" in refused.stderr
+        assert "fault" not in refused.stderr
 
 
 def test_what_init_writes_is_right_and_is_never_overwritten(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import click.testing
 import pytest
 
 from routerd.cli.queue import command
+from routerd.cli.queue_report import owner_now, print_copies
 from routerd.desk.plan import DeskState, Event, Plan, PlannedCopy, Role
 from routerd.message.address import parse_address
 from routerd.message.annotate import Annotation
@@ -85,7 +87,7 @@ def test_without_a_state_it_says_so_and_makes_none(queue: Run, tmp_path: Path) -
     for arguments in (("list",), ("show", ID), ("retry", ID)):
         result = queue(*arguments)
         assert result.exit_code == 1
-        assert str(tmp_path / "state") in result.output
+        assert f"no state in {tmp_path / 'state'} yet: the daemon has not run here" in result.output
         assert "Traceback" not in result.output
     assert not (tmp_path / "state").exists()
 
@@ -102,6 +104,72 @@ def test_list_shows_what_waits(queue: Run, tmp_path: Path) -> None:
     assert [copy["member"] for copy in json.loads(queue("list", "--json", "--member", "jan").output)] == ["jan"]
     assert json.loads(queue("list", "--json", "--state", "delivered").output) == []
     assert json.loads(queue("list", "--json", "--inbox", INBOX, "--destination", "none").output) == []
+
+
+def test_a_state_that_is_no_state_is_named(queue: Run, tmp_path: Path) -> None:
+    """A file in its place, a folder without a store, and a damaged store: each in words that name the path."""
+    state = tmp_path / "state"
+    state.write_bytes(b"")
+    assert queue("list").output == f"the state {state} is not a folder\n"
+    state.unlink()
+    state.mkdir()
+    assert queue("list").output == f"no state in {state} yet: the daemon has not run here\n"
+    (state / "routerd.db").write_bytes(b"no database at all" * 1000)
+    for arguments in (("list",), ("show", ID), ("drop", ID)):
+        result = queue(*arguments)
+        assert result.exit_code == 1
+        assert str(state) in result.output
+
+
+def test_a_filter_by_a_name_that_nobody_has_is_an_error(queue: Run, tmp_path: Path) -> None:
+    """With what was probably meant. A member who has left is found as long as a copy of his is there."""
+    asyncio.run(commit_one(tmp_path / "state", None))
+    for option, name, meant in (("--member", "eva", "ewa"), ("--inbox", "suport@example.com", INBOX)):
+        result = queue("list", option, name)
+        assert result.exit_code == 2
+        assert f"Invalid value for {option}: no {option[2:]} '{name}'; did you mean '{meant}'?" in result.output
+    assert queue("list", "--member", "jan").exit_code == 0
+    assert len(json.loads(queue("list", "--json", "--inbox", INBOX.upper()).output)) == 2
+
+
+def test_a_destination_is_named_as_listed_or_by_its_host(queue: Run, tmp_path: Path) -> None:
+    asyncio.run(commit_one(tmp_path / "state", None))
+    for name in ("smtp:mail.example.com:25", "mail.example.com:25"):
+        assert len(json.loads(queue("list", "--json", "--destination", name).output)) == 2
+
+
+def test_a_narrow_terminal_has_fewer_columns(
+    queue: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Inbox and sender are shown where there is room, and always where the output is no terminal."""
+    asyncio.run(commit_one(tmp_path / "state", None))
+    lines = queue("list").output.splitlines()
+    assert [INBOX in lines[1], "anna@klient.pl" in lines[1]] == [True, True]
+    wide = max(map(len, lines))
+    with QueueView.open(tmp_path / "state") as view:
+        copies = view.list()
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    shown = []
+    for columns in (wide, wide - 1, 80):
+        monkeypatch.setenv("COLUMNS", str(columns))
+        print_copies(copies)
+        shown.append(capsys.readouterr().out.splitlines()[0].split())
+    assert [("INBOX" in line, "FROM" in line) for line in shown] == [(True, True), (True, False), (False, False)]
+
+
+def test_show_names_the_present_owner(queue: Run, tmp_path: Path) -> None:
+    """A copy that another took the place of is no longer its first owner's."""
+    asyncio.run(commit_one(tmp_path / "state", None))
+    with QueueView.open(tmp_path / "state") as view:
+        history = view.show(ID)
+    assert history is not None
+    assert owner_now(history) == "ewa"
+    first, second = history.copies
+    moved = (replace(first, state=CopyState.REROUTED), replace(second, role=Role.OWNER))
+    assert owner_now(replace(history, copies=moved)) == "jan"
+    gone = tuple(replace(copy, state=CopyState.REROUTED) for copy in moved)
+    assert owner_now(replace(history, copies=gone)) == "jan"
+    assert json.loads(queue("show", ID, "--json").output)["owner_now"] == "ewa"
 
 
 def test_show_tells_a_messages_history(queue: Run, tmp_path: Path) -> None:
@@ -127,7 +195,9 @@ def test_the_hand_works_without_a_daemon(queue: Run, tmp_path: Path) -> None:
     mixed = queue("retry", ID, "01JQ9999999999999999999999")
     assert mixed.exit_code == 1
     assert f"{ID}-1: is held, left as it is" in mixed.output
-    assert "01JQ9999999999999999999999: unknown" in mixed.output
+    assert f"{ID}-2: will be tried now" in mixed.output
+    assert f"{ID.lower()}x: no such copy or message" in queue("retry", f"{ID.lower()}x").output
+    assert "01JQ9999999999999999999999: no such copy or message" in mixed.output
     assert queue("release", f"{ID}-1").exit_code == 0
     dropped = json.loads(queue("drop", ID, "--json").output)
     assert [copy["state"] for copy in dropped["changed"]] == ["dropped", "dropped"]
