@@ -18,7 +18,7 @@ import structlog
 
 from routerd.config.load import load_settings
 from routerd.config.rule_files import load_rule_files
-from routerd.config.settings import Settings
+from routerd.config.settings import HostPort, Settings
 from routerd.config.yaml_source import Problem
 from routerd.delivery.attempt import Policy
 from routerd.delivery.hand import QueueHand
@@ -103,10 +103,14 @@ class Daemon:
 
     async def serve(self, sockets: Mapping[str, Sequence[socket.socket]] | None = None) -> None:
         """Builds, starts, serves until `stop`, drains. Raises StartError where it cannot start."""
-        await self._build(sockets or {})
         try:
+            await self._build(sockets or {})
             await self._start()
-            log.info("daemon_started", revision=self._live.ruleset.revision, rules=self._live.ruleset.rules)
+        except StartError as error:
+            log.error("daemon_failed", reason=str(error))
+            raise
+        try:
+            self._tell_start()
             systemd.notify_ready(self._status())
             self._on_ready(self)
             await self._stop.wait()
@@ -129,9 +133,12 @@ class Daemon:
         settings = self.settings
         try:
             tls = tls_context(settings.tls) if settings.tls else None
+        except OSError as error:
+            raise StartError(f"tls: {error.strerror or error}") from error
+        try:
             self.store = await asyncio.to_thread(open_store, settings.state, metrics=self.metrics, reach=reach)
         except (OSError, StoreError) as error:
-            raise StartError(str(error)) from error
+            raise StartError(_naming(settings.state, error)) from error
         try:
             rules = await self._rules_at_start()
             self._live = Live(settings, Roster(settings), rules.ruleset, Routes(settings))
@@ -152,6 +159,9 @@ class Daemon:
             self.http = HttpServer(settings.http, self.metrics, self.store, self.store.is_alive)
             hand = QueueHand(self.store, self._worker, utc_now)
             self._control = ControlServer(control_path(settings.state), settings.state, hand.do)
+        except (OSError, StoreError) as error:
+            await self.store.close()
+            raise StartError(_naming(settings.state, error)) from error
         except BaseException:
             await self.store.close()
             raise
@@ -180,11 +190,15 @@ class Daemon:
         await self._readdress(self._live)
         fold("ł")  # makes the tables, which take longer than a message may wait
         try:
-            await self.http.start()
+            await self._start_http()
             await self._control.start()
             await self.intake.start()
-        except Exception as error:
-            raise StartError(str(error)) from error
+        except BaseException as error:
+            await self.intake.drain(0.0)  # one listener may have been open for a moment
+            await self._close()
+            if isinstance(error, Exception):
+                raise StartError(str(error)) from error
+            raise
         self._keep_running("delivery", self._worker.run)
         self._keep_running("reload", self._reload_when_asked)
         self._keep_running("sweep", self._sweep)
@@ -193,6 +207,29 @@ class Daemon:
             self._keep_running("watchdog", lambda: self._feed_watchdog(interval.total_seconds()))
         _spare_collector()
         self.http.phase = Phase.SERVING
+
+    async def _start_http(self) -> None:
+        try:
+            await self.http.start()
+        except OSError as error:
+            raise StartError(f"http.address {self.settings.http.address}: {error.strerror or error}") from error
+
+    def _tell_start(self) -> None:
+        log.info(
+            "daemon_started",
+            config=self._config_path,
+            state=self.settings.state,
+            listeners={
+                name: [str(HostPort(host, port)) if port else host for host, port in bound]
+                for name, bound in self.intake.addresses().items()
+            },
+            http=str(self.http.address),
+            revision=self._live.ruleset.revision,
+            rules=self._live.ruleset.rules,
+        )
+        name = self.settings.hostname
+        if name == "localhost" or "." not in name:
+            log.warning("hostname_unfit", hostname=name, reason="servers expect a full domain name; set 'hostname'")
 
     def _keep_running(self, name: str, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
         """A task that must not end: a fault is logged, and it starts again."""
@@ -249,7 +286,7 @@ class Daemon:
         log.info("ruleset_reloaded", revision=ruleset.revision, rules=ruleset.rules)
 
     def _read_settings(self) -> tuple[Settings | None, tuple[Problem, ...]]:
-        loaded = load_settings(self._config_path)
+        loaded = load_settings(self._config_path, in_service=True)
         return loaded.settings, loaded.problems
 
     def _warn_of_restart(self, settings: Settings, listeners: tuple[str, ...]) -> None:
@@ -320,6 +357,10 @@ class Daemon:
             drain.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await drain
+        await self._close()
+        log.info("daemon_stopped")
+
+    async def _close(self) -> None:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -327,13 +368,18 @@ class Daemon:
         await self.http.stop()
         await self.store.close()
         self._hands.close()
-        log.info("daemon_stopped")
 
     async def _drain(self) -> None:
         left = await self.intake.drain(INTAKE_DRAIN_SECONDS)
         if left:
             log.warning("commits_unfinished", messages=left)
         await self._worker.drain(DELIVERY_DRAIN)
+
+
+def _naming(state: Path, error: Exception) -> str:
+    """What is wrong with the state, which few errors name."""
+    said = str(error)
+    return said if str(state) in said else f"state {state}: {said}"
 
 
 def read_rules(settings: Settings) -> tuple[Mapping[str, bytes], Ruleset | None, tuple[Problem, ...]]:
