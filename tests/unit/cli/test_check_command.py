@@ -8,6 +8,7 @@ from click.testing import CliRunner, Result
 
 from routerd.cli import test as cli_test
 from routerd.cli.check import command as check
+from routerd.cli.main import routerd
 
 CONFIG = """
 hostname: mx.example.com
@@ -69,6 +70,45 @@ def test_a_bad_config(folder: Path) -> None:
     result = run(check)
     assert result.exit_code == 1
     assert "routerd.yaml:4:13: " in result.output
+
+
+COMMANDS = [("check",), ("check", "--format", "json"), ("test",), ("run",), ("queue", "list")]
+
+
+@pytest.mark.parametrize("name", ["none.yaml", "."])
+@pytest.mark.parametrize("arguments", COMMANDS)
+def test_a_config_that_cannot_be_read(
+    folder: Path, name: str, arguments: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One wording and exit 2 from every command, whether the option or the environment names the file."""
+    by_option = run(routerd, *arguments, "-c", name)
+    monkeypatch.setenv("ROUTERD_CONFIG", name)
+    why = "Is a directory" if name == "." else "No such file or directory"
+    for result in (by_option, run(routerd, *arguments)):
+        assert (result.exit_code, result.stdout) == (2, "")
+        assert result.stderr == f"{name}: cannot be read: {why}\n"
+
+
+def test_a_file_name_does_not_steer_the_terminal(folder: Path) -> None:
+    """Control and bidi characters in it are spelled out by `check` and `test`."""
+    odd = folder / "rules.d" / "20-\x1b[2J\u202e.yaml"
+    odd.write_text("rules: 1\n")
+    results = [run(check), run(check, "--format", "github"), run(cli_test.command)]
+    odd.write_text(GOOD.replace("expect: {labels: x}", "expect: {labels: y}"))
+    for result in (*results, run(cli_test.command)):
+        assert result.exit_code == 1
+        assert "20-<U+001B>[2J<U+202E>.yaml" in result.output
+        assert "\x1b" not in result.output
+        assert "\u202e" not in result.output
+
+
+def test_a_missing_rules_folder(folder: Path) -> None:
+    """It has no line to point at, also not for GitHub."""
+    (folder / "rules.d").rename(folder / "elsewhere")
+    assert "rules.d: there is no such folder of rules" in run(check).output
+    (line,) = run(check, "--format", "github").stdout.splitlines()
+    assert line.startswith("::error file=")
+    assert line.endswith("rules.d::there is no such folder of rules")
 
 
 def test_tests_are_run(folder: Path) -> None:

@@ -1,0 +1,51 @@
+"""`routerd` itself: its help, and how it was called."""
+
+import sys
+from pathlib import Path
+
+import click
+import pytest
+from click.testing import CliRunner
+
+from routerd.cli import init
+from routerd.cli.main import routerd
+
+
+def test_help_says_every_command_in_full() -> None:
+    """No summary is cut, at 80 columns, also those of `queue`."""
+    for arguments in (["--help"], ["queue", "--help"]):
+        result = CliRunner().invoke(routerd, arguments, terminal_width=80)
+        assert result.exit_code == 0
+        assert "..." not in result.stdout.partition("Commands:")[2]
+
+
+def test_without_a_command_the_help_is_wrong_usage() -> None:
+    """As `queue` without one: a script that forgot it must not go on."""
+    for arguments in ([], ["queue"]):
+        result = CliRunner().invoke(routerd, arguments)
+        assert result.exit_code == 2
+        assert "Commands:" in result.output
+
+
+def test_every_command_has_a_help_of_its_own() -> None:
+    context = click.Context(routerd)
+    for name in routerd.list_commands(context):
+        assert CliRunner().invoke(routerd, [name, "--help"]).exit_code == 0
+
+
+@pytest.mark.parametrize("on_path", [True, False])
+def test_init_says_commands_that_work_from_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, on_path: bool) -> None:
+    """By name where the shell finds routerd, else by the path that was typed."""
+    monkeypatch.chdir(tmp_path)
+    script = tmp_path / ".venv/bin/routerd"
+    script.parent.mkdir(parents=True)
+    script.touch(mode=0o755)
+    monkeypatch.setattr(sys, "argv", [".venv/bin/routerd", "init", "my desk"])
+    monkeypatch.setenv("PATH", str(script.parent) if on_path else "/nowhere")
+    result = CliRunner().invoke(init.command, ["my desk"])
+    called = "routerd" if on_path else ".venv/bin/routerd"
+    assert result.output.splitlines()[-3:] == [
+        f"Next: {called} check -c 'my desk/routerd.yaml'",
+        f"      {called} test -c 'my desk/routerd.yaml'",
+        f"      {called} run -c 'my desk/routerd.yaml'",
+    ]
