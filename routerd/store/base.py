@@ -122,6 +122,7 @@ class Copy:
     next_attempt_at: datetime | None
     reason: str  # what the last attempt met; "" before the first
     annotation: Annotation
+    damage: str = ""  # why its row cannot be read as it was written: then it is held, not sent
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,6 +220,12 @@ class Store(Protocol):
     async def waiting(self) -> Mapping[str, datetime]:
         """Each destination with queued copies, and the moment of its earliest next attempt."""
 
+    async def pull_forward(self, now: datetime, latest: datetime) -> int:
+        """After the clock was set: queued copies whose next attempt lies behind `latest` are due now; gives how many.
+
+        What waits has not come later than `now` either, so that no age is negative.
+        """
+
     async def content(self, copy: Copy) -> Raw:
         """The message's bytes as received: a read-only map where they are large."""
 
@@ -226,7 +233,7 @@ class Store(Protocol):
         """After a change of config: member → (mailbox, destination) for all queued and held copies."""
 
     async def counts(self) -> QueueCounts:
-        """How much waits. States without copies are left out."""
+        """How much waits. States without copies are left out. Raises StoreError where the state is not in its place."""
 
     async def save_ruleset(self, ruleset: SavedRuleset) -> None:
         """Keeps it as the last good one, in the place of the one before."""

@@ -8,7 +8,7 @@ from typing import Protocol
 from routerd.message.envelope import Raw
 from routerd.store.base import CopyState
 from routerd.store.connection import Connection, Value, select
-from routerd.store.rows import RowWriter, to_minute
+from routerd.store.rows import RowWriter, copy_state, storable, to_minute
 from routerd.store.stored_json import data_to_json, texts_to_json
 
 _MESSAGES = RowWriter.inserting(
@@ -234,8 +234,8 @@ class Batch:
 
     def _read_now(self, numbers: Sequence[int]) -> None:
         wanted = f"[{','.join(map(str, numbers))}]"
-        for number, state, attempts, next_at, finished_at, reason, message, last in self.db.execute(
-            _COPIES_NOW, (wanted,)
+        for number, state, attempts, next_at, finished_at, reason, message, last in select(
+            self.db, _COPIES_NOW, (wanted,)
         ):
-            self._read_copies[number] = CopyNow(CopyState(state), attempts, next_at, finished_at, reason)
+            self._read_copies[number] = CopyNow(copy_state(state), attempts, next_at, finished_at, storable(reason))
             self._last_events.setdefault(message, last)

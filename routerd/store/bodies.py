@@ -61,7 +61,7 @@ class BodyFiles:
             raise StoreError(f"the bytes of {queue_id} are gone: {error}") from error
 
     def remove(self, queue_id: QueueId) -> None:
-        with suppress(OSError):
+        with suppress(OSError, StoreError):
             self.path(queue_id).unlink()
 
     def sweep(self, is_named: Callable[[QueueId], bool]) -> int:

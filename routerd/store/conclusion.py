@@ -85,7 +85,8 @@ def read_numbers(batch: Batch, numbers: Sequence[int]) -> list[Copy]:
     wanted = f"[{','.join(str(int(number)) for number in numbers)}]"
     return list(
         read_copies(
-            batch.db.execute(
+            select(
+                batch.db,
                 f"SELECT {COPY_COLUMNS} FROM {COPIES}"  # noqa: S608 - both are constants
                 " WHERE c.number IN (SELECT value FROM json_each(?)) ORDER BY c.number",
                 (wanted,),

@@ -2,6 +2,7 @@
 
 import errno
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -25,6 +26,28 @@ _NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
 Connection = apsw.Connection
 Value = None | int | float | bytes | str
 Error = apsw.Error
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A file, and that it is still found by its name."""
+
+    path: Path
+    inode: tuple[int, int]
+
+    @classmethod
+    def of(cls, path: Path) -> "Place":
+        found = path.stat()
+        return cls(path, (found.st_dev, found.st_ino))
+
+    def check(self) -> None:
+        """Raises StoreError where the file was moved or removed: what is written to it nobody would find again."""
+        try:
+            is_there = Place.of(self.path) == self
+        except OSError:
+            is_there = False
+        if not is_there:
+            raise StoreError(f"{self.path} was moved or removed while it is in use: put it back, or restart")
 
 
 def open_writer(path: Path) -> Connection:
@@ -81,14 +104,37 @@ def open_onlooker(path: Path, *, at_rest: bool) -> Connection:
 
 
 def select(db: Connection, statement: str, bindings: Sequence[Value] = ()) -> list[tuple[Any, ...]]:
-    """All rows. Their columns' types are the statement's affair."""
-    return db.execute(statement, bindings).fetchall()
+    """All rows. Their columns' types are the statement's affair.
+
+    Text that is not UTF-8, as nobody stored it, comes with its odd bytes as lone surrogates (PEP 383).
+    """
+    try:
+        return db.execute(statement, bindings).fetchall()
+    except UnicodeDecodeError:
+        return _select_damaged(db, statement, bindings)
 
 
 def select_one(db: Connection, statement: str, bindings: Sequence[Value] = ()) -> tuple[Any, ...] | None:
-    """The first row, if there is one."""
-    row: tuple[Any, ...] | None = db.execute(statement, bindings).fetchone()
+    """The first row, if there is one; text as in `select`."""
+    try:
+        row: tuple[Any, ...] | None = db.execute(statement, bindings).fetchone()
+    except UnicodeDecodeError:
+        return next(iter(_select_damaged(db, statement, bindings)), None)
     return row
+
+
+def _select_damaged(db: Connection, statement: str, bindings: Sequence[Value]) -> list[tuple[Any, ...]]:
+    """The same rows with all text fetched as bytes, and decoded here."""
+    names = [f"c{number}" for number in range(len(db.execute(statement, bindings).get_description()))]
+    columns = ",".join(f"typeof({c}) = 'text', iif(typeof({c}) = 'text', CAST({c} AS BLOB), {c})" for c in names)
+    whole = f"WITH damaged({','.join(names)}) AS ({statement}) SELECT {columns} FROM damaged"  # noqa: S608 - ours
+    return [
+        tuple(
+            value.decode("utf-8", "surrogateescape") if is_text else value
+            for is_text, value in zip(row[::2], row[1::2], strict=True)
+        )
+        for row in db.execute(whole, bindings)
+    ]
 
 
 def store_error(error: BaseException, db: Connection | None = None) -> StoreError:

@@ -9,7 +9,7 @@ from routerd.desk.plan import Conversation, ConversationId, Twin
 from routerd.store.base import Known, ThreadKeys
 from routerd.store.connection import Connection, select, select_one
 from routerd.store.rows import message_key, to_micros, to_minute
-from routerd.store.stored_json import envelope_from_json, texts_from_json, texts_to_json
+from routerd.store.stored_json import envelope_from_json, read_or_none, texts_from_json, texts_to_json
 
 _MAX_REFERENCES = 50
 _MAX_NAMESAKES = 50  # messages of one Message-ID that are looked at: whoever sends more of them has no say
@@ -113,15 +113,16 @@ class StoredDeskState:
         since = to_micros(self._at - _TWIN_WINDOW)
         rows: list[Any] = [
             row
-            for row in self._db.execute(_NAMESAKES, (message_key(message_id), since, _MAX_NAMESAKES))
+            for row in select(self._db, _NAMESAKES, (message_key(message_id), since, _MAX_NAMESAKES))
             if row[2] == content_hash
         ]
         if not rows:
             return
         eldest = rows[0]
-        inboxes = dict.fromkeys(inbox for row in rows for inbox in envelope_from_json(row[3]).inboxes)
+        envelopes = [read_or_none(envelope_from_json, row[3]) for row in rows]
+        inboxes = dict.fromkeys(inbox for envelope in envelopes if envelope for inbox in envelope.inboxes)
         numbers = f"[{','.join(str(row[0]) for row in rows)}]"
-        members = tuple(row[0] for row in self._db.execute(_MEMBERS, (numbers,)))
+        members = tuple(row[0] for row in select(self._db, _MEMBERS, (numbers,)))
         self._twin = Twin(message=eldest[4] or eldest[0], queue_id=eldest[1], inboxes=tuple(inboxes), members=members)
         if self._conversation is None:
             self._conversation = conversation_by_number(self._db, eldest[5])

@@ -27,7 +27,7 @@ from routerd.store.connection import (
 from routerd.store.desk_state import StoredDeskState, recall
 from routerd.store.life import OPEN
 from routerd.store.migration import check_version, newest_version
-from routerd.store.rows import Row, copy_id, from_micros, message_key
+from routerd.store.rows import ROLES, Row, bindable, copy_id, copy_state, from_micros, message_key, storable
 from routerd.store.stored_json import (
     StoredEnvelope,
     StoredPlan,
@@ -37,20 +37,23 @@ from routerd.store.stored_json import (
     envelope_from_json,
     files_from_json,
     plan_from_json,
+    read_or_none,
 )
 
-_COPY = """
+_INBOX = "iif(json_valid(m.plan_json), json_extract(m.plan_json, '$.inbox'), '')"
+_COPY = f"""
 SELECT c.number, m.queue_id, c.suffix, c.state, c.role, c.member, c.mailbox, c.destination,
-  json_extract(m.plan_json, '$.inbox'), m.sender, m.size_bytes, c.attempts, c.created_at, c.next_attempt_at,
+  {_INBOX}, m.sender, m.size_bytes, c.attempts, c.created_at, c.next_attempt_at,
   c.finished_at, c.reason
 FROM copies AS c JOIN messages AS m ON m.number = c.message
-"""
+"""  # noqa: S608 - constants
 _MESSAGE = """
 SELECT number, queue_id, received_at, sender, size_bytes, message_id, envelope_json, plan_json, annotation_json,
   decisions_json, (SELECT t.queue_id FROM messages AS t WHERE t.number = messages.twin_of),
   EXISTS (SELECT 1 FROM bodies WHERE message = messages.number)
 FROM messages
 """
+_STATES = ",".join(f"'{state}'" for state in CopyState)
 _NAMESAKES = "SELECT queue_id FROM messages WHERE message_id = ? AND number <> ? ORDER BY number LIMIT 20"
 
 T = TypeVar("T")
@@ -87,7 +90,7 @@ class PastEvent:
 
 @dataclass(frozen=True, slots=True)
 class MessageHistory:
-    """All that is known of one message."""
+    """All that is known of one message. What of it is stored damaged stands here empty, and among the events."""
 
     queue_id: QueueId
     received_at: datetime
@@ -106,7 +109,7 @@ class MessageHistory:
 
 
 class QueueView:
-    """Opened by `open`; a context manager. What it raises is a StoreError."""
+    """Opened by `open`; a context manager. What it raises is a StoreError. Damaged rows are shown as far as they go."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -144,11 +147,12 @@ class QueueView:
         states: Collection[CopyState] = OPEN,
     ) -> "list[QueuedCopy]":
         """The copies that fit all that is given, oldest first."""
-        clauses = [f"c.state IN ({','.join('?' * len(states))})"]
+        is_wanted = f"c.state IN ({','.join('?' * len(states))})"
+        clauses = [f"({is_wanted} OR c.state NOT IN ({_STATES}))" if CopyState.HELD in states else is_wanted]
         bindings: list[Value] = [str(state) for state in states]
         for column, value in (
             ("c.destination", destination),
-            ("json_extract(m.plan_json, '$.inbox')", inbox),
+            (_INBOX, inbox),
             ("c.member", member),
         ):
             if value is not None:
@@ -156,7 +160,7 @@ class QueueView:
                 bindings.append(value)
         if OPEN.issuperset(states):
             clauses.append("c.finished_at IS NULL")  # what the index of the open copies asks for
-        where = f"{_COPY} WHERE {' AND '.join(clauses)} ORDER BY c.number"
+        where = f"{_COPY} WHERE {' AND '.join(clauses)} ORDER BY +c.number"  # + has the index found by state
         return self._read(lambda db: [_queued_copy(row) for row in select(db, where, bindings)])
 
     def show(self, name: str) -> MessageHistory | None:
@@ -186,7 +190,7 @@ class QueueView:
             result = work(self._db)
             if not self._at_rest or not _has_log(self._path):
                 return result
-        except Error as error:
+        except (Error, ValueError) as error:  # ValueError: stored text or JSON that is damaged
             if not self._at_rest or not _has_log(self._path):
                 raise store_error(error, self._db) from error
         try:
@@ -194,7 +198,7 @@ class QueueView:
                 self._db.close()
                 self._db, self._at_rest = self._open()
             return work(self._db)
-        except Error as error:
+        except (Error, ValueError) as error:
             raise store_error(error, self._db) from error
 
     def _open(self) -> tuple[Connection, bool]:
@@ -264,43 +268,53 @@ def _history(db: Connection, name: str) -> MessageHistory | None:
         return None
     copies = select(db, f"{_COPY} WHERE c.message = ? ORDER BY c.suffix", (row[0],))
     events = select(db, "SELECT at, kind, data_json FROM events WHERE message = ? ORDER BY number", (row[0],))
-    namesakes = select(db, _NAMESAKES, (row[5], row[0])) if row[5] else []
+    namesakes = select(db, _NAMESAKES, (bindable(row[5]), row[0])) if row[5] else []
+    envelope = read_or_none(envelope_from_json, row[6])
+    plan = read_or_none(plan_from_json, row[7])
+    annotation = read_or_none(annotation_from_json, row[8])
+    decisions = read_or_none(decisions_from_json, row[9])
+    parts = {"envelope": envelope, "plan": plan, "annotation": annotation, "decisions": decisions}
+    received_at = from_micros(row[2])
+    damaged = [PastEvent(received_at, "damaged", {"part": name}) for name, part in parts.items() if part is None]
     return MessageHistory(
-        queue_id=QueueId(row[1]),
-        received_at=from_micros(row[2]),
-        sender=row[3],
+        queue_id=QueueId(storable(row[1])),
+        received_at=received_at,
+        sender=storable(row[3]),
         size_bytes=row[4],
-        message_id=row[5],
-        envelope=envelope_from_json(row[6]),
-        plan=plan_from_json(row[7]),
-        annotation=annotation_from_json(row[8]),
-        decisions=decisions_from_json(row[9]),
-        twin_of=QueueId(row[10]) if row[10] else None,
-        namesakes=tuple(QueueId(found[0]) for found in namesakes),
+        message_id=storable(row[5]) if row[5] else None,
+        envelope=envelope or StoredEnvelope((), (), "", "", "", ""),
+        plan=plan or StoredPlan("", "", None, "", (), None, ()),
+        annotation=annotation or Annotation(storable(row[1]), "", "", ""),
+        decisions=decisions or (),
+        twin_of=QueueId(storable(row[10])) if row[10] else None,
+        namesakes=tuple(QueueId(storable(found[0])) for found in namesakes),
         has_bytes=bool(row[11]),
         copies=tuple(_queued_copy(found) for found in copies),
-        events=tuple(PastEvent(from_micros(at), kind, data_from_json(data)) for at, kind, data in events),
+        events=(
+            *(PastEvent(from_micros(at), storable(kind), data_from_json(storable(data))) for at, kind, data in events),
+            *damaged,
+        ),
     )
 
 
 def _queued_copy(row: Row) -> QueuedCopy:
     return QueuedCopy(
         number=row[0],
-        id=copy_id(row[1], row[2]),
-        queue_id=QueueId(row[1]),
-        state=CopyState(row[3]),
-        role=Role(row[4]),
-        member=row[5],
-        mailbox=row[6],
-        destination=row[7],
-        inbox=row[8] or "",
-        sender=row[9],
+        id=copy_id(storable(row[1]), row[2]),
+        queue_id=QueueId(storable(row[1])),
+        state=copy_state(row[3]),
+        role=Role(row[4]) if row[4] in ROLES else Role.OWNER,
+        member=storable(row[5]),
+        mailbox=storable(row[6]),
+        destination=storable(row[7]),
+        inbox=storable(str(row[8] or "")),
+        sender=storable(row[9]),
         size_bytes=row[10],
         attempts=row[11],
         created_at=from_micros(row[12]),
         next_attempt_at=_moment(row[13]),
         finished_at=_moment(row[14]),
-        reason=row[15],
+        reason=storable(row[15]),
     )
 
 

@@ -14,8 +14,10 @@ from routerd.store.connection import Connection, Value
 from routerd.store.stored_json import annotation_from_json
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_LAST_MICROS = (datetime(9999, 12, 31, tzinfo=UTC) - _EPOCH) // timedelta(microseconds=1)
 _MICROSECOND = timedelta(microseconds=1)
 _MAX_KEY_CHARACTERS = 250
+ROLES = frozenset(Role)
 _ANY_COUNT = 16  # up to so many rows each number has its statement; above, only these steps
 _STEP = 8
 _MOST_ROWS = 64
@@ -35,7 +37,8 @@ def to_micros(at: datetime) -> int:
 
 
 def from_micros(micros: int) -> datetime:
-    return _EPOCH + timedelta(microseconds=micros)
+    """A number that is no moment, as nobody stored it, gives the nearest."""
+    return _EPOCH + timedelta(microseconds=min(max(micros, 0), _LAST_MICROS))
 
 
 def to_minute(at: datetime) -> int:
@@ -45,6 +48,19 @@ def to_minute(at: datetime) -> int:
 def storable(text: str) -> str:
     """A lone surrogate, which UTF-8 cannot hold, is written out."""
     return text if text.isascii() else text.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def bindable(text: str) -> str | bytes:
+    """Text as `select` gives it, to look for what is stored; in SQL it stands in CAST(? AS TEXT)."""
+    return text if text.isascii() else text.encode("utf-8", "surrogateescape")
+
+
+def copy_state(text: str) -> CopyState:
+    """A state that there is not, as nobody stored it, is the postmaster's affair: held."""
+    try:
+        return CopyState(text)
+    except ValueError:
+        return CopyState.HELD
 
 
 def message_key(message_id: str) -> str:
@@ -59,33 +75,52 @@ def copy_id(queue_id: str, suffix: int) -> CopyId:
 
 
 def read_copies(rows: Iterable[Row]) -> Iterator[Copy]:
-    """Of rows of COPY_COLUMNS. Copies of one message share its annotation."""
+    """Of rows of COPY_COLUMNS, as `select` gives them. Copies of one message share its annotation.
+
+    Never raises: a copy that cannot be read whole comes with its `damage`, and with what can be read.
+    """
     known: dict[str, Annotation] = {}
     for row in rows:
         stored: str = row[17]
+        damage = _damage(row)
         annotation = known.get(stored)
         if annotation is None:
-            annotation = known[stored] = annotation_from_json(stored)
+            try:
+                annotation = known[stored] = annotation_from_json(stored)
+            except Exception as error:  # whatever damaged JSON makes of itself
+                annotation = Annotation(queue_id=storable(row[3]), inbox="", assigned_to="", assigned_name="")
+                damage = damage or f"annotation_json: {type(error).__name__}: {error}"
         yield Copy(
             number=row[0],
-            id=copy_id(row[3], row[2]),
-            queue_id=QueueId(row[3]),
+            id=copy_id(storable(row[3]), row[2]),
+            queue_id=QueueId(storable(row[3])),
             message=row[1],
-            member=row[4],
-            mailbox=row[5],
-            destination=row[6],
-            role=Role(row[7]),
-            sender=row[8],
+            member=storable(row[4]),
+            mailbox=storable(row[5]),
+            destination=storable(row[6]),
+            role=Role(row[7]) if row[7] in ROLES else Role.OWNER,
+            sender=storable(row[8]),
             to_return_path=bool(row[9]),
             size_bytes=row[10],
-            team=row[11],
+            team=None if row[11] is None else storable(row[11]),
             created_at=from_micros(row[12]),
-            state=CopyState(row[13]),
+            state=copy_state(row[13]),
             attempts=row[14],
             next_attempt_at=None if row[15] is None else from_micros(row[15]),
-            reason=row[16],
+            reason=storable(row[16]),
             annotation=annotation,
+            damage=damage and f"the stored row is damaged: {damage}",
         )
+
+
+def _damage(row: Row) -> str:
+    """Of the columns without which a copy cannot be sent; the annotation aside."""
+    if row[7] not in ROLES:
+        return f"no role: {storable(row[7])!r}"
+    for name, text in (("queue_id", row[3]), ("member", row[4]), ("mailbox", row[5]), ("sender", row[8])):
+        if not text.isascii() and storable(text) != text:
+            return f"{name} is not UTF-8"
+    return ""
 
 
 class RowWriter:

@@ -33,13 +33,33 @@ from routerd.store.base import (
 from routerd.store.batch import Batch
 from routerd.store.bodies import MAX_ROW_BYTES, BodyFiles
 from routerd.store.conclusion import change_by_hand, conclude
-from routerd.store.connection import FILE_NAME, Connection, Error, open_reader, open_writer, select_one, store_error
+from routerd.store.connection import (
+    FILE_NAME,
+    Connection,
+    Error,
+    Place,
+    open_reader,
+    open_writer,
+    select,
+    select_one,
+    store_error,
+)
 from routerd.store.desk_state import recall
 from routerd.store.lock import StateLock
 from routerd.store.migration import migrate
-from routerd.store.rows import COPIES, COPY_COLUMNS, from_micros, read_copies, storable, to_micros, to_minute
+from routerd.store.rows import (
+    COPIES,
+    COPY_COLUMNS,
+    bindable,
+    copy_state,
+    from_micros,
+    read_copies,
+    storable,
+    to_micros,
+    to_minute,
+)
 from routerd.store.stored_json import files_from_json, files_to_json, texts_to_json
-from routerd.store.sweeping import Step, forget_bodies, forget_conversations, forget_loads, forget_messages
+from routerd.store.sweeping import Age, Step, forget_bodies, forget_conversations, forget_loads, forget_messages
 from routerd.store.writer import CommitMetrics, Job, Writer
 
 _READERS = 2
@@ -48,12 +68,18 @@ _KEY_BYTES = 32
 _LOADS_KEPT = timedelta(hours=25)
 
 _DUE = f"""
-SELECT {COPY_COLUMNS} FROM {COPIES} WHERE c.finished_at IS NULL AND c.state = 'queued' AND c.destination = ?
+SELECT {COPY_COLUMNS} FROM {COPIES}
+WHERE c.finished_at IS NULL AND c.state = 'queued' AND c.destination = CAST(? AS TEXT)
 AND c.next_attempt_at <= ? ORDER BY c.next_attempt_at, c.number LIMIT ?
 """  # noqa: S608 - constants
 _WAITING = """
 SELECT destination, min(next_attempt_at) FROM copies WHERE finished_at IS NULL AND state = 'queued' GROUP BY destination
 """
+_PULL_FORWARD = """
+UPDATE copies SET next_attempt_at = ?1
+WHERE finished_at IS NULL AND state = 'queued' AND (next_attempt_at > ?2 OR next_attempt_at IS NULL)
+"""
+_COME_BY_NOW = "UPDATE copies INDEXED BY copies_open SET created_at = ?1 WHERE finished_at IS NULL AND created_at > ?1"
 _COUNTS = "SELECT state, count(*) FROM copies WHERE finished_at IS NULL GROUP BY state"
 _OLDEST = "SELECT min(created_at) FROM copies WHERE finished_at IS NULL"
 _BODY = "SELECT b.bytes FROM bodies AS b WHERE b.message = ?"
@@ -112,7 +138,8 @@ class SqliteStore:
         self._keys: dict[str, bytes] = {}
         self._keys_lock = threading.Lock()
         self._prepare_file()
-        self._writer = Writer(partial(open_writer, self._path), metrics, reach)
+        self._place = Place.of(self._path)
+        self._writer = Writer(partial(open_writer, self._path), metrics, reach, self._place.check)
         self._readers = _Readers(self._path)
         self._file_writers = ThreadPoolExecutor(_FILE_WRITERS, thread_name_prefix="store-file")
         self._writer.start()
@@ -152,7 +179,7 @@ class SqliteStore:
 
     async def due(self, destination: str, now: datetime, limit: int, skip: frozenset[int]) -> list[Copy]:
         def read(db: Connection) -> list[Copy]:
-            rows = db.execute(_DUE, (destination, to_micros(now), limit + len(skip)))
+            rows = select(db, _DUE, (bindable(destination), to_micros(now), limit + len(skip)))
             wanted = [row for row in rows if row[0] not in skip]
             return list(read_copies(wanted[:limit]))
 
@@ -160,9 +187,18 @@ class SqliteStore:
 
     async def waiting(self) -> Mapping[str, datetime]:
         def read(db: Connection) -> dict[str, datetime]:
-            return {destination: from_micros(at) for destination, at in db.execute(_WAITING)}
+            return {destination: from_micros(at) for destination, at in select(db, _WAITING) if at is not None}
 
         return await self._readers.read(read)
+
+    async def pull_forward(self, now: datetime, latest: datetime) -> int:
+        def work(batch: Batch) -> int:
+            batch.flush()
+            batch.db.execute(_COME_BY_NOW, (to_micros(now),))
+            batch.db.execute(_PULL_FORWARD, (to_micros(now), to_micros(latest)))
+            return batch.db.changes()
+
+        return await self._writer.do(Job(work))
 
     async def content(self, copy: Copy) -> Raw:
         def read(db: Connection) -> Raw:
@@ -184,7 +220,11 @@ class SqliteStore:
 
     async def counts(self) -> QueueCounts:
         def read(db: Connection) -> QueueCounts:
-            copies = {CopyState(state): count for state, count in db.execute(_COUNTS)}
+            self._place.check()
+            copies: dict[CopyState, int] = {}
+            for text, count in select(db, _COUNTS):
+                state = copy_state(text)
+                copies[state] = copies.get(state, 0) + count
             row = select_one(db, _OLDEST)
             oldest = row[0] if row else None
             return QueueCounts(copies, None if oldest is None else from_micros(oldest))
@@ -209,14 +249,15 @@ class SqliteStore:
     async def sweep(self, now: datetime, retention: Retention) -> None:
         bodies_before = to_micros(now - max(retention.bounce_window, retention.bodies))
         events_before = to_micros(now - retention.events)
-        await self._sweep_steps(forget_bodies, bodies_before)
-        await self._sweep_steps(forget_messages, events_before)
-        await self._sweep_steps(forget_conversations, events_before)
+        at = to_micros(now)
+        await self._sweep_steps(forget_bodies, Age(bodies_before, at))
+        await self._sweep_steps(forget_messages, Age(events_before, at))
+        await self._sweep_steps(forget_conversations, Age(events_before, at))
         await self._writer.do(Job(partial(forget_loads, before_minute=to_minute(now - _LOADS_KEPT))))
 
     async def copy_by_number(self, number: int) -> Copy | None:
         def read(db: Connection) -> Copy | None:
-            return next(read_copies(db.execute(_BY_NUMBER, (number,))), None)
+            return next(read_copies(select(db, _BY_NUMBER, (number,))), None)
 
         return await self._readers.read(read)
 
@@ -224,7 +265,7 @@ class SqliteStore:
         def read(db: Connection) -> tuple[Copy, ...]:
             wanted = frozenset(ids)
             queue_ids = texts_to_json({QueueId(one.partition("-")[0]) for one in wanted})
-            found = read_copies(db.execute(_BY_ID, (queue_ids,)))
+            found = read_copies(select(db, _BY_ID, (queue_ids,)))
             return tuple(copy for copy in found if copy.id in wanted or copy.queue_id in wanted)
 
         return await self._readers.read(read)
@@ -283,10 +324,10 @@ class SqliteStore:
         except (Error, OSError) as error:
             raise store_error(error) from error
 
-    async def _sweep_steps(self, step: Callable[[Batch, int, int], Step], before: int) -> None:
+    async def _sweep_steps(self, step: Callable[[Batch, int, Age], Step], age: Age) -> None:
         after: int | None = 0
         while after is not None:
-            done: Step = await self._writer.do(Job(partial(_flushed, step, after, before)))
+            done: Step = await self._writer.do(Job(partial(_flushed, step, after, age)))
             for queue_id in done.files:
                 await self._with_files(partial(self._bodies.remove, queue_id))
             after = done.after
@@ -324,13 +365,13 @@ class _Readers:
                 with self._lock:
                     self._all.append(db)
             return work(db)
-        except (Error, OSError) as error:
+        except (Error, OSError, ValueError) as error:  # ValueError: stored text or JSON that is damaged
             raise store_error(error, db) from error
 
 
-def _flushed(step: Callable[[Batch, int, int], Step], after: int, before: int, batch: Batch) -> Step:
+def _flushed(step: Callable[[Batch, int, Age], Step], after: int, age: Age, batch: Batch) -> Step:
     batch.flush()
-    return step(batch, after, before)
+    return step(batch, after, age)
 
 
 def _key(batch: Batch, purpose: str) -> bytes:

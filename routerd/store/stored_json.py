@@ -7,9 +7,9 @@ read each other's rows of one schema.
 import base64
 import binascii
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
-from typing import Any
+from typing import Any, TypeVar
 
 from routerd.desk.plan import Plan
 from routerd.message.annotate import Annotation
@@ -21,6 +21,11 @@ _encode = json.JSONEncoder(ensure_ascii=True, separators=(",", ":"), default=str
 
 _ANNOTATION_FIELDS = tuple(field.name for field in fields(Annotation))
 _ANNOTATION_LISTS = frozenset({"labels", "rules", "trace", "cut_authserv_ids"})
+
+
+_SHOWN_CHARACTERS = 200  # of what cannot be read
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,14 +53,26 @@ class StoredPlan:
     also: tuple[tuple[str, str], ...]
 
 
+def read_or_none(read: Callable[[str], T], text: str) -> T | None:
+    """None for what is damaged: `read` may raise whatever damaged JSON makes of itself."""
+    try:
+        return read(text)
+    except Exception:
+        return None
+
+
 def data_to_json(data: Mapping[str, object]) -> str:
     """An event's data."""
     return _encode(data)
 
 
 def data_from_json(text: str) -> dict[str, object]:
-    data = json.loads(text)
-    return data if isinstance(data, dict) else {}
+    """What cannot be read is shown as it stands."""
+    try:
+        data = json.loads(text)
+    except (ValueError, RecursionError):
+        data = None
+    return data if isinstance(data, dict) else {"damaged": text[:_SHOWN_CHARACTERS]}
 
 
 def texts_to_json(texts: Iterable[str]) -> str:
@@ -63,7 +80,11 @@ def texts_to_json(texts: Iterable[str]) -> str:
 
 
 def texts_from_json(text: str) -> tuple[str, ...]:
-    return tuple(json.loads(text))
+    """Of a damaged list nothing: a conversation whose participants are lost lets nobody in, and stops no mail."""
+    try:
+        return tuple(one for one in json.loads(text) if isinstance(one, str))
+    except (TypeError, ValueError, RecursionError):
+        return ()
 
 
 def annotation_to_json(annotation: Annotation) -> str:

@@ -81,10 +81,13 @@ class Writer:
         open_connection: Callable[[], Connection],
         metrics: CommitMetrics | None,
         reach: Callable[[str], None],
+        check: Callable[[], None] = lambda: None,
     ) -> None:
+        """`check` raises StoreError where what is committed would be lost: then no message is taken."""
         self._open = open_connection
         self._metrics = metrics
         self._reach = reach
+        self._check = check
         self._queue: SimpleQueue[_Waiting | None] = SimpleQueue()
         self._db: Connection | None = open_connection()
         self._numbers = Numbers.read(self._db)
@@ -134,7 +137,7 @@ class Writer:
         is_open = True
         while is_open:
             first = self._queue.get()
-            if (pause := next_at - perf_counter()) > 0:
+            if (pause := next_at - perf_counter()) > 0 and not self._closed:
                 sleep(pause)
             began = perf_counter()
             group, is_open = self._gather(first)
@@ -174,6 +177,8 @@ class Writer:
     def _transact(self, group: list[_Waiting]) -> list[_Answer]:
         db = self._connection()
         adds_messages = any(waiting.job.adds_message for waiting in group)
+        if adds_messages:
+            self._check()
         db.execute("BEGIN IMMEDIATE")
         batch = Batch(db, self._numbers)
         batch.prepare([waiting.job for waiting in group])
