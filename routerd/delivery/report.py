@@ -25,15 +25,23 @@ class Report:
         self._counted: dict[tuple[str, type[Outcome]], tuple[Callable[[], None], Callable[[float], None]]] = {}
 
     def attempted(self, transport: str, outcome: Outcome, seconds: float) -> None:
+        count, observe = self._counting(transport, outcome)
+        count()
+        observe(seconds)
+
+    def concluded_without_attempt(self, transport: str, outcome: Outcome) -> None:
+        """It counts all the same: else a next hop that is down would show by one attempt now and then."""
+        count, _ = self._counting(transport, outcome)
+        count()
+
+    def _counting(self, transport: str, outcome: Outcome) -> tuple[Callable[[], None], Callable[[float], None]]:
         counted = self._counted.get((transport, type(outcome)))
         if counted is None:
             counted = self._counted[transport, type(outcome)] = (
                 self._metrics.deliveries.labels(transport, _WORDS[type(outcome)]).inc,
                 self._metrics.delivery_seconds.labels(transport).observe,
             )
-        count, observe = counted
-        count()
-        observe(seconds)
+        return counted
 
     def concluded(
         self, copy: Copy, conclusion: Conclusion, outcome: Outcome, new: tuple[Copy, ...], is_late: bool

@@ -12,6 +12,8 @@ from routerd.store.base import Conclusion, Copy, Done, Forgo, Hold, NewCopy, Rer
 LEAST_ATTEMPTS_BEFORE_REROUTE = 2
 LEAST_ATTEMPTS_BEFORE_HOLD = 3
 
+SHORTEST_SHARE, LONGEST_SHARE = 0.8, 1.2  # of a wait, by its jitter
+
 _OF_MAILBOX = ("5.1.", "5.2.")
 _OF_MESSAGE = ("5.3.4", "5.6.", "5.7.")
 
@@ -25,7 +27,12 @@ def next_attempt(attempts: int, now: datetime, retry: Retry, jitter: float) -> d
     longest = retry.max.total_seconds()
     if wait < longest:
         wait *= retry.factor ** min(attempts - 1, 100)
-    return now + timedelta(seconds=min(wait, longest) * (0.8 + 0.4 * jitter))
+    return now + timedelta(seconds=min(wait, longest) * (SHORTEST_SHARE + (LONGEST_SHARE - SHORTEST_SHARE) * jitter))
+
+
+def longest_wait(retry: Retry) -> timedelta:
+    """No next attempt is further away."""
+    return max(retry.first, retry.max) * LONGEST_SHARE
 
 
 def is_refused_mailbox(outcome: Failed) -> bool:
@@ -44,6 +51,8 @@ def conclude_for(
     copy: Copy, outcome: Outcome, now: datetime, retry: Retry, *, line: NextInLine, jitter: float
 ) -> Conclusion:
     """What is written of an attempt that ended with `outcome`."""
+    if copy.damage:
+        return Hold(copy.damage)
     match outcome:
         case Delivered():
             return Done(outcome.reply or outcome.reason)
@@ -65,7 +74,7 @@ def _after_deferral(
     copy: Copy, outcome: Deferred, now: datetime, retry: Retry, line: NextInLine, jitter: float
 ) -> Conclusion:
     attempts = copy.attempts + 1
-    age = now - copy.created_at
+    age = max(now - copy.created_at, timedelta(0))  # the clock may have been set back
     is_owner = copy.role is Role.OWNER
     late = age >= retry.reroute_after and attempts >= LEAST_ATTEMPTS_BEFORE_REROUTE
     if is_owner and outcome.of_mailbox and late:

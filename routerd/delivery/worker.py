@@ -13,12 +13,13 @@ from typing import Any
 import structlog
 
 from routerd.delivery.attempt import Policy, Sender
+from routerd.delivery.clock_watch import ClockWatch
 from routerd.delivery.connection import Timeouts
 from routerd.delivery.lane import FIRST_REST_SECONDS, LOW_BACKLOG, Job, Lane
 from routerd.delivery.maildir import MaildirStore
-from routerd.delivery.outcome import Delivered, Outcome
+from routerd.delivery.outcome import Delivered, Failed, Outcome, Stage
 from routerd.delivery.report import Report
-from routerd.delivery.retry import conclude_for
+from routerd.delivery.retry import conclude_for, longest_wait
 from routerd.delivery.scribe import Ended, Scribe
 from routerd.delivery.smtp import DEFAULT_TIMEOUTS, TlsContexts
 from routerd.message.envelope import Raw
@@ -30,6 +31,8 @@ MAX_CACHE_BYTES = 64_000_000  # of messages that wait in memory
 REFILL = 200
 SHORTEST_SLEEP = timedelta(seconds=1)
 LONGEST_SLEEP = timedelta(seconds=60)
+LOOK_AGAIN = timedelta(seconds=5)  # where the store could not be read
+PULL_SLACK = timedelta(seconds=60)
 
 log = structlog.get_logger()
 
@@ -67,6 +70,8 @@ class Worker:
         self._tasks: set[asyncio.Task[None]] = set()
         self._scribe = Scribe(store, self._spawn, self._written)
         self._look_at: datetime | None = None  # None: now
+        self._clock_watch = ClockWatch()
+        self._clock_was_set = False  # and the store does not know yet
         self._pause = SHORTEST_SLEEP
         self._wake = asyncio.Event()
         self._stopping = False
@@ -89,13 +94,14 @@ class Worker:
         while not self._stopping:
             self._wake.clear()
             try:
+                self._watch_clock()
                 if self._look_at is None or self._look_at <= self._clock():
                     await self._look()
                 for lane in [lane for lane in self._lanes.values() if lane.is_hungry]:
                     await self._refill(lane)
-            except StoreError as error:
-                log.error("queue_unread", reason=str(error))
-                self._look_at = self._clock() + timedelta(seconds=5)
+            except Exception as error:
+                self._look_at = self._clock() + LOOK_AGAIN
+                _log_unread(error)
             pause = ((self._look_at or self._clock()) - self._clock()).total_seconds()
             with suppress(TimeoutError):
                 async with asyncio.timeout(min(max(pause, 0), LONGEST_SLEEP.total_seconds())):
@@ -157,6 +163,8 @@ class Worker:
         soon, and less and less often while it is only what is in hand already.
         """
         now = self._clock()
+        if self._clock_was_set:
+            await self._pull_forward(now)
         self._look_at = now + LONGEST_SLEEP
         is_due, found = False, 0
         for destination, at in (await self._store.waiting()).items():
@@ -173,8 +181,20 @@ class Worker:
             self._pause = SHORTEST_SLEEP if found else min(self._pause * 2, LONGEST_SLEEP)
             self._look_by(now + self._pause)
 
+    def _watch_clock(self) -> None:
+        if self._clock_watch.was_set(self._clock().timestamp(), asyncio.get_running_loop().time()):
+            self._clock_was_set = True
+            self._look_at = None
+
+    async def _pull_forward(self, now: datetime) -> None:
+        """What waits for a moment that the clock would have had: no wait is longer than the longest of `retry`."""
+        pulled = await self._store.pull_forward(now, now + longest_wait(self._policy.retry) + PULL_SLACK)
+        self._clock_was_set = False
+        if pulled:
+            log.warning("copies_pulled_forward", copies=pulled, reason="due later than any retry: the clock was set")
+
     async def _refill(self, lane: Lane) -> int:
-        """Fetches what is due; gives how many came."""
+        """Fetches what is due; gives how many came. What cannot be fetched keeps no other lane waiting."""
         now = self._clock()
         lane.has_more_in_store = False
         lane.ended = set()
@@ -185,9 +205,10 @@ class Worker:
             for copy in new:
                 self._take(lane, Job(copy, None))
             lane.has_more_in_store = lane.has_more_in_store or len(copies) >= REFILL
-        except StoreError:
-            lane.has_more_in_store = True
-            raise
+        except Exception as error:
+            self._look_by(now + LOOK_AGAIN)
+            _log_unread(error, lane.destination)
+            return 0
         finally:
             lane.ended = None
         return len(new)
@@ -263,11 +284,12 @@ class Worker:
 
     async def _handle(self, lane: Lane, job: Job) -> None:
         loop = asyncio.get_running_loop()
-        copy = job.copy
-        outcome: Outcome | None = lane.trouble(loop.time())
-        if outcome is None:
+        copy, sender = job.copy, self._sender
+        outcome: Outcome | None = Failed(copy.damage, Stage.PREPARE) if copy.damage else lane.trouble(loop.time())
+        if outcome is not None:
+            self._report.concluded_without_attempt(sender.transport_for(copy), outcome)
+        else:
             began = loop.time()
-            sender = self._sender
             outcome = await sender.attempt(copy, job.raw, self._clock(), is_fresh=job.is_fresh)
             if isinstance(outcome, Delivered):
                 reach("after-delivery")
@@ -291,3 +313,13 @@ class Worker:
         if isinstance(conclusion, RetryAt):
             self._look_by(conclusion.at)
         self.offer(new, raw)
+
+
+def _log_unread(error: Exception, destination: str = "") -> None:
+    is_known = isinstance(error, StoreError)
+    log.error(
+        "queue_unread",
+        destination=destination,
+        reason=str(error) or type(error).__name__,
+        exc_info=None if is_known else error,
+    )

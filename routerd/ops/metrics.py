@@ -6,6 +6,7 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 _SECONDS = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60)
 _DELIVERY_SECONDS = (0.001, 0.005, 0.02, 0.1, 0.5, 1, 5, 30, 120, 600)
 _BYTES = (1_000, 4_000, 16_000, 64_000, 256_000, 1_000_000, 4_000_000, 16_000_000, 64_000_000)
+_DELIVERIES = "Attempts by outcome; also deferred is a copy that waits, untried, for a next hop in trouble"
 _BATCH = (1, 2, 4, 8, 16, 32, 64, 128)
 
 
@@ -38,7 +39,7 @@ class Metrics:
         self.labels = counter("labels", "Labels given", "label")
         self.unowned_messages = counter("unowned_messages", "Accepted messages without an owner; stays 0")
         self.undecided_messages = counter("undecided_messages", "Messages taken without rules (label routerd-error)")
-        self.deliveries = counter("deliveries", "Attempts by outcome", "transport", "outcome")
+        self.deliveries = counter("deliveries", _DELIVERIES, "transport", "outcome")
         self.delivery_seconds = histogram("delivery_seconds", "One attempt", _DELIVERY_SECONDS, "transport")
         self.queue_copies = gauge("queue_copies", "Copies in the queue", "state")
         self.queue_oldest_seconds = gauge("queue_oldest_seconds", "Age of the oldest copy in the queue")

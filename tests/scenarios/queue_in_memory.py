@@ -111,6 +111,12 @@ class MemoryQueue:
                 )
         return moments
 
+    async def pull_forward(self, now: datetime, latest: datetime) -> int:
+        far = [copy for copy in self.copies.values() if copy.next_attempt_at and copy.next_attempt_at > latest]
+        for copy in far:
+            self.copies[copy.number] = replace(copy, next_attempt_at=now)
+        return len(far)
+
     async def content(self, copy: Copy) -> Raw:
         self.loads += 1
         return self.raw
