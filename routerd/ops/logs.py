@@ -10,7 +10,6 @@ import logging
 import math
 import re
 import sys
-import threading
 from collections.abc import Iterable, Mapping
 from collections.abc import Set as AbstractSet
 from datetime import UTC, datetime, timedelta
@@ -20,6 +19,8 @@ from pathlib import PurePath
 from typing import Any, Literal, TextIO
 
 import structlog
+
+from routerd.ops.log_lines import lines_to
 
 LogFormat = Literal["json", "console"]
 LogLevel = Literal["debug", "info", "warning", "error"]
@@ -75,7 +76,7 @@ def configure_logs(format: LogFormat = "json", level: LogLevel = "info", stream:
             render,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(threshold),
-        logger_factory=_Lines(target),
+        logger_factory=lines_to(target),
         cache_logger_on_first_use=False,  # a logger made at import must follow a later call
     )
     _route_standard_logging(threshold)
@@ -189,27 +190,6 @@ def _console_renderer(target: TextIO) -> structlog.typing.Processor:
     return structlog.dev.ConsoleRenderer(
         colors=target.isatty(), exception_formatter=structlog.dev.plain_traceback, sort_keys=False, pad_event_to=24
     )
-
-
-class _Lines:
-    """Writes whole lines from any thread. A broken pipe or a full disk under the log stops no mail."""
-
-    def __init__(self, stream: TextIO) -> None:
-        self._stream = stream
-        self._lock = threading.Lock()
-
-    def __call__(self, *_names: object) -> "_Lines":
-        return self
-
-    def msg(self, line: str) -> None:
-        try:
-            with self._lock:
-                self._stream.write(line + "\n")
-                self._stream.flush()
-        except (OSError, ValueError):  # ValueError: closed, or a character that the stream's encoding lacks
-            pass
-
-    debug = info = warning = error = critical = exception = msg
 
 
 class _Route(logging.Handler):
