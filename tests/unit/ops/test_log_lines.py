@@ -64,7 +64,7 @@ def test_a_reader_that_stalls_holds_up_nobody(pipe: tuple[int, int], monkeypatch
     reader.join()
     assert 1000 <= len(kept) - 1 < 5000
     assert kept[:-1] == [f"{number:0200d}" for number in range(len(kept) - 1)]
-    assert said == [{"log_lines_dropped": 5000 - (len(kept) - 1)}]
+    assert sum(one["log_lines_dropped"] for one in said) == 5000 - (len(kept) - 1)
 
 
 def test_a_reader_that_went_away_is_no_fault(pipe: tuple[int, int]) -> None:
