@@ -12,7 +12,7 @@ from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass
 from queue import Empty, SimpleQueue
-from time import perf_counter, sleep
+from time import perf_counter
 from typing import Any, Generic, Protocol, TypeVar
 
 from routerd.store.base import PlanFailedError, StaleError, StoreError
@@ -20,10 +20,12 @@ from routerd.store.batch import Batch, Numbers
 from routerd.store.connection import Connection, Error, is_of_the_disk, store_error
 
 MAX_GROUP = 256
-# While so many messages come in one group, groups begin no closer than this: a larger one costs less a message, above
-# all in winning the interpreter's lock back. A lone client never waits for it, nor anyone where a sync takes longer.
+# While so many messages come in one group, the next begins only so much later, or when enough jobs wait: a larger group
+# costs less a message, above all in winning the interpreter's lock back, which a busy loop gives up only for moments.
+# A lone client never waits for it, nor anyone where a sync takes longer.
 MANY_MESSAGES = 3
-GROUPS_APART_SECONDS = 0.008
+GROUPS_APART_SECONDS = 0.04
+ENOUGH_JOBS = 16
 
 _DECLINED = (StaleError, PlanFailedError)
 
@@ -92,6 +94,7 @@ class Writer:
         self._db: Connection | None = open_connection()
         self._numbers = Numbers.read(self._db)
         self._closed = False
+        self._enough = threading.Event()  # so many jobs wait that a group need not wait for more
         self._lock = threading.Lock()
         self._thread = threading.Thread(target=self._serve, name="store-writer", daemon=True)
 
@@ -121,6 +124,7 @@ class Writer:
                 return
             self._closed = True
             self._queue.put(None)
+            self._enough.set()
         self._thread.join()
         if self._db is not None:
             self._db.close()
@@ -131,6 +135,8 @@ class Writer:
             if self._closed:
                 raise StoreError("the store is closed")
             self._queue.put(waiting)
+            if self._queue.qsize() >= ENOUGH_JOBS:
+                self._enough.set()
 
     def _serve(self) -> None:
         next_at = 0.0
@@ -138,7 +144,8 @@ class Writer:
         while is_open:
             first = self._queue.get()
             if (pause := next_at - perf_counter()) > 0 and not self._closed:
-                sleep(pause)
+                self._enough.wait(pause)
+            self._enough.clear()
             began = perf_counter()
             group, is_open = self._gather(first)
             if group:
