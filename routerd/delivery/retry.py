@@ -32,7 +32,7 @@ def next_attempt(attempts: int, now: datetime, retry: Retry, jitter: float) -> d
 
 def longest_wait(retry: Retry) -> timedelta:
     """No next attempt is further away."""
-    return max(retry.first, retry.max) * LONGEST_SHARE
+    return retry.max * LONGEST_SHARE
 
 
 def is_refused_mailbox(outcome: Failed) -> bool:

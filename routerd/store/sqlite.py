@@ -140,7 +140,7 @@ class SqliteStore:
         self._prepare_file()
         self._place = Place.of(self._path)
         self._writer = Writer(partial(open_writer, self._path), metrics, reach, self._place.check)
-        self._readers = _Readers(self._path)
+        self._readers = _Readers(self._place)
         self._file_writers = ThreadPoolExecutor(_FILE_WRITERS, thread_name_prefix="store-file")
         self._writer.start()
 
@@ -339,8 +339,8 @@ class SqliteStore:
 class _Readers:
     """A few threads, each with a connection of its own, so that a slow read neither blocks the loop nor the writer."""
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
+    def __init__(self, place: Place) -> None:
+        self._place = place
         self._own = threading.local()
         self._lock = threading.Lock()
         self._all: list[Connection] = []
@@ -361,7 +361,8 @@ class _Readers:
         db: Connection | None = getattr(self._own, "db", None)
         try:
             if db is None:
-                db = self._own.db = open_reader(self._path)
+                self._place.check()  # not another file of this name
+                db = self._own.db = open_reader(self._place.path)
                 with self._lock:
                     self._all.append(db)
             return work(db)

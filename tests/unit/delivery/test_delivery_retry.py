@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from routerd.config.settings import Retry
 from routerd.delivery.outcome import Deferred, Delivered, Failed, Stage
-from routerd.delivery.retry import conclude_for, next_attempt
+from routerd.delivery.retry import conclude_for, longest_wait, next_attempt
 from routerd.desk.plan import Role
 from routerd.store.base import Done, Forgo, Hold, NewCopy, Reroute, RetryAt
 
@@ -149,3 +149,25 @@ def test_an_outcome_says_why():
     """No outcome without a reason."""
     with pytest.raises(ValueError, match="says why"):
         Deferred("", Stage.CONNECT)
+
+
+def test_no_wait_is_longer_than_the_longest():
+    """Whatever lies further ahead was not put there by this clock."""
+    for retry in (RETRY, Retry(first=timedelta(hours=9)), Retry(factor=10)):
+        for attempts in (1, 2, 50):
+            assert next_attempt(attempts, NOW, retry, 1.0) - NOW <= longest_wait(retry)
+
+
+def test_a_copy_from_the_future_is_young():
+    """Its age is nothing, not less; it is tried as any other."""
+    copy = a_copy(created_at=NOW + timedelta(days=4000), attempts=50)
+    assert isinstance(concluded(copy, deferred(Stage.CONNECT)), RetryAt)
+    assert isinstance(concluded(copy, deferred(Stage.RCPT, 450)), RetryAt)
+
+
+@pytest.mark.parametrize("role", list(Role))
+def test_a_damaged_copy_is_held_whoever_it_is_for(role):
+    """That we cannot read it is no refusal of anybody's."""
+    copy = a_copy(role=role, damage="the stored row is damaged: role")
+    for outcome in (failed(Stage.PREPARE, 0), deferred(Stage.CONNECT)):
+        assert concluded(copy, outcome) == Hold(copy.damage)
