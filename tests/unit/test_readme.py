@@ -9,18 +9,36 @@ from pathlib import Path
 
 import click
 import pytest
+import yaml
 from peers.readme import README, readme_example
 
+from routerd.cli.init import write_starter
 from routerd.cli.main import routerd
 from routerd.cli.test import place_by
 from routerd.config.load import load_settings
+from routerd.config.rule_files import load_rule_files
 from routerd.config.schema import settings_reference
 from routerd.ops.metrics import Metrics
 from routerd.rules.cases import run_case
 from routerd.rules.compile import compile_ruleset
-from routerd.rules.keys import ACTIONS, CONDITIONS
+from routerd.rules.keys import (
+    ACTIONS,
+    ADDRESS_OPERATORS,
+    ATTACHMENT_KEYS,
+    CONDITIONS,
+    EXPECT_KEYS,
+    FILE_KEYS,
+    GIVEN_KEYS,
+    KINDS,
+    MESSAGE_KEYS,
+    NUMBER_OPERATORS,
+    RULE_KEYS,
+    TEXT_OPERATORS,
+)
+from routerd.starter import starter_files
 
-STARTER = Path(__file__).parents[2] / "routerd/starter/routerd.yaml"
+STARTER = README.parent / "routerd/starter/routerd.yaml"
+SAMPLES = README.parent / "rules.d"
 
 
 def _metrics_reference() -> str:
@@ -69,15 +87,51 @@ def test_every_condition_and_action_that_rules_have_is_named() -> None:
     assert not [key for key in (*CONDITIONS, *ACTIONS) if not re.search(rf"\b{re.escape(key)}\b", section)]
 
 
-def test_the_first_rule_passes_its_own_test() -> None:
-    """As written, with the config that `routerd init` writes."""
-    loaded = load_settings(STARTER, machine_name=lambda: "mx1.example.com")
+def test_every_operator_and_key_of_tests_is_named() -> None:
+    """A team needs no schema to write rules and their tests."""
+    text = README.read_text()
+    section = text[text.index("### Rule files") :]
+    tables = (TEXT_OPERATORS, ADDRESS_OPERATORS, NUMBER_OPERATORS, ATTACHMENT_KEYS, KINDS, RULE_KEYS, FILE_KEYS)
+    tables += (MESSAGE_KEYS, GIVEN_KEYS, EXPECT_KEYS)
+    assert not [key for table in tables for key in table if not re.search(rf"[`{{ ,]{key}[`:}}, ]", section)]
+
+
+def test_every_label_of_our_own_is_named() -> None:
+    """Whoever meets one in his mail finds what it means."""
+    text = README.read_text()
+    labels = ("rerouted", "bounce", "thread-suspect", "routerd-error")
+    source = "".join(path.read_text() for path in (README.parent / "routerd").rglob("*.py"))
+    assert not [label for label in labels if f"| `{label}` |" not in text or f'= "{label}"' not in source]
+
+
+@pytest.mark.parametrize("beside", ["alone", "in what init writes"])
+def test_the_first_rule_passes_its_own_test(beside: str, tmp_path: Path) -> None:
+    """As written, under the name that it bears; the starter's own tests pass beside it."""
+    files = starter_files()
+    text = readme_example("rule")
+    name = text.partition("\n")[0].removeprefix("# ")
+    assert name.startswith("rules.d/")
+    assert name not in files
+    if beside == "alone":
+        files = {one: content for one, content in files.items() if one == "routerd.yaml"}
+    write_starter(tmp_path, {**files, name: text.encode()})
+    loaded = load_settings(tmp_path / "routerd.yaml", machine_name=lambda: "mx1.example.com")
     assert loaded.settings is not None
-    compiled = compile_ruleset({"20-finance.yaml": readme_example("rule").encode()}, loaded.settings)
+    compiled = compile_ruleset(load_rule_files(loaded.settings.rules).files, loaded.settings)
     assert compiled.problems == ()
     assert compiled.ruleset is not None
-    [result] = [run_case(case, compiled.ruleset, place_by(loaded.settings)) for case in compiled.cases]
-    assert result.passed, result.differences
+    results = [run_case(case, compiled.ruleset, place_by(loaded.settings)) for case in compiled.cases]
+    assert len(results) == 1 if beside == "alone" else len(results) > 10
+    assert not [(result.case.name, result.differences) for result in results if not result.passed]
+
+
+def test_all_yaml_reads_alike_in_every_parser() -> None:
+    """libyaml takes more than editors and other tools do: what people copy from us is YAML for all of them."""
+    examples = re.findall(r"```yaml\n(.*?)```", README.read_text(), re.DOTALL)
+    assert len(examples) >= 4
+    samples = [path.read_text() for path in sorted(SAMPLES.glob("*.yaml"))]
+    for text in (*examples, *samples, STARTER.read_text()):
+        assert yaml.load(text, Loader=yaml.SafeLoader)
 
 
 def test_the_config_behind_postfix_is_right(tmp_path: Path) -> None:
@@ -86,10 +140,16 @@ def test_the_config_behind_postfix_is_right(tmp_path: Path) -> None:
     assert load_settings(path).problems == ()
 
 
-def test_the_config_of_the_mx_lacks_nothing_but_its_certificate(tmp_path: Path) -> None:
-    """The files that it names are not here; everything else is right."""
+def test_the_config_of_the_mx_is_right(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also before the service has run; the service itself wants each file that systemd is told to hand to it."""
+    monkeypatch.delenv("CREDENTIALS_DIRECTORY", raising=False)
     path = tmp_path / "routerd.yaml"
     path.write_text(readme_example("as the mx"))
-    problems = load_settings(path).problems
-    assert problems
-    assert all("/run/credentials/" in problem.message for problem in problems)
+    assert load_settings(path).problems == ()
+    handed = re.findall(r"(?m)^LoadCredential=(\S+):/", readme_example("credentials"))
+    wanted = [problem.message for problem in load_settings(path, in_service=True).problems]
+    assert [message.partition(" ")[0] for message in wanted] == [
+        f"/run/credentials/routerd.service/{name}" for name in handed
+    ]
+    unit = (README.parent / "systemd/routerd.service").read_text()
+    assert all(f"LoadCredential={name}:" in unit for name in handed)

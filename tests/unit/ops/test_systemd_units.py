@@ -56,6 +56,14 @@ def test_the_service_is_hardened(analyze: Callable[..., subprocess.CompletedProc
     assert "Overall exposure level" in result.stdout
 
 
+def test_the_service_runs_without_the_socket() -> None:
+    """Behind Postfix nothing of routerd listens on port 25: only the socket knows of the service."""
+    unit = _settings("routerd.service")
+    said = [value for section in ("Unit", "Service", "Install") for value in unit[section].values()]
+    assert not [value for value in said if "routerd.socket" in value]
+    assert "Sockets" not in unit["Service"]
+
+
 def test_the_daemon_has_a_user_of_its_own_and_no_capability() -> None:
     """Ports below 1024 come from the socket unit, and the state is the user's alone."""
     service = _settings("routerd.service")["Service"]
