@@ -27,8 +27,9 @@ async def test_a_lone_sender_never_waits_for_a_group(store: SqliteStore, monkeyp
             await asyncio.gather(store.commit(entry()), store.commit(entry()))
 
 
-async def test_closing_writes_all_that_waits(state: Path) -> None:
-    """However many groups it makes; it is there afterwards."""
+async def test_closing_writes_all_that_waits(state: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """At once, however many groups it makes and however long they would have gathered; it is there afterwards."""
+    monkeypatch.setattr(writer, "GROUPS_APART_SECONDS", 3600.0)
     store = open_store(state)
     commits = [asyncio.create_task(store.commit(entry())) for _ in range(600)]
     await asyncio.sleep(0)
