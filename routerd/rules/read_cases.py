@@ -213,10 +213,10 @@ class CaseReader:
             return CLOCK
         try:
             at = datetime.fromisoformat(scalar.text)
-        except ValueError:
+            return (at if at.tzinfo else at.replace(tzinfo=UTC)).astimezone(UTC)
+        except (ValueError, OverflowError):  # 0001-01-01 with an offset is before all time
             self._reader.refuse(scalar.mark, f"{quoted(scalar.text)} is not a moment, such as 2025-01-15T10:00:00Z")
             return CLOCK
-        return (at if at.tzinfo else at.replace(tzinfo=UTC)).astimezone(UTC)
 
     def _members(self, node: Node, what: str) -> tuple[str, ...]:
         scalars = self._reader.texts(node, what)

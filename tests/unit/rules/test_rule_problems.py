@@ -117,3 +117,12 @@ def test_an_empty_file_has_no_rules() -> None:
     ruleset = compile_ruleset({"a.yaml": b"# to come\n", "b.yaml": b""}, SETTINGS).ruleset
     assert ruleset is not None
     assert ruleset.rules == 0
+
+
+def test_a_moment_before_all_time_is_a_problem() -> None:
+    """An offset can lead out of the calendar; that is said, not raised."""
+    message = "{from: a@far.test, to: support@example.com}"
+    text = f'tests: [{{name: a, message: {message}, given: {{at: "0001-01-01T00:00+14:00"}}, expect: {{held: false}}}}]'
+    assert problems_of(text) == [
+        "1:85: '0001-01-01T00:00+14:00' is not a moment, such as 2025-01-15T10:00:00Z",
+    ]
