@@ -3,7 +3,8 @@
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
-disable_created_metrics()  # a second series beside each counter and histogram, which nobody asks for
+# a second series beside each counter and histogram, which nobody asks for
+disable_created_metrics()  # type: ignore[no-untyped-call]
 
 _SECONDS = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60)
 _DELIVERY_SECONDS = (0.001, 0.005, 0.02, 0.1, 0.5, 1, 5, 30, 120, 600)
