@@ -72,7 +72,7 @@ def test_a_step_that_raises_leaves_the_message_to_the_inboxs_default(
     assert b"ceo@" not in copy
     assert b"forged" not in copy
     assert copy.endswith(f"\n\nfail-in-{step}\n".encode())
-    [event] = faulty.log_events("message_undecided")
+    [event] = faulty.wait_for_event("message_undecided")
     assert event["id"] == value(head, "X-Routerd-Id")
     assert faulty.metric("routerd_undecided_messages_total") == 1
 

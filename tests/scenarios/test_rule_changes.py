@@ -65,7 +65,7 @@ def test_a_start_with_broken_files_uses_the_last_good_ones(
     (daemon.rules / "10-invoices.yaml").write_text(BROKEN)
     daemon.restart()
     assert daemon.metric("routerd_reloads_total", result="error") == 1
-    assert daemon.log_events("ruleset_kept")
+    assert daemon.wait_for_event("ruleset_kept")
     swaks(daemon.smtp_port, _message(1), sender="a@klient.pl", recipients=["support@example.com"])
     assert b"X-Labels: invoice\n" in daemon.wait_for_copies(1)[0]
 
