@@ -143,9 +143,9 @@ class Writer:
         is_open = True
         while is_open:
             first = self._queue.get()
-            if (pause := next_at - perf_counter()) > 0 and not self._closed:
-                self._enough.wait(pause)
             self._enough.clear()
+            if (pause := next_at - perf_counter()) > 0 and self._queue.qsize() < ENOUGH_JOBS and not self._closed:
+                self._enough.wait(pause)
             began = perf_counter()
             group, is_open = self._gather(first)
             if group:
