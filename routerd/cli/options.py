@@ -75,4 +75,4 @@ def invoked_as() -> str:
     if Path(given).name != "routerd":
         return f"{shlex.quote(sys.executable)} -m routerd.cli.main"
     found = shutil.which("routerd")
-    return "routerd" if found and Path(found).samefile(given) else shlex.quote(given)
+    return "routerd" if found and Path(found).resolve() == Path(given).resolve() else shlex.quote(given)
