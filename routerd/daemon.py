@@ -9,7 +9,6 @@ import signal
 import socket
 import ssl
 from collections.abc import Callable, Coroutine, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -57,15 +56,6 @@ log = structlog.get_logger()
 
 class StartError(Exception):
     """The daemon cannot start; each line of the message is one reason."""
-
-
-@dataclass(frozen=True, slots=True)
-class Rules:
-    """The ruleset to run with, the files it came from, and what was wrong with the present ones."""
-
-    ruleset: Ruleset
-    files: Mapping[str, bytes]
-    problems: tuple[Problem, ...] = ()
 
 
 def utc_now() -> datetime:
@@ -140,8 +130,8 @@ class Daemon:
         except (OSError, StoreError) as error:
             raise StartError(_naming(settings.state, error)) from error
         try:
-            rules = await self._rules_at_start()
-            self._live = Live(settings, Roster(settings), rules.ruleset, Routes(settings))
+            ruleset = await self._ruleset_at_start()
+            self._live = Live(settings, Roster(settings), ruleset, Routes(settings))
             self._hands = InHand(settings.state / "in-hand")
             self._worker = Worker(self.store, self._policy(), self.metrics)
             self._router = Router(
@@ -166,13 +156,13 @@ class Daemon:
             await self.store.close()
             raise
 
-    async def _rules_at_start(self) -> Rules:
+    async def _ruleset_at_start(self) -> Ruleset:
         """The present files, or the last good ones where those are bad. Raises StartError where there are none."""
         files, ruleset, problems = read_rules(self.settings)
         if ruleset is not None:
             await self.store.save_ruleset(SavedRuleset(ruleset.revision, files, utc_now()))
             self._count_rules(ruleset)
-            return Rules(ruleset, files)
+            return ruleset
         self.metrics.reloads.labels("error").inc()
         for problem in problems:
             log.error("ruleset_refused", problem=str(problem))
@@ -184,7 +174,7 @@ class Daemon:
             raise StartError("\n".join(str(problem) for problem in (*problems, *old.problems)))
         log.error("ruleset_kept", revision=saved.revision, saved_at=saved.saved_at.isoformat())
         self._count_rules(old.ruleset)
-        return Rules(old.ruleset, saved.files, problems)
+        return old.ruleset
 
     async def _start(self) -> None:
         await self._readdress(self._live)

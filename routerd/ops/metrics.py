@@ -50,7 +50,6 @@ class Metrics:
         self.late_copies = counter("late_copies", "Copies that waited longer than retry.warn")
         self.connections = gauge("connections", "Open connections", "listener")
         self.rejections = counter("rejections", "Commands and messages refused", "reason")
-        self.auth_results = counter("auth_results", "Results of sender authentication", "method", "result")
         self.ruleset_info = gauge("ruleset_info", "1 for the ruleset in force", "revision")
         self.ruleset_rules = gauge("ruleset_rules", "Rules in force")
         self.reloads = counter("reloads", "Reloads of config and rules", "result")
