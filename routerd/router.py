@@ -288,6 +288,9 @@ class Router:
         for label in plan.labels:
             metrics.labels.labels(label).inc()
         metrics.assignments.labels(plan.inbox, plan.owner).inc()
+        if not any(copy.member == plan.owner for copy in plan.copies) and plan.twin is None:
+            metrics.unowned_messages.inc()
+            log.error("message_unowned", id=received.id, owner=plan.owner)
         log.info(
             "message_accepted",
             id=received.id,
