@@ -18,6 +18,7 @@ class Truth(IntEnum):
 
 
 _NO, _UNKNOWN, _YES = Truth.NO, Truth.UNKNOWN, Truth.YES
+_OPPOSITE = {_NO: _YES, _UNKNOWN: _UNKNOWN, _YES: _NO}
 
 
 class Clue(NamedTuple):
@@ -66,8 +67,8 @@ def by_cost(parts: tuple[Condition, ...]) -> tuple[Condition, ...]:
 
 
 @dataclass(frozen=True, slots=True)
-class All(Condition):
-    """Every part holds. `parts` in the order of the file; they are asked the cheap ones first."""
+class _OfParts(Condition):
+    """What is made of other conditions; the cheap ones are asked first."""
 
     parts: tuple[Condition, ...]
     _asked: tuple[Condition, ...] = field(init=False, repr=False, compare=False)
@@ -78,6 +79,21 @@ class All(Condition):
     @property
     def cost(self) -> int:
         return max(part.cost for part in self.parts)
+
+    def _some_part_holds(self, seen: Seen) -> Truth:
+        truth = _NO
+        for part in self._asked:
+            found = part.truth(seen)
+            if found is _YES:
+                return _YES
+            if found is _UNKNOWN:
+                truth = _UNKNOWN
+        return truth
+
+
+@dataclass(frozen=True, slots=True)
+class All(_OfParts):
+    """Every part holds. `parts` in the order of the file; they are asked the cheap ones first."""
 
     def truth(self, seen: Seen) -> Truth:
         truth = _YES
@@ -103,28 +119,11 @@ class All(Condition):
 
 
 @dataclass(frozen=True, slots=True)
-class AnyOf(Condition):
+class AnyOf(_OfParts):
     """At least one part holds."""
 
-    parts: tuple[Condition, ...]
-    _asked: tuple[Condition, ...] = field(init=False, repr=False, compare=False)
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "_asked", by_cost(self.parts))
-
-    @property
-    def cost(self) -> int:
-        return max(part.cost for part in self.parts)
-
     def truth(self, seen: Seen) -> Truth:
-        truth = _NO
-        for part in self._asked:
-            found = part.truth(seen)
-            if found is _YES:
-                return _YES
-            if found is _UNKNOWN:
-                truth = _UNKNOWN
-        return truth
+        return self._some_part_holds(seen)
 
     @property
     def clues(self) -> frozenset[Clue] | None:
@@ -145,28 +144,11 @@ class AnyOf(Condition):
 
 
 @dataclass(frozen=True, slots=True)
-class NoneOf(Condition):
+class NoneOf(_OfParts):
     """No part holds. What cannot be told of a part cannot be told of its opposite."""
 
-    parts: tuple[Condition, ...]
-    _asked: tuple[Condition, ...] = field(init=False, repr=False, compare=False)
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "_asked", by_cost(self.parts))
-
-    @property
-    def cost(self) -> int:
-        return max(part.cost for part in self.parts)
-
     def truth(self, seen: Seen) -> Truth:
-        truth = _YES
-        for part in self._asked:
-            found = part.truth(seen)
-            if found is _YES:
-                return _NO
-            if found is _UNKNOWN:
-                truth = _UNKNOWN
-        return truth
+        return _OPPOSITE[self._some_part_holds(seen)]
 
     def evidence(self, _seen: Seen) -> tuple[Evidence, ...]:
         return tuple(Evidence("not", "", part.describe()) for part in self.parts)
