@@ -177,9 +177,9 @@ class Daemon:
         return old.ruleset
 
     async def _start(self) -> None:
-        await self._readdress(self._live)
         fold("ł")  # makes the tables, which take longer than a message may wait
         try:
+            await self._readdress(self._live)
             await self._start_http()
             await self._control.start()
             await self.intake.start()

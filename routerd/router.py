@@ -32,7 +32,7 @@ from routerd.desk.pick import Choose
 from routerd.desk.plan import DeskState, Plan
 from routerd.desk.refusal import for_all, for_each, refusals
 from routerd.message.annotate import Annotation, received_value
-from routerd.message.envelope import Accepted, Protocol, Raw, Received, Refused, Verdict
+from routerd.message.envelope import Accepted, Envelope, Protocol, Raw, Received, Refused, Verdict
 from routerd.message.token import trace_mac
 from routerd.message.view import MessageView
 from routerd.ops.metrics import Metrics
@@ -120,11 +120,13 @@ class Router:
         live = self._live
         considered = await self._consider_safely(received, live)
         try:
-            async with self._turn_in(considered.known):
-                for _ in range(MAX_RECALLS):
+            for attempt in range(MAX_RECALLS):
+                async with self._turn_in(considered.known):
+                    if attempt:  # anew within the turn, where nobody else moves the conversation
+                        considered = await self._consider_safely(received, live)
                     try:
                         return await self._answer(received, considered, live)
-                    except StaleError:  # the conversation has moved since it was recalled
+                    except StaleError:  # it has moved since it was recalled
                         considered = await self._consider_safely(received, live)
             raise StoreError("the conversation keeps moving")
         except StoreFullError:
@@ -155,8 +157,10 @@ class Router:
 
     async def _consider(self, received: Received, live: Live) -> Considered:
         began = perf_counter()
-        view, thread = await _off_loop_if_large(received.raw, partial(look, received.raw, live.settings))
-        passed = passed_inboxes(view, self._trace_key, live.settings.inboxes)
+        view, thread = await _off_loop_if_large(
+            received.raw, partial(look, received.raw, received.envelope, received.client.trusted, live.settings)
+        )
+        passed = passed_inboxes(view, self._trace_key, live.settings.inboxes, received.envelope)
         viewed = perf_counter()
         self._view_seconds(viewed - began)
         if loops(view, received.envelope, passed):
@@ -181,7 +185,7 @@ class Router:
         """Undecided mail must not go round in circles either; should the header itself be at fault, it may."""
         try:
             view = MessageView(received.raw)
-            passed = passed_inboxes(view, self._trace_key, live.settings.inboxes)
+            passed = passed_inboxes(view, self._trace_key, live.settings.inboxes, received.envelope)
             return replace(undecided, passed=passed, loops=loops(view, received.envelope, passed))
         except Exception:
             log.exception("message_unguarded", id=received.id)
@@ -316,7 +320,7 @@ class Router:
                 log.warning("bounce_received", id=copy.queue_id, **about)
 
 
-def look(raw: Raw, settings: Settings) -> tuple[MessageView, ThreadKeys]:
+def look(raw: Raw, envelope: Envelope, trusted: bool, settings: Settings) -> tuple[MessageView, ThreadKeys]:
     """Step 2, and the keys of step 4."""
     view = MessageView(raw, text_limit=settings.limits.rule_text)
     parties = (mailbox.address for name in ("from", "reply-to", "to", "cc") for mailbox in view.addresses(name))
@@ -325,8 +329,16 @@ def look(raw: Raw, settings: Settings) -> tuple[MessageView, ThreadKeys]:
         references=view.references,
         participants=tuple(dict.fromkeys(parties)),
         author=view.author.address if view.author else None,
-        content_hash=view.content_hash,
+        content_hash=_identity(view, envelope, trusted),
     )
+
+
+def _identity(view: MessageView, envelope: Envelope, trusted: bool) -> bytes:
+    """By which the same message is known when it comes again: its content, and all else that rules may decide by."""
+    details = sorted(str(recipient.address) for recipient in envelope.recipients if recipient.detail is not None)
+    results = view.headers.raw_values("authentication-results") if trusted else []
+    beside = "\0".join((envelope.sender, *details)).encode("utf-8", "surrogatepass")
+    return blake2b(b"\0".join((view.content_hash, beside, *results)), digest_size=32).digest()
 
 
 def _without(refused: dict[str, Refused], received: Received, considered: Considered) -> tuple[Received, Considered]:

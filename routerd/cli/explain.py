@@ -121,7 +121,7 @@ def command(
 
 def explain(raw: bytes, envelope: Envelope, trusted: bool, at: datetime, live: Live) -> Explained:
     """Steps 2 to 6 as the daemon takes them, on the desk's state as it is now; nothing is written."""
-    view, thread = look(raw, live.settings)
+    view, thread = look(raw, envelope, trusted, live.settings)
     decisions = decide(view, envelope, trusted, at, live)
     with ExitStack() as stack:
         state: DeskState = QuietDesk()

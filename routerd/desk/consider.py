@@ -66,18 +66,22 @@ def home_first(view: MessageView, envelope: Envelope, roster: Roster) -> list[tu
     return [(inbox, purposes[inbox]) for inbox in inboxes]
 
 
-def passed_inboxes(view: MessageView, key: bytes, inboxes: Iterable[str]) -> frozenset[str]:
-    """The inboxes for which we handled the message before, by its own proof. Seen before anything is cut."""
+def passed_inboxes(view: MessageView, key: bytes, inboxes: Iterable[str], envelope: Envelope) -> frozenset[str]:
+    """The inboxes, and addresses of the envelope, for which we handled the message before, by its own proof.
+
+    Seen before anything is cut.
+    """
     traces = view.headers.raw_values("x-routerd-trace")[:MAX_TRACES]
     if not traces:
         return frozenset()
-    return frozenset(inbox for inbox in inboxes if any(is_own_trace(trace, key, inbox) for trace in traces))
+    asked = {*inboxes, *(recipient.inbox for recipient in envelope.recipients)}
+    return frozenset(inbox for inbox in asked if any(is_own_trace(trace, key, inbox) for trace in traces))
 
 
 def loops(view: MessageView, envelope: Envelope, passed: frozenset[str]) -> bool:
     """Whether it comes back to an inbox that it passed, or has come over too many hops."""
     return view.received_count > MAX_HOPS or any(
-        recipient.inbox in passed for recipient in envelope.recipients if recipient.purpose is Purpose.INBOX
+        recipient.inbox in passed for recipient in envelope.recipients if recipient.purpose is not Purpose.RETURN_PATH
     )
 
 

@@ -74,7 +74,7 @@ class Desk:
         client = Client("192.0.2.1", 1, "client", protocol, "listener")
         recipients = tuple(Recipient(parse_address(one), Purpose.INBOX, one) for one in inboxes)
         raw = f"From: {more.get('author', 'anna@klient.pl')}\r\nSubject: parcel\r\n{header}\r\nbody\r\n".encode()
-        envelope = Envelope("anna@klient.pl", recipients)
+        envelope = Envelope(more.get("sender", "anna@klient.pl"), recipients)
         return await self._router.accept(Received(QueueId(f"01J{self._count:023}"), envelope, client, raw, at))
 
     def _take(self, copies: object, _raw: object) -> None:
@@ -209,3 +209,23 @@ async def test_a_message_sees_one_ruleset_from_beginning_to_end(desk: Desk, monk
     await desk.send(SUPPORT)
     await desk.send(SUPPORT)
     assert [copy.annotation.labels for copy in desk.copies] == [("old",), ("new",)]
+
+
+async def test_a_root_and_its_answers_may_come_at_once(desk: Desk) -> None:
+    """As after an outage: whichever is first, none is told to come again for the others' sake."""
+    messages = [
+        desk.send(SUPPORT, header=f"Message-ID: <{number}@klient.pl>\r\nReferences: <root@klient.pl>\r\n")
+        for number in range(60)
+    ]
+    messages.insert(20, desk.send(SUPPORT, header="Message-ID: <root@klient.pl>\r\n"))
+    verdicts = await asyncio.gather(*messages)
+    assert all(isinstance(verdict, Accepted) for [verdict] in verdicts)
+    assert len(desk.copies) == 61
+
+
+async def test_the_same_bytes_from_another_sender_are_another_message(desk: Desk) -> None:
+    """Rules may decide by MAIL FROM."""
+    desk.use("rules:\n  - {name: boss, when: {sender: boss@klient.pl}, then: {assign: omar}}\n")
+    await desk.send(SUPPORT, header=ONE)
+    await desk.send(SUPPORT, header=ONE, sender="boss@klient.pl")
+    assert [copy.member for copy in desk.copies] == ["jan", "omar"]

@@ -50,6 +50,9 @@ def recipient(address: str, purpose: Purpose = Purpose.INBOX, inbox: str | None 
     return Recipient(parse_address(address), purpose, inbox or address)
 
 
+TO_SUPPORT = Envelope("a@b.c", (recipient(SUPPORT),))
+
+
 def view(header: str) -> MessageView:
     return MessageView(header.replace("\n", "\r\n").encode() + b"\r\n\r\nx\r\n")
 
@@ -91,11 +94,18 @@ def test_what_comes_to_a_return_path_is_the_postmasters_and_a_bounce_only_from_n
 def test_a_message_that_passed_an_inbox_loops_when_it_comes_back_to_it_and_only_then() -> None:
     """The proof goes on with it through other inboxes, so that no circle of inboxes is too wide."""
     trace = f"X-Routerd-Trace: 01J {trace_mac(KEY, '01J', BILLING)} {trace_mac(KEY, '01J', SUPPORT)}"
-    passed = passed_inboxes(view(trace), KEY, SETTINGS.inboxes)
+    passed = passed_inboxes(view(trace), KEY, SETTINGS.inboxes, TO_SUPPORT)
     assert passed == {BILLING, SUPPORT}
     assert loops(view(trace), Envelope("a@b.c", (recipient(SUPPORT),)), passed)
     assert not loops(view(trace), Envelope("a@b.c", (recipient(SUPPORT),)), frozenset({BILLING}))
-    assert passed_inboxes(view(trace), b"x" * 32, SETTINGS.inboxes) == frozenset()
+    assert passed_inboxes(view(trace), b"x" * 32, SETTINGS.inboxes, TO_SUPPORT) == frozenset()
+
+
+def test_mail_for_the_postmaster_does_not_go_round_either() -> None:
+    """Its address is no inbox, but leaves the same proof."""
+    to_postmaster = Envelope("", (recipient("postmaster@example.com", Purpose.POSTMASTER),))
+    trace = f"X-Routerd-Trace: 01J {trace_mac(KEY, '01J', 'postmaster@example.com')}"
+    assert loops(view(trace), to_postmaster, passed_inboxes(view(trace), KEY, SETTINGS.inboxes, to_postmaster))
 
 
 def test_more_than_fifty_hops_are_a_loop() -> None:
