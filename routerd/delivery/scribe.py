@@ -92,7 +92,10 @@ class Scribe:
                 self._spawn(self._write_alone(ended))
             return
         for ended in group:
-            self._end(ended, ())
+            try:
+                self._end(ended, ())
+            except Exception:  # one that cannot be told of must not keep the others in hand
+                log.exception("conclusion_untold", copy=ended.job.copy.id)
 
     async def _write_alone(self, ended: Ended) -> None:
         """Until it is written, however long that takes: given up, a delivered copy would be delivered again."""

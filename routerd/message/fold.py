@@ -232,7 +232,7 @@ def _tables() -> _Tables:
         noted=re.compile(f"[{_class_of(single.keys() | kept_marks)}]"),
         unsettled=re.compile(f"[{any_mark}{_class_of(by_category['Cf'])}]"),
         long_run=re.compile(f"[{any_mark}]{{{_MAX_MARKS + 1},}}"),
-        mark_run=re.compile(f"[{_class_of(kept_marks)}]+"),
+        mark_run=re.compile(f"[{_class_of(kept_marks, astral='')}]+"),  # else emoji behind a letter went as marks
         word=re.compile(rf"(?:[{_class_of(word, astral='')}]+|(?![\0-\uffff])[^\W_])+"),
     )
 

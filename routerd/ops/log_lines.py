@@ -124,6 +124,8 @@ class ThreadedWriter:
                 return
 
     def _say_dropped(self) -> None:
+        if self._waiting.qsize() > MAX_WAITING // 2:
+            return  # what is said of it would be dropped, too
         with self._lock:
             dropped, self._dropped = self._dropped, 0
         if dropped:

@@ -148,3 +148,11 @@ def test_display_shows_what_cannot_be_seen() -> None:
     assert display("a\u202eb\x1b[2J\n", 80) == "a<U+202E>b<U+001B>[2J<U+000A>"
     assert display("x" * 100, 10) == "xxxxxxxxx…"
     assert display("\ud800", 80) == "<U+D800>"
+
+
+@pytest.mark.parametrize(
+    ("text", "wanted"), [("Pilne🔥faktura ☎\ufe0f", ["pilne", "faktura"]), ("ok👍no e\u0301", ["ok", "no"])]
+)
+def test_a_mark_somewhere_takes_no_emoji_away(text: str, wanted: list[str]) -> None:
+    """Characters above the BMP are no marks of the Latin letter before them, so words do not run together."""
+    assert words(fold(text))[:2] == wanted
