@@ -94,15 +94,22 @@ def annotation_to_json(annotation: Annotation) -> str:
 
 
 def annotation_from_json(text: str) -> Annotation:
-    kept: dict[str, Any] = {"queue_id": "", "inbox": "", "assigned_to": "", "assigned_name": ""}
+    """Raises TypeError, ValueError for what nobody stored: a copy must not leave with half of what it should say."""
+    kept: dict[str, Any] = {"assigned_to": "", "assigned_name": ""}
     for name, value in json.loads(text).items():
         if name in _ANNOTATION_LISTS:
-            kept[name] = tuple(value)
+            kept[name] = tuple(_text(one) for one in value)
         elif name == "also":
-            kept[name] = _pairs(value)
+            kept[name] = tuple((_text(inbox), _text(member)) for inbox, member in value)
         elif name in _ANNOTATION_FIELDS:
-            kept[name] = value
+            kept[name] = _text(value)
     return Annotation(**kept)
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"{value!r:.40} is no text")
+    return value
 
 
 def envelope_to_json(received: Received) -> str:

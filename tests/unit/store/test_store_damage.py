@@ -13,6 +13,7 @@ from routerd.store.by_hand import do_by_hand
 from routerd.store.connection import Connection, select
 from routerd.store.queue_view import QueueView
 from routerd.store.sqlite import SqliteStore, open_store
+from routerd.store.stored_json import annotation_from_json
 
 DESTINATION = "smtp:mail.example.com:25"
 LATER = NOW + timedelta(minutes=1)
@@ -202,3 +203,15 @@ async def test_what_came_while_the_clock_was_ahead_hides_nothing_from_the_sweep(
     assert [number for (number,) in peek.execute("SELECT number FROM messages")] == [1, 4]
     await store.sweep(NOW + 808 * DAY, RETENTION)
     assert [number for (number,) in peek.execute("SELECT message FROM bodies")] == []
+
+
+@pytest.mark.parametrize(
+    "damaged", ['{"labels":[1,null]}', '{"trace":[{}]}', '{"inbox":null}', '{"why":{}}', "{}", "[]"]
+)
+def test_an_annotation_of_wrong_types_is_damage(damaged: str) -> None:
+    """Valid JSON that nobody stored: a copy must not fail at each attempt for it."""
+    whole = '{"queue_id":"01J","inbox":"support@example.com"}'
+    assert annotation_from_json(whole).inbox == "support@example.com"
+    text = damaged if damaged in ("{}", "[]") else whole[:-1] + "," + damaged[1:]
+    with pytest.raises((TypeError, AttributeError)):
+        annotation_from_json(text)
