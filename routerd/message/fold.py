@@ -1,4 +1,4 @@
-"""Folding: the one form in which words of mail and words of rules are compared (rules-language.md, Text operators).
+"""Folding: the one form in which words of mail and words of rules are compared.
 
 Every function here is pure, linear, and never raises on any `str`, lone surrogates included.
 """

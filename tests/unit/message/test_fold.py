@@ -1,4 +1,4 @@
-"""Folding, as rules-language.md has it."""
+"""Folding, as the rule language has it."""
 
 import sys
 import unicodedata
