@@ -135,6 +135,11 @@ class Tally:
             self._since.popitem(last=False)
         return count + 1 > self._allowed
 
+    def is_spent(self, key: str, now_seconds: float) -> bool:
+        """Whether the key has had its share; nothing is counted."""
+        began, count = self._since.get(key, (now_seconds, 0))
+        return count >= self._allowed and now_seconds - began <= self._window_seconds
+
 
 def forged_return_paths() -> Tally:
     """By client: some bounces are mangled on their way, so a few are let by."""

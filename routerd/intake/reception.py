@@ -14,7 +14,7 @@ from routerd.intake.limits import Connections, Memory, TrustedNetworks, forged_r
 from routerd.intake.queue_ids import QueueIds
 from routerd.intake.recipients import Directory
 from routerd.intake.terms import Terms
-from routerd.message.envelope import Accepted, Received, Verdict
+from routerd.message.envelope import Accepted, Envelope, Received, Verdict
 from routerd.ops.metrics import Metrics
 
 Accept = Callable[[Received], Awaitable[Sequence[Verdict]]]
@@ -121,6 +121,13 @@ class Reception:
     @property
     def commits_running(self) -> int:
         return len(self._tasks)
+
+    def count_return_paths(self, envelope: Envelope, verdicts: Sequence[Verdict], now_seconds: float) -> None:
+        """Only of what was taken: whoever merely names a return path must not use it up."""
+        if not any(isinstance(verdict, Accepted) for verdict in verdicts):
+            return
+        for number in {recipient.copy_number for recipient in envelope.recipients} - {None}:
+            self.used_return_paths.count(str(number), now_seconds)
 
     def count_refusal(self, reason: str) -> None:
         self.metrics.rejections.labels(reason).inc()

@@ -181,7 +181,7 @@ class HostedSession(SMTP):
         reception = self._reception
         found = reception.directory.look_up(address, reception.now())
         if isinstance(found, Recipient):
-            is_flood = found.copy_number is not None and reception.used_return_paths.count(
+            is_flood = found.copy_number is not None and reception.used_return_paths.is_spent(
                 str(found.copy_number), self.loop.time()
             )
             return RETURN_PATH_FLOODED if is_flood else found
@@ -240,6 +240,7 @@ class HostedSession(SMTP):
         finally:
             reception.memory.give_back(held_bytes)
         gate.count_verdicts(verdicts, len(raw), self.loop.time() - began_at)
+        reception.count_return_paths(envelope, verdicts, self.loop.time())
         self._busy = False
         if self._dialogue is None:
             log.info("client_left_before_answer", id=queue_id, listener=gate.name, client=client.address)

@@ -4,14 +4,17 @@ import asyncio
 import errno
 import mmap
 import socket
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from intake_desk import HELLO, START, TEXT, Desk, make_certificate, open_intake, settings, talk
+from intake_desk import HELLO, KEY, START, TEXT, Desk, make_certificate, open_intake, settings, talk
 
 from routerd.intake.reception import Timeouts
 from routerd.intake.server import Intake, ListenError, tls_context
+from routerd.message.address import parse_address
 from routerd.message.envelope import Protocol, Refused
+from routerd.message.token import issue_return_path
 from routerd.store.base import StoreFullError
 
 
@@ -369,6 +372,24 @@ async def test_forged_return_paths_are_limited() -> None:
             await client.say(HELLO + b"MAIL FROM:<>\r\n", 2)
             assert (await client.say(forged)).startswith("421 4.7.0")
         assert desk.value("rejections_total", reason="forged_token") == 12
+
+
+async def test_a_return_path_takes_so_many_messages_and_is_not_used_up_by_naming_it() -> None:
+    """Of a flood to one copy's return path twenty get through; a RCPT without a message counts for nothing."""
+    desk = Desk()
+    now = datetime.now(UTC)
+    path = issue_return_path(parse_address("support@desk.test"), 7, now, settings().addresses, KEY).encode()
+    rcpt = b"RCPT TO:<" + path + b">\r\n"
+    async with open_intake(desk) as intake, talk(intake) as client:
+        await client.say(HELLO)
+        for _ in range(30):
+            await client.say(b"MAIL FROM:<>\r\n" + rcpt + b"RSET\r\n", 3)
+        for _ in range(20):
+            said = await client.say(b"MAIL FROM:<>\r\n" + rcpt + b"DATA\r\n" + TEXT, 4)
+            assert said.splitlines()[-1].startswith("250 2.0.0"), said
+        said = await client.say(b"MAIL FROM:<>\r\n" + rcpt, 2)
+        assert said.splitlines()[-1].startswith("450 4.7.1")
+        assert len(desk.received) == 20
 
 
 async def test_sockets_from_systemd() -> None:

@@ -73,6 +73,9 @@ def test_a_tally_lets_a_few_by_and_then_turns_away_until_the_window_ends() -> No
     assert [tally.count("a", 0.0) for _ in range(4)] == [False, False, False, True]
     assert not tally.count("b", 0.0)
     assert tally.count("a", 59.0)
+    assert tally.is_spent("a", 59.0)
+    assert not tally.is_spent("a", 61.0)
+    assert not tally.is_spent("c", 0.0)
     assert not tally.count("a", 61.0)
     for number in range(10):
         tally.count(str(number), 61.0)
