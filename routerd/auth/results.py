@@ -71,18 +71,6 @@ class AuthResults:
         found = [result.result for result in self.results if result.method == method]
         return "pass" if "pass" in found else next(iter(found), None)
 
-    @property
-    def spf(self) -> str | None:
-        return self.result("spf")
-
-    @property
-    def dkim(self) -> str | None:
-        return self.result("dkim")
-
-    @property
-    def dmarc(self) -> str | None:
-        return self.result("dmarc")
-
     def authenticates(self, address: str) -> bool:
         """Whether the message is proven to come from `address`.
 

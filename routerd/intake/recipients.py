@@ -59,10 +59,7 @@ class Directory:
 
     def _with_detail(self, address: Address, now: datetime) -> Recipient | Declined:
         """`inbox+detail`; the longest inbox that fits, where inboxes have the delimiter in their own names."""
-        cut = len(address.local)
-        while (cut := address.local.rfind(self._delimiter, 1, cut)) > 0:
-            base = Address(address.local[:cut], address.domain)
-            detail = address.local[cut + len(self._delimiter) :]
+        for base, detail in address.splits(self._delimiter):
             token = detail_token(detail, BOUNCE)
             if token is not None:
                 return self._return_path(address, base, token, now)

@@ -45,11 +45,6 @@ def notify_stopping(status: str) -> bool:
     return notify(f"STOPPING=1\n{_status(status)}")
 
 
-def notify_status(status: str) -> bool:
-    """One line for `systemctl status`."""
-    return notify(_status(status))
-
-
 def notify_watchdog() -> bool:
     """Says that the daemon lives; due more often than `watchdog_interval`."""
     return notify("WATCHDOG=1")

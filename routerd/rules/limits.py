@@ -7,7 +7,6 @@ from routerd.config.settings import RuleLimit, Settings
 from routerd.rules.patterns import Pattern, compile_glob
 
 BASIC_ACTIONS = frozenset({"assign", "label", "priority", "watch", "stop"})
-GRANTED_ACTIONS = ("header", "hold", "reassign", "reply", "approve", "reject", "forward", "stop-all")
 
 
 @dataclass(frozen=True, slots=True)

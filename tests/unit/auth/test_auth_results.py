@@ -181,12 +181,12 @@ def test_the_topmost_field_of_a_method_counts() -> None:
     """A pass that came with the message does not outvote the hop's own fail above it; other methods join."""
     own = "Authentication-Results: mx.example.com; dmarc=fail header.from=example.com"
     results = believed_results(view(own, DMARC, LOGIN.replace("auth=pass", "spf=pass")), True, IDS)
-    assert results.dmarc == "fail"
-    assert results.spf == "pass"
+    assert results.result("dmarc") == "fail"
+    assert results.result("spf") == "pass"
     assert not results.authenticates("ewa@example.com")
 
 
 def test_summaries() -> None:
     """One good signature of several is a pass; none is None."""
     results = AuthResults((MethodResult("dkim", "fail"), MethodResult("dkim", "pass"), MethodResult("spf", "softfail")))
-    assert (results.dkim, results.spf, results.dmarc) == ("pass", "softfail", None)
+    assert (results.result("dkim"), results.result("spf"), results.result("dmarc")) == ("pass", "softfail", None)
