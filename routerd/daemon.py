@@ -16,7 +16,6 @@ from typing import Any
 import structlog
 
 from routerd.config.load import load_settings
-from routerd.config.rule_files import load_rule_files
 from routerd.config.settings import HostPort, Settings
 from routerd.config.yaml_source import Problem
 from routerd.delivery.attempt import Policy
@@ -36,8 +35,8 @@ from routerd.message.token import BOUNCE
 from routerd.ops import systemd
 from routerd.ops.crash_points import reach
 from routerd.ops.metrics import Metrics
+from routerd.ops.rules_folder import compile_folder, compile_saved
 from routerd.router import Live, Router
-from routerd.rules.compile import compile_ruleset
 from routerd.rules.ruleset import Ruleset
 from routerd.store.base import Copy, NewCopy, Retention, SavedRuleset, StoreError
 from routerd.store.marks import InHand
@@ -158,9 +157,10 @@ class Daemon:
 
     async def _ruleset_at_start(self) -> Ruleset:
         """The present files, or the last good ones where those are bad. Raises StartError where there are none."""
-        files, ruleset, problems = read_rules(self.settings)
+        compiled = await asyncio.to_thread(compile_folder, self.settings)
+        ruleset, problems = compiled.ruleset, compiled.problems
         if ruleset is not None:
-            await self.store.save_ruleset(SavedRuleset(ruleset.revision, files, utc_now()))
+            await self.store.save_ruleset(SavedRuleset(ruleset.revision, compiled.files, utc_now()))
             self._count_rules(ruleset)
             return ruleset
         self.metrics.reloads.labels("error").inc()
@@ -169,7 +169,7 @@ class Daemon:
         saved = await self.store.last_ruleset()
         if saved is None:
             raise StartError("\n".join(str(problem) for problem in problems))
-        old = compile_ruleset(saved.files, self.settings, folder_label=f"last good {saved.revision}")
+        old = await asyncio.to_thread(compile_saved, self.settings, saved.files, f"last good {saved.revision}")
         if old.ruleset is None:
             raise StartError("\n".join(str(problem) for problem in (*problems, *old.problems)))
         log.error("ruleset_kept", revision=saved.revision, saved_at=saved.saved_at.isoformat())
@@ -256,7 +256,8 @@ class Daemon:
         ruleset: Ruleset | None = None
         tls: ssl.SSLContext | None = None
         if settings is not None:
-            files, ruleset, problems = await asyncio.to_thread(read_rules, settings)
+            compiled = await asyncio.to_thread(compile_folder, settings)
+            files, ruleset, problems = compiled.files, compiled.ruleset, compiled.problems
             tls = tls_context(settings.tls) if settings.tls else None
         if settings is None or ruleset is None:
             self.metrics.reloads.labels("error").inc()
@@ -370,14 +371,6 @@ def _naming(state: Path, error: Exception) -> str:
     """What is wrong with the state, which few errors name."""
     said = str(error)
     return said if str(state) in said else f"state {state}: {said}"
-
-
-def read_rules(settings: Settings) -> tuple[Mapping[str, bytes], Ruleset | None, tuple[Problem, ...]]:
-    """The rule files that `settings` names, and what they compile to."""
-    read = load_rule_files(settings.rules)
-    compiled = compile_ruleset(read.files, settings, folder_label=str(settings.rules))
-    problems = (*read.problems, *compiled.problems)
-    return read.files, None if problems else compiled.ruleset, problems
 
 
 def run_until_signalled(daemon_of: Callable[[], Daemon]) -> None:

@@ -15,19 +15,15 @@ from routerd.cli.options import (
     print_problems,
 )
 from routerd.config.load import load_settings
-from routerd.config.rule_files import load_rule_files
 from routerd.config.settings import Settings
 from routerd.config.yaml_source import Problem
-from routerd.rules.compile import Compiled, compile_ruleset
+from routerd.ops.rules_folder import compile_folder
+from routerd.rules.compile import Compiled
 
 
-def compile_folder(settings: Settings) -> Compiled:
-    """The rules folder of `settings`, compiled; problems bear paths as the shell would find them."""
-    found = load_rule_files(settings.rules)
-    compiled = compile_ruleset(found.files, settings, folder_label=shown_folder(settings.rules))
-    if not found.problems:
-        return compiled
-    return Compiled(None, (*found.problems, *compiled.problems), compiled.cases)
+def compile_here(settings: Settings, folder: Path | None = None) -> Compiled:
+    """The rules folder of `settings`, or another, compiled; places bear paths as the shell would find them."""
+    return compile_folder(settings, folder=folder, label=shown_folder(folder or settings.rules))
 
 
 def shown_folder(folder: Path) -> str:
@@ -60,7 +56,7 @@ def command(config: Path | None, form: str) -> None:
     if loaded.settings is None:
         _report(loaded.problems, form, "")
         sys.exit(EXIT_FOUND_WRONG)
-    compiled = compile_folder(loaded.settings)
+    compiled = compile_here(loaded.settings)
     summary = ""
     if compiled.ruleset is not None:
         files = len(compiled.ruleset.files)

@@ -13,7 +13,7 @@ from typing import Any
 
 import click
 
-from routerd.cli.check import compile_folder
+from routerd.cli.check import compile_here
 from routerd.cli.options import (
     EXIT_FOUND_WRONG,
     EXIT_UNUSABLE,
@@ -102,7 +102,7 @@ def command(
 ) -> None:
     """Explain what would happen to a message: its owner, its labels, and each rule's reasons."""
     settings = load_or_exit(config)
-    compiled = compile_folder(settings)
+    compiled = compile_here(settings)
     if compiled.ruleset is None:
         print_problems(compiled.problems)
         sys.exit(EXIT_FOUND_WRONG)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from routerd.cli.check import compile_folder
+from routerd.cli.check import compile_here
 from routerd.cli.options import EXIT_FOUND_WRONG, config_option, fit_to_print, load_or_exit, print_problems
 from routerd.config.settings import Settings
 from routerd.config.values import Days
@@ -70,7 +70,7 @@ def _with_absences(settings: Settings, away: tuple[str, ...], at: datetime) -> S
 def command(config: Path | None, as_json: bool) -> None:
     """Run the tests in the rule files; show what differed, with the trace and the place."""
     settings = load_or_exit(config)
-    compiled = compile_folder(settings)
+    compiled = compile_here(settings)
     if compiled.ruleset is None:
         print_problems(compiled.problems)
         sys.exit(EXIT_FOUND_WRONG)

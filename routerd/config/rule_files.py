@@ -1,8 +1,10 @@
 """The rules folder as bytes, in the order in which rules are read."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from errno import EFBIG, EINVAL, ENOENT, EPERM
+from functools import partial
 from pathlib import Path
 
 from routerd.config.yaml_source import MAX_BYTES, Mark, Problem
@@ -14,10 +16,26 @@ _SUFFIXES = (".yaml", ".yml")
 
 @dataclass(frozen=True, slots=True)
 class RuleFiles:
-    """`files`: path relative to the folder → bytes, in the order of the names by code point."""
+    """`files`: name inside the folder → bytes, in the order of the names by code point.
+
+    `read_beside` reads a file inside the folder that rules name, by its path relative to it; raises OSError.
+    """
 
     files: Mapping[str, bytes]
     problems: tuple[Problem, ...]
+    read_beside: Callable[[str], bytes]
+
+
+def split_saved(saved: Mapping[str, bytes]) -> RuleFiles:
+    """Rule files and what they named, out of one mapping as it was saved."""
+
+    def read_beside(path: str) -> bytes:
+        if path not in saved:
+            raise FileNotFoundError(ENOENT, "there is no such file", path)
+        return saved[path]
+
+    rules = {name: data for name, data in saved.items() if "/" not in name and name.endswith(_SUFFIXES)}
+    return RuleFiles(rules, (), read_beside)
 
 
 def load_rule_files(folder: Path) -> RuleFiles:
@@ -25,14 +43,15 @@ def load_rule_files(folder: Path) -> RuleFiles:
 
     Never raises: a folder or file that cannot be read, or is too large, is a problem that bears its path.
     """
+    read_beside = partial(_read_beside, folder)
     try:
         names = sorted(entry.name for entry in os.scandir(folder) if _is_rule_file(entry))
     except OSError as error:
         missing = isinstance(error, FileNotFoundError)
         wrong = "there is no such folder of rules" if missing else f"cannot be read: {error.strerror or error}"
-        return RuleFiles({}, (_about(folder, wrong),))
+        return RuleFiles({}, (_about(folder, wrong),), read_beside)
     if len(names) > MAX_FILES:
-        return RuleFiles({}, (_about(folder, f"holds more than {MAX_FILES} rule files"),))
+        return RuleFiles({}, (_about(folder, f"holds more than {MAX_FILES} rule files"),), read_beside)
     files: dict[str, bytes] = {}
     problems: list[Problem] = []
     left = MAX_TOTAL_BYTES
@@ -43,7 +62,24 @@ def load_rule_files(folder: Path) -> RuleFiles:
         else:
             files[name] = read
             left -= len(read)
-    return RuleFiles(files, tuple(problems))
+    return RuleFiles(files, tuple(problems), read_beside)
+
+
+def _read_beside(folder: Path, path: str) -> bytes:
+    """Symbolic links are followed as far as they stay inside: that is how mounted volumes and git worktrees swap files.
+
+    Raises OSError.
+    """
+    place = (folder / path).resolve()
+    if not place.is_relative_to(folder.resolve()):
+        raise PermissionError(EPERM, "it lies outside the rules folder", path)
+    if place.exists() and not place.is_file():
+        raise OSError(EINVAL, "it is not a regular file", path)
+    with place.open("rb") as opened:
+        data = opened.read(MAX_BYTES + 1)
+    if len(data) > MAX_BYTES:
+        raise OSError(EFBIG, f"it is larger than {MAX_BYTES} bytes", path)
+    return data
 
 
 def _is_rule_file(entry: os.DirEntry[str]) -> bool:

@@ -2,12 +2,14 @@
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from routerd.config.settings import Settings
 from routerd.config.yaml_source import Problem
 from routerd.message.fold import fold
+from routerd.rules.finding import Finding
 from routerd.rules.limits import limit_of
+from routerd.rules.list_files import ListFiles, ReadBeside, nothing_beside
 from routerd.rules.names import names_of
 from routerd.rules.read_cases import Case
 from routerd.rules.read_file import read_rule_file
@@ -19,34 +21,50 @@ _REVISION_DIGITS = 12
 
 @dataclass(frozen=True, slots=True)
 class Compiled:
-    """`ruleset` is None where there is any problem. `cases` are the tests of files that could be read."""
+    """`ruleset` is None where there is any problem. `cases` are the tests of files that could be read.
+
+    `files`: the rule files and all that they name, path inside the folder → bytes; what the revision is of.
+    `findings`: what reading alone finds; `lint` finds the rest.
+    """
 
     ruleset: Ruleset | None
     problems: tuple[Problem, ...]
     cases: tuple[Case, ...] = ()
+    files: Mapping[str, bytes] = field(default_factory=dict)
+    findings: tuple[Finding, ...] = ()
 
 
-def compile_ruleset(files: Mapping[str, bytes], settings: Settings, *, folder_label: str = "") -> Compiled:
+def compile_ruleset(
+    files: Mapping[str, bytes],
+    settings: Settings,
+    *,
+    read_beside: ReadBeside = nothing_beside,
+    folder_label: str = "",
+) -> Compiled:
     """Reads the files in the order of their names by code point; never raises.
 
-    `files` maps names inside the rules folder to their bytes. `folder_label` (such as "rules.d") stands before the
-    names in places, and nowhere else.
+    `files` maps names inside the rules folder to their bytes. `read_beside` reads what rules name beside them.
+    `folder_label` (such as "rules.d") stands before the names in places, and nowhere else.
     """
     names = names_of(settings)
     fold("ż")  # builds the tables of folding now, not under the first message
+    lists = ListFiles(read_beside, folder_label)
     problems: list[Problem] = []
+    findings: list[Finding] = []
     read: list[RuleFile] = []
     cases: list[Case] = []
     for name in sorted(files):
-        reader = Reader()
+        reader = Reader(lists)
         label = f"{folder_label.rstrip('/')}/{name}" if folder_label else name
         file, its_cases = read_rule_file(name, label, files[name], names, limit_of(name, settings), reader)
         problems.extend(sorted(reader.problems, key=lambda problem: (problem.mark.line, problem.mark.column)))
+        findings.extend(reader.findings)
         cases.extend(its_cases)
         if file is not None:
             read.append(file)
-    ruleset = None if problems else Ruleset(tuple(read), revision_of(files), names)
-    return Compiled(ruleset, tuple(problems), tuple(cases))
+    every = {**files, **lists.read}
+    ruleset = None if problems else Ruleset(tuple(read), revision_of(every), names)
+    return Compiled(ruleset, tuple(problems), tuple(cases), every, tuple(findings))
 
 
 def revision_of(files: Mapping[str, bytes]) -> str:

@@ -1,6 +1,7 @@
 """What the ruleset says of one message, with all that explains it."""
 
 from dataclasses import dataclass, field
+from datetime import timedelta
 from enum import StrEnum
 
 
@@ -42,6 +43,15 @@ class Match:
 
 
 @dataclass(frozen=True, slots=True)
+class Trial:
+    """A rule on trial that matched: what it would have done, without effect."""
+
+    rule: RuleRef
+    evidence: tuple[Evidence, ...]
+    would: str  # "assign finance, label invoice"
+
+
+@dataclass(frozen=True, slots=True)
 class Skipped:
     """A rule that could not say: an unknown answer, or a fault while it ran."""
 
@@ -55,6 +65,7 @@ class Assign:
 
     target: str
     rule: RuleRef
+    pick: str | None = None  # the way of picking in place of the team's own, such as `last`
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,18 +76,26 @@ class Trace:
     unknown: tuple[Skipped, ...] = ()
     failed: tuple[Skipped, ...] = ()
     stopped_by: RuleRef | None = None
+    trials: tuple[Trial, ...] = ()
     notes: tuple[str, ...] = ()  # such as a field cut at limits.rule_text
 
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """For one inbox. `assign` None: the inbox's default owns it."""
+    """For one inbox. `assign` None: the inbox's default owns it.
+
+    `reassign` counts in a known conversation, where `assign` does not: there its owner stays otherwise.
+    """
 
     inbox: str
     assign: Assign | None = None
+    reassign: Assign | None = None
     labels: tuple[str, ...] = ()
     priority: Priority | None = None
     watch: tuple[str, ...] = ()  # names of members and teams
+    respond_within: timedelta | None = None  # in working hours
+    headers: tuple[tuple[str, str], ...] = ()  # names as written, each once, and values
+    forward: tuple[str, ...] = ()  # addresses outside
     hold: str | None = None
     reject: str | None = None
     trace: Trace = field(default=Trace())

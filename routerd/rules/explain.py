@@ -13,6 +13,7 @@ from routerd.rules.truth import All, AnyOf, Condition, NoneOf, Truth
 
 class Outcome(StrEnum):
     MATCHED = "matched"
+    TRIAL = "on trial"  # matched, without effect
     NOT_MATCHED = "not matched"
     UNKNOWN = "unknown"
     FAILED = "failed"
@@ -39,7 +40,7 @@ class RuleExplanation:
     evidence: tuple[Evidence, ...] = ()
     failing: tuple[Failing, ...] = ()
     near_miss: str = ""  # "all but `not from .example.com` held"
-    reason: str = ""  # of unknown, failed, not reached, other inbox
+    reason: str = ""  # of on trial, unknown, failed, not reached, other inbox
 
 
 def explain_decision(ruleset: Ruleset, facts: Facts, decision: Decision) -> list[RuleExplanation]:
@@ -54,6 +55,7 @@ class _Explainer:
         self._seen = Seen(facts)
         trace = decision.trace
         self._matched = {match.rule: match.evidence for match in trace.matches}
+        self._trials = {trial.rule: trial for trial in trace.trials}
         self._unknown = {skipped.rule: skipped for skipped in trace.unknown}
         self._failed = {skipped.rule: skipped for skipped in trace.failed}
 
@@ -82,6 +84,9 @@ class _Explainer:
         evidence = self._matched.get(rule.ref)
         if evidence is not None:
             return RuleExplanation(rule.ref, rule.mark, Outcome.MATCHED, evidence)
+        trial = self._trials.get(rule.ref)
+        if trial is not None:
+            return RuleExplanation(rule.ref, rule.mark, Outcome.TRIAL, trial.evidence, reason=f"would {trial.would}")
         for outcome, skipped in ((Outcome.UNKNOWN, self._unknown), (Outcome.FAILED, self._failed)):
             found: Skipped | None = skipped.get(rule.ref)
             if found is not None:

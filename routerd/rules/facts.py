@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from routerd.message.fold import fold, nfc_visible, words
 from routerd.message.view import Attachment, MessageView
@@ -163,8 +163,24 @@ class FieldText:
 
 
 @dataclass(frozen=True, slots=True)
+class ConversationFacts:
+    """What is known of the conversation that the message belongs to, as it was before this message."""
+
+    owner: str  # member
+    team: str | None  # the team that was picked from
+    labels: frozenset[str]
+    state: str  # open or closed
+    messages: int
+    waiting: timedelta | None  # how long the customer has been waiting for an answer; None: he is not
+
+
+@dataclass(frozen=True, slots=True)
 class Facts:
-    """One message as the rules of one inbox see it. `internal` None: it cannot be told now."""
+    """One message as the rules of one inbox see it.
+
+    `internal` None: it cannot be told now. `results`: what verified the sender, method → result (RFC 8601 2.7), in
+    lower case; a method without a result is not in it. `dnsbl` None: the lists cannot be asked now.
+    """
 
     view: MessageView
     sender: str  # MAIL FROM; "" is the null sender
@@ -173,6 +189,9 @@ class Facts:
     own_addresses: frozenset[str]  # all inboxes and their aliases, in lower case
     internal: bool | None
     at: datetime
+    results: Mapping[str, str] = field(default_factory=dict)
+    dnsbl: frozenset[str] | None = frozenset()
+    conversation: ConversationFacts | None = None
     texts: FieldText = field(default=None, repr=False, compare=False)  # type: ignore[assignment]
 
     def __post_init__(self) -> None:

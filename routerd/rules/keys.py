@@ -117,15 +117,17 @@ FILE_KEYS = {
     "inbox": "only mail to these inboxes is read by this file's rules",
     "rules": "the rules, read from top to bottom",
     "tests": "messages, and what the whole ruleset must say of them",
+    "mode": "trial: the rules are asked in their place and have no effect",
 }
-LATER_FILE_KEYS = ("lang", "mode")
+LATER_FILE_KEYS = ("lang",)
 
 RULE_KEYS = {
     "name": "unique in its file, up to 80 characters, none of , : /",
     "when": "conditions that must all hold",
     "then": "what is done",
+    "mode": "trial: `when` is asked in its place, `then` is noted and has no effect",
+    "allow": "findings of `check` that are meant to be, such as two-owners",
 }
-LATER_RULE_KEYS = ("mode", "allow")
 
 TEST_KEYS = {
     "name": "what holds, as a sentence",

@@ -2,11 +2,12 @@
 
 import unicodedata
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from routerd.config.nearest import invisible, quoted
 from routerd.config.yaml_source import Mapping, Node, Scalar
 from routerd.rules import keys
+from routerd.rules.actions import Actions, AssignTo
 from routerd.rules.decision import Priority
 from routerd.rules.labels import check_label
 from routerd.rules.limits import FileLimit, shown_globs
@@ -14,19 +15,6 @@ from routerd.rules.names import Names, suggestion
 from routerd.rules.reading import Reader
 
 MAX_REASON = 400  # characters: a reply line of SMTP has room for 512 with its codes (RFC 5321 4.5.3.1.5)
-
-
-@dataclass(frozen=True, slots=True)
-class Actions:
-    """What a rule does when it matches."""
-
-    assign: str | None = None
-    labels: tuple[str, ...] = ()
-    priority: Priority | None = None
-    watch: tuple[str, ...] = ()
-    hold: str | None = None
-    reject: str | None = None
-    stop: str | None = None  # "file" or "all"
 
 
 class ActionReader:
@@ -63,7 +51,8 @@ class ActionReader:
             )
             return actions
         scalar = self._reader.text(node, "assign")
-        return replace(actions, assign=self._target(scalar)) if scalar else actions
+        target = self._target(scalar) if scalar else None
+        return replace(actions, assign=AssignTo(target)) if target else actions
 
     def _watch(self, actions: Actions, _key: Scalar, node: Node) -> Actions:
         targets = [self._target(scalar) for scalar in self._reader.texts(node, "watch")]

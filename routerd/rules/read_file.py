@@ -1,11 +1,13 @@
 """One rule file: nodes to rules and test cases."""
 
 import unicodedata
+from dataclasses import replace
 
 from routerd.config.nearest import invisible, quoted
 from routerd.config.yaml_source import Mapping, Mark, Node, read_yaml
 from routerd.rules import keys
 from routerd.rules.decision import RuleRef
+from routerd.rules.finding import KINDS
 from routerd.rules.limits import UNLIMITED, FileLimit
 from routerd.rules.names import Names, suggestion
 from routerd.rules.read_actions import ActionReader
@@ -54,6 +56,7 @@ class _FileReader:
     def read(self, root: Mapping) -> tuple[RuleFile, tuple[Case, ...]]:
         inboxes = self._limit.inboxes
         rules: list[Rule] = []
+        trial = False
         cases: tuple[Case, ...] = ()
         for key, value in self._reader.known_entries(
             root, keys.FILE_KEYS, "at the top of a rule file", keys.LATER_FILE_KEYS
@@ -63,8 +66,12 @@ class _FileReader:
             elif key.text == "rules":
                 items = self._reader.sequence(value, "rules")
                 rules = [rule for rule in (self._rule(item) for item in items) if rule]
+            elif key.text == "mode":
+                trial = self._trial(value)
             else:
                 cases = CaseReader(self._reader, self._names, self._name).read(value)
+        if trial:
+            rules = [replace(rule, trial=True) for rule in rules]
         return RuleFile(self._name, inboxes, tuple(rules)), cases
 
     def _inboxes(self, node: Node) -> frozenset[str]:
@@ -88,19 +95,28 @@ class _FileReader:
         if mapping is None:
             return None
         found = dict(
-            (key.text, value)
-            for key, value in self._reader.known_entries(mapping, keys.RULE_KEYS, "in a rule", keys.LATER_RULE_KEYS)
+            (key.text, value) for key, value in self._reader.known_entries(mapping, keys.RULE_KEYS, "in a rule")
         )
-        missing = [key for key in keys.RULE_KEYS if key not in found]
+        missing = [key for key in ("name", "when", "then") if key not in found]
         if missing:
             hint = "; for every message write `when: {always: true}`" if "when" in missing else ""
             self._reader.refuse(mapping.mark, f"a rule without `{'`, without `'.join(missing)}`{hint}")
         name = self._rule_name(found["name"]) if "name" in found else None
         when = self._conditions.read(found["when"]) if "when" in found else None
         then = self._actions.read(found["then"]) if "then" in found else None
+        trial = self._trial(found["mode"]) if "mode" in found else False
+        allow = self._allowed(found["allow"]) if "allow" in found else frozenset[str]()
         if name is None or when is None or then is None:
             return None
-        return Rule(RuleRef(self._name, name), mapping.mark, when, then)
+        return Rule(RuleRef(self._name, name), mapping.mark, when, then, trial, allow)
+
+    def _trial(self, node: Node) -> bool:
+        scalar = self._reader.text(node, "mode")
+        return scalar is not None and self._reader.chosen(scalar, ("trial",), "mode") is not None
+
+    def _allowed(self, node: Node) -> frozenset[str]:
+        kinds = (self._reader.chosen(scalar, KINDS, "finding") for scalar in self._reader.texts(node, "allow"))
+        return frozenset(kind for kind in kinds if kind)
 
     def _rule_name(self, node: Node) -> str | None:
         scalar = self._reader.text(node, "name")

@@ -4,17 +4,21 @@ from collections.abc import Collection, Iterable
 
 from routerd.config.nearest import quoted
 from routerd.config.yaml_source import Mapping, Mark, Node, Problem, Scalar, Sequence
+from routerd.rules.finding import Finding
 from routerd.rules.keys import INSTEAD
+from routerd.rules.list_files import ListFiles, nothing_beside
 from routerd.rules.names import suggestion
 
 MAX_PROBLEMS = 1_000  # of one file; more help nobody
 
 
 class Reader:
-    """The problems of one file so far, and the shapes that values come in."""
+    """The problems and findings of one file so far, the shapes that values come in, and the lists they may name."""
 
-    def __init__(self) -> None:
+    def __init__(self, lists: ListFiles | None = None) -> None:
         self.problems: list[Problem] = []
+        self.findings: list[Finding] = []
+        self.lists = lists or ListFiles(nothing_beside, "")
 
     def refuse(self, mark: Mark, message: str) -> None:
         if len(self.problems) < MAX_PROBLEMS:

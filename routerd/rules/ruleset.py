@@ -2,13 +2,14 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from datetime import timedelta
 
 from routerd.config.yaml_source import Mark
-from routerd.rules.decision import Assign, Decision, Match, Priority, RuleRef, Skipped, Trace
+from routerd.rules.actions import Actions, AssignTo
+from routerd.rules.decision import Assign, Decision, Match, Priority, RuleRef, Skipped, Trace, Trial
 from routerd.rules.facts import Facts, Seen
 from routerd.rules.literals import Literals
 from routerd.rules.names import Names
-from routerd.rules.read_actions import Actions
 from routerd.rules.rule_index import RuleIndex, literals_of
 from routerd.rules.truth import Condition, Truth
 
@@ -19,10 +20,14 @@ _NO, _UNKNOWN = Truth.NO, Truth.UNKNOWN
 
 @dataclass(frozen=True, slots=True)
 class Rule:
+    """`trial`: `when` is asked in its place, `then` has no effect. `allow`: the findings that are meant to be."""
+
     ref: RuleRef
     mark: Mark
     when: Condition
     then: Actions
+    trial: bool = False
+    allow: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +92,9 @@ class Ruleset:
                 if truth is _UNKNOWN:
                     outcome.unknown.append(Skipped(rule.ref, f"cannot be told now: {rule.when.describe()}"))
                     continue
+                if rule.trial:
+                    outcome.trials.append(Trial(rule.ref, evidence, rule.then.describe()))
+                    continue
                 outcome.take(rule, Match(rule.ref, evidence))
                 if rule.then.stop is not None:
                     break
@@ -109,9 +117,14 @@ class _Outcome:
         self.matches: list[Match] = []
         self.unknown: list[Skipped] = []
         self.failed: list[Skipped] = []
+        self.trials: list[Trial] = []
         self.stopped_by: RuleRef | None = None
         self._seen = seen
         self._assign: Assign | None = None
+        self._reassign: Assign | None = None
+        self._respond_within: timedelta | None = None
+        self._headers: dict[str, tuple[str, str]] = {}  # by the name in lower case: the first counts
+        self._forward: dict[str, None] = {}
         self._priority: Priority | None = None
         self._watch: dict[str, None] = {}
         self._hold: str | None = None
@@ -122,27 +135,59 @@ class _Outcome:
         self.matches.append(match)
         for label in then.labels:
             self._seen.labels[label] = None
-        if then.assign is not None and self._assign is None:
-            self._assign = Assign(then.assign, rule.ref)
+        self._take_owner(rule)
         if then.priority is not None and (self._priority is None or _URGENCY[then.priority] > _URGENCY[self._priority]):
             self._priority = then.priority
         for target in then.watch:
             self._watch[target] = None
+        for address in then.forward:
+            self._forward[address] = None
+        for name, value in then.headers:
+            self._headers.setdefault(name.lower(), (name, value))
+        if then.respond_within is not None:
+            self._respond_within = min(self._respond_within or then.respond_within, then.respond_within)
         self._hold = self._hold or then.hold
         self._reject = self._reject or then.reject
         if then.stop == "all":
             self.stopped_by = rule.ref
+
+    def _take_owner(self, rule: Rule) -> None:
+        """The first rule that assigns counts; in a known conversation the first that reassigns."""
+        then = rule.then
+        if then.assign is None or (self._assign is not None and not (then.reassign and self._reassign is None)):
+            return
+        if isinstance(then.assign, AssignTo):
+            given = Assign(then.assign.target, rule.ref, then.assign.pick)
+        else:
+            target = then.assign.target_for(self._seen.addresses(then.assign.field))
+            if target is None:
+                return
+            given = Assign(target, rule.ref)
+        self._assign = self._assign or given
+        if then.reassign:
+            self._reassign = self._reassign or given
 
     def decision(self, facts: Facts, revision: str) -> Decision:
         notes = ("the text was cut at limits.rule_text before the rules saw it",) if facts.texts.was_cut else ()
         return Decision(
             inbox=facts.inbox,
             assign=self._assign,
+            reassign=self._reassign,
             labels=tuple(self._seen.labels),
             priority=self._priority,
             watch=tuple(self._watch),
+            respond_within=self._respond_within,
+            headers=tuple(self._headers.values()),
+            forward=tuple(self._forward),
             hold=self._hold,
             reject=self._reject,
-            trace=Trace(tuple(self.matches), tuple(self.unknown), tuple(self.failed), self.stopped_by, notes),
+            trace=Trace(
+                tuple(self.matches),
+                tuple(self.unknown),
+                tuple(self.failed),
+                self.stopped_by,
+                tuple(self.trials),
+                notes,
+            ),
             revision=revision,
         )

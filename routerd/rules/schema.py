@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from routerd.rules import keys
+from routerd.rules.finding import KINDS
 from routerd.rules.keys import Takes
 
 Schema = dict[str, Any]
@@ -27,6 +28,7 @@ def rules_schema() -> Schema:
                 "inbox": _some(_TEXT),
                 "rules": {"type": "array", "minItems": 1, "items": _rule()},
                 "tests": {"type": "array", "minItems": 1, "items": _test()},
+                "mode": {"const": "trial"},
             },
             keys.FILE_KEYS,
         ),
@@ -57,6 +59,8 @@ def _rule() -> Schema:
                 },
                 keys.ACTIONS,
             ),
+            "mode": {"const": "trial"},
+            "allow": _some({"enum": list(KINDS)}),
         },
         keys.RULE_KEYS,
         required=("name", "when", "then"),

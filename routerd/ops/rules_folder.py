@@ -1,0 +1,27 @@
+"""The rules folder on disk: read and compiled as one, for the daemon and for every command alike."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from routerd.config.rule_files import RuleFiles, load_rule_files, split_saved
+from routerd.config.settings import Settings
+from routerd.rules.compile import Compiled, compile_ruleset
+
+
+def compile_folder(settings: Settings, *, folder: Path | None = None, label: str | None = None) -> Compiled:
+    """The rules of `folder` (default: that of `settings`); never raises. Places begin with `label`, or the folder."""
+    folder = folder or settings.rules
+    return _compiled(load_rule_files(folder), settings, str(folder) if label is None else label)
+
+
+def compile_saved(settings: Settings, saved: Mapping[str, bytes], label: str) -> Compiled:
+    """Rule files and their lists as the state has kept them."""
+    return _compiled(split_saved(saved), settings, label)
+
+
+def _compiled(read: RuleFiles, settings: Settings, label: str) -> Compiled:
+    compiled = compile_ruleset(read.files, settings, read_beside=read.read_beside, folder_label=label)
+    if not read.problems:
+        return compiled
+    problems = (*read.problems, *compiled.problems)
+    return Compiled(None, problems, compiled.cases, compiled.files, compiled.findings)
