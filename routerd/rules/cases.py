@@ -77,6 +77,11 @@ def run_case(case: Case, ruleset: Ruleset, assign: AssignCase, load_eml: LoadEml
         internal=case.given.internal,
         at=case.given.at,
     )
+    return judge_case(case, facts, ruleset, assign)
+
+
+def judge_case(case: Case, facts: Facts, ruleset: Ruleset, assign: AssignCase) -> CaseResult:
+    """What `ruleset` makes of a case whose facts are known, as from `CaseResult.facts` of another ruleset."""
     decision = ruleset.decide(facts)
     placed = assign((decision,), case.given)
     differences = tuple(_differences(case, decision, placed, ruleset))

@@ -40,6 +40,13 @@ def read_rule_file(
     root = reader.mapping(document.root, "a rule file")
     if root is None:
         return None, ()
+    return read_rule_nodes(name, root, names, limit, reader)
+
+
+def read_rule_nodes(
+    name: str, root: Mapping, names: Names, limit: FileLimit, reader: Reader
+) -> tuple[RuleFile, tuple[Case, ...]]:
+    """A rule file whose YAML was read already. Problems go to `reader`; a rule that has any is not in the file."""
     return _FileReader(name, names, limit, reader).read(root)
 
 
