@@ -2,12 +2,9 @@
 
 import asyncio
 import contextlib
-import gc
 import random
 import secrets
-import signal
 import socket
-import ssl
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -35,8 +32,11 @@ from routerd.message.token import BOUNCE
 from routerd.ops import systemd
 from routerd.ops.crash_points import reach
 from routerd.ops.metrics import Metrics
+from routerd.ops.process import spare_collector
 from routerd.ops.rules_folder import compile_folder, compile_saved
+from routerd.ops.watching import Seen, changes_of, look
 from routerd.router import Live, Router
+from routerd.rules.compile import Compiled
 from routerd.rules.ruleset import Ruleset
 from routerd.store.base import Copy, NewCopy, Retention, SavedRuleset, StoreError
 from routerd.store.marks import InHand
@@ -48,7 +48,6 @@ INTAKE_DRAIN_SECONDS = 30.0
 DELIVERY_DRAIN = timedelta(seconds=15)
 SWEEP_EVERY = timedelta(hours=1)
 RESTART_SECONDS = 1.0
-GC_THRESHOLDS = (10_000, 20, 50)  # CPython's 700, 10, 10 look a message over three times, a fortieth of the CPU
 
 log = structlog.get_logger()
 
@@ -82,11 +81,13 @@ class Daemon:
         self._on_ready = on_ready
         self._stop = asyncio.Event()
         self._hurry = asyncio.Event()
-        self._reloads: asyncio.Queue[None] = asyncio.Queue()
+        self._reloads: asyncio.Queue[Callable[[], Coroutine[Any, Any, None]]] = asyncio.Queue()
+        self._tried = ""  # the revision of the files that were read last, good or bad
         self._tasks: list[asyncio.Task[None]] = []
 
     # Built by _build, in this order.
     store: SqliteStore
+    _seen: Seen
     intake: Intake
     http: HttpServer
 
@@ -114,7 +115,7 @@ class Daemon:
 
     def reload(self) -> None:
         """Asks for config and rules to be read anew; what is bad does not take effect."""
-        self._reloads.put_nowait(None)
+        self._reloads.put_nowait(self._reload)
 
     # Start.
 
@@ -157,8 +158,10 @@ class Daemon:
 
     async def _ruleset_at_start(self) -> Ruleset:
         """The present files, or the last good ones where those are bad. Raises StartError where there are none."""
+        self._seen = await asyncio.to_thread(look, self.settings.rules)
         compiled = await asyncio.to_thread(compile_folder, self.settings)
         ruleset, problems = compiled.ruleset, compiled.problems
+        self._tried = compiled.revision
         if ruleset is not None:
             await self.store.save_ruleset(SavedRuleset(ruleset.revision, compiled.files, utc_now()))
             self._count_rules(ruleset)
@@ -191,11 +194,12 @@ class Daemon:
             raise
         self._keep_running("delivery", self._worker.run)
         self._keep_running("reload", self._reload_when_asked)
+        self._keep_running("watch", self._watch_rules)
         self._keep_running("sweep", self._sweep)
         interval = systemd.watchdog_interval()
         if interval is not None:
             self._keep_running("watchdog", lambda: self._feed_watchdog(interval.total_seconds()))
-        _spare_collector()
+        spare_collector()
         self.http.phase = Phase.SERVING
 
     async def _start_http(self) -> None:
@@ -240,41 +244,66 @@ class Daemon:
 
     async def _reload_when_asked(self) -> None:
         while True:
-            await self._reloads.get()
+            reload = await self._reloads.get()
             systemd.notify_reloading()
             try:
-                await self._reload()
+                await reload()
             except Exception:
                 self.metrics.reloads.labels("error").inc()
                 log.exception("reload_failed")
             systemd.notify_ready(self._status())
 
+    async def _watch_rules(self) -> None:
+        """The folder of the config that runs; a reload that names another one is followed."""
+        seen = self._seen
+        while True:
+            folder = self._live.settings.rules
+            async with contextlib.aclosing(changes_of(folder, seen)) as changes:
+                async for _ in changes:
+                    self._reloads.put_nowait(self._reload_rules)
+                    if self._live.settings.rules != folder:
+                        break
+            seen = await asyncio.to_thread(look, self._live.settings.rules)
+
     async def _reload(self) -> None:
-        """Whole or not at all: config and rules are read, checked and compiled before anything is swapped."""
+        """Config and rules, whole or not at all: all is read, checked and compiled before anything is swapped."""
         settings, problems = await asyncio.to_thread(self._reread)
-        files: Mapping[str, bytes] = {}
-        ruleset: Ruleset | None = None
-        tls: ssl.SSLContext | None = None
-        if settings is not None:
-            compiled = await asyncio.to_thread(compile_folder, settings)
-            files, ruleset, problems = compiled.files, compiled.ruleset, compiled.problems
-            tls = tls_context(settings.tls) if settings.tls else None
-        if settings is None or ruleset is None:
-            self.metrics.reloads.labels("error").inc()
-            for problem in problems:
-                log.error("ruleset_refused", problem=str(problem))
-            log.error("ruleset_kept", revision=self._live.ruleset.revision)
+        if settings is None:
+            self._refuse(problems)
             return
-        await self.store.save_ruleset(SavedRuleset(ruleset.revision, files, utc_now()))
+        tls = tls_context(settings.tls) if settings.tls else None
+        compiled = await asyncio.to_thread(compile_folder, settings)
+        if await self._take_effect(settings, compiled):
+            self._warn_of_restart(settings, self.intake.adopt(settings, tls))
+            self._worker.adopt(self._policy())
+
+    async def _reload_rules(self) -> None:
+        """The rules alone, by the config that runs: a half-edited config is nobody's wish."""
+        compiled = await asyncio.to_thread(compile_folder, self._live.settings)
+        if compiled.revision != self._tried:
+            await self._take_effect(self._live.settings, compiled)
+
+    async def _take_effect(self, settings: Settings, compiled: Compiled) -> bool:
+        self._tried = compiled.revision
+        ruleset = compiled.ruleset
+        if ruleset is None:
+            self._refuse(compiled.problems)
+            return False
+        await self.store.save_ruleset(SavedRuleset(ruleset.revision, compiled.files, utc_now()))
         live = Live(settings, Roster(settings), ruleset, Routes(settings))
         await self._readdress(live)
-        self._warn_of_restart(settings, self.intake.adopt(settings, tls))
         self._live = live
         self._router.adopt(live)
-        self._worker.adopt(self._policy())
         self._count_rules(ruleset)
         self.metrics.reloads.labels("ok").inc()
         log.info("ruleset_reloaded", revision=ruleset.revision, rules=ruleset.rules)
+        return True
+
+    def _refuse(self, problems: Sequence[Problem]) -> None:
+        self.metrics.reloads.labels("error").inc()
+        for problem in problems:
+            log.error("ruleset_refused", problem=str(problem))
+        log.error("ruleset_kept", revision=self._live.ruleset.revision)
 
     def _read_settings(self) -> tuple[Settings | None, tuple[Problem, ...]]:
         loaded = load_settings(self._config_path, in_service=True)
@@ -371,38 +400,6 @@ def _naming(state: Path, error: Exception) -> str:
     """What is wrong with the state, which few errors name."""
     said = str(error)
     return said if str(state) in said else f"state {state}: {said}"
-
-
-def run_until_signalled(daemon_of: Callable[[], Daemon]) -> None:
-    """Serves until SIGTERM or SIGINT, reloads at SIGHUP; on uvloop where it is installed. Raises StartError."""
-
-    async def main() -> None:
-        daemon = daemon_of()
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, daemon.stop)
-        loop.add_signal_handler(signal.SIGHUP, daemon.reload)
-        await daemon.serve(systemd.listen_sockets())
-
-    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-        runner.run(main())
-
-
-def _spare_collector() -> None:
-    """What start has built stays: the garbage collector need not look at it again and again. What a message leaves
-    behind is freed by counting references, but for the few cycles that exceptions make.
-    """
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(*GC_THRESHOLDS)
-
-
-def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
-    try:
-        import uvloop  # noqa: PLC0415 - only where it is installed
-    except ImportError:
-        return None
-    return uvloop.new_event_loop
 
 
 def _spool_folder(state: Path) -> Path:

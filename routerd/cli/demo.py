@@ -1,7 +1,6 @@
 """`routerd demo`: the main job on embedded defaults, with mail that it sends itself."""
 
 import asyncio
-import os
 import smtplib
 import sys
 import threading
@@ -25,9 +24,10 @@ from routerd.cli.options import EXIT_FOUND_WRONG, EXIT_UNUSABLE, fit_to_print, p
 from routerd.config.load import load_settings
 from routerd.config.settings import HostPort, Http, Listener, Settings
 from routerd.config.yaml_source import Problem
-from routerd.daemon import Daemon, StartError, run_until_signalled
+from routerd.daemon import Daemon, StartError
 from routerd.message.view import MessageView
 from routerd.ops.logs import configure_logs
+from routerd.ops.process import run_until_signalled
 from routerd.starter import starter_files
 from routerd.starter.samples import SAMPLES, Sample
 
@@ -159,7 +159,7 @@ def _show(
         return
     console.print(
         f"Still serving. Send mail to support@example.com at 127.0.0.1:{smtp_port}; edit {place.folder}/rules.d and\n"
-        f"kill -HUP {os.getpid()} to reload. Ctrl-C ends it.",
+        "see it take effect. Ctrl-C ends it.",
         highlight=False,
         markup=False,
     )

@@ -15,11 +15,15 @@ from routerd.ops.logs import LogFormat, LogLevel, configure_logs
 @click.option("--log-format", type=click.Choice(get_args(LogFormat)), default="json", show_default=True)
 @click.option("--log-level", type=click.Choice(get_args(LogLevel)), default="info", show_default=True)
 def command(config: Path | None, log_format: LogFormat, log_level: LogLevel) -> None:
-    """Run the daemon in the foreground. SIGHUP reloads config and rules, SIGTERM drains."""
+    """Run the daemon in the foreground.
+
+    Rules are read anew when their folder changes, config and rules at SIGHUP; SIGTERM drains.
+    """
     path = locate_or_exit(config)
     settings = load_or_exit(path, in_service=True)
     configure_logs(log_format, log_level)
-    from routerd.daemon import Daemon, StartError, run_until_signalled  # noqa: PLC0415 - slow to import
+    from routerd.daemon import Daemon, StartError  # noqa: PLC0415 - slow to import
+    from routerd.ops.process import run_until_signalled  # noqa: PLC0415
 
     try:
         run_until_signalled(lambda: Daemon(path, settings))

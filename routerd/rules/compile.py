@@ -33,6 +33,11 @@ class Compiled:
     files: Mapping[str, bytes] = field(default_factory=dict)
     findings: tuple[Finding, ...] = ()
 
+    @property
+    def revision(self) -> str:
+        """Of the files, whether they are right or wrong."""
+        return revision_of(self.files)
+
 
 def compile_ruleset(
     files: Mapping[str, bytes],

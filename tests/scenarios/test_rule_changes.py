@@ -2,6 +2,7 @@
 
 import signal
 from collections.abc import Callable
+from pathlib import Path
 
 from peers.daemon import RouterdDaemon
 
@@ -32,7 +33,7 @@ def _message(number: int) -> bytes:
 def test_a_broken_file_never_takes_effect_and_a_mended_one_does(
     routerd: Callable[..., RouterdDaemon], swaks: Callable[..., str]
 ) -> None:
-    """`check` names every problem with its place; SIGHUP keeps the old rules, says so in log and metric."""
+    """`check` names every problem with its place; the old rules stay, log and metric say so; SIGHUP reads anew."""
     daemon = routerd(rules={"10-invoices.yaml": GOOD})
     (daemon.rules / "10-invoices.yaml").write_text(BROKEN)
     checked = daemon.command("check")
@@ -41,20 +42,40 @@ def test_a_broken_file_never_takes_effect_and_a_mended_one_does(
     assert places == [":4:20", ":5:11", ":6:11", ":7:19"]
     assert "did you mean 'finance'" in checked.stdout
 
-    daemon.signal(signal.SIGHUP)
     daemon.wait_for_event("ruleset_kept")
     assert daemon.metric("routerd_reloads_total", result="error") == 1
     assert len(daemon.log_events("ruleset_refused")) == 4
+    daemon.signal(signal.SIGHUP)
+    daemon.wait_for_event("ruleset_kept", 2)
+    assert daemon.metric("routerd_reloads_total", result="error") == 2
     swaks(daemon.smtp_port, _message(1), sender="a@klient.pl", recipients=["support@example.com"])
     [copy] = daemon.wait_for_copies(1)
     assert b"X-Labels: invoice\n" in copy
 
     (daemon.rules / "10-invoices.yaml").write_text(GOOD.replace("label: invoice", "label: bill"))
-    daemon.signal(signal.SIGHUP)
     daemon.wait_for_event("ruleset_reloaded")
     assert daemon.metric("routerd_reloads_total", result="ok") == 1
     swaks(daemon.smtp_port, _message(2), sender="a@klient.pl", recipients=["support@example.com"])
     assert any(b"X-Labels: bill\n" in copy for copy in daemon.wait_for_copies(2))
+
+
+def test_rules_that_come_by_a_swapped_link_take_effect_by_themselves(
+    routerd: Callable[..., RouterdDaemon], swaks: Callable[..., str], tmp_path: Path
+) -> None:
+    """A release is put in place by one rename; the copies name the revision that decided."""
+    daemon = routerd(rules={"10-invoices.yaml": GOOD})
+    [first] = daemon.log_events("daemon_started")
+    release = tmp_path / "releases" / "2"
+    release.mkdir(parents=True)
+    (release / "10-invoices.yaml").write_text(GOOD.replace("label: invoice", "label: bill"))
+    daemon.rules.rename(tmp_path / "releases" / "1")
+    daemon.rules.symlink_to(release)
+    daemon.wait_for_event("ruleset_reloaded")
+    [reloaded] = daemon.log_events("ruleset_reloaded")
+    assert reloaded["revision"] != first["revision"]
+    swaks(daemon.smtp_port, _message(1), sender="a@klient.pl", recipients=["support@example.com"])
+    [copy] = daemon.wait_for_copies(1)
+    assert b"X-Labels: bill\n" in copy
 
 
 def test_a_start_with_broken_files_uses_the_last_good_ones(

@@ -1,0 +1,57 @@
+"""The process around a daemon: its event loop, its signals, its garbage collector."""
+
+import asyncio
+import gc
+import signal
+import socket
+from collections.abc import Callable, Mapping, Sequence
+from typing import Protocol
+
+from routerd.ops import systemd
+
+GC_THRESHOLDS = (10_000, 20, 50)  # CPython's 700, 10, 10 look a message over three times, a fortieth of the CPU
+
+
+class Serving(Protocol):
+    """What is run: it serves until it is told to stop, once more to hurry."""
+
+    async def serve(self, sockets: Mapping[str, Sequence[socket.socket]]) -> None: ...
+
+    def stop(self) -> None: ...
+
+    def reload(self) -> None: ...
+
+
+def run_until_signalled(make: Callable[[], Serving]) -> None:
+    """Serves until SIGTERM or SIGINT, reloads at SIGHUP; on uvloop where it is installed. Raises what `serve` raises.
+
+    `make` is called inside the loop.
+    """
+
+    async def main() -> None:
+        serving = make()
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, serving.stop)
+        loop.add_signal_handler(signal.SIGHUP, serving.reload)
+        await serving.serve(systemd.listen_sockets())
+
+    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+        runner.run(main())
+
+
+def spare_collector() -> None:
+    """What start has built stays: the garbage collector need not look at it again and again. What a message leaves
+    behind is freed by counting references, but for the few cycles that exceptions make.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(*GC_THRESHOLDS)
+
+
+def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    try:
+        import uvloop  # noqa: PLC0415 - only where it is installed
+    except ImportError:
+        return None
+    return uvloop.new_event_loop
