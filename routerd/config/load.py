@@ -3,11 +3,13 @@
 import os
 import socket
 from collections.abc import Callable, Iterator
+from collections.abc import Mapping as MappingOf
 from dataclasses import dataclass
 from pathlib import Path
 
 from pydantic import ValidationError
 
+from routerd.config.calendar_values import HolidayFileError
 from routerd.config.checks import check_all
 from routerd.config.draft import Draft, PartialSettings
 from routerd.config.plain import Loc, Reading, read_plain
@@ -19,6 +21,7 @@ from routerd.message.address import parse_host_name
 ENVIRONMENT_KEY = "ROUTERD_CONFIG"
 CREDENTIALS_KEY = "CREDENTIALS_DIRECTORY"  # systemd.exec(5)
 USUAL_PLACES = (Path("routerd.yaml"), Path("/etc/routerd/routerd.yaml"))
+Context = MappingOf[str, Path]  # `folder` of the file, absolute; `shown`: the same as problems name it
 _MAX_ROUNDS = 12  # dropping what is wrong can leave a list too short, and so on outwards; depth bounds it
 
 
@@ -78,7 +81,8 @@ def load_settings(
         return Loaded(None, problems)
     if in_service is None:
         in_service = CREDENTIALS_KEY in os.environ
-    settings, problems = _settle(document.root, path.absolute().parent, machine_name, in_service)
+    context = {"folder": path.absolute().parent, "shown": path.parent}
+    settings, problems = _settle(document.root, context, machine_name, in_service)
     problems = (*document.problems, *problems)
     if problems:
         return Loaded(None, tuple(sorted(dict.fromkeys(problems), key=lambda problem: problem.mark)))
@@ -86,7 +90,7 @@ def load_settings(
 
 
 def _settle(
-    root: Mapping, folder: Path, machine_name: Callable[[], str], in_service: bool
+    root: Mapping, context: Context, machine_name: Callable[[], str], in_service: bool
 ) -> tuple[Settings | None, tuple[Problem, ...]]:
     reading = read_plain(root)
     problems = list(reading.problems)
@@ -94,11 +98,11 @@ def _settle(
         problems += _name_after(reading, machine_name)
     settings: Settings | None = None
     try:
-        settings = Settings.model_validate(reading.values, context={"folder": folder})
+        settings = Settings.model_validate(reading.values, context=context)
         draft = Draft(settings, reading, reading, in_service)
     except ValidationError as error:
         problems += _problems_of(error, reading)
-        draft = _salvage(root, reading, folder, in_service)
+        draft = _salvage(root, reading, context, in_service)
     problems += check_all(draft)
     return settings, tuple(problems)
 
@@ -118,17 +122,21 @@ def _name_after(reading: Reading, machine_name: Callable[[], str]) -> list[Probl
 
 def _problems_of(error: ValidationError, reading: Reading) -> Iterator[Problem]:
     for details in error.errors(include_url=False):
+        wrong = details.get("ctx", {}).get("error")
+        if isinstance(wrong, HolidayFileError):
+            yield from wrong.problems
+            continue
         problem = problem_of(details, reading)
         if problem is not None:
             yield problem
 
 
-def _salvage(root: Mapping, first: Reading, folder: Path, in_service: bool) -> Draft:
+def _salvage(root: Mapping, first: Reading, context: Context, in_service: bool) -> Draft:
     """What is right of a file in which something is wrong, so that the checks across keys can still be made."""
     reading = first
     for _ in range(_MAX_ROUNDS):
         try:
-            partial = PartialSettings.model_validate(reading.values, context={"folder": folder})
+            partial = PartialSettings.model_validate(reading.values, context=context)
             return Draft(partial, reading, first, in_service)
         except ValidationError as error:
             errors = [details for details in error.errors(include_url=False) if not follows_from_items(details)]

@@ -12,6 +12,7 @@ from pydantic import BaseModel, BeforeValidator
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
+from routerd.config.calendar_values import Weekdays
 from routerd.config.settings import Settings
 from routerd.config.values import HostPort, format_duration, format_size, parse_size
 
@@ -70,7 +71,7 @@ def _written(value: object) -> object:
         return format_duration(value)
     if isinstance(value, float) and value.is_integer():
         return int(value)
-    if isinstance(value, HostPort | Path | StrEnum):
+    if isinstance(value, HostPort | Path | StrEnum | Weekdays):
         return str(value)
     return value
 

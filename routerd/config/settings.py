@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 
+from routerd.config.calendar_values import Holidays, HoursList, Weekdays, WeekdaysList, Zone, days_of
 from routerd.config.values import (
     PLACEHOLDER,
     Absences,
@@ -35,11 +36,13 @@ from routerd.config.values import (
     parse_duration,
     parse_size,
 )
+from routerd.config.working_hours import WorkingHours
 from routerd.message.address import Address
 
 __all__ = [
     "NOT_YET",
     "Addresses",
+    "Calendar",
     "Days",
     "HostPort",
     "Http",
@@ -138,12 +141,34 @@ class Http(Model):
     allow: tuple[Network, ...] = Field((), description="networks that may ask, on other than loopback")
 
 
+class Calendar(Model):
+    zone: Zone = Field(description="IANA time zone of its hours, such as Europe/Warsaw")
+    days: WeekdaysList = Field((Weekdays(0, 4),), min_length=1, description="working days: mon-fri, or [mon, wed-fri]")
+    hours: HoursList = Field(
+        min_length=1,
+        description="working hours: 08:00-17:00, or several; the end is excluded, 22:00-06:00 belongs to the day it "
+        "starts",
+    )
+    holidays: Holidays = Field(
+        (),
+        description="days off: a file with one date or range a line and # comments, relative to this file; or a list",
+    )
+
+    @property
+    def working_hours(self) -> WorkingHours:
+        days = frozenset(number for days in self.days for number in days.numbers)
+        return WorkingHours(self.zone, days, self.hours, days_of(self.holidays))
+
+
 class Member(Model):
     name: Text | None = Field(None, description="the person's name, as X-Assigned-Name shows it; default: the key")
     mailbox: MailAddress = Field(description="where this member's copies go")
     addresses: tuple[MailAddress, ...] = Field((), description="other addresses this person writes from")
     away: Absences = Field((), description="days of absence in UTC, such as 2026-12-20..2027-01-02")
     deputy: Text | None = Field(None, description="the member who takes over while this one is away")
+    calendar: Text | None = Field(
+        None, description="calendar by which respond_within counts for this member, where no team was assigned"
+    )
 
 
 class Team(Model):
@@ -153,6 +178,7 @@ class Team(Model):
         description="round_robin, first, random, or least_loaded (fewest messages assigned in the last 24 h)",
     )
     fallback: Text | None = Field(None, description="member or team that takes over when nobody of this one is there")
+    calendar: Text | None = Field(None, description="calendar by which respond_within counts for this team")
 
 
 class Inbox(Model):
@@ -257,6 +283,7 @@ class Settings(Model):
     )
     members: dict[Name, Member] = Field(min_length=1, description="persons with a mailbox of their own")
     teams: dict[Name, Team] = Field({}, description="named sets of members")
+    calendars: dict[Name, Calendar] = Field({}, description="named working hours")
     inboxes: dict[InboxKey, Inbox] = Field(min_length=1, description="shared addresses that routerd accepts mail for")
     addresses: Addresses = Field(Addresses(), description="how routerd's own addresses look")
     delivery: tuple[Route, ...] = Field(
@@ -289,7 +316,6 @@ class Settings(Model):
 # Keys are places without list positions and without the names of members, teams and inboxes.
 _LATER_KEYS = {
     "dkim": "DKIM signing",
-    "calendars": "working hours",
     "reports": "figures of the desk",
     "arc_sealers": "ARC",
     "templates": "automatic replies",
@@ -299,9 +325,7 @@ _LATER_KEYS = {
     "listen.reject_through": "refusing what trusted hops hand over",
     "listen.greet_delay": "a greet delay",
     "members.show": "changing copies for a client",
-    "members.calendar": "working hours",
     "members.handover": "handing conversations over",
-    "teams.calendar": "working hours",
     "inboxes.replies": "answering through routerd",
     "inboxes.from": "answering through routerd",
     "inboxes.from_via": "answering through routerd",

@@ -236,7 +236,8 @@ def _parse_network(value: object) -> ipaddress.IPv4Network | ipaddress.IPv6Netwo
     return network
 
 
-def _parse_days(value: object) -> Days:
+def parse_days(value: object) -> Days:
+    """`2026-12-20` or `2026-12-20..2027-01-02`. Raises ValueError."""
     if isinstance(value, Days):
         return value
     found = _DAYS.match(_as_text(value))
@@ -335,7 +336,7 @@ Network = Annotated[
     BeforeValidator(_parse_network),
     _only_text(None, "127.0.0.0/8", "::1/128"),
 ]
-AwayDays = Annotated[Days, BeforeValidator(_parse_days), _only_text(None, "2026-12-20..2027-01-02", "2026-12-20")]
+AwayDays = Annotated[Days, BeforeValidator(parse_days), _only_text(None, "2026-12-20..2027-01-02", "2026-12-20")]
 Absences = Annotated[tuple[AwayDays, ...], BeforeValidator(_one_or_more), OneOrMore()]
 FilePath = Annotated[Path, BeforeValidator(_parse_path), _only_text(None)]
 LmtpServer = Annotated[str, BeforeValidator(_parse_lmtp), _only_text(None, "unix:/run/dovecot/lmtp", "127.0.0.1:24")]

@@ -7,7 +7,6 @@ repeats is worked twice, and one that it leaves out not at all.
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
-from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 REACH = timedelta(days=3653)  # ten years; a deadline farther off than that helps nobody
@@ -15,11 +14,15 @@ _DAY = timedelta(days=1)
 _SECOND = timedelta(seconds=1)
 
 
-class Hours(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Hours:
     """From `start` (included) to `end` (excluded), both since midnight; an `end` over 24 h is on the next day."""
 
     start: timedelta
     end: timedelta
+
+    def __str__(self) -> str:
+        return f"{_clock(self.start)}-{_clock(self.end if self.end <= _DAY else self.end - _DAY)}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +100,11 @@ class WorkingHours:
             else:
                 changed = middle
         return same + changed * _SECOND
+
+
+def _clock(time: timedelta) -> str:
+    minutes = int(time.total_seconds()) // 60
+    return f"{minutes // 60:02}:{minutes % 60:02}"
 
 
 def _end_of(midnight: datetime, hours: Hours) -> datetime:

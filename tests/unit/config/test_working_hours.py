@@ -133,8 +133,8 @@ def plainly_includes(calendar: WorkingHours, at: datetime) -> bool:
         day = wall.date() - timedelta(days=back)
         if day.weekday() not in calendar.days or day in calendar.holidays:
             continue
-        for begin, end in calendar.hours:
-            if begin <= shown + timedelta(days=back) < end:
+        for hours_ in calendar.hours:
+            if hours_.start <= shown + timedelta(days=back) < hours_.end:
                 return True
     return False
 
