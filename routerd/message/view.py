@@ -36,7 +36,6 @@ _OF_THE_WAY = frozenset(
     )
 )
 _MESSAGE_ID = re.compile(r"<([^<>\s]{1,995})>")  # RFC 5322 2.1.1: a line has 998 characters
-_LOOKED_AT_FOR_PGP = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,10 +158,8 @@ class MessageView:
     @once
     def kinds(self) -> frozenset[str]:
         """Any of: reply forward auto bounce list bulk encrypted signed calendar."""
-        first = next((part for part in self._root.walk() if part.type == "text/plain"), self._root)
-        head = self.raw[first.start : min(first.end, first.start + _LOOKED_AT_FOR_PGP)].lstrip()
         author = self.author.address if self.author else ""
-        return kinds_of(self.headers, self._root, self._cut_subject, author, head)
+        return kinds_of(self.raw, self.headers, self._root, self._cut_subject, author)
 
     @once
     def content_hash(self) -> bytes:
