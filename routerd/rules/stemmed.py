@@ -1,0 +1,82 @@
+"""The words of one text by their stems, and what a term of `stem` looks for among them."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from routerd.message.fold import fold, fold_exact, words
+from routerd.rules.stems import NO_LANGUAGE, languages_of, silent_arabic, stems_in_text, stems_of
+
+
+class Stem(NamedTuple):
+    """What stands for any form of a word."""
+
+    language: str  # NO_LANGUAGE: the folded word itself
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class StemPhrase:
+    """One term of `stem`: for each of its words the stems of which one must be there, one word after the other."""
+
+    words: tuple[frozenset[Stem], ...]
+    clues: frozenset[Stem] = field(init=False)  # one of these is among the stems of any text that has the phrase
+
+    def __post_init__(self) -> None:
+        object.__setattr__(
+            self, "clues", max(self.words, key=lambda stems: max(len(stem.text) for stem in stems), default=frozenset())
+        )
+
+
+def stem_phrase(term: str, latin: tuple[str, ...]) -> StemPhrase:
+    """`latin`: the languages that words in Latin script are stemmed by. Without words where the term has none."""
+    return StemPhrase(tuple(_stems_of_term(word, latin) for word in written_words(term)))
+
+
+def written_words(text: str) -> tuple[str, ...]:
+    """The words of `text` as written but in lower case: those whose folded forms `words(fold(text))` gives."""
+    silent = silent_arabic()
+    # What folds to nothing is no word; nothing else does than marks without a letter.
+    return tuple(word for word in words(fold_exact(text).lower()) if ord(word[0]) not in silent or fold(word))
+
+
+def _stems_of_term(word: str, latin: tuple[str, ...]) -> frozenset[Stem]:
+    languages = languages_of(word, latin)
+    stems = {Stem(language, stem) for language in languages for stem in stems_of(word, language)}
+    if not stems or "ar" in languages:
+        # Elsewhere words that fold to one word share its stem anyway.
+        stems.add(Stem(NO_LANGUAGE, fold(word)))
+    return frozenset(stems)
+
+
+class StemmedText:
+    """Made once for a text, and only where a rule asks for stems; what a language does to it, on the first question."""
+
+    __slots__ = ("_places", "_words")
+
+    def __init__(self, words_written: Iterable[str]) -> None:
+        """`words_written` as `written_words` gives them."""
+        self._words = tuple(words_written)
+        self._places: dict[str, dict[str, list[int]]] = {}
+
+    def places(self, language: str) -> Mapping[str, list[int]]:
+        """Each stem that stands in the text, and the numbers of the words that have it."""
+        places = self._places.get(language)
+        if places is None:
+            places = self._places[language] = {}
+            for place, word in enumerate(self._words):
+                for stem in stems_in_text(word, language):
+                    places.setdefault(stem, []).append(place)
+        return places
+
+    def place_of(self, phrase: StemPhrase) -> int | None:
+        """The number of the word with which the phrase first begins."""
+        found = [self._places_of(stems) for stems in phrase.words]
+        rarest = min(range(len(found)), key=lambda step: len(found[step]))
+        for place in sorted(found[rarest]):
+            if all(place - rarest + step in places for step, places in enumerate(found)):
+                return place - rarest
+        return None
+
+    def _places_of(self, stems: frozenset[Stem]) -> set[int]:
+        return {place for stem in stems for place in self.places(stem.language).get(stem.text, ())}
