@@ -3,43 +3,30 @@
 import re
 from dataclasses import dataclass, field
 
-from routerd.message.encoded_words import decode_header
+from routerd.message.calendar_text import calendar_text
+from routerd.message.charset import codec_for, is_utf8, says_nothing
+from routerd.message.encoded_words import decode_header, decode_words
 from routerd.message.envelope import Raw
+from routerd.message.headers import HeaderBlock
 from routerd.message.html_text import MAX_HTML_CHARACTERS, html_to_text
-from routerd.message.mime import Part, decode_part
+from routerd.message.mime import Part, decode_body, decode_part, estimated_size, parse_parts
+from routerd.message.plain_text import unflow, without_armour, without_commands
+from routerd.message.stub import is_far_less, is_stub, may_be_less
 
 MAX_TOTAL_PARTS_OF_TEXT = 8  # the text of one message is capped at so many times the cap of a part
 
-_STUB = re.compile(
-    # English
-    r"view (?:this |the )?(?:e-?mail |message |newsletter |it )?(?:in|with|on) (?:a |your |the )?(?:web ?)?browser"
-    r"|(?:does not|doesn't|cannot|can't|can not|unable to|not) (?:support|display|show|read|view) (?:an? )?html"
-    r"|html[ -](?:e-?mail|message|format|version)"
-    r"|to view (?:this|the) (?:e-?mail|message)|view (?:the )?(?:online|web) version|read (?:this|it) online"
-    # Polish
-    r"|(?:zobacz|wyświetl|otwórz|obejrzyj) .{0,40}(?:w|przez) przeglądar"
-    r"|(?:nie obsługuje|w formacie|format|wersj\w+) .{0,30}html"
-    # German
-    r"|(?:im|in ihrem|in einem) (?:web)?browser (?:anzeigen|ansehen|öffnen|lesen)|unterstützt kein"
-    r"|html-?(?:nachricht|e-?mail|mail|format|darstellung)"
-    # French and Spanish
-    r"|(?:dans|avec) (?:votre |un |le )?navigateur|version en ligne|(?:en|con) (?:su |tu |el |un )?navegador"
-    r"|(?:supporte|soporta|admite|affiche\w*) .{0,20}html"
-    # Arabic
-    r"|في المتصفح|لا يدعم .{0,20}html",
-    re.IGNORECASE,
-)
-_LINK = re.compile(r"(?:https?://|www\.)[^\s<>]*", re.IGNORECASE)
-_MAX_STUB = 600  # characters without links: longer text is not only there to point at the HTML
-_WORD_CHARACTERS = re.compile(r"\w")
-_CALENDAR_FIELD = re.compile(
-    r"^(?:SUMMARY|DESCRIPTION|LOCATION|COMMENT)(?:;[^:\n]{0,500})?:(.*)$", re.MULTILINE | re.IGNORECASE
-)
-_SOFT_BREAK = re.compile(r"(?<!^--) \n(?!>)", re.MULTILINE)
-_PLAIN_LIKE = frozenset(("text/plain", "text/markdown", "text/enriched", "text/x-amp-html-fallback", "text/directory"))
-_RAW_REPORTS = frozenset(
-    ("message/delivery-status", "message/global-delivery-status", "message/disposition-notification")
-)
+_PLAIN = frozenset(("text/plain", "text/markdown", "text/enriched", "text/richtext"))
+_HTML = frozenset(("text/html", "application/xhtml+xml"))
+_REPORTS = frozenset(("message/delivery-status", "message/global-delivery-status", "message/disposition-notification"))
+_RETURNED_HEADERS = frozenset(("text/rfc822-headers", "message/global-headers"))
+_MESSAGES = frozenset(("message/rfc822", "message/global"))
+_NOT_SHOWN = frozenset(  # text, but none that clients show
+    (
+        "text/css", "text/javascript", "text/ecmascript", "text/rtf", "text/x-amp-html", "text/watch-html",
+        "text/vcard", "text/x-vcard", "text/directory", "text/x-vcalendar", "text/xml",
+    )
+)  # fmt: skip
+_META_CHARSET = re.compile(r"""<meta\s[^>]{0,300}charset\s{0,9}=\s{0,9}["']?([\w-]{1,40})""", re.IGNORECASE)
 
 
 @dataclass(slots=True)
@@ -48,14 +35,13 @@ class BodyText:
 
     own: list[str] = field(default_factory=list)
     enclosed: list[str] = field(default_factory=list)
-    html: list[str] = field(default_factory=list)  # sources of HTML that is shown
     was_cut: bool = False
     defects: list[str] = field(default_factory=list)
 
 
-def read_body(raw: Raw, root: Part, text_limit: int, declared: str = "") -> BodyText:
+def read_body(raw: Raw, root: Part, text_limit: int) -> BodyText:
     """The text of all parts that are shown, each capped at `text_limit` bytes. Never raises."""
-    reader = _Reader(raw, text_limit, declared)
+    reader = _Reader(raw, text_limit, text_limit * MAX_TOTAL_PARTS_OF_TEXT, BodyText())
     texts = reader.read(root)
     if not texts:
         texts = reader.read_leftovers(root)
@@ -71,19 +57,19 @@ def is_attachment(part: Part) -> bool:
 class _Reader:
     """One walk over the parts. Its depth is bounded by `mime.MAX_DEPTH`."""
 
-    def __init__(self, raw: Raw, limit: int, declared: str) -> None:
+    def __init__(self, raw: Raw, limit: int, left: int, body: BodyText, *, encoded: bool = False) -> None:
         self._raw = raw
         self._limit = limit
-        self._left = limit * MAX_TOTAL_PARTS_OF_TEXT
-        self._declared = declared
-        self.body = BodyText()
+        self._left = left
+        self._encoded = encoded  # the bytes were decoded out of a part: what is encoded again inside is left
+        self.body = body
 
     def read(self, part: Part) -> list[str]:
         """The texts of the part and all in it, in their order, without blank ones."""
         if part.broken:
             self.body.defects.append(part.broken)
             return self._plain(part)
-        if part.type in ("message/rfc822", "message/global"):
+        if part.type in _MESSAGES:
             return self._enclosed(part)
         if part.type.startswith("multipart/"):
             return self._multipart(part)
@@ -99,12 +85,16 @@ class _Reader:
         return []
 
     def _leaf(self, part: Part) -> list[str]:
-        if part.type in _PLAIN_LIKE or part.type in _RAW_REPORTS:
-            return self._plain(part)
-        if part.type in ("text/html", "application/xhtml+xml"):
+        if part.type in _HTML:
             return self._html(part)
         if part.type == "text/calendar":
-            return self._calendar(part)
+            text = calendar_text(self._decode(part, self._limit))
+            return [text] if text.strip() else []
+        if part.type in _RETURNED_HEADERS:
+            self.body.enclosed.extend("\n".join(map(decode_words, text.split("\n"))) for text in self._plain(part))
+            return []
+        if part.type in _REPORTS or (part.type.startswith("text/") and part.type not in _NOT_SHOWN):
+            return self._plain(part)  # RFC 2046 4.1.4: text of an unknown kind is plain text
         return []
 
     def _multipart(self, part: Part) -> list[str]:
@@ -127,29 +117,47 @@ class _Reader:
         """Plain text where it says something (RFC 2046 5.1.4 puts it first), else the last that can be read."""
         stub: list[str] = []
         for child in part.children:
-            if child.type in _PLAIN_LIKE and not is_attachment(child):
+            if child.type in _PLAIN and not is_attachment(child):
                 texts = self.read(child)
-                if texts and not _is_stub(texts[0]):
-                    return texts
+                if texts and not is_stub(texts[0]):
+                    if not may_be_less(texts[0], self._html_bytes(part)):
+                        return texts
+                    rich = self._rich(part)
+                    return rich if is_far_less(texts[0], "\n".join(rich)) else texts
                 stub = stub or texts
-        for child in reversed(part.children):
-            if child.type not in _PLAIN_LIKE and child.type != "text/calendar" and (texts := self.read(child)):
-                return texts
+        if texts := self._rich(part):
+            return texts
         if stub:
             return stub
         return [text for child in part.children if child.type == "text/calendar" for text in self.read(child)]
 
+    def _rich(self, part: Part) -> list[str]:
+        """The last of the alternatives that shows something and is not plain; HTML before what nobody knows."""
+        children = [child for child in reversed(part.children) if child.type not in _PLAIN | {"text/calendar"}]
+        children.sort(key=lambda child: child.type.startswith("text/") and child.type not in _HTML)
+        for child in children:
+            if texts := self.read(child):
+                return texts
+        return []
+
+    def _html_bytes(self, part: Part) -> int:
+        return max((estimated_size(self._raw, below) for below in part.walk() if below.type in _HTML), default=0)
+
     def _plain(self, part: Part) -> list[str]:
         text = self._decode(part, self._limit)
-        if part.content_type.parameters.get("delsp", "").lower() == "yes":
-            text = _SOFT_BREAK.sub("", text)  # RFC 3676 4.2
+        parameters = part.content_type.parameters
+        if parameters.get("format", "").lower() == "flowed":
+            text = unflow(text, deletes_spaces=parameters.get("delsp", "").lower() == "yes")
+        if part.type in ("text/enriched", "text/richtext"):
+            text = without_commands(text)
+        if "-----BEGIN PGP " in text:
+            text = without_armour(text)
         return [text] if text.strip() else []
 
     def _html(self, part: Part) -> list[str]:
         source = self._decode(part, MAX_HTML_CHARACTERS)
-        if not part.charset and not source.isascii():
+        if not source.isascii() and says_nothing(part.charset):
             source = self._by_meta(part, source)
-        self.body.html.append(source)
         text = html_to_text(source)
         if len(text) > self._limit:
             text = text[: self._limit]
@@ -157,19 +165,18 @@ class _Reader:
         return [text] if text.strip() else []
 
     def _by_meta(self, part: Part, source: str) -> str:
-        """The source again, by the charset that the HTML itself names, where the part names none."""
+        """The source again, by the charset that the HTML itself names, where the part names none and it is no UTF-8."""
         meta = _META_CHARSET.search(source[:4096])
-        if meta is None or meta[1].lower().replace("-", "") == "utf8":
+        codec = codec_for(meta[1]) if meta else None
+        if meta is None or codec is None or codec.startswith("utf"):
+            return source
+        if is_utf8(decode_body(self._raw, part, MAX_HTML_CHARACTERS)[0]):
             return source
         return decode_part(self._raw, part, MAX_HTML_CHARACTERS, meta[1])[0]
 
-    def _calendar(self, part: Part) -> list[str]:
-        source = self._decode(part, self._limit).replace("\n ", "").replace("\n\t", "")
-        fields = [found[1].strip() for found in _CALENDAR_FIELD.finditer(source)]
-        text = "\n".join(fields).replace("\\n", "\n").replace("\\N", "\n").replace("\\,", ",").replace("\\;", ";")
-        return [text] if text.strip() else []
-
     def _enclosed(self, part: Part) -> list[str]:
+        if part.encoding == "base64":
+            self._read_encoded(part)
         for child in part.children:
             subject = child.headers.raw_values("subject")
             texts = self.read(child)
@@ -178,14 +185,23 @@ class _Reader:
             self.body.enclosed.extend(texts)
         return []
 
+    def _read_encoded(self, part: Part) -> None:
+        """A whole message in base64, which RFC 2046 5.2.1 forbids and gateways send."""
+        if self._encoded:
+            return
+        raw = decode_body(self._raw, part, min(MAX_HTML_CHARACTERS, self._left))[0]
+        reader = _Reader(raw, self._limit, self._left, self.body, encoded=True)
+        root = parse_parts(raw, HeaderBlock.scan(raw))
+        texts = reader.read(root)
+        self._left = reader._left
+        self.body.enclosed.extend([decode_header(value, root.charset) for value in root.headers.raw_values("subject")])
+        self.body.enclosed.extend(texts)
+
     def _decode(self, part: Part, limit: int) -> str:
-        text, cut = decode_part(self._raw, part, min(limit, self._left), self._declared)
+        text, cut = decode_part(self._raw, part, max(min(limit, self._left), 0))
         self._left -= len(text)
         self.body.was_cut = self.body.was_cut or cut
         return text
-
-
-_META_CHARSET = re.compile(r"""<meta\s[^>]{0,300}charset\s{0,9}=\s{0,9}["']?([\w-]{1,40})""", re.IGNORECASE)
 
 
 def _related_root(part: Part) -> Part:
@@ -194,11 +210,5 @@ def _related_root(part: Part) -> Part:
         for child in part.children:
             if child.content_id == start:
                 return child
-    return part.children[0]
-
-
-def _is_stub(text: str) -> bool:
-    said = _LINK.sub("", text[: 4 * _MAX_STUB])
-    if _WORD_CHARACTERS.search(said) is None:
-        return True
-    return len(said) <= _MAX_STUB and _STUB.search(" ".join(said.split())) is not None
+    with_text = (child for child in part.children if child.type.startswith(("text/", "multipart/")))
+    return next(with_text, part.children[0])

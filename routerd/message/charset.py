@@ -5,10 +5,15 @@ Only codecs that decode text in linear time are reachable from a message (never 
 
 import re
 
+from routerd.message.charset_guess import likely_codec
+
 _FALLBACK = "cp1252"  # WHATWG Encoding: what software that declares nothing, or Latin-1, mostly writes
 _NOT_IN_KEYS = re.compile(r"[^a-z0-9]")
 _MULTIBYTE_UTF8 = re.compile(rb"[\xc2-\xf4][\x80-\xbf]+")
 _C1 = re.compile(rb"[\x80-\x9f]")
+_SURROGATE = re.compile("[\ud800-\udfff]")
+_ISO_2022_JP = b"\x1b$"
+_BOMS = ((b"\xef\xbb\xbf", "utf-8"), (b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"))
 _MAX_LABEL = 64
 
 # Some Windows charsets fill what their ISO kin leave to control characters: a C1 byte under the ISO name tells.
@@ -61,24 +66,54 @@ _CODECS = _labels()
 
 def codec_for(label: str) -> str | None:
     """Python's codec for a charset as declared in mail; None where there is none that is safe to use."""
-    if len(label) > _MAX_LABEL or "\0" in label:
+    words = label[: _MAX_LABEL + 1].split()  # `utf-8 (a comment)`, `utf-8 format=flowed`
+    if not words or len(words[0]) > _MAX_LABEL or "\0" in words[0]:
         return None
-    return _CODECS.get(_NOT_IN_KEYS.sub("", label.partition("*")[0].lower()))
+    return _CODECS.get(_NOT_IN_KEYS.sub("", words[0].partition("*")[0].lower()))
+
+
+def says_nothing(label: str) -> bool:
+    """The declared charset explains no 8-bit byte: none, an unknown one, or ASCII."""
+    return codec_for(label) in (None, "ascii")
+
+
+def is_utf8(data: bytes) -> bool:
+    try:
+        data.decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def decode_text(data: bytes, declared: str = "") -> str:
     """`data` as text, by the declared charset where that can be. Never raises; what no charset explains is U+FFFD."""
-    if data.isascii() and b"\x1b" not in data:
-        codec = codec_for(declared) if declared else None
+    codec = codec_for(declared) if declared else None
+    if data.isascii() and _ISO_2022_JP not in data:
         if codec is None or not codec.startswith(("utf-7", "utf-16", "utf-32", "hz")):
             return data.decode("ascii")
-    codec = codec_for(declared) if declared else "ascii"
+    elif data[:1] in b"\xef\xff\xfe" and (marked := _by_mark(data)) is not None:
+        return marked
     if codec is None or codec in ("ascii", "utf-8"):
-        return _decode_unicode_or_western(data)
+        if _ISO_2022_JP in data and data.isascii():
+            return _decode_tolerantly(data, "iso2022_jp_2")
+        return _decode_unicode_or_guess(data)
     return _decode_declared(data, codec)
 
 
-def _decode_unicode_or_western(data: bytes) -> str:
+def _by_mark(data: bytes) -> str | None:
+    """By its byte order mark, which outweighs what is declared; None where what follows is not in that encoding."""
+    for mark, codec in _BOMS:
+        if data.startswith(mark):
+            if codec == "utf-16" and b"\0" not in data[:200]:
+                return None
+            try:
+                return data.decode(codec)
+            except UnicodeError:
+                return None
+    return None
+
+
+def _decode_unicode_or_guess(data: bytes) -> str:
     try:
         return data.decode("utf-8")
     except UnicodeDecodeError:
@@ -87,18 +122,33 @@ def _decode_unicode_or_western(data: bytes) -> str:
     bad = tolerant.count("\ufffd")
     if len(_MULTIBYTE_UTF8.findall(data)) > bad:
         return tolerant  # UTF-8, damaged in a few places
-    return _decode_tolerantly(data, _FALLBACK)
+    return _decode_tolerantly(data, likely_codec(data))
 
 
 def _decode_declared(data: bytes, codec: str) -> str:
     if codec.startswith(("cp12", "iso8859", "cp8", "koi8", "mac")):
         if _is_utf8_in_truth(data, codec):
             return data.decode("utf-8")
-        if codec in _WINDOWS_KIN and _C1.search(data):
+        if codec == _FALLBACK:
+            codec = likely_codec(data)
+        elif codec in _WINDOWS_KIN and (_C1.search(data) or not _is_explained(data, codec)):
             codec = _WINDOWS_KIN[codec]
     if codec == "utf-16" and data[:2] not in (b"\xff\xfe", b"\xfe\xff"):
-        codec = "utf-16-be"  # RFC 2781 4.3
-    return _decode_tolerantly(data, codec)
+        codec = _utf16_without_mark(data)
+    text = _decode_tolerantly(data, codec)
+    if codec == "utf-7":  # Python takes halves of pairs for characters
+        text = _SURROGATE.sub("\ufffd", text)
+    return text
+
+
+def _is_explained(data: bytes, codec: str) -> bool:
+    return "\ufffd" not in data.decode(codec, "replace")
+
+
+def _utf16_without_mark(data: bytes) -> str:
+    """RFC 2781 4.3 says big-endian; a NUL behind nearly each letter of Latin text says otherwise."""
+    sample = data[:400]
+    return "utf-16-le" if sample[1::2].count(0) > sample[::2].count(0) else "utf-16-be"
 
 
 def _is_utf8_in_truth(data: bytes, codec: str) -> bool:

@@ -6,6 +6,8 @@ A walk over tokens, not over a tree: trees are quadratic or recursive in somebod
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from html import unescape
+from urllib.parse import unquote
 
 from turbohtml import Token, TokenType, tokenize
 
@@ -62,7 +64,8 @@ def html_to_text(html: str) -> str:
 
 def shown_content_ids(html: str) -> frozenset[str]:
     """The Content-IDs, in lower case, that the HTML refers to by `cid:` (RFC 2392)."""
-    return frozenset(found.lower() for found in _CONTENT_ID.findall(html[:MAX_HTML_CHARACTERS]))
+    found = _CONTENT_ID.findall(html[:MAX_HTML_CHARACTERS])
+    return frozenset(unquote(unescape(name)).strip("<>").lower() for name in found)
 
 
 class _Writer:

@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from routerd.message.charset import codec_for, decode_text
+from routerd.message.charset import codec_for, decode_text, says_nothing
 from routerd.message.encoded_words import decode_base64
 from routerd.message.envelope import Raw
 from routerd.message.headers import HeaderBlock
@@ -93,10 +93,10 @@ def decode_body(raw: Raw, part: Part, limit: int) -> tuple[bytes, bool]:
 def decode_part(raw: Raw, part: Part, limit: int, declared: str = "") -> tuple[str, bool]:
     """The part's text with LF line ends, from at most `limit` decoded bytes, and whether it was cut.
 
-    `declared`: a charset to go by where the part names none that is known.
+    `declared`: a charset to go by where the part names none that says anything of 8-bit bytes.
     """
     data, cut = decode_body(raw, part, limit)
-    charset = part.charset or declared
+    charset = declared if declared and says_nothing(part.charset) else part.charset
     if cut:
         data = _whole_characters(data, charset)
     text = decode_text(data, charset)

@@ -3,15 +3,16 @@
 import hashlib
 import re
 from dataclasses import dataclass
+from itertools import islice
 
 from routerd.message.address_list import MAX_MAILBOXES, Mailbox, parse_mailboxes
 from routerd.message.body_text import BodyText, is_attachment, read_body
 from routerd.message.encoded_words import MAX_VALUE_BYTES, decode_8bit, decode_header
 from routerd.message.envelope import Raw
 from routerd.message.headers import HeaderBlock
-from routerd.message.html_text import shown_content_ids
+from routerd.message.html_text import MAX_HTML_CHARACTERS, shown_content_ids
 from routerd.message.kinds import is_forward, kinds_of
-from routerd.message.mime import Part, estimated_size, parse_parts
+from routerd.message.mime import Part, decode_body, estimated_size, parse_parts
 from routerd.message.once import once
 from routerd.message.quotes import cut_quotes
 from routerd.message.subject import BareSubject, cut_prefixes
@@ -19,6 +20,7 @@ from routerd.message.subject import BareSubject, cut_prefixes
 __all__ = ["Attachment", "Mailbox", "MessageView"]
 
 MAX_REFERENCES = 50
+MAX_HTML_PARTS = 20  # that are searched for the pictures they show
 
 # What hops add or change on the way. All else is hashed: a header decides how a body reads and what rules say of it.
 _OF_THE_WAY = frozenset(
@@ -146,9 +148,7 @@ class MessageView:
         """Parts disposed `attachment`, or with a file name and no Content-ID that the HTML shows."""
         candidates = [part for part in self._root.walk() if is_attachment(part)]
         undecided = any(part.disposition.main != "attachment" and part.content_id for part in candidates)
-        shown = frozenset[str]()
-        if undecided:
-            shown = shown.union(*map(shown_content_ids, self._body.html))
+        shown = self._shown_content_ids if undecided else frozenset[str]()
         return tuple(
             Attachment(part.file_name, part.type, estimated_size(self.raw, part))
             for part in candidates
@@ -181,6 +181,17 @@ class MessageView:
     @once
     def _root(self) -> Part:
         return parse_parts(self.raw, self.headers)
+
+    @once
+    def _shown_content_ids(self) -> frozenset[str]:
+        """By all HTML, also where the plain text beside it is what rules read."""
+        sources = (part for part in self._root.walk() if part.type == "text/html")
+        return frozenset[str]().union(
+            *(
+                shown_content_ids(decode_body(self.raw, part, MAX_HTML_CHARACTERS)[0].decode("latin-1"))
+                for part in islice(sources, MAX_HTML_PARTS)
+            )
+        )
 
     @once
     def _body(self) -> BodyText:
