@@ -32,8 +32,12 @@ class TextCondition(Condition):
 
     @property
     def clues(self) -> frozenset[Clue] | None:
-        literals = self.test.literals
-        return frozenset(Clue(self.field, literal) for literal in literals) if literals else None
+        literals, patterns = self.test.literals, self.test.patterns
+        if not (literals or patterns):
+            return None
+        clues = [Clue(self.field, literal) for literal in literals]
+        clues += [Clue(self.field, pattern, is_pattern=True) for pattern in patterns]
+        return frozenset(clues)
 
     def evidence(self, seen: Seen) -> tuple[Evidence, ...]:
         evidence = self.test.evidence(seen.texts, self.field)
@@ -126,11 +130,22 @@ class AddressRegex(Condition):
         return _YES if self._hit(seen) else _NO
 
     def _hit(self, seen: Seen) -> tuple[str, str] | None:
-        for address in seen.addresses(self.field):
+        for part in seen.address_texts(self.field):
             for regex in self.regexes:
-                if regex.found(address.encode("utf-8", "replace")):
-                    return address, regex.written
+                if regex.found(part.visible):
+                    return part.original, regex.written
         return None
+
+    @property
+    def clues(self) -> frozenset[Clue] | None:
+        return frozenset(
+            clue
+            for regex in self.regexes
+            for clue in (
+                [Clue(self.field, literal) for literal in regex.literals]
+                or [Clue(self.field, regex.pattern.source, is_pattern=True)]
+            )
+        )
 
     def evidence(self, seen: Seen) -> tuple[Evidence, ...]:
         address, written = self._hit(seen) or ("", "")

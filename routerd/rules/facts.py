@@ -1,13 +1,15 @@
 """All that rules may see of one message, and the forms of its text that conditions compare, each made once."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from routerd.message.fold import fold, nfc_visible, words
 from routerd.message.view import Attachment, MessageView
 from routerd.rules.arabic import has_arabic, without_proclitics
+from routerd.rules.letter_folds import fold_by_letter, may_join
 from routerd.rules.literals import Literals
+from routerd.rules.patterns import PatternSet
 
 _JOINED: Mapping[str, tuple[str, ...]] = {"text": ("subject", "body"), "everything": ("subject", "whole")}
 _HEADER = "header "
@@ -60,7 +62,7 @@ class Phrase:
 class Part:
     """One text of the message in the forms in which it is compared."""
 
-    __slots__ = ("_found", "_found_of", "_visible", "_words", "field", "folded", "original")
+    __slots__ = ("_fitting", "_found", "_found_of", "_visible", "_words", "field", "folded", "original")
 
     def __init__(self, name: str, original: str, folded: str) -> None:
         self.field = name  # subject, body, header x-spam-flag, …
@@ -70,12 +72,22 @@ class Part:
         self._visible: bytes | None = None
         self._found: frozenset[str] = frozenset()
         self._found_of: Literals | None = None
+        self._fitting: dict[PatternSet, Sequence[int]] = {}
 
     def found_of(self, literals: Literals) -> frozenset[str]:
-        """Those of `literals` that stand in the folded text; looked for once."""
+        """Those of `literals` that stand in the folded text, or in that folded letter by letter; looked for once."""
         if self._found_of is not literals:
             self._found, self._found_of = literals.found_in(self.folded), literals
+            if may_join(self.original):
+                self._found |= literals.found_in(fold_by_letter(nfc_visible(self.original)))
         return self._found
+
+    def fitting(self, patterns: PatternSet) -> Sequence[int]:
+        """The numbers of those patterns that may fit the text as written; asked once."""
+        found = self._fitting.get(patterns)
+        if found is None:
+            found = self._fitting[patterns] = patterns.may_fit(self.visible)
+        return found
 
     @property
     def words(self) -> Words:
@@ -206,13 +218,14 @@ class Facts:
 class Seen:
     """What the conditions of one decision are asked of: the facts, and the labels given so far."""
 
-    __slots__ = ("_addresses", "facts", "labels", "texts")
+    __slots__ = ("_address_texts", "_addresses", "facts", "labels", "texts")
 
     def __init__(self, facts: Facts) -> None:
         self.facts = facts
         self.texts = facts.texts
         self.labels: dict[str, None] = {}  # in the order given
         self._addresses: dict[str, tuple[str, ...]] = {}
+        self._address_texts: dict[str, tuple[Part, ...]] = {}
 
     @property
     def attachments(self) -> tuple[Attachment, ...]:
@@ -223,6 +236,14 @@ class Seen:
         found = self._addresses.get(name)
         if found is None:
             found = self._addresses[name] = _ADDRESSES[name](self.facts)
+        return found
+
+    def address_texts(self, name: str) -> tuple[Part, ...]:
+        """The same, as texts."""
+        found = self._address_texts.get(name)
+        if found is None:
+            found = tuple(Part(name, address, fold(address)) for address in self.addresses(name))
+            self._address_texts[name] = found
         return found
 
 
@@ -248,3 +269,4 @@ _ADDRESSES: Mapping[str, Callable[[Facts], tuple[str, ...]]] = {
     "recipient": lambda facts: tuple(recipient.lower() for recipient in facts.recipients),
     "inbox": lambda facts: (facts.inbox.lower(),),
 }
+ADDRESS_FIELDS = frozenset(_ADDRESSES)

@@ -1,11 +1,16 @@
 """The only door to RE2: compiled patterns over UTF-8, and globs. Linear time on any input."""
 
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
 
 import re2
 
 MAX_PROGRAM = 20_000  # RE2 instructions; \w is some 1,450 of them
-_MEMORY_BYTES = 32 << 20
+_MEMORY_BYTES = 8 << 20  # of one pattern: 2 MB for the largest program, the rest for what it remembers while it runs
+_SET_BYTES = 16 << 20
+_SET_PATTERNS = 250  # of more the states are so many that they are forgotten again and again
+_KEPT = 600  # compiled patterns; each takes some 40 bytes for an instruction, and what it remembers
 
 
 class PatternError(ValueError):
@@ -14,8 +19,10 @@ class PatternError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Pattern:
+    """A pattern that RE2 takes. It is compiled when it is first asked, and again where many others were asked since."""
+
     source: str  # as RE2 reads it
-    _compiled: re2._Regexp = field(repr=False, compare=False)
+    case_sensitive: bool = False
 
     def found(self, text: bytes) -> bool:
         return self._compiled.search(text) is not None
@@ -33,20 +40,80 @@ class Pattern:
     def size(self) -> int:
         return self._compiled.programsize
 
+    @property
+    def _compiled(self) -> re2._Regexp:
+        return _compiled(self.source, self.case_sensitive, _MEMORY_BYTES)
 
-def compile_pattern(source: str, *, case_sensitive: bool = False, most_bytes: int = _MEMORY_BYTES) -> Pattern:
-    """`most_bytes`: for the program and for what it remembers while it runs. Raises PatternError."""
+
+def compile_pattern(source: str, *, case_sensitive: bool = False) -> Pattern:
+    """Raises PatternError where RE2 does not take it."""
+    pattern = Pattern(source, case_sensitive)
+    _compile(source, case_sensitive, _MEMORY_BYTES)
+    return pattern
+
+
+def fits_nothing(source: str) -> bool:
+    """Whether a pattern, such as `x*`, is found in the empty text. Raises PatternError where RE2 does not take it."""
+    return _compile(source, False, _MEMORY_BYTES).search(b"") is not None
+
+
+class PatternSet:
+    """Many patterns that are asked of a text at once, without regard to case."""
+
+    __slots__ = ("_halves", "_set", "_size")
+
+    def __init__(self, sources: Sequence[str]) -> None:
+        self._size = len(sources)
+        self._set = _compiled_set(sources) if len(sources) <= _SET_PATTERNS else None
+        middle = len(sources) // 2
+        self._halves: tuple[PatternSet, ...] = ()
+        if self._set is None and middle:
+            self._halves = (PatternSet(sources[:middle]), PatternSet(sources[middle:]))
+
+    def may_fit(self, text: bytes) -> Sequence[int]:
+        """The numbers of those that are found in `text`; of all that cannot be told about, too."""
+        if self._halves:
+            first, second = self._halves
+            return [*first.may_fit(text), *(number + first._size for number in second.may_fit(text))]
+        found = self._set.Match(text) if self._set is not None else None
+        # RE2 says nothing at all where its memory does not suffice; but the last pattern fits every text.
+        if not found or self._size not in found:
+            return range(self._size)
+        return [number for number in found if number != self._size]
+
+
+def _compiled_set(sources: Sequence[str]) -> re2.Set | None:
+    patterns = re2.Set.SearchSet(_options(case_sensitive=False, most_bytes=_SET_BYTES))
+    try:
+        for source in (*sources, r"\z"):
+            patterns.Add(source.encode("utf-8", "replace"))
+        patterns.Compile()
+    except re2.error:
+        return None
+    return patterns
+
+
+@lru_cache(maxsize=_KEPT)
+def _compiled(source: str, case_sensitive: bool, most_bytes: int) -> re2._Regexp:
+    return _compile(source, case_sensitive, most_bytes)
+
+
+def _compile(source: str, case_sensitive: bool, most_bytes: int) -> re2._Regexp:
+    try:
+        return re2.compile(source.encode("utf-8", "replace"), _options(case_sensitive, most_bytes))
+    except re2.error as error:
+        detail = error.args[0] if error.args else b"not a pattern"
+        text = detail.decode("utf-8", "replace") if isinstance(detail, bytes) else str(detail)
+        raise PatternError(text) from None
+
+
+def _options(case_sensitive: bool, most_bytes: int) -> re2.Options:
     options = re2.Options()
     options.log_errors = False
     options.case_sensitive = case_sensitive
     options.never_capture = True
     options.max_mem = most_bytes
-    try:
-        return Pattern(source, re2.compile(source.encode("utf-8", "replace"), options))
-    except re2.error as error:
-        detail = error.args[0] if error.args else b"not a pattern"
-        text = detail.decode("utf-8", "replace") if isinstance(detail, bytes) else str(detail)
-        raise PatternError(text) from None
+    return options
 
 
 def compile_glob(glob: str, *, not_across: str = "") -> Pattern:

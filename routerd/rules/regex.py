@@ -8,9 +8,11 @@ digit or _".
 import re
 import unicodedata
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from routerd.rules.patterns import MAX_PROGRAM, Pattern, PatternError, compile_pattern
+from routerd.rules.patterns import MAX_PROGRAM, Pattern, PatternError, compile_pattern, fits_nothing
+from routerd.rules.regex_errors import RegexError, in_words, misplaced, too_large
+from routerd.rules.required import ANYTHING, NOTHING, Required, any_of, in_a_row, letter, repeated
 
 MAX_PATTERN = 2_000  # characters
 
@@ -31,9 +33,12 @@ _CLASSES = {
     "s": (f"[{_SPACE}]", _SPACE),
     "S": (f"[^{_SPACE}]", _NOT_SPACE),
 }
+_REQUIRED = {"s": letter(" ")}  # any white space is a space when it is folded
+_CONTROLS = {"a": "\a", "f": "\f", "n": "\n", "r": "\r", "t": "\t", "v": "\v"}
+_FEW = 16  # characters of a class that are looked at one by one
 _STEPS = {"w": 1_450, "W": 1_350, "d": 90, "D": 150, "s": 25, "S": 700}
-_CHECK_BYTES = 4 << 20  # for RE2's first look: room for far more than MAX_PROGRAM
 _HOPELESS = 3  # times the bound: an estimate above it needs no exact count
+_HARMLESS = 0.5  # nor does one below it
 _BEFORE = rf"(?:\A|[^{_WORD}])"
 _AFTER = rf"(?:\z|[^{_WORD}])"
 
@@ -41,26 +46,7 @@ _ESCAPE = re.compile(r"\\(?:[pP](?:\{[^}]*\}|.)|x(?:\{[0-9A-Fa-f]+\}|[0-9A-Fa-f]
 _REPEAT = re.compile(r"(?:[*+?]|\{\d+(?:,\d*)?\})\??")
 _GROUP = re.compile(r"\((?:\?P?<[^>]*>|\?[imsU-]*:)?")
 _FLAGS = re.compile(r"\(\?[imsU-]+\)")
-_LITERAL = re.compile("[A-Za-z0-9]{3,}")
 _POSIX = re.compile(r"\[:\^?[a-z]+:\]")
-
-_IN_WORDS = (
-    ("missing )", "a '(' is not closed"),
-    ("unexpected )", "a ')' without its '('"),
-    ("missing ]", "a '[' is not closed"),
-    ("invalid perl operator", "look-around and other '(?' forms are not in RE2"),
-    ("invalid named capture", "not a proper group name"),
-    ("no argument for repetition", "nothing stands before the repetition"),
-    ("bad repetition operator", "a repetition of a repetition"),
-    ("invalid repetition size", "a repetition above 1000"),
-    ("invalid character class range", "not a range or class of characters"),
-    ("trailing \\", "ends in a single backslash"),
-    ("pattern too large", "the pattern is too large; make it shorter, or repeat less"),
-)
-
-
-class RegexError(ValueError):
-    """What is wrong with a user's pattern, in words; where a place is known it is named."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +57,7 @@ class Regex:
     pattern: Pattern
     has_borders: bool  # a hit may bear the character before and after the word
     literals: frozenset[str] = frozenset()  # folded: one stands in whatever it fits; empty where that cannot be said
+    steps: int = 1  # about how many RE2 instructions it comes to
 
     def found(self, text: bytes) -> bool:
         return self.pattern.found(text)
@@ -97,6 +84,7 @@ class _Piece:
     ends_word: bool = False
     may_be_empty: bool = False
     steps: int = 1  # about how many RE2 instructions it comes to
+    required: Required = ANYTHING
 
 
 def compile_regex(pattern: str) -> Regex:
@@ -105,19 +93,20 @@ def compile_regex(pattern: str) -> Regex:
         raise RegexError(f"a pattern of {len(pattern)} characters; at most {MAX_PATTERN} are allowed")
     try:
         # RE2's errors speak of what the user wrote, so it is asked before anything is rewritten.
-        compile_pattern(pattern, most_bytes=_CHECK_BYTES)
+        found_in_nothing = fits_nothing(pattern)
+        reader = _Reader(pattern)
+        piece = reader.read()
+        steps = piece.steps
+        if steps > _HARMLESS * MAX_PROGRAM:
+            steps = compile_pattern(piece.source).size
     except PatternError as error:
-        raise RegexError(_in_words(str(error), pattern)) from None
-    reader = _Reader(pattern)
-    try:
-        compiled = compile_pattern(reader.read())
-    except PatternError as error:
-        raise RegexError(_in_words(str(error), pattern)) from None
-    if compiled.size > MAX_PROGRAM:
-        raise RegexError(_too_large(compiled.size))
-    if compiled.found(b""):
+        raise RegexError(in_words(str(error), pattern)) from None
+    if steps > MAX_PROGRAM:
+        raise RegexError(too_large(steps))
+    if found_in_nothing:
         raise RegexError("the pattern fits the empty text, so it would match everything")
-    return Regex(pattern, compiled, reader.has_borders, reader.literals)
+    literals = piece.required.best if reader.is_sure else frozenset[str]()
+    return Regex(pattern, Pattern(piece.source), reader.has_borders, literals, steps)
 
 
 class _Reader:
@@ -127,21 +116,16 @@ class _Reader:
         self.text = pattern
         self.at = 0
         self.has_borders = False
-        self._alternatives_literals: list[str] = []  # of each top-level alternative the longest, "" without one
+        self.is_sure = True  # that repetitions stand behind what they repeat, so that literals may be claimed
 
-    @property
-    def literals(self) -> frozenset[str]:
-        literals = self._alternatives_literals
-        return frozenset(literals) if all(literals) else frozenset()
-
-    def read(self) -> str:
+    def read(self) -> _Piece:
         try:
-            source = self._alternatives(top=True).source
+            piece = self._alternatives(top=True)
         except RecursionError:
             raise RegexError("groups are nested too deeply") from None
         if self.at < len(self.text):
             raise RegexError(f"cannot be read from character {self.at + 1} on")
-        return source
+        return piece
 
     def _alternatives(self, *, top: bool) -> _Piece:
         pieces = [self._sequence(top=top)]
@@ -154,6 +138,7 @@ class _Reader:
             all(piece.ends_word for piece in pieces),
             any(piece.may_be_empty for piece in pieces),
             sum(piece.steps for piece in pieces),
+            any_of([piece.required for piece in pieces]),
         )
 
     def _sequence(self, *, top: bool) -> _Piece:
@@ -168,46 +153,47 @@ class _Reader:
         closed_at = 0
         while self.at < len(self.text) and self.text[self.at] not in "|)":
             if closes_border:
-                raise RegexError(_border_error(closed_at))
+                raise RegexError(misplaced(closed_at))
             if pieces and self.text.startswith("\\b", self.at):
                 closed_at = self.at
                 closes_border = self._takes_border(top)
                 continue
             pieces.append(self._repeated())
-        if top:
-            self._alternatives_literals.append(_longest_literal(pieces))
         empty = all(piece.may_be_empty for piece in pieces)
         starts_word = all(piece.starts_word for piece in _up_to_solid(pieces))
         ends_word = all(piece.ends_word for piece in _up_to_solid(pieces[::-1]))
         if opens_border and (empty or not starts_word):
-            raise RegexError(_border_error(begins_at))
+            raise RegexError(misplaced(begins_at))
         if closes_border and (empty or not ends_word):
-            raise RegexError(_border_error(closed_at))
+            raise RegexError(misplaced(closed_at))
         source = "".join(piece.source for piece in pieces)
+        steps = sum(piece.steps for piece in pieces)
         if opens_border or closes_border:
             if any(_FLAGS.fullmatch(piece.source) for piece in pieces):
                 raise RegexError(r"flags such as (?i) go to the front where \b is used")
             self.has_borders = True
+            steps += _STEPS["w"] * (opens_border + closes_border)
             source = f"{_BEFORE if opens_border else ''}(?:{source}){_AFTER if closes_border else ''}"
         return _Piece(
             flags + source,
             starts_word,
             ends_word,
             empty,
-            self._within_bounds(sum(piece.steps for piece in pieces)),
+            self._within_bounds(steps),
+            in_a_row([piece.required for piece in pieces]),
         )
 
     def _within_bounds(self, steps: int) -> int:
         """Far too large is refused before RE2 spends seconds on it."""
         if steps > _HOPELESS * MAX_PROGRAM:
-            raise RegexError(_too_large(steps))
+            raise RegexError(too_large(steps))
         return steps
 
     def _takes_border(self, top: bool) -> bool:
         if not self.text.startswith("\\b", self.at):
             return False
         if not top:
-            raise RegexError(_border_error(self.at))
+            raise RegexError(misplaced(self.at))
         self.at += 2
         return True
 
@@ -215,37 +201,44 @@ class _Reader:
         piece = self._atom()
         while found := _REPEAT.match(self.text, self.at):
             self.at = found.end()
-            empty = piece.may_be_empty or found[0][0] in "*?" or found[0].startswith(("{0}", "{0,"))
-            steps = self._within_bounds(piece.steps * max([1, *map(int, re.findall("[0-9]+", found[0]))]))
-            piece = _Piece(piece.source + found[0], piece.starts_word, piece.ends_word, empty, steps)
+            if _FLAGS.fullmatch(piece.source) or piece.source == r"\Q\E":
+                self.is_sure = False  # for RE2 it repeats what stands before
+            least, most = _times(found[0])
+            piece = _Piece(
+                piece.source + found[0],
+                piece.starts_word,
+                piece.ends_word,
+                piece.may_be_empty or least == 0,
+                self._within_bounds(piece.steps * max(1, least, most or 0)),
+                repeated(piece.required, least, most),
+            )
         return piece
 
     def _atom(self) -> _Piece:
-        letter = self.text[self.at]
-        if letter == "(":
+        character = self.text[self.at]
+        if character == "(":
             return self._group()
-        if letter == "[":
+        if character == "[":
             return self._bracket()
-        if letter == "\\":
+        if character == "\\":
             return self._escape()
         self.at += 1
-        if letter in "^$":
-            return _Piece(letter, True, True, may_be_empty=True)
-        is_word = letter.isalnum()
-        return _Piece(letter, is_word, is_word)
+        if character in "^$":
+            return _Piece(character, True, True, may_be_empty=True, required=NOTHING)
+        if character == ".":
+            return _Piece(character, steps=10)
+        return _literal(character, character)
 
     def _group(self) -> _Piece:
         if found := _FLAGS.match(self.text, self.at):  # flags in the middle: hold for the rest of this group
             self.at = found.end()
-            return _Piece(found[0], True, True, may_be_empty=True)
+            return _Piece(found[0], True, True, may_be_empty=True, required=NOTHING)
         found = _GROUP.match(self.text, self.at)
         opening = found[0] if found else "("
         self.at += len(opening)
         inside = self._alternatives(top=False)
         self.at += 1  # RE2 has seen the closing bracket
-        return _Piece(
-            f"{opening}{inside.source})", inside.starts_word, inside.ends_word, inside.may_be_empty, inside.steps
-        )
+        return replace(inside, source=f"{opening}{inside.source})")
 
     def _escape(self) -> _Piece:
         found = _ESCAPE.match(self.text, self.at)
@@ -256,15 +249,20 @@ class _Reader:
         kind = escape[1:2]
         if kind in _CLASSES:
             is_word = kind in "wd"
-            return _Piece(_CLASSES[kind][0], is_word, is_word, steps=_STEPS[kind])
+            return _Piece(
+                _CLASSES[kind][0], is_word, is_word, steps=_STEPS[kind], required=_REQUIRED.get(kind, ANYTHING)
+            )
         if kind in "bB":
-            raise RegexError(_border_error(start, escape))
+            raise RegexError(misplaced(start, escape))
         if kind == "C":
             raise RegexError(rf"\C at character {start + 1} (a single byte) is not allowed; write .")
         if kind in "Az":
-            return _Piece(escape, True, True, may_be_empty=True)
+            return _Piece(escape, True, True, may_be_empty=True, required=NOTHING)
+        character = _escaped(escape)
+        if character is not None:
+            return _literal(escape, character)
         is_word = kind == "p" and escape[2:] in ("L", "{L}", "N", "{N}", "Nd", "{Nd}", "{Lu}", "{Ll}")
-        return _Piece(escape, is_word, is_word)
+        return _Piece(escape, is_word, is_word, steps=_STEPS["w"] if kind in "pP" else 1)
 
     def _quoted(self) -> _Piece:
         end = self.text.find("\\E", self.at)
@@ -273,8 +271,9 @@ class _Reader:
         self.at = end + 2 if end >= 0 else len(self.text)
         if len(inside) > 1 and _REPEAT.match(self.text, self.at):
             # RE2 repeats the last character only; so it stays, and its edges are not claimed
-            return _Piece(source)
-        return _Piece(source, inside[:1].isalnum(), inside[-1:].isalnum(), not inside)
+            return _Piece(source, steps=len(inside))
+        literals = in_a_row(map(letter, inside))
+        return _Piece(source, inside[:1].isalnum(), inside[-1:].isalnum(), not inside, len(inside), literals)
 
     def _bracket(self) -> _Piece:
         parts = ["["]
@@ -283,47 +282,72 @@ class _Reader:
             parts.append("^")
             self.at += 1
         words_only = not negated
+        required: list[Required] = []
         first = True
         while first or self.text[self.at] != "]":
-            member, is_word = self._member()
+            member, is_word, characters = self._member()
             parts.append(member)
             words_only = words_only and is_word
+            required.append(any_of(map(letter, characters)) if characters else ANYTHING)
             first = False
         self.at += 1
         source = "".join(parts) + "]"
-        return _Piece(source, words_only, words_only, steps=_STEPS["w"] if "\\p" in source.lower() else 10)
+        steps = _STEPS["w"] if "\\p" in source.lower() else 10
+        return _Piece(source, words_only, words_only, False, steps, ANYTHING if negated else any_of(required))
 
-    def _member(self) -> tuple[str, bool]:
-        """One character, escape or range of a class, and whether all of it is letters and digits."""
+    def _member(self) -> tuple[str, bool, str]:
+        """One character, escape or range of a class, whether all of it is letters and digits, and all of it if few."""
         if found := _POSIX.match(self.text, self.at):
             self.at = found.end()
-            return found[0], found[0] in ("[:alpha:]", "[:alnum:]", "[:digit:]", "[:lower:]", "[:upper:]", "[:word:]")
+            is_word = found[0] in ("[:alpha:]", "[:alnum:]", "[:digit:]", "[:lower:]", "[:upper:]", "[:word:]")
+            return found[0], is_word, ""
         start = self.at
         found = _ESCAPE.match(self.text, self.at)
         if found and found[0][1] in _CLASSES:
             self.at = found.end()
-            return _CLASSES[found[0][1]][1], found[0][1] in "wd"
+            return _CLASSES[found[0][1]][1], found[0][1] in "wd", " " if found[0][1] == "s" else ""
         self.at = found.end() if found else self.at + 1
         low = self.text[start : self.at]
+        character = _escaped(low) if found else low
         if not (self.text.startswith("-", self.at) and self.text[self.at + 1 : self.at + 2] not in ("]", "")):
-            return low, low.isalnum()
+            return low, low.isalnum(), character or ""
         self.at += 1
         found = _ESCAPE.match(self.text, self.at)
         high_at, self.at = self.at, found.end() if found else self.at + 1
         high = self.text[high_at : self.at]
         same_kind = any(low in letters and high in letters for letters in _RUNS) if low and high else False
-        return f"{low}-{high}", same_kind
+        return f"{low}-{high}", same_kind, _between(character, _escaped(high) if found else high)
 
 
-def _longest_literal(pieces: list[_Piece]) -> str:
-    """The longest run of ASCII letters and digits, folded; "" where all are short.
+def _literal(source: str, character: str) -> _Piece:
+    is_word = character.isalnum()
+    steps = 1 if character.isascii() else 8
+    return _Piece(source, is_word, is_word, steps=steps, required=letter(character))
 
-    Only those: however text is written, and whatever stands beside them, folding leaves them as they are, and what
-    RE2 takes for one of them without regard to case (the long s, the Kelvin sign) it folds to that one.
-    """
-    letters = "".join(piece.source if len(piece.source) == 1 else "\0" for piece in pieces)
-    # Of equals the last: the patterns of a rule file mostly have their beginnings in common.
-    return max(reversed(_LITERAL.findall(letters)), key=len, default="").lower()
+
+def _escaped(escape: str) -> str | None:
+    """The one character that an escape stands for; None for those that stand for something else."""
+    kind = escape[1:2]
+    if kind == "x":
+        return chr(int(escape[2:].strip("{}"), 16))
+    if kind in _CONTROLS:
+        return _CONTROLS[kind]
+    return kind if kind.isascii() and not kind.isalnum() else None
+
+
+def _between(low: str | None, high: str | None) -> str:
+    """All characters from one to the other; "" where they are many, or not known."""
+    if low is None or high is None or ord(high) - ord(low) > _FEW:
+        return ""
+    return "".join(map(chr, range(ord(low), ord(high) + 1)))
+
+
+def _times(repetition: str) -> tuple[int, int | None]:
+    """The least and most times; None: without end."""
+    if repetition[0] != "{":
+        return int(repetition[0] == "+"), 1 if repetition[0] == "?" else None
+    least, comma, most = repetition[1 : repetition.index("}")].partition(",")
+    return int(least), int(most) if most else None if comma else int(least)
 
 
 def _up_to_solid(pieces: list[_Piece]) -> Iterator[_Piece]:
@@ -335,30 +359,3 @@ def _up_to_solid(pieces: list[_Piece]) -> Iterator[_Piece]:
 
 
 _RUNS = ("0123456789", "abcdefghijklmnopqrstuvwxyz", "ABCDEFGHIJKLMNOPQRSTUVWXYZ")
-
-
-def _border_error(at: int, what: str = r"\b") -> str:
-    return (
-        rf"{what} at character {at + 1}: \b may stand only at the start or end of the pattern or of a top-level "
-        "alternative, beside a letter or digit; or use `word:`"
-    )
-
-
-def _too_large(steps: int) -> str:
-    return (
-        f"the pattern is too large ({steps} steps of at most {MAX_PROGRAM}); repeat less: each \\w is some 1,450 steps"
-    )
-
-
-def _in_words(error: str, pattern: str) -> str:
-    kind, _, fragment = error.partition(": ")
-    words = next((words for start, words in _IN_WORDS if kind.startswith(start)), None)
-    if kind.startswith("invalid escape sequence"):
-        words = (
-            "back-references are not in RE2"
-            if fragment[1:2].isdigit()
-            else f"{fragment!r} is not an escape that RE2 knows"
-        )
-    place = pattern.find(fragment) if fragment and fragment != pattern else -1
-    where = f" at character {place + 1}: {fragment[:40]!r}" if place >= 0 else ""
-    return (words or kind) + where

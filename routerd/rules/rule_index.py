@@ -1,49 +1,113 @@
 """Which rules a message may match at all: found by what stands in it, so that the rest need not be asked."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import accumulate
 
-from routerd.rules.facts import Seen
+from routerd.rules.facts import ADDRESS_FIELDS, Seen
 from routerd.rules.literals import Literals
-from routerd.rules.truth import Condition
+from routerd.rules.patterns import PatternSet
+from routerd.rules.truth import Clue, Condition
+
+_Numbers = dict[str, list[int]]  # form → the conditions that it is a clue of
+_RARE = 3  # bits: clues of up to seven conditions are told apart by what they cost
 
 
 class RuleIndex:
-    """Of the conditions of one file, from top to bottom; they are known by their number."""
+    """Of the conditions of every file, from top to bottom. Never changes once made."""
 
-    __slots__ = ("_always", "_by_address", "_by_literal", "_literals")
+    __slots__ = ("_always", "_by_address", "_by_literal", "_by_pattern", "_fields", "_files", "_literals", "_starts")
 
-    def __init__(self, conditions: Sequence[Condition], literals: Literals) -> None:
-        """`literals` holds at least `literals_of(conditions)`; files share one, so that texts are searched once."""
-        self._literals = literals
-        self._always: list[int] = []  # without clues
-        self._by_literal: dict[str, dict[str, list[int]]] = {}  # field → literal → numbers
-        self._by_address: dict[str, dict[str, list[int]]] = {}  # field → form → numbers
-        for number, condition in enumerate(conditions):
-            clues = condition.clues
-            if clues is None:
-                self._always.append(number)
+    def __init__(self, files: Sequence[Sequence[Condition]]) -> None:
+        self._starts = list(accumulate(map(len, files), initial=0))
+        self._files = [file for file, conditions in enumerate(files) for _ in conditions]  # by number
+        self._always: list[list[int]] = [[] for _ in files]  # without clues
+        self._fields: list[dict[str, None]] = [{} for _ in files]  # in which a file has clues
+        self._by_literal: dict[str, _Numbers] = {}  # by field
+        self._by_address: dict[str, _Numbers] = {}
+        self._by_pattern: dict[str, tuple[PatternSet, tuple[list[int], ...]]] = {}
+        self._read([condition for conditions in files for condition in conditions])
+
+    def asked_of(self, seen: Seen) -> "Asked":
+        return Asked(self, seen)
+
+    def _read(self, conditions: Sequence[Condition]) -> None:
+        patterns: dict[str, _Numbers] = {}
+        choices = [condition.clue_choices for condition in conditions]
+        wanted_by = Counter(clue for sets in choices for clues in sets for clue in clues)
+        for number, sets in enumerate(choices):
+            file = self._files[number]
+            if not sets:
+                self._always[file].append(number - self._starts[file])
                 continue
-            for clue in clues:
-                by_field = self._by_address if clue.is_address else self._by_literal
+            for clue in _most_telling(sets, wanted_by):
+                by_field = self._by_address if clue.is_address else patterns if clue.is_pattern else self._by_literal
                 by_field.setdefault(clue.field, {}).setdefault(clue.form, []).append(number)
+                self._fields[file][clue.field] = None
+        # One automaton for all fields and files, so that a text is searched once.
+        self._literals = Literals({literal for numbers in self._by_literal.values() for literal in numbers})
+        self._by_pattern = {
+            field: (PatternSet(tuple(numbers)), tuple(numbers.values())) for field, numbers in patterns.items()
+        }
 
-    def to_ask(self, seen: Seen) -> list[int]:
-        """The conditions that may be other than NO, in their order."""
-        numbers = set(self._always)
-        for field, by_form in self._by_address.items():
-            for address in seen.addresses(field):
-                for form in _forms_of(address):
-                    numbers.update(by_form.get(form, ()))
-        for field, by_literal in self._by_literal.items():
-            for part in seen.texts.parts(field):
+    def _found_in(self, field: str, seen: Seen) -> Iterator[list[int]]:
+        """The conditions of which a clue is in the field."""
+        by_address = self._by_address.get(field)
+        if by_address is not None:
+            forms = {form for address in seen.addresses(field) for form in _forms_of(address)}
+            for form in by_address.keys() & forms:
+                yield by_address[form]
+        by_literal, by_pattern = self._by_literal.get(field), self._by_pattern.get(field)
+        if by_literal is None and by_pattern is None:
+            return
+        for part in seen.address_texts(field) if field in ADDRESS_FIELDS else seen.texts.parts(field):
+            if by_literal is not None:
                 for literal in by_literal.keys() & part.found_of(self._literals):
-                    numbers.update(by_literal[literal])
+                    yield by_literal[literal]
+            if by_pattern is not None:
+                for place in part.fitting(by_pattern[0]):
+                    yield by_pattern[1][place]
+
+    def numbers_by_file(self, field: str, seen: Seen) -> Mapping[int, set[int]]:
+        """The conditions of which a clue is in the field, as their files count them."""
+        found: dict[int, set[int]] = {}
+        for numbers in self._found_in(field, seen):
+            for number in numbers:
+                file = self._files[number]
+                found.setdefault(file, set()).add(number - self._starts[file])
+        return found
+
+    def fields(self, file: int) -> Iterable[str]:
+        return self._fields[file]
+
+    def always(self, file: int) -> Iterable[int]:
+        return self._always[file]
+
+
+class Asked:
+    """What one message has of the clues. A field is searched when the first file with clues in it is asked."""
+
+    __slots__ = ("_found", "_index", "_seen")
+
+    def __init__(self, index: RuleIndex, seen: Seen) -> None:
+        self._index = index
+        self._seen = seen
+        self._found: dict[str, Mapping[int, set[int]]] = {}
+
+    def to_ask(self, file: int) -> list[int]:
+        """The conditions of a file, by their number in it, that may be other than NO, in their order."""
+        numbers = set(self._index.always(file))
+        for field in self._index.fields(file):
+            found = self._found.get(field)
+            if found is None:
+                found = self._found[field] = self._index.numbers_by_file(field, self._seen)
+            numbers |= found.get(file, frozenset())
         return sorted(numbers)
 
 
-def literals_of(conditions: Iterable[Condition]) -> frozenset[str]:
-    """All that is looked for in texts."""
-    return frozenset(clue.form for condition in conditions for clue in condition.clues or () if not clue.is_address)
+def _most_telling(sets: Sequence[frozenset[Clue]], wanted_by: Mapping[Clue, int]) -> frozenset[Clue]:
+    """Those that the fewest conditions want; of about as many the first, which is the cheapest to look for."""
+    return min(sets, key=lambda clues: max(0, sum(wanted_by[clue] for clue in clues).bit_length() - _RARE))
 
 
 def _forms_of(address: str) -> Iterator[str]:

@@ -1,6 +1,6 @@
 """The compiled rules, and what they say of one message."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 
@@ -8,9 +8,8 @@ from routerd.config.yaml_source import Mark
 from routerd.rules.actions import Actions, AssignTo
 from routerd.rules.decision import Assign, Decision, Match, Priority, RuleRef, Skipped, Trace, Trial
 from routerd.rules.facts import Facts, Seen
-from routerd.rules.literals import Literals
 from routerd.rules.names import Names
-from routerd.rules.rule_index import RuleIndex, literals_of
+from routerd.rules.rule_index import Asked, RuleIndex
 from routerd.rules.truth import Condition, Truth
 
 MAX_EVIDENCE = 8  # pieces of evidence kept for one rule
@@ -50,12 +49,13 @@ class Ruleset:
     files: tuple[RuleFile, ...]
     revision: str
     names: Names = field(repr=False)
-    _indexes: tuple[RuleIndex, ...] = field(init=False, repr=False, compare=False)  # one for each file
+    given_headers: tuple[str, ...] = field(init=False)  # that rules may give, in lower case: cut from what comes in
+    _index: RuleIndex = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        by_file = [[rule.when for rule in file.rules] for file in self.files]
-        literals = Literals(literals_of(condition for conditions in by_file for condition in conditions))
-        object.__setattr__(self, "_indexes", tuple(RuleIndex(conditions, literals) for conditions in by_file))
+        given = {name.lower() for rule in self._in_force() for name, _ in rule.then.headers}
+        object.__setattr__(self, "given_headers", tuple(sorted(given)))
+        object.__setattr__(self, "_index", RuleIndex([[rule.when for rule in file.rules] for file in self.files]))
 
     @property
     def rules(self) -> int:
@@ -68,19 +68,29 @@ class Ruleset:
         return tuple(sorted({label for file in self.files for rule in file.rules for label in rule.then.labels}))
 
     @property
+    def forwards(self) -> tuple[str, ...]:
+        """Every address outside that a rule may send copies to, sorted."""
+        return tuple(sorted({address for rule in self._in_force() for address in rule.then.forward}))
+
+    @property
     def marks(self) -> Mapping[RuleRef, Mark]:
         """Where each rule stands."""
         return {rule.ref: rule.mark for file in self.files for rule in file.rules}
+
+    def _in_force(self) -> Iterator[Rule]:
+        """All but those on trial."""
+        return (rule for file in self.files for rule in file.rules if not rule.trial)
 
     def decide(self, facts: Facts) -> Decision:
         """What the rules say of one message at an inbox. Pure. A rule that fails while it runs is skipped."""
         seen = Seen(facts)
         outcome = _Outcome(seen)
         inbox = facts.inbox.lower()
-        for file, index in zip(self.files, self._indexes, strict=True):
+        asked = self._index.asked_of(seen)
+        for number, file in enumerate(self.files):
             if not file.reads(inbox):
                 continue
-            for rule in _to_ask(file, index, seen):
+            for rule in _to_ask(file, asked, number):
                 try:
                     truth = rule.when.truth(seen)
                     if truth is _NO:
@@ -103,9 +113,9 @@ class Ruleset:
         return outcome.decision(facts, self.revision)
 
 
-def _to_ask(file: RuleFile, index: RuleIndex, seen: Seen) -> Iterable[Rule]:
+def _to_ask(file: RuleFile, asked: Asked, file_number: int) -> Iterable[Rule]:
     try:
-        return [file.rules[number] for number in index.to_ask(seen)]
+        return [file.rules[number] for number in asked.to_ask(file_number)]
     except Exception:  # those rules will say what is wrong that have to do with it
         return file.rules
 

@@ -38,7 +38,15 @@ class TextTest(ABC):
 
     @property
     def literals(self) -> frozenset[str]:
-        """It holds only where one of these stands in a folded text of the field; empty where that cannot be said."""
+        """It holds only where one of these stands in a folded text of the field, or one of `patterns` fits there.
+
+        Both empty: that cannot be said.
+        """
+        return frozenset()
+
+    @property
+    def patterns(self) -> frozenset[str]:
+        """RE2 patterns, asked of the text as written."""
         return frozenset()
 
     def evidence(self, texts: FieldText, field: str) -> Evidence | None:
@@ -181,9 +189,11 @@ class FitsRegex(TextTest):
 
     @property
     def literals(self) -> frozenset[str]:
-        if not all(term.literals for term in self.terms):
-            return frozenset()
         return frozenset(literal for term in self.terms for literal in term.literals)
+
+    @property
+    def patterns(self) -> frozenset[str]:
+        return frozenset(term.pattern.source for term in self.terms if not term.literals)
 
     def holds(self, texts: FieldText, field: str) -> bool:
         return any(term.found(part.visible) for part in texts.parts(field) for term in self.terms)

@@ -22,11 +22,15 @@ _OPPOSITE = {_NO: _YES, _UNKNOWN: _UNKNOWN, _YES: _NO}
 
 
 class Clue(NamedTuple):
-    """Something to be found in a field: folded text, or an address, its domain, or `.` and the end of its domain."""
+    """Something to be found in a field: folded text, or an address, its domain, or `.` and the end of its domain.
+
+    In a field of addresses folded text stands in one of them. A pattern is RE2's, and fits the text as written.
+    """
 
     field: str
     form: str
     is_address: bool = False
+    is_pattern: bool = False
 
 
 class Condition(ABC):
@@ -47,6 +51,12 @@ class Condition(ABC):
     def clues(self) -> frozenset[Clue] | None:
         """Where none of these is found the truth is NO, so it need not be asked; None where it must be."""
         return None
+
+    @property
+    def clue_choices(self) -> tuple[frozenset[Clue], ...]:
+        """Each of these says by itself what `clues` says, cheap ones first; none where it must be asked."""
+        clues = self.clues
+        return () if clues is None else (clues,)
 
     @abstractmethod
     def evidence(self, seen: Seen) -> tuple[Evidence, ...]:
@@ -108,7 +118,11 @@ class All(_OfParts):
     @property
     def clues(self) -> frozenset[Clue] | None:
         """Those of the cheapest part that has any: where they are not found, no dearer one is looked for."""
-        return next((clues for part in self._asked if (clues := part.clues) is not None), None)
+        return next(iter(self.clue_choices), None)
+
+    @property
+    def clue_choices(self) -> tuple[frozenset[Clue], ...]:
+        return tuple(clues for part in self._asked for clues in part.clue_choices)
 
     def evidence(self, seen: Seen) -> tuple[Evidence, ...]:
         found = [evidence for part in self.parts for evidence in part.evidence(seen)]
