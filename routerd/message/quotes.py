@@ -1,35 +1,49 @@
-"""What the sender newly wrote: quoted replies and signatures cut, by a scan of lines. Linear, never raises.
+"""What the sender newly wrote: quoted replies and signatures cut, by one scan of lines. Linear, never raises.
 
 Where in doubt a line stays: a word too many in the text costs less than a complaint that no rule saw.
 """
 
-from collections.abc import Iterator, Sequence
+from enum import Enum, auto
+from itertools import product
 
+from routerd.message.attribution import MAX_WRAPPED, lines_of_attribution
 from routerd.message.quote_marks import (
-    FORWARDED,
-    HAS_DATE_OR_ADDRESS,
     HEADER_KEYS,
+    INTRODUCES_FORWARDED,
     MAX_MARK,
     MOBILE_SIGNATURE,
-    ORIGINAL_MESSAGE,
-    STARTS_ATTRIBUTION,
-    WRITTEN_BY,
-    WROTE,
+    STARTS,
+    TITLE_OF_FORWARDED,
+    TITLE_OF_ORIGINAL,
 )
+
+# No letter needs more of any of these, and a flood must not cost more. Behind them only what has a `>` is cut.
+MAX_LINES = 10_000
+MAX_GLANCES = 2_000  # at lines that begin or end like a mark
+MAX_CLOSE_LOOKS = 100  # at such a line together with its neighbours
 
 _RULES = "-_=–—─"
 _COLONS = ":："
-# Two letters with which mobile signatures begin, and the first characters of those and of separators.
-_MOBILE_STARTS = frozenset(("se", "wy", "ge", "en", "vo", "po", "ob", "té", "ho", "ou", "تم", "مر", "اح", "ال"))
-_MOBILE_STARTS |= {"أر", "ار", "أُ", "اُ"}
-_FIRST = frozenset(_RULES).union(*({start[0], start[0].upper()} for start in _MOBILE_STARTS))
-_LAST = frozenset(_RULES + _COLONS)
-_MAX_MOBILE = 120
-_MAX_WRAPPED = 4  # lines over which an attribution is wrapped
+_BOLD = "*"
+_LIKE_A_MARK = STARTS.union(map("".join, product(_RULES, repeat=2)), (_BOLD + start[0] for start in STARTS))
+_ENDS_LIKE_A_MARK = frozenset(_RULES + _COLONS)
+_MAX_KEY = 25  # characters of a header's key
+_MIN_MOBILE, _MAX_MOBILE = 10, 120
 _MAX_BLOCK = 10  # lines in which the keys of a header block stand
-_MAX_CANDIDATES = 400  # lines that are looked at closely: no letter has more, a flood of them must not cost more
-_MAX_SIGNATURE = 15  # lines behind a `--` that lacks its space, for it to be a signature
-_INVISIBLE_EDGES = " \t\r\f\v\xa0\u200b\u200e\u200f\u202a\u202b\u202c\u2066\u2067\u2068\u2069\ufeff"
+_MAX_SIGNATURE = 12  # lines behind a `--` that lacks its space, for it to be a signature
+_MAX_SIGNATURE_LINE = 100
+_FULL_LINE = 50  # characters: a line that long and without an end goes on in the next
+_EDGES = " \t\r\f\v\xa0\u202f\u200b\u200e\u200f\u202a\u202b\u202c\u2066\u2067\u2068\u2069\ufeff"
+
+
+class _Mark(Enum):
+    """What a line is found to be."""
+
+    OWN = auto()
+    DROPPED = auto()  # it alone
+    SIGNATURE = auto()  # and what follows, up to a quote
+    REST = auto()  # and all that follows
+    FORWARD = auto()  # all from here on belongs to what the sender says
 
 
 def cut_quotes(text: str) -> str:
@@ -37,131 +51,131 @@ def cut_quotes(text: str) -> str:
 
     Where what follows is a forwarded message, all of it stays.
     """
-    raw_lines = text.split("\n")
-    lines = [line.strip(_INVISIBLE_EDGES) for line in raw_lines]
-    kept: list[str] = []
-    behind = 0  # the lines above are settled
-    for at in _candidates(lines):
-        kept.extend(lines[behind:at])
-        behind = at + 1
-        line = lines[at]
-        if line[0] == ">":
-            continue
-        if _starts_forward(line):
-            kept.extend(lines[at:])
-            break
-        if _ends_new_text(raw_lines, lines, at):
-            break
-        wrapped = _attribution_lines(lines, at, len(kept)) if line[-1] in _COLONS else 0
-        if wrapped:
-            del kept[len(kept) - (wrapped - 1) :]
-            if not _is_quote_next(lines, at + 1):
+    new = Scan(text).new_text()
+    return new if any(map(str.isalnum, new)) else text.strip()
+
+
+class Scan:
+    """One pass over the lines of a text. `glances` and `close_looks` count what it costs beyond that."""
+
+    def __init__(self, text: str) -> None:
+        self._raw = text.split("\n")
+        self._lines = [line.strip(_EDGES) for line in self._raw]
+        self._kept: list[str] = []
+        self._paragraph_at = 0  # where the lines begin that were kept one below the other up to now
+        self.glances = 0
+        self.close_looks = 0
+
+    def new_text(self) -> str:
+        """What is left. May be called once."""
+        in_signature = False
+        for at, line in enumerate(self._lines[:MAX_LINES]):
+            mark = _Mark.OWN
+            if not line:
+                self._paragraph_at = at + 1
+            elif line[0] == ">":
+                mark = _Mark.DROPPED
+                in_signature = False
+            elif line[-1] in _ENDS_LIKE_A_MARK or line[:2].lower() in _LIKE_A_MARK:
+                self.glances += 1
+                if self.glances <= MAX_GLANCES and len(line) <= MAX_MARK:
+                    mark = self._mark(at, line)
+            if mark is _Mark.REST:
+                self._drop_separators()
                 break
-        elif len(line) > _MAX_MOBILE or not MOBILE_SIGNATURE.match(line):
-            kept.append(line)
-    else:
-        kept.extend(lines[behind:])
-    new = "\n".join(kept).strip()
-    return new if _says_something(new) else text.strip()
+            if mark is _Mark.FORWARD:
+                self._kept.extend(self._lines[at:])
+                break
+            in_signature = in_signature or mark is _Mark.SIGNATURE
+            if in_signature or mark is _Mark.DROPPED:
+                self._paragraph_at = at + 1
+            else:
+                self._kept.append(line)
+        else:
+            self._kept.extend(line for line in self._lines[MAX_LINES:] if line[:1] != ">")
+        return "\n".join(self._kept).strip()
 
+    def _mark(self, at: int, line: str) -> _Mark:
+        """Of a line that could be more than the sender's own, which most that come here are nevertheless."""
+        if not line[:2].strip(_RULES) or not line[-2:].strip(_RULES):
+            return self._mark_of_rule(at, line)
+        key = _header_key(line)
+        if key is not None and self._opens_header_block(at, key):
+            return _Mark.REST
+        if line[-1] in _COLONS:
+            return self._mark_of_introduction(at, line)
+        return _Mark.DROPPED if self._is_mobile_signature(at, line) else _Mark.OWN
 
-def _candidates(lines: Sequence[str]) -> Iterator[int]:
-    """Lines that are quoted, or could begin a quotation or a signature. Told cheaply: most are not."""
-    most = _MAX_CANDIDATES
-    for at, line in enumerate(lines):
-        if not line:
-            continue
-        if line[0] == ">":
-            yield at
-            continue
-        told = line[-1] in _LAST or (line[0] in _FIRST and _has_start(line)) or ":" in line[:25]
-        if told and most and len(line) <= MAX_MARK:
-            most -= 1
-            yield at
+    def _mark_of_rule(self, at: int, line: str) -> _Mark:
+        """Of a line that begins or ends with dashes and kin."""
+        if line == "--":
+            return _Mark.SIGNATURE if self._is_signature(at) else _Mark.OWN
+        title = line.strip(_RULES + _EDGES + _BOLD)
+        if TITLE_OF_FORWARDED.match(title):
+            return _Mark.FORWARD
+        is_between = not line[:2].strip(_RULES + _BOLD) and not line[-2:].strip(_RULES + _BOLD)
+        return _Mark.REST if is_between and TITLE_OF_ORIGINAL.match(title) else _Mark.OWN
 
-
-def _has_start(line: str) -> bool:
-    return line[0] in _RULES or line[:2].lower() in _MOBILE_STARTS
-
-
-def _says_something(text: str) -> bool:
-    return any(character.isalnum() for character in text)
-
-
-def _starts_forward(line: str) -> bool:
-    return (line[0] in _RULES or line[-1] in _COLONS) and FORWARDED.match(line) is not None
-
-
-def _ends_new_text(raw_lines: Sequence[str], lines: Sequence[str], at: int) -> bool:
-    """The line begins what the sender did not write now, down to the end of the message."""
-    line = lines[at]
-    if line[0] in _RULES or line[-1] in _RULES:
-        return _is_signature_mark(raw_lines[at], lines, at) or _is_separator(lines, at)
-    return ":" in line[:25] and _is_header_block(lines, at)
-
-
-def _is_signature_mark(raw_line: str, lines: Sequence[str], at: int) -> bool:
-    """`-- ` (RFC 3676 4.3), or `--` with a few lines behind it."""
-    if lines[at] != "--":
-        return False
-    if raw_line.rstrip("\r") == "-- ":
+    def _is_signature(self, at: int) -> bool:
+        """Below `-- ` (RFC 3676 4.3), or below `--` a few short lines up to the end or a quote."""
+        if self._raw[at].rstrip("\r").endswith("-- "):
+            return True
+        if not self._may_look():
+            return False
+        count = 0
+        for line in self._lines[at + 1 : at + 2 + 2 * _MAX_SIGNATURE]:
+            if line[:1] == ">":
+                break
+            if line:
+                count += 1
+                if count > _MAX_SIGNATURE or len(line) > _MAX_SIGNATURE_LINE:
+                    return False
         return True
-    behind = [line for line in lines[at + 1 : at + 2 + 2 * _MAX_SIGNATURE] if line]
-    quote = next((number for number, line in enumerate(behind) if line[0] == ">"), len(behind))
-    return quote <= _MAX_SIGNATURE
+
+    def _opens_header_block(self, at: int, key: str) -> bool:
+        """Here begins Outlook's way to quote: author, subject, and date or addressee, each on its line."""
+        if key == "to" or (key != "from" and at > 0 and self._lines[at - 1].strip(_RULES)):
+            return False  # right below other text only the author begins it
+        if not self._may_look():
+            return False
+        keys = {_header_key(line) for line in self._lines[at : at + _MAX_BLOCK]}
+        return {"from", "subject"} <= keys and not keys.isdisjoint(("date", "to"))
+
+    def _mark_of_introduction(self, at: int, line: str) -> _Mark:
+        """Of a line that ends with a colon: dropped with what it continues where it says who wrote the quote."""
+        if INTRODUCES_FORWARDED.match(line):
+            return _Mark.FORWARD
+        behind = next((line for line in self._lines[at + 1 : at + 4] if line), "")
+        is_marked = behind[:1] == ">"
+        paragraph = self._lines[max(self._paragraph_at, at - MAX_WRAPPED) : at + 1]
+        if not (is_marked or any("@" in line for line in paragraph)) or not self._may_look():
+            return _Mark.OWN
+        count = lines_of_attribution(paragraph, marked=is_marked)
+        if not count:
+            return _Mark.OWN
+        del self._kept[len(self._kept) - (count - 1) :]
+        return _Mark.DROPPED if is_marked else _Mark.REST
+
+    def _is_mobile_signature(self, at: int, line: str) -> bool:
+        if not _MIN_MOBILE <= len(line) <= _MAX_MOBILE or not MOBILE_SIGNATURE.match(line):
+            return False
+        above = self._lines[at - 1] if at > self._paragraph_at else ""
+        return len(above) < _FULL_LINE or not (above[-1].isalnum() or above[-1] == ",")
+
+    def _may_look(self) -> bool:
+        self.close_looks += 1
+        return self.close_looks <= MAX_CLOSE_LOOKS
+
+    def _drop_separators(self) -> None:
+        """Takes back the rules, and titles between rules, that stand right above what is cut."""
+        while self._kept and (not self._kept[-1] or _is_separator(self._kept[-1])):
+            self._kept.pop()
 
 
-def _is_separator(lines: Sequence[str], at: int) -> bool:
-    line = lines[at]
-    if ORIGINAL_MESSAGE.match(line):
-        return True
-    if line.strip(_RULES):
-        return False
-    following = next((number for number in range(at + 1, min(at + 3, len(lines))) if lines[number]), None)
-    return following is not None and _is_header_block(lines, following)
-
-
-def _is_header_block(lines: Sequence[str], at: int) -> bool:
-    """From, and below it the subject with the date or the addressee (Outlook's way to quote)."""
-    if _header_key(lines[at]) != "from":
-        return False
-    below = {_header_key(line) for line in lines[at + 1 : at + _MAX_BLOCK]}
-    return "subject" in below and not below.isdisjoint(("date", "to"))
+def _is_separator(line: str) -> bool:
+    return not line[:2].strip(_RULES) and not line[-2:].strip(_RULES) and len(line) <= MAX_MARK
 
 
 def _header_key(line: str) -> str | None:
-    key, colon, _ = line[:40].partition(":")
-    return HEADER_KEYS.get(key.strip("* \t\xa0\u200e\u200f").lower()) if colon else None
-
-
-def _attribution_lines(lines: Sequence[str], at: int, kept_lines: int) -> int:
-    """How many lines up to and with this one say who wrote what follows; 0: it is no attribution."""
-    joined = ""
-    for count in range(1, _MAX_WRAPPED + 1):
-        first = at - count + 1
-        if first < 0 or count - 1 > kept_lines or not lines[first] or len(joined) > MAX_MARK:
-            return 0
-        joined = f"{lines[first]} {joined}"
-        if count > 1 and lines[first][0] == ">":
-            return 0
-        if _is_attribution(joined):
-            return count
-    return 0
-
-
-def _is_attribution(line: str) -> bool:
-    if len(line) > 2 * MAX_MARK or not HAS_DATE_OR_ADDRESS.search(line):
-        return False
-    if WRITTEN_BY.match(line):
-        return True
-    if not WROTE.search(line):
-        return False
-    return STARTS_ATTRIBUTION.match(line) is not None or line[0].isdigit() or "@" in line
-
-
-def _is_quote_next(lines: Sequence[str], at: int) -> bool:
-    """Behind the attribution stands a marked quote, so what is not marked further down is new."""
-    for line in lines[at : at + 4]:
-        if line:
-            return line[0] == ">"
-    return False
+    key, colon, _ = line[: _MAX_KEY + 5].partition(":")
+    return HEADER_KEYS.get(key.strip(_BOLD + _EDGES).lower()) if colon else None

@@ -1,0 +1,115 @@
+"""Lines that say who wrote the quote below them: "On Mon, 13 Jan 2025 at 10:15, Ann Lee <ann@example.com> wrote:".
+
+Every pattern is matched against one short text (`MAX_ATTRIBUTION`), so none can be slow.
+"""
+
+import re
+from collections.abc import Iterator, Sequence
+from enum import Enum, auto
+
+MAX_ATTRIBUTION = 300  # characters: no client writes a longer one
+MAX_WRAPPED = 4  # lines over which it is wrapped
+
+_COLONS = ":："
+_INVISIBLE = "\u200b\u200e\u200f\u202a\u202b\u202c\u2066\u2067\u2068\u2069\ufeff"
+_SEEN_ALIKE = str.maketrans("\u202f\xa0", "  ", _INVISIBLE)
+_MAX_UNSURE = 80  # characters of one that names neither a time of day nor an address
+_CLOSES_ADDRESS = (">", ")", "]", "&gt;", "&gt;)")
+
+_WROTE = re.compile(
+    r"\b(?:wrote|writes|said|pisze|napisał(?:\(a\)|a|/a|\(-a\))?|napisano|geschrieben|(?:a )?écrit"
+    r"|(?:ha )?escri(?:bió|to)|(?P<before_name>schrieb|(?:كتب/)?كتبت?(?:/كتبت)?|كتبها|كتابة))(?!\w)",
+    re.IGNORECASE,
+)
+_STARTS = re.compile(
+    r"[*_ ]{0,9}(?:(?:On|Am|Le|El|W dniu|Dnia|Dn\.|في|بتاريخ|يوم)\s|(?:pon|wt|śr|czw|pt|sob|niedz)\.,? |\d)",
+    re.IGNORECASE,
+)
+_WRITTEN_BY = re.compile(r"Wiadomość napisana przez .{1,200} w dniu \d", re.IGNORECASE)
+_DATE = re.compile(r"(?<!\d)(?:(?:19|20|١٩|٢٠)\d\d|\d{1,2} ?[./-] ?\d{1,2})(?!\d)")  # "5 days" is none
+_TIME = re.compile(r"(?<!\d)\d{1,2} ?[:.h] ?\d\d(?!\d)")
+_ENDS_SENTENCE = re.compile(r"(?:[!?…:;]|\w{5}\.)$")
+
+
+class _Found(Enum):
+    NOTHING = auto()
+    PERHAPS_WHOLE = auto()  # an attribution, of which the lines above may be the beginning
+    WHOLE = auto()
+
+
+def lines_of_attribution(lines: Sequence[str], *, marked: bool) -> int:
+    """How many of the last of `lines`, at most `MAX_WRAPPED`, are an attribution; 0: the last is none.
+
+    The last line ends with a colon. `marked`: a quote with `>` follows, which makes much sure. Otherwise what follows
+    could be the sender's own words, and only what names the date and an address as clients do is taken for one.
+    """
+    texts = list(_ever_longer(lines))
+    likely = 0
+    for count, text in enumerate(texts, 1):
+        found = _look(text, marked=marked)
+        if found is _Found.WHOLE:
+            return count
+        if found is _Found.PERHAPS_WHOLE and not likely:
+            likely = count
+    if likely:
+        return likely
+    if not marked or not texts:
+        return 0
+    if _is_bare_author(texts[0]):
+        return 1
+    is_paragraph = len(texts) == len(lines)
+    return len(texts) if is_paragraph and _is_dated_like_one(texts[-1]) else 0
+
+
+def _ever_longer(lines: Sequence[str]) -> Iterator[str]:
+    """The last line, the last two, and so on, up to the end of a sentence above."""
+    text = ""
+    for count, line in enumerate(reversed(lines[-MAX_WRAPPED:])):
+        if len(text) + len(line) > MAX_ATTRIBUTION or (count and _ENDS_SENTENCE.search(line)):
+            return
+        text = f"{line} {text}" if text else line
+        yield " ".join(text.translate(_SEEN_ALIKE).split())
+
+
+def _look(text: str, *, marked: bool) -> _Found:
+    if _WRITTEN_BY.match(text):
+        return _Found.WHOLE
+    verb = _last_verb(text)
+    if verb is None or verb.start() == 0:
+        return _Found.NOTHING
+    before, behind = text[: verb.start()], text[verb.end() :].strip(" " + _COLONS)
+    is_author_first = _DATE.search(behind) is not None
+    is_name_last = verb["before_name"] is not None and not is_author_first
+    if behind and not is_author_first and not is_name_last:
+        return _Found.NOTHING
+    has_address = _ends_with_address(behind if is_name_last else before)
+    starts = _STARTS.match(text) is not None and _DATE.search(text) is not None
+    if starts and (has_address or (marked and (len(text) <= _MAX_UNSURE or _TIME.search(text)))):
+        return _Found.WHOLE
+    if is_author_first and (has_address or marked):
+        return _Found.PERHAPS_WHOLE
+    return _Found.PERHAPS_WHOLE if marked and has_address else _Found.NOTHING
+
+
+def _last_verb(text: str) -> re.Match[str] | None:
+    """The last, since a name may read like one."""
+    last = None
+    for verb in _WROTE.finditer(text):
+        last = verb
+    return last
+
+
+def _ends_with_address(text: str) -> bool:
+    last = text.rstrip(" ,").rpartition(" ")[2]
+    return "@" in last and last.endswith(_CLOSES_ADDRESS)
+
+
+def _is_bare_author(text: str) -> bool:
+    """`Ann Lee wrote:`"""
+    verb = _WROTE.search(text)
+    return verb is not None and len(text) <= _MAX_UNSURE and not text[verb.end() :].strip(" " + _COLONS)
+
+
+def _is_dated_like_one(text: str) -> bool:
+    """In whatever language: a date, and a time of day or an address."""
+    return _DATE.search(text) is not None and ("@" in text or _TIME.search(text) is not None)
