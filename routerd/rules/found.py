@@ -19,9 +19,14 @@ def find_text(original: str, term: str) -> str:
     """The words of `original` in which the folded `term` stands; the term itself where they cannot be told apart."""
     span = len(term.split()) + 1
     for tokens in _chunks(original, span):
-        if term not in fold(" ".join(tokens)):
+        folded = fold(" ".join(tokens))
+        at = folded.find(term)
+        if at < 0:
             continue
-        hit = _narrow(tokens, term)
+        first = folded.count(" ", 0, at)
+        hit = " ".join(tokens[first : folded.count(" ", 0, at + len(term)) + 1])
+        if term not in fold(hit):  # some token folds to nothing, or to two
+            hit = _narrow(tokens, term)
         if hit:
             return shown(_trim(hit, term))
     return shown(term)
@@ -31,14 +36,31 @@ def find_phrase(original: str, wanted: Phrase) -> str:
     """The words of `original` that are the folded phrase, with their proclitics."""
     phrase = wanted.words
     for tokens in _chunks(original, len(phrase) + 1):
-        if not Words(fold(" ".join(tokens))).has(wanted):
+        folded = fold(" ".join(tokens)).split(" ")
+        if len(folded) == len(tokens):
+            near = [place for place, token in enumerate(folded) if phrase[0] in token]
+            found = (_phrase_from(place, folded, phrase) for place in near)
+        elif Words(" ".join(folded)).has(wanted):  # some token folds to nothing, or to two
+            folded = [fold(token) for token in tokens]
+            found = (_phrase_from(place, folded, phrase) for place in range(len(folded)))
+        else:
             continue
-        spelled = [(word, place) for place, token in enumerate(tokens) for word in words(fold(token))]
-        for start in range(len(spelled) - len(phrase) + 1):
-            if all(_is_form(spelled[start + step][0], word) for step, word in enumerate(phrase)):
-                first, last = spelled[start][1], spelled[start + len(phrase) - 1][1]
-                return shown(_trim(" ".join(tokens[first : last + 1]), " ".join(phrase)))
+        for first, behind in filter(None, found):
+            return shown(_trim(" ".join(tokens[first:behind]), " ".join(phrase)))
     return shown(" ".join(phrase))
+
+
+def _phrase_from(place: int, folded: list[str], phrase: tuple[str, ...]) -> tuple[int, int] | None:
+    """The tokens, from and to behind, that are the phrase, if it begins in the token at `place`."""
+    spelled = [(word, place) for word in words(folded[place])]
+    own, behind = len(spelled), place + 1
+    while behind < len(folded) and len(spelled) < own + len(phrase):
+        spelled += [(word, behind) for word in words(folded[behind])]
+        behind += 1
+    for start in range(min(own, len(spelled) - len(phrase) + 1)):
+        if all(_is_form(spelled[start + step][0], word) for step, word in enumerate(phrase)):
+            return place, spelled[start + len(phrase) - 1][1] + 1
+    return None
 
 
 def _is_form(word: str, wanted: str) -> bool:
