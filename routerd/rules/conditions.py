@@ -1,8 +1,7 @@
-"""The conditions on one thing of a message: a text, addresses, attachments, its size, its kind, the labels so far."""
+"""The conditions on one thing of a message: a text, addresses, its kind, the labels so far."""
 
 from dataclasses import dataclass
 
-from routerd.message.view import Attachment
 from routerd.rules.decision import Evidence
 from routerd.rules.facts import Seen
 from routerd.rules.found import shown
@@ -192,104 +191,6 @@ def _saw_addresses(field: str, seen: Seen) -> str:
 
 def _word(wanted: bool) -> str:
     return "true" if wanted else "false"
-
-
-@dataclass(frozen=True, slots=True)
-class NumberTest:
-    """`over`, `under` or `equals` a number."""
-
-    operator: str
-    number: int
-    written: str
-
-    def holds(self, number: int) -> bool:
-        if self.operator == "over":
-            return number > self.number
-        if self.operator == "under":
-            return number < self.number
-        return number == self.number
-
-    def describe(self) -> str:
-        return f"{self.operator} {self.written}"
-
-
-@dataclass(frozen=True, slots=True)
-class SizeCondition(Condition):
-    """The decoded size of the message in bytes."""
-
-    test: NumberTest
-
-    @property
-    def cost(self) -> int:
-        return 4
-
-    def truth(self, seen: Seen) -> Truth:
-        return _YES if self.test.holds(seen.facts.view.size_bytes) else _NO
-
-    def evidence(self, seen: Seen) -> tuple[Evidence, ...]:
-        return (Evidence("size", str(seen.facts.view.size_bytes), self.test.describe()),)
-
-    def describe(self) -> str:
-        return f"size {self.test.describe()}"
-
-    def saw(self, seen: Seen) -> str:
-        return f"size is {seen.facts.view.size_bytes} bytes"
-
-
-@dataclass(frozen=True, slots=True)
-class AttachmentCondition(Condition):
-    """One attachment meets all that is asked."""
-
-    name: TextTest | None
-    types: tuple[tuple[str, Pattern], ...]  # as written, and as a glob
-    size: NumberTest | None
-    exists: bool | None = None
-
-    @property
-    def cost(self) -> int:
-        return 8
-
-    def truth(self, seen: Seen) -> Truth:
-        if self.exists is not None:
-            return _YES if bool(seen.attachments) is self.exists else _NO
-        return _NO if self._fitting(seen) is None else _YES
-
-    def _fitting(self, seen: Seen) -> Attachment | None:
-        for place, attachment in enumerate(seen.attachments):
-            if self.types and not any(glob.fits(attachment.type.lower()) for _, glob in self.types):
-                continue
-            if self.size is not None and not self.size.holds(attachment.size_bytes):
-                continue
-            if self.name is None or self.name.holds(seen.texts, f"attachment {place}"):
-                return attachment
-        return None
-
-    def evidence(self, seen: Seen) -> tuple[Evidence, ...]:
-        fitting = self._fitting(seen) if self.exists is None else next(iter(seen.attachments), None)
-        return (Evidence("attachment", _shown_attachment(fitting) if fitting else "", self._terms()),)
-
-    def _terms(self) -> str:
-        asked = []
-        if self.exists is not None:
-            asked.append(f"exists {_word(self.exists)}")
-        if self.name is not None:
-            asked.append(f"name {self.name.describe()}")
-        if self.types:
-            asked.append(f"type {', '.join(written for written, _ in self.types)}")
-        if self.size is not None:
-            asked.append(f"size {self.size.describe()}")
-        return "; ".join(asked)
-
-    def describe(self) -> str:
-        return f"attachment {self._terms()}"
-
-    def saw(self, seen: Seen) -> str:
-        found = ", ".join(_shown_attachment(attachment) for attachment in seen.attachments[:_SHOWN_ADDRESSES])
-        return f"attachments: {found}" if found else "no attachment"
-
-
-def _shown_attachment(attachment: Attachment) -> str:
-    return shown(f"{attachment.name or 'unnamed'} ({attachment.type}, {attachment.size_bytes} bytes)")
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,20 +5,21 @@ from collections.abc import Callable
 
 from routerd.config.nearest import quoted
 from routerd.config.yaml_source import Mapping, Mark, Node, Scalar, Sequence
+from routerd.message.forged import is_ours
 from routerd.rules import keys
+from routerd.rules.attachment_condition import AttachmentCondition
 from routerd.rules.conditions import (
     AddressCondition,
     AddressForms,
-    AttachmentCondition,
     KindCondition,
     LabelCondition,
-    SizeCondition,
     TextCondition,
 )
 from routerd.rules.keys import Takes
 from routerd.rules.labels import check_label
 from routerd.rules.limits import FileLimit
 from routerd.rules.names import Names, suggestion
+from routerd.rules.number_conditions import SizeCondition
 from routerd.rules.patterns import Pattern, compile_glob
 from routerd.rules.read_text import one_operator, read_addresses, read_number_test, read_text_test
 from routerd.rules.reading import Reader
@@ -26,12 +27,6 @@ from routerd.rules.truth import All, Always, AnyOf, Condition, NoneOf
 
 _HEADER_NAME = re.compile(r"[!-9;-~]{1,100}\Z")  # RFC 5322 2.2, bounded
 _MEDIA_TYPE = re.compile(r"[a-z0-9!#$&^_.+*-]+/[a-z0-9!#$&^_.+*-]+\Z")  # RFC 6838 4.2, with globs
-_CUT_HEADERS = ("x-assigned-", "x-routerd-")
-
-
-def is_cut_on_arrival(header: str) -> bool:
-    """Whether nobody from outside can say this header, so that no rule can see it (design: what a copy bears)."""
-    return header.startswith(_CUT_HEADERS) or header == "x-labels"
 
 
 class ConditionReader:
@@ -145,9 +140,10 @@ class ConditionReader:
             lower = name.text.lower()
             if not _HEADER_NAME.match(name.text):
                 self._reader.refuse(name.mark, f"{quoted(name.text)} cannot be a header's name")
-            elif is_cut_on_arrival(lower):
+            elif is_ours(lower):
                 self._reader.refuse(name.mark, f"{name.text} is cut from what comes in, so no rule can see it")
             else:
+                self._reader.headers_read.append((name.text, name.mark))
                 test = read_text_test(self._reader, f"header {name.text}", value)
                 if test is not None:
                     parts.append(TextCondition(f"header {lower}", test))

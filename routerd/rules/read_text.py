@@ -14,9 +14,9 @@ from routerd.rules.conditions import (
     AddressExists,
     AddressForms,
     AddressRegex,
-    NumberTest,
 )
 from routerd.rules.facts import Phrase
+from routerd.rules.number_conditions import NumberTest
 from routerd.rules.patterns import Pattern, compile_glob, is_glob
 from routerd.rules.reading import Reader
 from routerd.rules.regex import Regex, RegexError, compile_regex
