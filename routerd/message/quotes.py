@@ -3,6 +3,7 @@
 Where in doubt a line stays: a word too many in the text costs less than a complaint that no rule saw.
 """
 
+import re
 from enum import Enum, auto
 from itertools import product
 
@@ -33,6 +34,7 @@ _MAX_BLOCK = 10  # lines in which the keys of a header block stand
 _MAX_SIGNATURE = 12  # lines behind a `--` that lacks its space, for it to be a signature
 _MAX_SIGNATURE_LINE = 100
 _FULL_LINE = 50  # characters: a line that long and without an end goes on in the next
+_QUOTED_LINE = re.compile(r"^>.*\n?", re.MULTILINE)
 _EDGES = " \t\r\f\v\xa0\u202f\u200b\u200e\u200f\u202a\u202b\u202c\u2066\u2067\u2068\u2069\ufeff"
 
 
@@ -59,7 +61,8 @@ class Scan:
     """One pass over the lines of a text. `glances` and `close_looks` count what it costs beyond that."""
 
     def __init__(self, text: str) -> None:
-        self._raw = text.split("\n")
+        self._raw = text.split("\n", MAX_LINES)
+        self._behind = self._raw.pop() if len(self._raw) > MAX_LINES else ""
         self._lines = [line.strip(_EDGES) for line in self._raw]
         self._kept: list[str] = []
         self._paragraph_at = 0  # where the lines begin that were kept one below the other up to now
@@ -69,7 +72,7 @@ class Scan:
     def new_text(self) -> str:
         """What is left. May be called once."""
         in_signature = False
-        for at, line in enumerate(self._lines[:MAX_LINES]):
+        for at, line in enumerate(self._lines):
             mark = _Mark.OWN
             if not line:
                 self._paragraph_at = at + 1
@@ -84,7 +87,7 @@ class Scan:
                 self._drop_separators()
                 break
             if mark is _Mark.FORWARD:
-                self._kept.extend(self._lines[at:])
+                self._kept.extend((*self._lines[at:], self._behind))
                 break
             in_signature = in_signature or mark is _Mark.SIGNATURE
             if in_signature or mark is _Mark.DROPPED:
@@ -92,7 +95,7 @@ class Scan:
             else:
                 self._kept.append(line)
         else:
-            self._kept.extend(line for line in self._lines[MAX_LINES:] if line[:1] != ">")
+            self._kept.append(_QUOTED_LINE.sub("", self._behind))
         return "\n".join(self._kept).strip()
 
     def _mark(self, at: int, line: str) -> _Mark:
