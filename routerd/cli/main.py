@@ -18,6 +18,7 @@ _COMMANDS = {
     "check": "routerd.cli.check",
     "test": "routerd.cli.test",
     "explain": "routerd.cli.explain",
+    "replay": "routerd.cli.replay",
     "queue": "routerd.cli.queue",
     "schema": "routerd.cli.schema_command",
 }
