@@ -25,6 +25,7 @@ _STARTS = re.compile(
     r"[*_ ]{0,9}(?:(?:On|Am|Le|El|W dniu|Dnia|Dn\.|في|بتاريخ|يوم)\s|(?:pon|wt|śr|czw|pt|sob|niedz)\.,? |\d)",
     re.IGNORECASE,
 )
+_BEFORE_PARTICIPLE = re.compile(r" (?:Folgendes|hat am [^<>@]{1,40}) $")  # German: "hat am 13.01.2025 geschrieben"
 _WRITTEN_BY = re.compile(r"Wiadomość napisana przez .{1,200} w dniu \d", re.IGNORECASE)
 _DATE = re.compile(r"(?<!\d)(?:(?:19|20|١٩|٢٠)\d\d|\d{1,2} ?[./-] ?\d{1,2})(?!\d)")  # "5 days" is none
 _TIME = re.compile(r"(?<!\d)\d{1,2} ?[:.h] ?\d\d(?!\d)")
@@ -68,22 +69,25 @@ def _ever_longer(lines: Sequence[str]) -> Iterator[str]:
         if len(text) + len(line) > MAX_ATTRIBUTION or (count and _ENDS_SENTENCE.search(line)):
             return
         text = f"{line} {text}" if text else line
-        yield " ".join(text.translate(_SEEN_ALIKE).split())
+        yield " ".join(text.translate(_SEEN_ALIKE).split()).replace("< ", "<").replace(" >", ">")
 
 
 def _look(text: str, *, marked: bool) -> _Found:
+    """By its verb: what stands before and behind it tells who wrote, and when."""
     if _WRITTEN_BY.match(text):
         return _Found.WHOLE
+    starts = _STARTS.match(text) is not None and _DATE.search(text) is not None
     verb = _last_verb(text)
     if verb is None or verb.start() == 0:
-        return _Found.NOTHING
+        return _Found.PERHAPS_WHOLE if marked and starts and _ends_with_address(text) else _Found.NOTHING
     before, behind = text[: verb.start()], text[verb.end() :].strip(" " + _COLONS)
+    if between := _BEFORE_PARTICIPLE.search(before):
+        before, behind = before[: between.start()], behind + between[0]
     is_author_first = _DATE.search(behind) is not None
     is_name_last = verb["before_name"] is not None and not is_author_first
-    if behind and not is_author_first and not is_name_last:
+    if behind and not (is_author_first or is_name_last or between):
         return _Found.NOTHING
     has_address = _ends_with_address(behind if is_name_last else before)
-    starts = _STARTS.match(text) is not None and _DATE.search(text) is not None
     if starts and (has_address or (marked and (len(text) <= _MAX_UNSURE or _TIME.search(text)))):
         return _Found.WHOLE
     if is_author_first and (has_address or marked):
@@ -100,7 +104,7 @@ def _last_verb(text: str) -> re.Match[str] | None:
 
 
 def _ends_with_address(text: str) -> bool:
-    last = text.rstrip(" ,").rpartition(" ")[2]
+    last = text.rstrip(" ," + _COLONS).rpartition(" ")[2]
     return "@" in last and last.endswith(_CLOSES_ADDRESS)
 
 

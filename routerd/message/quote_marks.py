@@ -47,28 +47,32 @@ _KEYS = {
 HEADER_KEYS = {key: meaning for meaning, keys in _KEYS.items() for key in keys}
 
 # A device or an app is named, or the line could be the message: "Sent from the warehouse yesterday".
-_DEVICE = (
-    r"\[?(?:iPhone|iPad|Android|Samsung|Galaxy|BlackBerry|Huawei|Xiaomi|Windows|Outlook|Yahoo|Gmail|Proton|Apple|Mail\s"
-    r"|mobile|phone|smartphone|smartfon|Handy|Mobiltelefon|telefon|téléphone|portable|appareil|tablet"
-    r"|teléfono|móvil|celular|dispositivo|urządzeni|aplikacj|program|Poczt|application|aplicación|Correo"
-    r"|GMX|WEB\.DE|Telekom|الـ|جهاز|هاتف|تطبيق|آيفون|ايفون|جوال)"
+_BRAND = (
+    r"\[?(?:iPhone|iPad|Android|Samsung|Galaxy|BlackBerry|Huawei|Xiaomi|Redmi|Honor|Pixel|Motorola|Nokia|Sony|Verizon"
+    r"|T-Mobile|Windows|Outlook|Yahoo|Gmail|Proton|Apple|BlueMail|GMX|WEB\.DE|Telekom|آيفون|ايفون)"
 )
-_BEFORE_DEVICE = r"(?:my|the|mojego|mojej|meinem|meiner|der|einem|mon|ma|mi|un|l['’]|d['’]|de|la)"
+_DEVICE = (
+    r"(?:mobile|phone|smartphone|smartfon|Handy|Mobiltelefon|telefon|téléphone|portable|appareil|tablet|teléfono|móvil"
+    r"|celular|dispositivo|urządzeni|aplikacj|program|Poczt|application|aplicación|Mail\s|Correo"
+    r"|الـ|جهاز|هاتف|تطبيق|جوال)[^,<]{0,40}(?:<|$)"  # and little more
+)
+_BEFORE = r"(?:my|the|mojego|mojej|systemu|meinem|meiner|der|einem|mon|ma|mi|un|l['’]|d['’]|de|la)"
 MOBILE_SIGNATURE = re.compile(
     r"(?:"
     r"(?:Sent\s(?:from|with|using|via)|Wysłan[eoay]\s(?:z|ze|za\spomocą|przy\sużyciu)"
     r"|Gesendet\s(?:von|mit|aus)|Envoyé\s(?:de|depuis|avec|à\spartir)|Enviado\s(?:desde|con|por)"
     r"|(?:تم\s(?:الإرسال|إرساله?ا?)|[أا]ُ?رسلت?|مرسل[ةه]?)\sمن)\s"
-    rf"(?:{_BEFORE_DEVICE}\s{{0,9}}){{0,3}}{_DEVICE}"
-    rf"|(?:Von\smeine[mr]|Diese\sNachricht\swurde)\b(?=.*\sgesendet\W{{0,3}}$).{{0,40}}{_DEVICE}"
+    rf"(?:{_BEFORE}\s{{0,9}}){{0,3}}(?:{_BRAND}|{_DEVICE})"
+    rf"|(?:Von|Diese\sNachricht\swurde)\b(?=.*\sgesendet\W{{0,3}}$).{{0,40}}(?:{_BRAND}|{_DEVICE})"
     r"|(?:Get|Pobierz|Obtenir|Télécharger|Obtener|Obtenga|Holen\sSie\ssich|احصل\sعلى|الحصول\sعلى)\s"
-    r"(?:aplikację\s)?(?:Outlook|BlueMail)"
+    r"(?:aplikację\s)?(?:Outlook|BlueMail)(?:\s(?:for|dla|für|pour|para|ل)|<|$)"
     r"|Outlook\sfür\s(?:iOS|Android)\sbeziehen"
+    r"|Provenance\s?:\s(?:Courrier|Outlook)"
     r"|من\sالـ\s?iP"
     r")",
     re.IGNORECASE,
 )
-_STARTS_OF_MOBILE_SIGNATURE = "se wy ge en vo di po ob té ho ou تم من مر اح ال أر ار أُ اُ"
+_STARTS_OF_MOBILE_SIGNATURE = "se wy ge en vo di po pr ob té ho ou تم من مر اح ال أر ار أُ اُ"
 # The first two letters, in lower case, of signatures and header blocks: they tell most other lines from these.
 STARTS = frozenset(_STARTS_OF_MOBILE_SIGNATURE.split()).union(
     key[:2] for key, meaning in HEADER_KEYS.items() if meaning != "to"

@@ -76,7 +76,7 @@ class Scan:
             mark = _Mark.OWN
             if not line:
                 self._paragraph_at = at + 1
-            elif line[0] == ">":
+            elif line[0] == ">" and line != ">:":  # which may end an attribution that is wrapped
                 mark = _Mark.DROPPED
                 in_signature = False
             elif line[-1] in _ENDS_LIKE_A_MARK or line[:2].lower() in _LIKE_A_MARK:
