@@ -26,10 +26,10 @@ import structlog
 from routerd.config.settings import Settings
 from routerd.delivery.routes import Routes
 from routerd.desk.assign import assign, last_resort_plan
-from routerd.desk.consider import Office, decide, loops, passed_inboxes
+from routerd.desk.consider import Office, author_of, decide, loops, passed_inboxes
 from routerd.desk.describe import describe
 from routerd.desk.pick import Choose
-from routerd.desk.plan import DeskState, Plan
+from routerd.desk.plan import Author, DeskState, Plan, PlannedCopy, Role
 from routerd.desk.refusal import for_all, for_each, refusals
 from routerd.message.annotate import Annotation, received_value
 from routerd.message.envelope import Accepted, Envelope, Protocol, Raw, Received, Refused, Verdict
@@ -82,6 +82,7 @@ class Considered:
     thread: ThreadKeys
     known: Known
     decisions: tuple[Decision, ...]
+    author: Author = Author()
     passed: frozenset[str] = frozenset()  # the inboxes for which it was here before
     loops: bool = False
 
@@ -168,13 +169,12 @@ class Router:
         known = await self._store.recall(thread)
         recalled = perf_counter()
         self._recall_seconds(recalled - viewed)
-        decisions = await _off_loop_if_large(
-            received.raw, partial(decide, view, received.envelope, received.client.trusted, received.at, live)
-        )
+        asked = (view, received.envelope, received.client.trusted, received.at, live, known.conversation)
+        decisions, author = await _off_loop_if_large(received.raw, lambda: (decide(*asked), author_of(*asked)))
         self._decide_seconds(perf_counter() - recalled)
         if known.suspect:
             decisions = (_labelled(decisions[0], SUSPECT), *decisions[1:])
-        return Considered(thread, known, decisions, passed)
+        return Considered(thread, known, decisions, author, passed)
 
     def _undecided(self, received: Received) -> Considered:
         self._metrics.undecided_messages.inc()
@@ -206,7 +206,13 @@ class Router:
         """Refuses what is to be refused and commits the rest. Raises StaleError, StoreError: nothing was written."""
         if considered.loops:
             return for_all(received, _LOOP)
-        refused = refusals(received, considered.decisions, is_known=considered.known.conversation is not None)
+        listener = live.settings.listener(received.client.listener)
+        refused = refusals(
+            received,
+            considered.decisions,
+            is_known=considered.known.conversation is not None,
+            reject_through=listener is not None and listener.reject_through,
+        )
         if len(refused) == len(considered.decisions):
             return for_each(received, refused, Accepted(received.id))
         taken = received
@@ -242,11 +248,11 @@ class Router:
 
     def _settle(self, received: Received, considered: Considered, live: Live, state: DeskState) -> Settled:
         """The desk's part of the transaction. The writer calls it; it may be called again."""
-        plan = assign(considered.decisions, live.roster, state, received.at, self._choose)
+        plan = assign(considered.decisions, live.roster, state, received.at, self._choose, considered.author)
         return self._settled(received, considered, plan, live)
 
     def _settle_anyhow(self, received: Received, considered: Considered, live: Live, _state: DeskState) -> Settled:
-        plan = last_resort_plan(considered.decisions[0].inbox, UNDECIDED, live.roster)
+        plan = last_resort_plan(considered.decisions[0].inbox, UNDECIDED, live.roster, received.at)
         return self._settled(received, considered, plan, live)
 
     def _settled(self, received: Received, considered: Considered, plan: Plan, live: Live) -> Settled:
@@ -266,17 +272,9 @@ class Router:
             auth_results=f"{hostname}; none",
             received=received_value(received.client, hostname, received.id, recipients, received.at),
             cut_authserv_ids=(hostname, *(() if received.client.trusted else live.settings.authserv_ids)),
+            cut_headers=live.ruleset.given_headers,
         )
-        copies = tuple(
-            NewCopy(
-                copy.member,
-                mailbox := str(live.roster.mailbox(copy.member)),
-                live.routes.destination(mailbox),
-                copy.role,
-                held=copy.held,
-            )
-            for copy in plan.copies
-        )
+        copies = tuple(_new_copy(copy, stamp, live) for copy in plan.copies)
         return Settled(plan, describe(plan, considered.decisions, live.roster, stamp), copies)
 
     # Afterwards.
@@ -286,6 +284,8 @@ class Router:
         for decision in considered.decisions:
             for match in decision.trace.matches:
                 metrics.rule_matches.labels(str(match.rule)).inc()
+            for trial in decision.trace.trials:
+                metrics.rule_trials.labels(str(trial.rule)).inc()
             for skipped in decision.trace.failed:
                 metrics.rule_errors.labels(str(skipped.rule)).inc()
                 log.error("rule_failed", id=received.id, rule=str(skipped.rule), reason=skipped.reason)
@@ -347,6 +347,15 @@ def _without(refused: dict[str, Refused], received: Received, considered: Consid
     decisions = tuple(one for one in considered.decisions if one.inbox not in refused)
     envelope = replace(received.envelope, recipients=recipients)
     return replace(received, envelope=envelope), replace(considered, decisions=decisions)
+
+
+def _new_copy(copy: PlannedCopy, stamp: Annotation, live: Live) -> NewCopy:
+    """What goes outside says how it came, and nothing of who has it and why."""
+    if copy.role is Role.FORWARD:
+        mailbox, annotation = copy.member, stamp
+    else:
+        mailbox, annotation = str(live.roster.mailbox(copy.member)), None
+    return NewCopy(copy.member, mailbox, live.routes.destination(mailbox), copy.role, annotation, copy.held)
 
 
 def _labelled(decision: Decision, label: str) -> Decision:

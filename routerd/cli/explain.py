@@ -27,7 +27,7 @@ from routerd.cli.test import QuietDesk
 from routerd.config.settings import Settings
 from routerd.delivery.routes import Routes
 from routerd.desk.assign import assign
-from routerd.desk.consider import decide, facts_of
+from routerd.desk.consider import author_of, decide, facts_of
 from routerd.desk.describe import why
 from routerd.desk.plan import Conversation, DeskState, Plan, Twin
 from routerd.desk.roster import Roster
@@ -122,7 +122,6 @@ def command(
 def explain(raw: bytes, envelope: Envelope, trusted: bool, at: datetime, live: Live) -> Explained:
     """Steps 2 to 6 as the daemon takes them, on the desk's state as it is now; nothing is written."""
     view, thread = look(raw, envelope, trusted, live.settings)
-    decisions = decide(view, envelope, trusted, at, live)
     with ExitStack() as stack:
         state: DeskState = QuietDesk()
         try:
@@ -134,8 +133,11 @@ def explain(raw: bytes, envelope: Envelope, trusted: bool, at: datetime, live: L
             reason = f"the state could not be read, so rotations are taken as at their start: {error}"
             click.echo(fit_to_print(reason), err=True)
         before = state.twin.queue_id if state.twin else None
-        plan = assign(decisions, live.roster, _AsNew(state), at, lambda members: members[0])
-    facts = facts_of(view, envelope, trusted, at, live)
+        anew = _AsNew(state)
+        asked = (view, envelope, trusted, at, live, anew.conversation)
+        decisions = decide(*asked)
+        plan = assign(decisions, live.roster, anew, at, lambda members: members[0], author_of(*asked))
+    facts = facts_of(*asked)
     rules = tuple(
         (
             decision.inbox,
@@ -154,6 +156,7 @@ class _AsNew:
         self.conversation: Conversation | None = None if state.twin else state.conversation
         self.last_turn = state.last_turn
         self.load = state.load
+        self.last_owner = state.last_owner
 
 
 def _given(envelope: Envelope, decision: Decision) -> tuple[str, ...]:
@@ -219,6 +222,9 @@ def _lines(explained: Explained) -> Iterator[str]:
         yield f"labels    {', '.join(plan.labels)}"
     if plan.priority:
         yield f"priority  {plan.priority}"
+    if plan.respond_by:
+        yield f"respond   by {plan.respond_by:%Y-%m-%d %H:%M} UTC"
+    yield from (f"header    {name}: {_shown(value)}" for name, value in plan.headers)
     for copy in plan.copies:
         yield f"copy      {copy.member} ({copy.role})" + (f", held: {_shown(copy.held)}" if copy.held else "")
     for decision in explained.decisions:
@@ -258,6 +264,8 @@ def _as_json(explained: Explained) -> dict[str, object]:
         "before": explained.before,
         "labels": list(plan.labels),
         "priority": plan.priority,
+        "respond_by": plan.respond_by.isoformat() if plan.respond_by else None,
+        "headers": dict(plan.headers),
         "copies": [{"member": copy.member, "role": copy.role, "held": copy.held} for copy in plan.copies],
         "also": [{"inbox": inbox, "member": member} for inbox, member in plan.also],
         "inboxes": [

@@ -92,6 +92,7 @@ class Pick(StrEnum):
     FIRST = "first"
     RANDOM = "random"
     LEAST_LOADED = "least_loaded"
+    LAST = "last"
 
 
 class Listener(Model):
@@ -108,6 +109,9 @@ class Listener(Model):
         description="a bare CR or LF in a message: refuse it, make it CRLF, or (auto) CRLF from trusted networks only",
     )
     smtputf8: Bool = Field(False, description="offer SMTPUTF8 (RFC 6531)")
+    reject_through: Bool = Field(
+        False, description="what a rule rejects is refused to a trusted hop too, which then tells the sender"
+    )
 
     @property
     def name(self) -> str:
@@ -175,7 +179,8 @@ class Team(Model):
     members: tuple[Text, ...] = Field(min_length=1, description="members, in the order in which they are picked")
     pick: Pick = Field(
         Pick.ROUND_ROBIN,
-        description="round_robin, first, random, or least_loaded (fewest messages assigned in the last 24 h)",
+        description="round_robin, first, random, least_loaded (fewest messages assigned in the last 24 h), or last (who "
+        "last had this customer, else round_robin)",
     )
     fallback: Text | None = Field(None, description="member or team that takes over when nobody of this one is there")
     calendar: Text | None = Field(None, description="calendar by which respond_within counts for this team")
@@ -307,6 +312,10 @@ class Settings(Model):
         aliases = (alias.key for inbox in self.inboxes.values() for alias in inbox.aliases)
         return frozenset((*self.inboxes, *aliases))
 
+    def listener(self, name: str) -> Listener | None:
+        """The one that metrics and logs call so."""
+        return next((listener for listener in self.listen if listener.name == name), None)
+
     def route_for(self, mailbox: Address) -> Route | None:
         """The first route whose domain fits."""
         return next((route for route in self.delivery if route.domain in ("*", mailbox.domain)), None)
@@ -322,7 +331,6 @@ _LATER_KEYS = {
     "listen.auth": "AUTH on a listener",
     "listen.members": "AUTH on a listener",
     "listen.verify": "sender verification",
-    "listen.reject_through": "refusing what trusted hops hand over",
     "listen.greet_delay": "a greet delay",
     "members.show": "changing copies for a client",
     "members.handover": "handing conversations over",
@@ -344,6 +352,5 @@ NOT_YET: dict[str, str] = {
     "proxies": "the PROXY protocol is not available yet; remove the key",
     "dnsbl": "DNS lists are not available yet; remove the key",
     "delivery.mx": "delivery by MX is not available yet; name the next hop with 'smtp:'",
-    "teams.pick=last": "'pick: last' is not available yet; take round_robin, first, random or least_loaded",
     "return_path=srs": "'return_path: srs' is not available yet; take inbox or keep",
 }

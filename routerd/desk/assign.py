@@ -1,57 +1,78 @@
 """From decisions to a plan, on the state as it is now. The writer calls this inside its transaction."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
+from routerd.config.settings import Pick
 from routerd.desk.pick import Choose, Picked, Picker, line_behind
-from routerd.desk.plan import Conversation, DeskState, Event, Plan, PlannedCopy, Role, Twin
+from routerd.desk.plan import (
+    Author,
+    Conversation,
+    DeskState,
+    Event,
+    Plan,
+    PlannedCopy,
+    Role,
+    Standing,
+    Twin,
+    Voice,
+)
 from routerd.desk.roster import Roster
-from routerd.rules.decision import Decision, Priority
+from routerd.desk.standing import after_message
+from routerd.rules.decision import Assign, Decision, Priority
 
 _PRIORITIES = (Priority.HIGH, Priority.NORMAL, Priority.LOW)
 
 
-def assign(decisions: tuple[Decision, ...], roster: Roster, state: DeskState, now: datetime, choose: Choose) -> Plan:
+def assign(
+    decisions: tuple[Decision, ...],
+    roster: Roster,
+    state: DeskState,
+    now: datetime,
+    choose: Choose,
+    author: Author = Author(),
+) -> Plan:
     """The plan for one message.
 
     `decisions`: one for each inbox; the first, the home inbox's, gives the owner, the others' owners become watchers.
-    `choose`: takes one of several (for `pick: random`).
+    `choose`: takes one of several (for `pick: random`). `author`: who wrote it.
     """
+    picker = Picker(roster, state, now, choose, author.customer)
     if state.twin is not None:
-        return _join_twin(state.twin, decisions, roster, state, now, choose)
-    picker = Picker(roster, state, now, choose)
+        return _join_twin(state.twin, decisions, picker)
+    conversation = state.conversation
     home, others = decisions[0], decisions[1:]
-    owner = _owner(home, picker, state.conversation)
+    owner = _owner(home, picker, conversation)
     drafts = _Drafts()
     drafts.add(owner.member, Role.OWNER, held_by(home))
-    turns = [owner.turn]
-    also: list[tuple[str, str]] = []
-    for decision in others:
-        picked = _picked_for(decision, picker)
-        turns.append(picked.turn)
-        also.append((decision.inbox, picked.member))
-        drafts.add(picked.member, Role.WATCHER, held_by(decision))
+    also = _add_parts(others, picker, drafts)
     for decision in decisions:
-        for name in decision.watch:
-            drafts.add_all(roster.people(name), Role.WATCHER, held_by(decision))
+        _add_named(decision, roster, drafts)
     found = roster.inbox(home.inbox)
     if owner.team and found and found.copies == "team":
         drafts.add_all(roster.people(owner.team), Role.TEAMMATE, held_by(home))
-    if state.conversation and state.conversation.owner != owner.member and roster.member(state.conversation.owner):
-        drafts.add(state.conversation.owner, Role.WATCHER, held_by(home))
+    if conversation and conversation.owner != owner.member and roster.member(conversation.owner):
+        drafts.add(conversation.owner, Role.WATCHER, held_by(home))
+    labels = _labels(decisions)
+    respond_by = _respond_by(decisions, roster, owner, now)
+    standing = after_message(conversation.standing if conversation else None, author.voice, labels, respond_by, now)
     return Plan(
-        inbox=state.conversation.inbox if state.conversation else home.inbox,
+        inbox=conversation.inbox if conversation else home.inbox,
         owner=owner.member,
         team=owner.team,
         why=f"owner by {owner.why}",
-        labels=tuple(dict.fromkeys(label for decision in decisions for label in decision.labels)),
+        labels=labels,
         priority=_highest(decision.priority for decision in decisions),
-        also=tuple(also),
+        respond_by=standing.respond_by,
+        headers=_headers(decisions),
+        also=tuple((inbox, picked.member) for inbox, picked in also),
         copies=drafts.planned(),
-        turns=tuple(turn for turn in turns if turn),
-        joins=state.conversation.id if state.conversation else None,
-        events=(Event("message_assigned", {"member": owner.member, "team": owner.team, "why": owner.why}),),
+        turns=_turns((home, owner), *zip(others, (picked for _, picked in also), strict=True)),
+        joins=conversation.id if conversation else None,
+        events=tuple(_events(owner, conversation)),
+        customer=author.customer if author.voice is Voice.CUSTOMER else None,
+        standing=standing,
     )
 
 
@@ -62,7 +83,7 @@ def held_by(decision: Decision) -> str | None:
     return decision.hold
 
 
-def last_resort_plan(inbox: str, label: str, roster: Roster) -> Plan:
+def last_resort_plan(inbox: str, label: str, roster: Roster, now: datetime) -> Plan:
     """A plan that asks nothing of rules or state: when even assigning failed, the message still has an owner."""
     people = roster.people(roster.default_of(inbox)) or roster.people(roster.postmaster)
     return Plan(
@@ -73,6 +94,7 @@ def last_resort_plan(inbox: str, label: str, roster: Roster) -> Plan:
         labels=(label,),
         copies=(PlannedCopy(people[0], Role.OWNER),),
         events=(Event("message_assigned", {"member": people[0], "why": "undecided"}),),
+        standing=after_message(None, Voice.CUSTOMER, (label,), None, now),
     )
 
 
@@ -93,21 +115,44 @@ def next_in_line(
     return None
 
 
+def stand_in(roster: Roster, member: str, team: str | None, inbox: str, now: datetime) -> NextInLine | None:
+    """Who gets `member`'s held copy when it is released and he is away; None: he is there, or nobody else is.
+
+    A rotation does not move: it is the same line as for a copy that could not be delivered.
+    """
+    if roster.member(member) is not None and not roster.is_away(member, now):
+        return None
+    for name in line_behind(roster, member, team, inbox, now):
+        if name != member and not roster.is_away(name, now):
+            return NextInLine(name, f"{name}, next in line while {member} is away")
+    return None
+
+
 def _owner(decision: Decision, picker: Picker, conversation: Conversation | None) -> Picked:
-    """The conversation's owner stays; while away, the stand-in takes over; else whom the decision names."""
+    """The conversation's owner stays, unless a rule reassigns it; while away, the stand-in takes over; else whom the
+    decision names."""
     if conversation is None or picker.roster.member(conversation.owner) is None:
         return _picked_for(decision, picker)
+    given = decision.reassign
+    if given is not None and conversation.owner not in picker.roster.people(given.target):
+        picked = _pick(given, picker)
+        if picked is not None:
+            return replace(picked, why=f"{picked.why}, reassigned from {conversation.owner} by {given.rule.name}")
     kept = picker.pick(conversation.owner)
     if kept is None:
         return _picked_for(decision, picker)
     return replace(kept, team=conversation.team, why=f"the conversation: {kept.why}")
 
 
+def _pick(given: Assign, picker: Picker) -> Picked | None:
+    return picker.pick(given.target, Pick(given.pick) if given.pick else None)
+
+
 def _picked_for(decision: Decision, picker: Picker) -> Picked:
     """The rule's choice, else the inbox's default, else the postmaster."""
     default = picker.roster.default_of(decision.inbox)
     if decision.assign is not None:
-        picked = picker.pick(decision.assign.target)
+        picked = _pick(decision.assign, picker)
         if picked is not None:
             return picked
         why = f"nobody of {decision.assign.target} is there"
@@ -117,44 +162,90 @@ def _picked_for(decision: Decision, picker: Picker) -> Picked:
     return replace(picked, why="; ".join(part for part in (f"default {picked.why}", why) if part))
 
 
-def _join_twin(
-    twin: Twin, decisions: tuple[Decision, ...], roster: Roster, state: DeskState, now: datetime, choose: Choose
-) -> Plan:
+def _join_twin(twin: Twin, decisions: tuple[Decision, ...], picker: Picker) -> Plan:
     """The same message came before: inboxes that it reached then need nothing more, the others' owners watch."""
-    picker = Picker(roster, state, now, choose)
-    owner = state.conversation.owner if state.conversation else next(iter(twin.members), None)
+    roster, conversation = picker.roster, picker.state.conversation
+    owner = conversation.owner if conversation else next((name for name in twin.members if roster.member(name)), None)
     if owner is None or roster.member(owner) is None:
         owner = _picked_for(decisions[0], picker).member
     drafts = _Drafts(known=frozenset(twin.members))
-    also: list[tuple[str, str]] = []
-    turns: list[tuple[str, str] | None] = []
-    fresh = [decision for decision in decisions if decision.inbox not in twin.inboxes]
+    fresh = tuple(decision for decision in decisions if decision.inbox not in twin.inboxes)
+    also = _add_parts(fresh, picker, drafts)
     for decision in fresh:
-        picked = _picked_for(decision, picker)
-        turns.append(picked.turn)
-        also.append((decision.inbox, picked.member))
-        drafts.add(picked.member, Role.WATCHER, held_by(decision))
-        for name in decision.watch:
-            drafts.add_all(roster.people(name), Role.WATCHER, held_by(decision))
+        _add_named(decision, roster, drafts)
+    labels = _labels(fresh)
+    standing = conversation.standing if conversation else Standing()
     return Plan(
-        inbox=state.conversation.inbox if state.conversation else decisions[0].inbox,
+        inbox=conversation.inbox if conversation else decisions[0].inbox,
         owner=owner,
-        team=state.conversation.team if state.conversation else None,
+        team=conversation.team if conversation else None,
         why=f"owner by the conversation: joins {twin.queue_id}",
-        labels=tuple(dict.fromkeys(label for decision in fresh for label in decision.labels)),
+        labels=labels,
         priority=_highest(decision.priority for decision in fresh),
-        also=tuple(also),
+        respond_by=standing.respond_by,
+        headers=_headers(fresh),
+        also=tuple((inbox, picked.member) for inbox, picked in also),
         copies=drafts.planned(),
-        turns=tuple(turn for turn in turns if turn),
-        joins=state.conversation.id if state.conversation else None,
+        turns=_turns(*zip(fresh, (picked for _, picked in also), strict=True)),
+        joins=conversation.id if conversation else None,
         twin=twin,
         events=(Event("message_joined", {"twin": twin.queue_id, "inboxes": [decision.inbox for decision in fresh]}),),
+        standing=replace(standing, labels=tuple(dict.fromkeys((*standing.labels, *labels)))),
     )
+
+
+def _add_parts(decisions: tuple[Decision, ...], picker: Picker, drafts: "_Drafts") -> list[tuple[str, Picked]]:
+    """Of inboxes beside the home inbox: whom their rules name watches."""
+    parts = []
+    for decision in decisions:
+        picked = _picked_for(decision, picker)
+        parts.append((decision.inbox, picked))
+        drafts.add(picked.member, Role.WATCHER, held_by(decision))
+    return parts
+
+
+def _add_named(decision: Decision, roster: Roster, drafts: "_Drafts") -> None:
+    for name in decision.watch:
+        drafts.add_all(roster.people(name), Role.WATCHER, held_by(decision))
+    drafts.add_all(decision.forward, Role.FORWARD, held_by(decision))
+
+
+def _turns(*picked: tuple[Decision, Picked]) -> tuple[tuple[str, str], ...]:
+    """The rotations that move on: not for what is rejected, also where that could not be answered."""
+    return tuple(one.turn for decision, one in picked if one.turn and decision.reject is None)
+
+
+def _events(owner: Picked, conversation: Conversation | None) -> Iterator[Event]:
+    yield Event("message_assigned", {"member": owner.member, "team": owner.team, "why": owner.why})
+    if conversation is not None and conversation.owner != owner.member:
+        yield Event("owner_changed", {"from": conversation.owner, "to": owner.member, "why": owner.why})
+
+
+def _respond_by(decisions: tuple[Decision, ...], roster: Roster, owner: Picked, now: datetime) -> datetime | None:
+    """The shortest of what the decisions promise, in working hours of the owner's calendar; without one by the clock."""
+    promised = [decision.respond_within for decision in decisions if decision.respond_within is not None]
+    if not promised:
+        return None
+    hours = roster.working_hours(owner.member, owner.team)
+    return hours.after(now, min(promised)) if hours else now + min(promised)
+
+
+def _labels(decisions: tuple[Decision, ...]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(label for decision in decisions for label in decision.labels))
+
+
+def _headers(decisions: tuple[Decision, ...]) -> tuple[tuple[str, str], ...]:
+    """One of each name: the first."""
+    headers: dict[str, tuple[str, str]] = {}
+    for decision in decisions:
+        for name, value in decision.headers:
+            headers.setdefault(name.lower(), (name, value))
+    return tuple(headers.values())
 
 
 @dataclass(slots=True)
 class _Drafts:
-    """Copies being gathered: one for each member, in the part named first; a part that is not held frees the copy."""
+    """Copies being gathered: one for each member or address, in the part named first; a part that is not held frees the copy."""
 
     known: frozenset[str] = frozenset()
     _copies: dict[str, PlannedCopy] = field(default_factory=dict)

@@ -3,21 +3,23 @@ for each inbox, and whether it was here before. `explain` asks the same."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from routerd.auth.results import believed_results
 from routerd.config.settings import Settings
+from routerd.desk.plan import Author, Conversation, Voice
 from routerd.desk.roster import Roster
 from routerd.message.envelope import Envelope, Purpose
 from routerd.message.token import is_own_trace
 from routerd.message.view import MessageView
 from routerd.rules.decision import Assign, Decision, RuleRef
-from routerd.rules.facts import Facts
+from routerd.rules.facts import ConversationFacts, Facts, Seen
 from routerd.rules.ruleset import Ruleset
 
 MAX_HOPS = 50  # RFC 5321 6.3: loops are found by counting Received
 MAX_TRACES = 10  # we leave one; more are somebody's noise
 BOUNCE_LABEL = "bounce"
+_OF_MACHINES = frozenset(("auto", "bounce", "bulk", "list"))
 
 
 @dataclass(frozen=True)
@@ -29,9 +31,19 @@ class Office:
     ruleset: Ruleset
 
 
-def decide(view: MessageView, envelope: Envelope, trusted: bool, at: datetime, office: Office) -> tuple[Decision, ...]:
-    """For each inbox its decision, the home inbox's first. `trusted`: it came from one of trusted_networks."""
-    facts = facts_of(view, envelope, trusted, at, office)
+def decide(
+    view: MessageView,
+    envelope: Envelope,
+    trusted: bool,
+    at: datetime,
+    office: Office,
+    conversation: Conversation | None = None,
+) -> tuple[Decision, ...]:
+    """For each inbox its decision, the home inbox's first.
+
+    `trusted`: it came from one of trusted_networks. `conversation`: the known one that it belongs to.
+    """
+    facts = facts_of(view, envelope, trusted, at, office, conversation)
     return tuple(
         _ruled_by(purpose, office.settings.postmaster, inbox, envelope.sender)
         or office.ruleset.decide(
@@ -41,12 +53,58 @@ def decide(view: MessageView, envelope: Envelope, trusted: bool, at: datetime, o
     )
 
 
-def facts_of(view: MessageView, envelope: Envelope, trusted: bool, at: datetime, office: Office) -> Facts:
+def facts_of(
+    view: MessageView,
+    envelope: Envelope,
+    trusted: bool,
+    at: datetime,
+    office: Office,
+    conversation: Conversation | None = None,
+) -> Facts:
     """The facts but for the inbox, to be read by `Facts.at_inbox`."""
     results = believed_results(view, trusted, office.settings.authserv_ids)
     author = view.author.address if view.author else ""
-    internal = office.roster.member_with(author) is not None and results.authenticates(author)
-    return Facts(view, envelope.sender, (), "", office.roster.own_addresses, internal, at)
+    return Facts(
+        view,
+        envelope.sender,
+        (),
+        "",
+        office.roster.own_addresses,
+        internal=office.roster.member_with(author) is not None and results.authenticates(author),
+        at=at,
+        conversation=_known_so_far(conversation, at) if conversation else None,
+    )
+
+
+def author_of(
+    view: MessageView, envelope: Envelope, trusted: bool, at: datetime, office: Office, conversation: Conversation | None
+) -> Author:
+    """Who wrote it, and what it is to its conversation.
+
+    In a known conversation a member's message that goes to somebody outside is an answer, any other an aside.
+    """
+    facts = facts_of(view, envelope, trusted, at, office, conversation)
+    customer = next(iter(Seen(facts).addresses("customer")), None)
+    if not envelope.sender or not view.kinds.isdisjoint(_OF_MACHINES):
+        return Author(Voice.ASIDE, customer)
+    if conversation is None or not facts.internal:
+        return Author(Voice.CUSTOMER, customer)
+    roster = office.roster
+    others = (mailbox.address for name in ("to", "cc") for mailbox in view.addresses(name))
+    reaches_out = any(roster.inbox_of(other) is None and roster.member_with(other) is None for other in others)
+    return Author(Voice.MEMBER if reaches_out else Voice.ASIDE, customer)
+
+
+def _known_so_far(conversation: Conversation, at: datetime) -> ConversationFacts:
+    standing = conversation.standing
+    return ConversationFacts(
+        owner=conversation.owner,
+        team=conversation.team,
+        labels=frozenset(standing.labels),
+        state=standing.state,
+        messages=standing.messages,
+        waiting=max(at - standing.waiting_since, timedelta(0)) if standing.waiting_since else None,
+    )
 
 
 def home_first(view: MessageView, envelope: Envelope, roster: Roster) -> list[tuple[str, Purpose]]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import replace
+from email.utils import format_datetime
 
 from routerd.desk.assign import NextInLine
 from routerd.desk.plan import Plan
@@ -14,9 +15,8 @@ REROUTED = "rerouted"
 
 def describe(plan: Plan, decisions: tuple[Decision, ...], roster: Roster, stamp: Annotation) -> Annotation:
     """The annotation of a message: `stamp` (what does not depend on the plan) with owner, labels, rules and reasons."""
-    return Annotation(
-        queue_id=stamp.queue_id,
-        inbox=stamp.inbox,
+    return replace(
+        stamp,
         assigned_to=str(roster.mailbox(plan.owner)),
         assigned_name=roster.display_name(plan.owner),
         labels=plan.labels,
@@ -24,10 +24,8 @@ def describe(plan: Plan, decisions: tuple[Decision, ...], roster: Roster, stamp:
         why=why(plan, decisions),
         also=plan.also,
         priority=plan.priority,
-        trace=stamp.trace,
-        auth_results=stamp.auth_results,
-        received=stamp.received,
-        cut_authserv_ids=stamp.cut_authserv_ids,
+        respond_by=format_datetime(plan.respond_by) if plan.respond_by else "",
+        headers=plan.headers,
     )
 
 

@@ -27,9 +27,13 @@ class Picker:
     state: DeskState
     now: datetime
     choose: Choose
+    customer: str | None = None  # whose message it is, in lower case
 
-    def pick(self, target: str) -> Picked | None:
-        """One person for a member's or team's name: deputies and fallbacks included; None when nobody is there."""
+    def pick(self, target: str, way: Pick | None = None) -> Picked | None:
+        """One person for a member's or team's name: deputies and fallbacks included; None when nobody is there.
+
+        `way` takes the place of the team's own; the team that it falls back on has its own.
+        """
         why: list[str] = []
         seen: set[str] = set()
         name: str | None = target
@@ -40,9 +44,9 @@ class Picker:
                 return self._person(name, why)
             there = [member for member in team.members if not self.roster.is_away(member, self.now)]
             if there:
-                return self._from_team(name, team, there, why)
+                return self._from_team(name, team, there, why, way or team.pick)
             why.append(f"all of {name} are away")
-            name = team.fallback
+            name, way = team.fallback, None
         return None
 
     def last_resort(self) -> Picked:
@@ -60,8 +64,13 @@ class Picker:
                 return Picked(deputy, None, _joined(f"{deputy}, deputy of {member} who is away", why))
         return None
 
-    def _from_team(self, name: str, team: Team, there: list[str], why: list[str]) -> Picked:
-        match team.pick:
+    def _from_team(self, name: str, team: Team, there: list[str], why: list[str], way: Pick) -> Picked:
+        if way is Pick.LAST:
+            last = self.state.last_owner(self.customer) if self.customer else None
+            if last in there:
+                return Picked(last, name, _joined(f"{name}/{way}", why))
+            way = team.pick if team.pick is not Pick.LAST else Pick.ROUND_ROBIN
+        match way:
             case Pick.ROUND_ROBIN:
                 member = self._next_turn(name, team.members, there)
             case Pick.LEAST_LOADED:
@@ -70,8 +79,8 @@ class Picker:
                 member = self.choose(there)
             case Pick.FIRST:
                 member = there[0]
-        turn = (name, member) if team.pick is Pick.ROUND_ROBIN else None
-        return Picked(member, name, _joined(f"{name}/{team.pick}", why), turn)
+        turn = (name, member) if way is Pick.ROUND_ROBIN else None
+        return Picked(member, name, _joined(f"{name}/{way}", why), turn)
 
     def _next_turn(self, name: str, members: Sequence[str], there: list[str]) -> str:
         """The one after the last turn's, in the team's order; who is away is passed over."""

@@ -6,10 +6,12 @@ from routerd.message.envelope import Accepted, Protocol, Received, Refused, Verd
 from routerd.rules.decision import Decision
 
 
-def refusals(received: Received, decisions: tuple[Decision, ...], *, is_known: bool) -> dict[str, Refused]:
-    """The inboxes whose rules reject, where the sender can be told: not through another's queue, and not in a known
-    conversation (`is_known`). Where it cannot be told, the desk holds it."""
-    if received.client.trusted or is_known:
+def refusals(
+    received: Received, decisions: tuple[Decision, ...], *, is_known: bool, reject_through: bool = False
+) -> dict[str, Refused]:
+    """The inboxes whose rules reject, where the sender can be told: not through another's queue (unless that is meant:
+    `reject_through`), and not in a known conversation (`is_known`). Where it cannot be told, the desk holds it."""
+    if is_known or (received.client.trusted and not reject_through):
         return {}
     return {
         decision.inbox: Refused(550, "5.7.1", decision.reject.encode("ascii", "replace").decode("ascii") or "rejected")

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from datetime import datetime
 
 from routerd.config.settings import Inbox, Member, Settings, Team
+from routerd.config.working_hours import WorkingHours
 from routerd.message.address import Address
 
 
@@ -15,6 +16,7 @@ class Roster:
         self._teams = settings.teams
         self._inboxes = settings.inboxes
         self._postmaster = settings.postmaster
+        self._calendars = {name: calendar.working_hours for name, calendar in settings.calendars.items()}
         self._delimiter = settings.addresses.delimiter
         self._inbox_of = {
             key: inbox for inbox, found in settings.inboxes.items() for key in (inbox, *(a.key for a in found.aliases))
@@ -74,6 +76,14 @@ class Roster:
             return (name,)
         team = self._teams.get(name)
         return team.members if team else ()
+
+    def working_hours(self, member: str, team: str | None) -> WorkingHours | None:
+        """By which time counts for what `member` owns: the calendar of the team it was picked from, else the member's;
+        None: by the clock."""
+        for found in (self._teams.get(team or ""), self._members.get(member)):
+            if found is not None and found.calendar is not None:
+                return self._calendars.get(found.calendar)
+        return None
 
     def is_away(self, member: str, now: datetime) -> bool:
         today = now.date()

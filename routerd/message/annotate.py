@@ -25,7 +25,7 @@ _NOT_IN_DOMAINS = re.compile(r"[^A-Za-z0-9._:\[\]-]")
 
 @dataclass(frozen=True, slots=True)
 class Annotation:
-    """The values of the headers that routerd adds (design: what a copy bears)."""
+    """The values of the headers that routerd adds (design: what a copy bears). What is empty is not added."""
 
     queue_id: str
     inbox: str  # Delivered-To
@@ -36,10 +36,13 @@ class Annotation:
     why: str = ""
     also: tuple[tuple[str, str], ...] = ()
     priority: str | None = None  # high | normal | low
+    respond_by: str = ""  # RFC 5322 3.3
+    headers: tuple[tuple[str, str], ...] = ()  # that rules give
     trace: tuple[str, ...] = ()  # one MAC per inbox, by which a loop is known
     auth_results: str = ""  # the value of Authentication-Results
     received: str = ""  # the value of Received
     cut_authserv_ids: tuple[str, ...] = ()  # Authentication-Results that claim one of these are cut
+    cut_headers: tuple[str, ...] = ()  # further headers that are cut: those that some rule may give
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +61,7 @@ def annotate(raw: Raw, annotation: Annotation, copy_id: str, *, may_add_priority
     """
     end = find_header_end(raw)
     header = raw[: end.fields_end]
-    kept = cut_forged(header, annotation.cut_authserv_ids)
+    kept = cut_forged(header, annotation.cut_authserv_ids, annotation.cut_headers)
     with_priority = may_add_priority and annotation.priority is not None and not _HAS_PRIORITY.search(b"\n" + kept)
     added = _added(annotation, copy_id, with_priority=with_priority)
     if end.closed:
@@ -82,7 +85,7 @@ def attach_original(raw: Raw, annotation: Annotation, copy_id: str) -> bytes:
         _added(annotation, copy_id, with_priority=False),
         structured_field("Date", date) if date.strip() else b"",
         structured_field("From", f"routerd <{annotation.inbox}>"),
-        structured_field("To", f"<{annotation.assigned_to}>"),
+        structured_field("To", f"<{annotation.assigned_to}>") if annotation.assigned_to else b"",
         text_field("Subject", f"Message {annotation.queue_id} for {annotation.inbox}"),
         structured_field("Message-ID", f"<routerd.{copy_id}@{domain}>"),
         b"Auto-Submitted: auto-generated\r\nMIME-Version: 1.0\r\n",
@@ -119,9 +122,10 @@ def _added(annotation: Annotation, copy_id: str, *, with_priority: bool) -> byte
     """Our fields, in the order of the contract."""
     fields = [
         structured_field("Delivered-To", annotation.inbox),
-        structured_field("X-Assigned-To", annotation.assigned_to),
-        text_field("X-Assigned-Name", annotation.assigned_name),
     ]
+    if annotation.assigned_to:
+        fields.append(structured_field("X-Assigned-To", annotation.assigned_to))
+        fields.append(text_field("X-Assigned-Name", annotation.assigned_name))
     if annotation.labels:
         fields.append(text_field("X-Labels", ", ".join(annotation.labels)))
     if annotation.rules:
@@ -134,8 +138,11 @@ def _added(annotation: Annotation, copy_id: str, *, with_priority: bool) -> byte
         fields.append(
             text_field("X-Routerd-Also", ", ".join(f"{inbox} ({member})" for inbox, member in annotation.also))
         )
+    if annotation.respond_by:
+        fields.append(structured_field("X-Routerd-Respond-By", annotation.respond_by))
     if annotation.trace:
         fields.append(structured_field("X-Routerd-Trace", f"{annotation.queue_id} {' '.join(annotation.trace)}"))
+    fields.extend(text_field(name, value) for name, value in annotation.headers)
     if with_priority and annotation.priority is not None:
         fields.append(_PRIORITIES.get(annotation.priority, b""))
     if annotation.auth_results:

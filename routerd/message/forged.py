@@ -1,4 +1,5 @@
-"""Cutting what nobody from outside may say: our own headers, and Authentication-Results in our name (RFC 8601 5).
+"""Cutting what nobody from outside may say: our own headers, those that rules give, and Authentication-Results in our
+name (RFC 8601 5).
 
 Conservative on purpose: a field is cut where *some* parser would take it for one of these, as far down as some parser
 still reads headers. A field goes with its continuations, so that none of them becomes part of the field above. Only
@@ -8,11 +9,21 @@ All of it is regular expressions without backtracking: linear, and at C speed on
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 MAX_JUDGED_FIELDS = 1_000  # Authentication-Results looked at one by one; a header with more of them loses the rest
 MAX_JUDGED_BYTES = 65_536  # of one value; what is longer is cut
+
+_OWN_FAMILIES = ("Assigned-", "Routerd-")  # behind X-
+_OWN_HEADER = "Labels"
+
+
+def is_ours(name: str) -> bool:
+    """Whether nobody from outside can say a header of this name (in lower case), whatever the rules are."""
+    rest = name.removeprefix("x-")
+    families = tuple(family.lower() for family in _OWN_FAMILIES)
+    return rest != name and (rest.startswith(families) or rest == _OWN_HEADER.lower())
 
 
 class _Reading(NamedTuple):
@@ -41,8 +52,14 @@ _AT_CR = _Reading(
 )
 
 
-def _patterns(reading: _Reading) -> tuple[re.Pattern[bytes], re.Pattern[bytes]]:
-    """Our own fields, and Authentication-Results with its value as group 1."""
+class _Patterns(NamedTuple):
+    ours: re.Pattern[bytes]
+    results: re.Pattern[bytes]  # Authentication-Results with its value as group 1
+    named: re.Pattern[bytes]  # any field; all that stands before its colon as group 1
+    fold: re.Pattern[bytes]
+
+
+def _patterns(reading: _Reading) -> _Patterns:
     before, fold, in_line, dropped = reading
     junk = b"(?:" + dropped + b"|" + fold + b")*+"
     until_colon = b"(?:(?!:)" + in_line + b"|" + fold + b")*+"
@@ -53,18 +70,19 @@ def _patterns(reading: _Reading) -> tuple[re.Pattern[bytes], re.Pattern[bytes]]:
     def spelled(name: str) -> bytes:
         return junk.join(re.escape(letter.encode()) for letter in name) + junk
 
-    families = b"|".join(spelled(family) + until_colon for family in ("Assigned-", "Routerd-"))
-    ours = spelled("X-") + b"(?:" + families + b"|" + spelled("Labels") + b"):"
+    families = b"|".join(spelled(family) + until_colon for family in _OWN_FAMILIES)
+    ours = spelled("X-") + b"(?:" + families + b"|" + spelled(_OWN_HEADER) + b"):"
     results = spelled("Authentication-Results") + b":"
 
     def pattern(named: bytes) -> re.Pattern[bytes]:
         start = before + b"(?:" + junk + named + b"|" + colonless + junk + named + b")"
         return re.compile(start + b"(" + rest + b")", re.IGNORECASE)
 
-    return pattern(ours), pattern(results)
+    named = re.compile(before + b"(" + until_colon + b"):" + rest)
+    return _Patterns(pattern(ours), pattern(results), named, re.compile(fold))
 
 
-_OURS, _RESULTS = _patterns(_AT_LF)
+_PLAIN = _patterns(_AT_LF)
 # In this order: a cut may join what stood on both sides of it, and only the next reading sees that.
 _OF_CONTROLS = tuple(_patterns(reading) for reading in (_AT_CR, _AT_LF, _WITHOUT_CR, _WITHOUT_CONTROLS))
 _CONTROLS = bytes([*range(0x09), 0x0B, 0x0C, *range(0x0E, 0x20), 0x7F])
@@ -72,16 +90,47 @@ _CONTROLS = bytes([*range(0x09), 0x0B, 0x0C, *range(0x0E, 0x20), 0x7F])
 _ORPHANS = re.compile(rb"\A(?:\n[ \t][^\n]*+)*+(?:\n>*+From [^\n]*+(?:\n[ \t][^\n]*+)*+)?+")
 
 
-def cut_forged(header: bytes, authserv_ids: Iterable[str]) -> bytes:
-    """`header` (all of it, without its empty line) less what is forged. Never raises."""
+def cut_forged(header: bytes, authserv_ids: Iterable[str], names: Sequence[str] = ()) -> bytes:
+    """`header` (all of it, without its empty line) less what is forged. Never raises.
+
+    `names`: further headers that nobody from outside may say, in any case.
+    """
     # With an LF on top every field stands between two, and one goes with the LF before it.
     text = _ORPHANS.sub(b"", b"\n" + header)
     judge = _Judge(authserv_ids)
-    text = _RESULTS.sub(judge, _OURS.sub(b"", text))
+    given = frozenset(name.lower().encode() for name in names)
+    text = _cut(text, _PLAIN, judge, given)
     if text.count(b"\r") != text.count(b"\r\n") or len(text.translate(None, _CONTROLS)) != len(text):
-        for ours, results in _OF_CONTROLS:
-            text = results.sub(judge, ours.sub(b"", text))
+        for patterns in _OF_CONTROLS:
+            text = _cut(text, patterns, judge, given)
     return text[1:]
+
+
+def _cut(text: bytes, patterns: _Patterns, judge: "_Judge", given: frozenset[bytes]) -> bytes:
+    text = patterns.results.sub(judge, patterns.ours.sub(b"", text))
+    if not given:
+        return text
+    longest = max(map(len, given))
+
+    def unless_given(field: re.Match[bytes]) -> bytes:
+        return b"" if _is_named(patterns.fold.split(field[1]), given, longest) else field[0]
+
+    return patterns.named.sub(unless_given, text)
+
+
+def _is_named(lines: list[bytes], given: frozenset[bytes], longest: int) -> bool:
+    """Whether what stands before a colon, over `lines`, may be read as one of these names.
+
+    The name may begin on any of the lines; what parsers may drop does not count. Linear: a name has an end.
+    """
+    name = b""
+    for line in reversed(lines):
+        name = line.translate(_LOWER, _NOT_IN_NAMES)[-longest - 1 :] + name
+        if name in given:
+            return True
+        if len(name) > longest:
+            return False
+    return False
 
 
 class _Judge:
@@ -104,6 +153,7 @@ class _Judge:
 
 
 _LOWER = bytes(range(0x100)).lower()
+_NOT_IN_NAMES = bytes(byte for byte in range(0x100) if not 0x20 < byte < 0x7F)
 _NOT_IN_WORDS = bytes(byte for byte in range(0x100) if not 0x20 <= byte < 0x7F and byte != 0x09)
 _COMMENT_OR_TEXT = re.compile(rb'[^()"\\;]++|\\.?|[()";]', re.DOTALL)
 

@@ -37,6 +37,7 @@ class Metrics:
         self.commit_batch_messages = histogram("commit_batch_messages", "Messages made durable by one fsync", _BATCH)
         self.commit_seconds = histogram("commit_seconds", "One transaction of the writer", _SECONDS)
         self.rule_matches = counter("rule_matches", "Messages that a rule matched", "rule")
+        self.rule_trials = counter("rule_trials", "Messages that a rule on trial matched, without effect", "rule")
         self.rule_errors = counter("rule_errors", "Rules that failed while they ran", "rule")
         self.assignments = counter("assignments", "Messages given to a member", "inbox", "member")
         self.labels = counter("labels", "Labels given", "label")

@@ -1,12 +1,13 @@
 """Rule files to a ruleset: whole, or not at all."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from routerd.config.settings import Settings
-from routerd.config.yaml_source import Problem
+from routerd.config.yaml_source import Mark, Problem
 from routerd.message.fold import fold
+from routerd.rules.decision import RuleRef
 from routerd.rules.finding import Finding
 from routerd.rules.limits import limit_of
 from routerd.rules.list_files import ListFiles, ReadBeside, nothing_beside
@@ -57,19 +58,41 @@ def compile_ruleset(
     problems: list[Problem] = []
     findings: list[Finding] = []
     read: list[RuleFile] = []
+    headers_read: list[tuple[str, Mark]] = []
     cases: list[Case] = []
     for name in sorted(files):
         reader = Reader(lists)
         label = f"{folder_label.rstrip('/')}/{name}" if folder_label else name
         file, its_cases = read_rule_file(name, label, files[name], names, limit_of(name, settings), reader)
-        problems.extend(sorted(reader.problems, key=lambda problem: (problem.mark.line, problem.mark.column)))
+        problems.extend(sorted(reader.problems, key=lambda problem: _place(problem, label)))
+        headers_read.extend(reader.headers_read)
         findings.extend(reader.findings)
         cases.extend(its_cases)
         if file is not None:
             read.append(file)
+    problems.extend(_cut_headers(read, headers_read))
     every = {**files, **lists.read}
     ruleset = None if problems else Ruleset(tuple(read), revision_of(every), names)
     return Compiled(ruleset, tuple(problems), tuple(cases), every, tuple(findings))
+
+
+def _place(problem: Problem, label: str) -> tuple[bool, str, int, int]:
+    """In the order of the file `label`; what is wrong in lists that it names comes behind."""
+    mark = problem.mark
+    return mark.file != label, mark.file, mark.line, mark.column
+
+
+def _cut_headers(files: Iterable[RuleFile], read: Iterable[tuple[str, Mark]]) -> Iterator[Problem]:
+    """The conditions that would never see their header: a rule gives it, so that nobody from outside can say it."""
+    given: dict[str, RuleRef] = {}
+    for file in files:
+        for rule in file.rules:
+            for name, _ in () if rule.trial else rule.then.headers:
+                given.setdefault(name.lower(), rule.ref)
+    for name, mark in read:
+        ref = given.get(name.lower())
+        if ref is not None:
+            yield Problem(mark, f"{name} is cut from what comes in, because {ref} gives it; so no rule can see it")
 
 
 def revision_of(files: Mapping[str, bytes]) -> str:

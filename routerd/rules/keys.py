@@ -103,15 +103,27 @@ KINDS = {
 }
 
 ACTIONS = {
-    "assign": "the member or team that owns the message",
+    "assign": "the member or team that owns the message; or a team and its way to pick, or a look-up table",
     "label": "labels to add",
     "priority": "high, normal or low",
     "watch": "members or teams that get a copy too",
+    "respond_within": "by when to answer, such as 4h, in working hours of the team's calendar; the shortest counts",
+    "header": "headers that the copies bear, such as {X-Ticket-Class: B2B}; cut from what comes in",
+    "forward": "addresses outside that get a copy too",
     "hold": "a reason: the message waits for the postmaster",
     "reject": "a text: the message is refused with 550 5.7.1 and it",
+    "reassign": "true: `assign` holds in a known conversation, too",
     "stop": "true ends this file for this message, all ends everything",
 }
-LATER_ACTIONS = ("respond_within", "header", "reassign", "reply", "approve", "forward")
+LATER_ACTIONS = ("reply", "approve")
+
+ASSIGN_KEYS = {
+    "team": "a team",
+    "pick": "the way to pick from it, in place of its own: last is who last had this customer, else the team's way",
+    "by": "whose addresses are looked up in `in`",
+    "in": "a file of rows ADDRESS-OR-DOMAIN,MEMBER-OR-TEAM beside the rule files; no row: the rule does not assign",
+}
+LOOK_UP_FIELDS = ("customer", "from", "sender")
 
 FILE_KEYS = {
     "inbox": "only mail to these inboxes is read by this file's rules",

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from routerd.config.settings import RuleLimit, Settings
 from routerd.rules.patterns import Pattern, compile_glob
 
-BASIC_ACTIONS = frozenset({"assign", "label", "priority", "watch", "stop"})
+BASIC_ACTIONS = frozenset({"assign", "label", "priority", "watch", "respond_within", "stop"})
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,13 +3,13 @@
 What was read belongs to the revision. The bytes come from outside (a folder, or what was saved of it), once each.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import PurePosixPath
-from typing import NamedTuple
 
 from routerd.config.nearest import invisible, quoted
 from routerd.config.yaml_source import Mark
+from routerd.rules.look_up import Entry, Table, read_table
 
 MAX_ENTRIES = 500_000  # of one list
 _RULE_FILES = (".yaml", ".yml")
@@ -20,11 +20,6 @@ ReadBeside = Callable[[str], bytes]  # a path relative to the folder; raises OSE
 
 class ListError(ValueError):
     """The list cannot be had; the message says why."""
-
-
-class Entry(NamedTuple):
-    text: str
-    mark: Mark
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +43,7 @@ class ListFiles:
         self._label = f"{folder_label.rstrip('/')}/" if folder_label else ""
         self._read: dict[str, bytes] = {}
         self._lists: dict[str, ListFile] = {}
+        self._tables: dict[str, Table] = {}
 
     @property
     def read(self) -> Mapping[str, bytes]:
@@ -61,6 +57,18 @@ class ListFiles:
         if found is None:
             found = self._lists[path] = ListFile(path, self._entries(path))
         return found
+
+    def table(self, path: str, targets: Collection[str]) -> tuple[Table, bool]:
+        """The list at `path` read as a look-up table; and whether it is read for the first time. Raises ListError.
+
+        `targets`: the members and teams that there are.
+        """
+        file = self.open(path)
+        found = self._tables.get(file.path)
+        if found is not None:
+            return found, False
+        made = self._tables[file.path] = read_table(file.entries, targets)
+        return made, True
 
     def _entries(self, path: str) -> tuple[Entry, ...]:
         label = self._label + path

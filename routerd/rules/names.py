@@ -1,11 +1,14 @@
 """The names of `routerd.yaml` that rules may use, and the nearest right one for one that is wrong."""
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from routerd.config.nearest import did_you_mean
 from routerd.config.settings import Settings
+from routerd.config.working_hours import WorkingHours
+from routerd.message.address import Address
 
+ROLE_ACCOUNTS = ("postmaster", "abuse")  # RFC 2142; routerd takes them for each inbox's domain
 _LISTED = 12  # names that a message lists
 
 
@@ -20,11 +23,30 @@ class Names:
     own_addresses: frozenset[str]  # all inboxes and their aliases, in lower case
     text_limit: int  # bytes of text per part that rules see
     delimiter: str
+    own_domain: str | None = None  # of routerd's own addresses
+    routes: frozenset[str] = frozenset({"*"})  # the domains that mail can be delivered to; * is any
+    calendars: Mapping[str, WorkingHours] = field(default_factory=dict)
+    dnsbl: tuple[str, ...] = ()  # the DNS lists that clients are looked up in
 
     @property
     def targets(self) -> tuple[str, ...]:
         """What `assign` and `watch` may name."""
         return (*self.members, *self.teams)
+
+    def member_with(self, address: Address) -> str | None:
+        """The member whose mailbox or other address it is."""
+        return next((name for name, addresses in self.members.items() if address.key in addresses), None)
+
+    def is_own(self, address: Address) -> bool:
+        """Whether routerd takes mail for it: an inbox, perhaps with a detail, or a role account of its domain."""
+        base = address.without_detail(self.delimiter)[0]
+        if {address.key, base.key} & self.own_addresses or address.domain == self.own_domain:
+            return True
+        domains = {inbox.rpartition("@")[2] for inbox in self.own_addresses}
+        return address.local.lower() in ROLE_ACCOUNTS and address.domain in domains
+
+    def has_route(self, address: Address) -> bool:
+        return not self.routes.isdisjoint(("*", address.domain))
 
 
 def names_of(settings: Settings) -> Names:
@@ -44,6 +66,10 @@ def names_of(settings: Settings) -> Names:
         own_addresses=frozenset(inboxes),
         text_limit=settings.limits.rule_text,
         delimiter=settings.addresses.delimiter,
+        own_domain=settings.addresses.domain,
+        routes=frozenset(route.domain.lower() for route in settings.delivery),
+        calendars={name: calendar.working_hours for name, calendar in settings.calendars.items()},
+        dnsbl=settings.dnsbl,
     )
 
 

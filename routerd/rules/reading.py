@@ -18,6 +18,7 @@ class Reader:
     def __init__(self, lists: ListFiles | None = None) -> None:
         self.problems: list[Problem] = []
         self.findings: list[Finding] = []
+        self.headers_read: list[tuple[str, Mark]] = []  # by conditions: the names as written
         self.lists = lists or ListFiles(nothing_beside, "")
 
     def refuse(self, mark: Mark, message: str) -> None:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from routerd.config.settings import Pick
 from routerd.rules import keys
 from routerd.rules.finding import KINDS
 from routerd.rules.keys import Takes
@@ -49,12 +50,21 @@ def _rule() -> Schema:
             "when": _CONDITION,
             "then": _object(
                 {
-                    "assign": _TEXT,
+                    "assign": {"anyOf": [_TEXT, _assign()]},
                     "label": _some(_LABEL),
                     "priority": {"enum": ["high", "normal", "low"]},
                     "watch": _some(_TEXT),
+                    "respond_within": {"type": "string", "pattern": r"^[0-9]+\s*[smhdwy]$", "examples": ["4h", "2d"]},
+                    "header": {
+                        "type": "object",
+                        "minProperties": 1,
+                        "propertyNames": {"pattern": "^[Xx]-"},
+                        "additionalProperties": _TEXT,
+                    },
+                    "forward": _some(_TEXT),
                     "hold": _TEXT,
                     "reject": _TEXT,
+                    "reassign": _TRUE,
                     "stop": {"enum": [True, "all"]},
                 },
                 keys.ACTIONS,
@@ -65,6 +75,13 @@ def _rule() -> Schema:
         keys.RULE_KEYS,
         required=("name", "when", "then"),
     )
+
+
+def _assign() -> Schema:
+    pick: Schema = {"enum": [str(way) for way in Pick]}
+    team = _object({"team": _TEXT, "pick": pick}, keys.ASSIGN_KEYS, required=("team",))
+    table = _object({"by": {"enum": list(keys.LOOK_UP_FIELDS)}, "in": _TEXT}, keys.ASSIGN_KEYS, required=("by", "in"))
+    return {"anyOf": [team, table]}
 
 
 def _takes(takes: Takes) -> Schema:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from routerd.desk.plan import Conversation, Plan, Role
+from routerd.desk.plan import Conversation, Plan, Role, Standing
 from routerd.message.envelope import Purpose, QueueId, Raw
 from routerd.store.base import (
     Committed,
@@ -33,7 +33,8 @@ from routerd.store.stored_json import (
 MAX_PARTICIPANTS = 500
 
 _UPDATE_CONVERSATION = """
-UPDATE conversations SET owner = ?, team = ?, version = version + 1, participants_json = ?, last_at = max(last_at, ?)
+UPDATE conversations SET owner = ?, team = ?, version = version + 1, participants_json = ?, last_at = max(last_at, ?),
+  labels_json = ?, messages = ?, state = ?, waiting_since = ?, respond_by = ?
 WHERE number = ?
 """
 
@@ -76,6 +77,7 @@ def accept(batch: Batch, draft: Draft) -> Committed:
         entry.received.at,
         turns=batch.turns,
         loads=batch.loads,
+        customers=batch.customers,
         may_have_twin=may_have_twin,
     )
     return _write(batch, draft, _settle(entry, state), state.conversation)
@@ -189,15 +191,30 @@ def _place_in_conversation(
         if row is not None:
             present = texts_from_json(row[0])
             everybody = tuple(dict.fromkeys((*present, *thread.participants)))[:MAX_PARTICIPANTS]
-            batch.db.execute(_UPDATE_CONVERSATION, (plan.owner, plan.team, texts_to_json(everybody), at, plan.joins))
+            moved = (plan.owner, plan.team, texts_to_json(everybody), at, *_standing_row(plan.standing), plan.joins)
+            batch.db.execute(_UPDATE_CONVERSATION, moved)
             return int(plan.joins)
     elif plan.twin is not None and conversation is not None:
         return int(conversation.id)
     batch.numbers.conversation += 1
     number = batch.numbers.conversation
     participants = texts_to_json(dict.fromkeys(thread.participants[:MAX_PARTICIPANTS]))
-    batch.add_conversation((number, plan.inbox, plan.owner, plan.team, 1, participants, at, at))
+    customer = storable(plan.customer) if plan.customer else None
+    standing = _standing_row(plan.standing)
+    batch.add_conversation((number, plan.inbox, plan.owner, plan.team, 1, participants, at, at, customer, *standing))
+    if customer:
+        batch.customers[customer] = plan.owner
     return number
+
+
+def _standing_row(standing: Standing) -> tuple[Value, ...]:
+    return (
+        texts_to_json(standing.labels),
+        standing.messages,
+        str(standing.state),
+        _micros_or_none(standing.waiting_since),
+        _micros_or_none(standing.respond_by),
+    )
 
 
 def _micros_or_none(at: datetime | None) -> int | None:

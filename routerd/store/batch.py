@@ -32,7 +32,23 @@ _MESSAGES = RowWriter.inserting(
 )
 _BODIES = RowWriter.inserting("bodies", ("message", "bytes"))
 _CONVERSATIONS = RowWriter.inserting(
-    "conversations", ("number", "inbox", "owner", "team", "version", "participants_json", "began_at", "last_at")
+    "conversations",
+    (
+        "number",
+        "inbox",
+        "owner",
+        "team",
+        "version",
+        "participants_json",
+        "began_at",
+        "last_at",
+        "customer",
+        "labels_json",
+        "messages",
+        "state",
+        "waiting_since",
+        "respond_by",
+    ),
 )
 _COPIES = RowWriter.inserting(
     "copies",
@@ -123,6 +139,7 @@ class Batch:
         self.numbers = numbers
         self.turns: dict[str, str] = {}
         self.loads: dict[tuple[str, int], int] = {}
+        self.customers: dict[str, str] = {}  # and the owner of the conversation that each began in this transaction
         self._messages: list[Sequence[Value]] = []
         self._bodies: list[tuple[int, Raw | None]] = []
         self._conversations: list[Sequence[Value]] = []

@@ -5,10 +5,10 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
-from routerd.desk.plan import Conversation, ConversationId, Twin
+from routerd.desk.plan import Conversation, ConversationId, ConversationState, Standing, Twin
 from routerd.store.base import Known, ThreadKeys
 from routerd.store.connection import Connection, select, select_one
-from routerd.store.rows import message_key, to_micros, to_minute
+from routerd.store.rows import from_micros, message_key, storable, to_micros, to_minute
 from routerd.store.stored_json import envelope_from_json, read_or_none, texts_from_json, texts_to_json
 
 _MAX_REFERENCES = 50
@@ -21,7 +21,11 @@ _FIND_BY_REFERENCES = """
 SELECT (SELECT conversation FROM messages WHERE message_id = named.value ORDER BY number LIMIT 1) AS found
 FROM json_each(?) AS named WHERE found IS NOT NULL ORDER BY named.key LIMIT 1
 """
-_CONVERSATION = "SELECT number, inbox, owner, team, version, participants_json FROM conversations WHERE number = ?"
+_CONVERSATION = """
+SELECT number, inbox, owner, team, version, participants_json, labels_json, messages, state, waiting_since, respond_by
+FROM conversations WHERE number = ?
+"""
+_LAST_OWNER = "SELECT owner FROM conversations WHERE customer = ? ORDER BY last_at DESC LIMIT 1"
 # Only what goes out or went out is a reason to let its repetition rest: what is held or was dropped helps nobody.
 _NAMESAKES = """
 SELECT number, queue_id, content_hash, envelope_json, twin_of, conversation FROM messages AS m
@@ -58,7 +62,7 @@ def conversation_by_number(db: Connection, number: int) -> Conversation | None:
 
 
 class StoredDeskState:
-    """A DeskState. `turns` and `loads`: what the same transaction gave out already, not yet in the tables.
+    """A DeskState. `turns`, `loads`, `customers`: what the same transaction gave out already, not yet in the tables.
 
     `may_have_twin` False: nothing of this Message-ID is stored, so there is no need to look.
     """
@@ -72,12 +76,14 @@ class StoredDeskState:
         *,
         turns: Mapping[str, str] | None = None,
         loads: Mapping[tuple[str, int], int] | None = None,
+        customers: Mapping[str, str] | None = None,
         may_have_twin: bool = True,
     ) -> None:
         self._db = db
         self._at = at
         self._turns = turns or {}
         self._loads = loads or {}
+        self._customers = customers or {}
         self._twin: Twin | None = None
         self._conversation = known.conversation
         if may_have_twin and thread.message_id and thread.content_hash:
@@ -109,6 +115,14 @@ class StoredDeskState:
         )
         return stored + pending
 
+    def last_owner(self, customer: str) -> str | None:
+        customer = storable(customer)
+        given = self._customers.get(customer)
+        if given is not None:
+            return given
+        row = select_one(self._db, _LAST_OWNER, (customer,))
+        return row[0] if row else None
+
     def _look_for_twin(self, message_id: str, content_hash: bytes) -> None:
         since = to_micros(self._at - _TWIN_WINDOW)
         rows: list[Any] = [
@@ -129,4 +143,11 @@ class StoredDeskState:
 
 
 def _conversation(row: Any) -> Conversation:
-    return Conversation(ConversationId(row[0]), row[1], row[2], row[3], row[4])
+    standing = Standing(
+        labels=texts_from_json(row[6]),
+        messages=row[7],
+        state=ConversationState.CLOSED if row[8] == ConversationState.CLOSED else ConversationState.OPEN,
+        waiting_since=None if row[9] is None else from_micros(row[9]),
+        respond_by=None if row[10] is None else from_micros(row[10]),
+    )
+    return Conversation(ConversationId(row[0]), row[1], row[2], row[3], row[4], standing)

@@ -9,18 +9,20 @@ import binascii
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
+from datetime import timedelta
 from typing import Any, TypeVar
 
 from routerd.desk.plan import Plan
 from routerd.message.annotate import Annotation
 from routerd.message.envelope import Purpose, Received
-from routerd.rules.decision import Assign, Decision, Evidence, Match, Priority, RuleRef, Skipped, Trace
+from routerd.rules.decision import Assign, Decision, Evidence, Match, Priority, RuleRef, Skipped, Trace, Trial
 
 # ASCII only: a lone surrogate in a damaged header cannot be bound as UTF-8, escaped it can.
 _encode = json.JSONEncoder(ensure_ascii=True, separators=(",", ":"), default=str).encode
 
 _ANNOTATION_FIELDS = tuple(field.name for field in fields(Annotation))
-_ANNOTATION_LISTS = frozenset({"labels", "rules", "trace", "cut_authserv_ids"})
+_ANNOTATION_LISTS = frozenset({"labels", "rules", "trace", "cut_authserv_ids", "cut_headers"})
+_ANNOTATION_PAIRS = frozenset({"also", "headers"})
 
 
 _SHOWN_CHARACTERS = 200  # of what cannot be read
@@ -51,6 +53,7 @@ class StoredPlan:
     labels: tuple[str, ...]
     priority: str | None
     also: tuple[tuple[str, str], ...]
+    respond_by: str | None = None  # ISO 8601
 
 
 def read_or_none(read: Callable[[str], T], text: str) -> T | None:
@@ -99,8 +102,8 @@ def annotation_from_json(text: str) -> Annotation:
     for name, value in json.loads(text).items():
         if name in _ANNOTATION_LISTS:
             kept[name] = tuple(_text(one) for one in value)
-        elif name == "also":
-            kept[name] = tuple((_text(inbox), _text(member)) for inbox, member in value)
+        elif name in _ANNOTATION_PAIRS:
+            kept[name] = tuple((_text(first), _text(second)) for first, second in value)
         elif name in _ANNOTATION_FIELDS:
             kept[name] = _text(value)
     return Annotation(**kept)
@@ -148,6 +151,7 @@ def plan_to_json(plan: Plan) -> str:
             "labels": plan.labels,
             "priority": plan.priority,
             "also": plan.also,
+            "respond_by": plan.respond_by.isoformat() if plan.respond_by else None,
         }
     )
 
@@ -162,6 +166,7 @@ def plan_from_json(text: str) -> StoredPlan:
         labels=tuple(kept.get("labels", ())),
         priority=kept.get("priority"),
         also=_pairs(kept.get("also", ())),
+        respond_by=kept.get("respond_by"),
     )
 
 
@@ -187,17 +192,19 @@ def files_from_json(stored: bytes) -> dict[str, bytes]:
 
 def _decision(decision: Decision) -> dict[str, object]:
     kept: dict[str, object] = {"inbox": decision.inbox, "revision": decision.revision}
-    if decision.assign:
-        kept["assign"] = [decision.assign.target, *_rule(decision.assign.rule)]
-    for name in ("labels", "priority", "watch", "hold", "reject"):
+    for name, given in (("assign", decision.assign), ("reassign", decision.reassign)):
+        if given:
+            kept[name] = [given.target, *_rule(given.rule), given.pick]
+    if decision.respond_within is not None:
+        kept["respond_within"] = decision.respond_within.total_seconds()
+    for name in ("labels", "priority", "watch", "headers", "forward", "hold", "reject"):
         if (value := getattr(decision, name)) not in (None, ()):
             kept[name] = value
     trace = decision.trace
     if trace.matches:
-        kept["matches"] = [
-            [*_rule(match.rule), [[found.field, found.found, found.term] for found in match.evidence]]
-            for match in trace.matches
-        ]
+        kept["matches"] = [[*_rule(match.rule), _evidence(match.evidence)] for match in trace.matches]
+    if trace.trials:
+        kept["trials"] = [[*_rule(trial.rule), _evidence(trial.evidence), trial.would] for trial in trace.trials]
     for name, skipped in (("unknown", trace.unknown), ("failed", trace.failed)):
         if skipped:
             kept[name] = [[*_rule(one.rule), one.reason] for one in skipped]
@@ -209,19 +216,27 @@ def _decision(decision: Decision) -> dict[str, object]:
 
 
 def _read_decision(kept: Mapping[str, Any]) -> Decision:
-    assign, stopped_by, priority = kept.get("assign"), kept.get("stopped_by"), kept.get("priority")
+    stopped_by, priority, within = kept.get("stopped_by"), kept.get("priority"), kept.get("respond_within")
     return Decision(
         inbox=kept.get("inbox", ""),
-        assign=Assign(assign[0], RuleRef(*assign[1:3])) if assign else None,
+        assign=_read_assign(kept.get("assign")),
+        reassign=_read_assign(kept.get("reassign")),
         labels=tuple(kept.get("labels", ())),
         priority=Priority(priority) if priority else None,
         watch=tuple(kept.get("watch", ())),
+        respond_within=None if within is None else timedelta(seconds=within),
+        headers=_pairs(kept.get("headers", ())),
+        forward=tuple(kept.get("forward", ())),
         hold=kept.get("hold"),
         reject=kept.get("reject"),
         trace=Trace(
             matches=tuple(
-                Match(RuleRef(file, name), tuple(Evidence(*found[:3]) for found in evidence))
+                Match(RuleRef(file, name), _read_evidence(evidence))
                 for file, name, evidence, *_ in kept.get("matches", ())
+            ),
+            trials=tuple(
+                Trial(RuleRef(file, name), _read_evidence(evidence), would)
+                for file, name, evidence, would, *_ in kept.get("trials", ())
             ),
             unknown=_read_skipped(kept.get("unknown", ())),
             failed=_read_skipped(kept.get("failed", ())),
@@ -230,6 +245,20 @@ def _read_decision(kept: Mapping[str, Any]) -> Decision:
         ),
         revision=kept.get("revision", ""),
     )
+
+
+def _read_assign(kept: Sequence[Any] | None) -> Assign | None:
+    if not kept:
+        return None
+    return Assign(kept[0], RuleRef(*kept[1:3]), kept[3] if len(kept) > 3 else None)
+
+
+def _evidence(evidence: Iterable[Evidence]) -> list[list[str]]:
+    return [[found.field, found.found, found.term] for found in evidence]
+
+
+def _read_evidence(kept: Iterable[Sequence[str]]) -> tuple[Evidence, ...]:
+    return tuple(Evidence(*found[:3]) for found in kept)
 
 
 def _read_skipped(kept: Iterable[Sequence[str]]) -> tuple[Skipped, ...]:

@@ -150,7 +150,7 @@ def test_one_wrong_value_hides_no_other_problem(load: Load) -> None:
     assert said(load(text + "teams:\n  team: {members: [jon], pick: firts, fallback: jann}\n")) == [
         "3:18: no route under 'delivery' fits jan@example.com; add one for example.com",
         "9:20: no member 'jon'; did you mean 'jan'?",
-        "9:32: 'firts' is not one of round_robin, first, random, least_loaded; did you mean 'first'?",
+        "9:32: 'firts' is not one of round_robin, first, random, least_loaded, last; did you mean 'first'?",
         "9:49: no member or team 'jann'; did you mean 'jan'?",
     ]
 

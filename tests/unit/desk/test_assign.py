@@ -228,6 +228,6 @@ def test_the_line_takes_the_absent_last() -> None:
 
 
 def test_the_last_resort_names_the_inboxs_default() -> None:
-    made = last_resort_plan(BILLING, "routerd-error", roster())
+    made = last_resort_plan(BILLING, "routerd-error", roster(), NOW)
     assert (made.owner, made.labels) == ("ewa", ("routerd-error",))
     assert [copy.role for copy in made.copies] == [Role.OWNER]
