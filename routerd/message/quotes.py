@@ -80,8 +80,8 @@ class Scan:
                 mark = _Mark.DROPPED
                 in_signature = False
             elif line[-1] in _ENDS_LIKE_A_MARK or line[:2].lower() in _LIKE_A_MARK:
-                self.glances += 1
-                if self.glances <= MAX_GLANCES and len(line) <= MAX_MARK:
+                if self.glances < MAX_GLANCES and len(line) <= MAX_MARK:
+                    self.glances += 1
                     mark = self._mark(at, line)
             if mark is _Mark.REST:
                 self._drop_separators()
@@ -166,8 +166,10 @@ class Scan:
         return len(above) < _FULL_LINE or not (above[-1].isalnum() or above[-1] == ",")
 
     def _may_look(self) -> bool:
+        if self.close_looks == MAX_CLOSE_LOOKS:
+            return False
         self.close_looks += 1
-        return self.close_looks <= MAX_CLOSE_LOOKS
+        return True
 
     def _drop_separators(self) -> None:
         """Takes back the rules, and titles between rules, that stand right above what is cut."""

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from routerd.message.quotes import cut_quotes
+from routerd.message.quotes import MAX_CLOSE_LOOKS, MAX_GLANCES, MAX_LINES, Scan, cut_quotes
 from routerd.message.subject import cut_prefixes, says_out_of_office
 
 REPLIES = [
@@ -49,6 +49,17 @@ REPLIES = [
     pytest.param("Sent from Mail for Windows", id="windows mail"),
     pytest.param("Gesendet mit der GMX Mail App", id="gmx app"),
     pytest.param("Get Outlook for iOS\n> OLD", id="outlook mobile"),
+    pytest.param("Sent from my Verizon, Samsung Galaxy smartphone", id="verizon"),
+    pytest.param("Sent from Outlook for iOS<https://aka.ms/o0ukef>", id="outlook mobile, link"),
+    pytest.param("Wysłane z aplikacji Poczta systemu Windows", id="windows mail pl"),
+    pytest.param("Wysłane z systemu Outlook dla systemu Android", id="outlook mobile pl 2"),
+    pytest.param("Diese Nachricht wurde von meinem Android-Gerät mit GMX Mail gesendet.", id="gmx android"),
+    pytest.param("Von meinem Samsung Gerät gesendet.", id="samsung de"),
+    pytest.param("Envoyé depuis l’application Mail Orange", id="orange"),
+    pytest.param("Provenance : Courrier pour Windows", id="windows mail fr"),
+    pytest.param("Enviado desde Correo para Windows", id="windows mail es"),
+    pytest.param("تم إرسالها من Yahoo Mail على Android", id="yahoo ar"),
+    pytest.param("من الـ iPhone الخاص بي", id="iphone ar 2"),
 ]
 
 
@@ -91,6 +102,10 @@ def test_what_is_forwarded_stays(mark: str) -> None:
         "Please quote:\nFrom: Warsaw\nTo: Berlin\nDate: 5 May\nPrice?",
         "Sent from the warehouse yesterday, please check.\nThanks",
         "Gesendet mit der Post am Montag.\nDanke",
+        "Sent from my phone shop yesterday, no answer.\nThanks",
+        "Here are the photos which my wife took and which were\nsent from my phone today.",
+        "Von meinem Handy aus geht es nicht.\nDanke",
+        "Get Outlook working again, please.\nThanks",
         "أرسلت من قبل رسالة\nشكرا",
         "a\n---\nb",
         "Total: 5\n=====\nmore",
@@ -106,11 +121,56 @@ def test_the_cutter_never_raises_and_never_empties(text: str) -> None:
     assert bool(cut_quotes(text)) == bool(text.strip())
 
 
-@pytest.mark.parametrize(
-    "piece", [">\n", ":\n", "a:\n", "wrote:\n", "On 1:\n", "--\n", "From: a\n", "-", "_\n", "\n", " "]
-)
+FLOODS = [
+    ">\n", ":\n", "a:\n", "1:\n>\n", "wrote:\n>\n", "x\n@x:\n", "On 1.1.2025 <a@b> wrote\n:\n", "--\n", "-- \n",
+    "----a\n", "From: a\n", "Sent: a\n", "Sent from my phone x, x\n", "Von meinem iPhone\n", "-", "_\n", "\n", " ", "\u200f\n",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("piece", FLOODS)
 def test_a_flood_of_marks_is_bounded(piece: str) -> None:
-    cut_quotes(piece * (100_000 // len(piece)))
+    """The lines that are looked at more than once are counted, and are no more in twice as much text."""
+    for size in (100_000, 200_000):
+        scan = Scan(piece * (size // len(piece)))
+        scan.new_text()
+        assert scan.glances <= MAX_GLANCES
+        assert scan.close_looks <= MAX_CLOSE_LOOKS
+
+
+def test_a_quote_below_very_many_lines_is_still_cut() -> None:
+    """By its marks alone."""
+    own = "a: own\n" * (MAX_LINES + 5)
+    assert cut_quotes(f"{own}> OLD\nBELOW\n> OLD\n") == own + "BELOW"
+
+
+def test_answers_below_a_signature_and_a_quote_stay() -> None:
+    """Some clients put the signature on top, and people answer in the quote below it."""
+    assert cut_quotes("Hello\n-- \nAnna\n\nOn 5 Jan 2026, Bob wrote:\n> which?\n\nGreen\n").split() == [
+        "Hello",
+        "Green",
+    ]
+
+
+def test_two_dashes_alone_are_a_signature_only_above_a_few_short_lines() -> None:
+    """Many clients lose the space behind them."""
+    long_line = "And this is not my name but a second complaint, which goes on and on until it fills more than a line."
+    assert cut_quotes("Hello\n--\nAnna\n+48 123") == "Hello"
+    assert cut_quotes(f"Hello\n--\n{long_line}") == f"Hello\n--\n{long_line}"
+    assert cut_quotes("Hello\n--\n" + "x\n" * 20).startswith("Hello\n--\nx")
+
+
+def test_rules_above_a_header_block_go_with_it() -> None:
+    """And a title between rules, in whatever language."""
+    block = "From: Anna <a@b>\nDate: Monday\nTo: x\nSubject: y\n\nOLD"
+    for rule in ("_____", "-----", "----- Messaggio originale -----", "=====\n\n-----"):
+        assert cut_quotes(f"NEW\n\n{rule}\n\n{block}") == "NEW"
+
+
+@pytest.mark.parametrize("first", ["Gesendet: Montag\nVon: Anna <a@b>", "Date: x\nFrom: Anna <a@b>"])
+def test_a_header_block_may_begin_with_its_date_where_a_paragraph_begins(first: str) -> None:
+    assert cut_quotes(f"NEW\n\n{first}\nAn: x\nBetreff: y\n\nOLD") == "NEW"
+    own = f"NEW\nSubject: z\nDate: {first[:5]}"
+    assert cut_quotes(own) == own
 
 
 @pytest.mark.parametrize(
