@@ -11,29 +11,41 @@ from urllib.parse import unquote
 
 from turbohtml import Token, TokenType, tokenize
 
+from routerd.message.html_style import Style, read_style
+
 MAX_HTML_CHARACTERS = 512 * 1024
 
 _BREAK_NAMES = """
     address article aside blockquote body br caption center dd details dialog dir div dl dt fieldset figcaption figure
-    footer form h1 h2 h3 h4 h5 h6 header hr html legend li main menu nav ol optgroup option p pre section summary table
-    tbody tfoot thead tr ul
+    footer form h1 h2 h3 h4 h5 h6 header hr html legend li listing main menu nav ol optgroup option p plaintext pre
+    section summary table tbody tfoot thead tr ul xmp
 """
 _VOID_NAMES = "area base br col embed hr img input link meta param source track wbr"
-_UNSEEN_NAMES = """
-    script style title template noframes noembed iframe object svg math audio video canvas datalist select
+_UNSEEN_NAMES = "script style title template noframes noembed iframe svg math datalist select"
+# HTML 13.2.6.5: their start ends a drawing or a formula that was left open.
+_OUT_OF_DRAWINGS_NAMES = """
+    b big blockquote body br center code dd div dl dt em embed h1 h2 h3 h4 h5 h6 head hr i img li listing menu meta nobr
+    ol p pre ruby s small span strong strike sub sup table tt u ul var
 """
 _BREAKS = frozenset(_BREAK_NAMES.split())
-_CELLS = frozenset(("td", "th"))
+_BOXES = frozenset(("td", "th", "button", "input", "textarea"))
 _VOID = frozenset(_VOID_NAMES.split())
 _UNSEEN = frozenset(_UNSEEN_NAMES.split())
+_DRAWINGS = ("svg", "math")
+_OUT_OF_DRAWINGS = frozenset(_OUT_OF_DRAWINGS_NAMES.split())
+_PREFORMATTED = frozenset(("pre", "textarea", "xmp", "listing", "plaintext"))
+_CHANGING = _UNSEEN | _PREFORMATTED
+# Elements that are left open end by the start of the next, unless a table or list inside them holds it.
+_CELL = frozenset(("td", "th", "p"))
+_ENDED_BY = dict.fromkeys(_BREAKS, frozenset(("p",))) | {
+    "td": _CELL, "th": _CELL, "tr": _CELL | {"tr"}, "tbody": _CELL | {"tr", "tbody", "thead", "tfoot"},
+    "tfoot": _CELL | {"tr", "tbody", "thead", "tfoot"}, "li": frozenset(("li", "p")),
+    "dt": frozenset(("dt", "dd", "p")), "dd": frozenset(("dt", "dd", "p")), "option": frozenset(("option",)),
+}  # fmt: skip
+_HOLDERS = frozenset(("table", "ul", "ol", "dl"))
+_ENDS_ITEMS = {"tr": _CELL, **dict.fromkeys(_HOLDERS, _CELL | {"tr", "tbody", "thead", "tfoot", "li", "dt", "dd"})}
+_LOOKS_BACK = 8  # elements
 _WHITE = re.compile(r"[ \t\r\n\f]+")
-_HIDING_STYLE = re.compile(
-    r"(?:^|[;{\s])(?:display\s*:\s*none|visibility\s*:\s*hidden|opacity\s*:\s*0(?:\.0+)?(?![.\d])"
-    r"|max-height\s*:\s*0(?:\.0+)?(?![.\d]))",
-    re.IGNORECASE,
-)
-_FONT_SIZE = re.compile(r"(?:^|[;{\s])font-size\s*:\s*(\d{0,9}(?:\.\d{1,9})?)", re.IGNORECASE)
-_MAX_STYLE = 2000
 _CONTENT_ID = re.compile(r"""cid:([^\s"'<>)]{1,500})""", re.IGNORECASE)
 
 
@@ -44,12 +56,15 @@ _Attributes = Sequence[tuple[str, str | None]]
 class _Frame:
     """An open element that changes how what is in it is seen."""
 
-    tag: str
-    hidden: bool
-    tiny: bool  # font-size: 0, which an element inside may undo
-    quoted: bool  # a client's quotation of the message that is answered
-    preformatted: bool
+    tag: str = ""
+    hidden: bool = False
+    tiny: bool = False  # font-size: 0, which an element inside may undo
+    invisible: bool = False  # visibility: hidden, likewise
+    quoted: bool = False  # a client's quotation of the message that is answered
+    preformatted: bool = False
+    apart: str = ""  # what keeps it from the text beside it
     same_inside: int = 0  # open elements of this name inside, which end before it
+    holders: int = 0  # open tables and lists inside
 
 
 def html_to_text(html: str) -> str:
@@ -74,13 +89,14 @@ class _Writer:
     def __init__(self) -> None:
         self._lines: list[str] = []
         self._line: list[str] = []
-        self._frames = [_Frame("", False, False, False, False)]
+        self._frames = [_Frame()]
         self._open: dict[str, list[_Frame]] = {}
+        self._styles: dict[str, Style | None] = {}
 
     @property
     def seen(self) -> bool:
         top = self._frames[-1]
-        return not (top.hidden or top.tiny)
+        return not (top.hidden or top.tiny or top.invisible)
 
     def write(self, text: str) -> None:
         if self._frames[-1].preformatted and "\n" in text:
@@ -101,31 +117,95 @@ class _Writer:
         elif blank and self._lines and self._lines[-1]:
             self._lines.append("")
 
-    def start(self, tag: str, attributes: _Attributes) -> None:
-        top = self._frames[-1]
-        if top.tag == "p" and tag in _BREAKS:
-            self.end("p")
-            top = self._frames[-1]
-        frame = _frame_for(tag, attributes, top)
+    def keep_apart(self, by: str) -> None:
+        if by == "\n":
+            self.end_line()
+        elif by:
+            self._line.append(by)
+
+    def start(self, tag: str, attributes: _Attributes, *, closed: bool) -> None:
+        if len(self._frames) > 1:
+            if tag in _OUT_OF_DRAWINGS:
+                self._end_drawing()
+            if tag in _ENDED_BY:
+                self._end_left_open(_ENDED_BY[tag])
+        if tag in _VOID or (closed and tag in _DRAWINGS):
+            return
+        frame = self._frame_for(tag, attributes, self._frames[-1])
         if frame is not None:
+            self.keep_apart(frame.apart)
             self._frames.append(frame)
             self._open.setdefault(tag, []).append(frame)
-        elif self._open.get(tag):
+            return
+        if self._open.get(tag):
             self._open[tag][-1].same_inside += 1
+        if tag in _HOLDERS:
+            self._frames[-1].holders += 1
 
     def end(self, tag: str) -> None:
         """Closes the innermost open element of that name with all that is open inside it."""
+        if len(self._frames) == 1:
+            return
+        if tag in _ENDS_ITEMS:
+            self._end_left_open(_ENDS_ITEMS[tag])
+            top = self._frames[-1]
+            if tag in _HOLDERS and top.holders:
+                top.holders -= 1
         frames = self._open.get(tag)
         if not frames:
             return
         if frames[-1].same_inside:
             frames[-1].same_inside -= 1
             return
+        self._close(frames[-1])
+
+    def _end_drawing(self) -> None:
+        for tag in _DRAWINGS:
+            if frames := self._open.get(tag):
+                self._close(frames[0])
+
+    def _end_left_open(self, tags: frozenset[str]) -> None:
+        """Closes the outermost element of these names that no table or list inside it holds open."""
+        found = None
+        for frame in reversed(self._frames[-_LOOKS_BACK:]):
+            if frame.holders or frame.tag in _HOLDERS:
+                break
+            if frame.tag in tags:
+                found = frame
+        if found is not None:
+            self._close(found)
+
+    def _close(self, frame: _Frame) -> None:
         while True:
             closed = self._frames.pop()
             self._open[closed.tag].pop()
-            if closed.tag == tag:
+            self.keep_apart(closed.apart)
+            if closed is frame:
                 return
+
+    def _frame_for(self, tag: str, attributes: _Attributes, around: _Frame) -> _Frame | None:
+        """A frame where the element changes what is seen; None for all others, which are not kept track of."""
+        frame = _inside(around, tag) if tag in _CHANGING else None
+        for name, value in attributes:
+            if name == "style" and value:
+                style = self._style(value)
+                if style is not None:
+                    frame = frame or _inside(around, tag)
+                    _apply(style, frame)
+            elif name == "hidden":
+                frame = frame or _inside(around, tag)
+                frame.hidden = True
+            elif (name == "type" and tag == "blockquote" and value == "cite") or (
+                name == "class" and _quotes(tag, value)
+            ):
+                frame = frame or _inside(around, tag)
+                frame.quoted = True
+        return frame if frame is not None and (frame.apart or _looks(frame) != _looks(around)) else None
+
+    def _style(self, text: str) -> Style | None:
+        if text not in self._styles:
+            self._styles[text] = read_style(text)
+        return self._styles[text]
 
     def text(self) -> str:
         self.end_line()
@@ -155,40 +235,43 @@ def _start(token: Token, writer: _Writer) -> None:
     tag = token.tag or ""
     if tag in _BREAKS:
         writer.end_line(blank=tag == "br")
-    elif tag in _CELLS:
-        writer.write(" ")
-    if tag not in _VOID:
-        writer.start(tag, token.attrs or ())
+    elif tag in _BOXES:
+        writer.keep_apart(" ")
+    writer.start(tag, token.attrs or (), closed=token.self_closing)
 
 
 def _end(tag: str, writer: _Writer) -> None:
     if tag in _BREAKS:
         writer.end_line()
+    elif tag in _BOXES:
+        writer.keep_apart(" ")
     writer.end(tag)
 
 
-def _frame_for(tag: str, attributes: _Attributes, around: _Frame) -> _Frame | None:
-    """A frame where the element changes what is seen; None for all others, which are not kept track of."""
-    hidden, tiny, quoted, preformatted = around.hidden, around.tiny, around.quoted, around.preformatted
-    if tag in _UNSEEN:
-        hidden = True
-    elif tag in ("pre", "textarea"):
-        preformatted = True
-    for name, value in attributes:
-        if name == "style" and value:
-            style = value[:_MAX_STYLE]
-            hidden = hidden or _HIDING_STYLE.search(style) is not None
-            size = _FONT_SIZE.search(style)
-            if size is not None and size[1]:
-                tiny = float(size[1]) == 0
-        elif name == "hidden":
-            hidden = True
-        elif (name == "type" and tag == "blockquote" and value == "cite") or (name == "class" and _quotes(tag, value)):
-            quoted = True
-    changed = (hidden, tiny, quoted, preformatted) != (
-        around.hidden, around.tiny, around.quoted, around.preformatted,
-    )  # fmt: skip
-    return _Frame(tag, hidden, tiny, quoted, preformatted) if changed else None
+def _inside(around: _Frame, tag: str) -> _Frame:
+    return _Frame(
+        tag,
+        around.hidden or tag in _UNSEEN,
+        around.tiny,
+        around.invisible,
+        around.quoted,
+        around.preformatted or tag in _PREFORMATTED,
+    )
+
+
+def _apply(style: Style, frame: _Frame) -> None:
+    frame.hidden = frame.hidden or style.hidden
+    frame.apart = "" if frame.hidden else style.apart
+    if style.tiny is not None:
+        frame.tiny = style.tiny
+    if style.invisible is not None:
+        frame.invisible = style.invisible
+    if style.preformatted is not None:
+        frame.preformatted = style.preformatted
+
+
+def _looks(frame: _Frame) -> tuple[bool, ...]:
+    return frame.hidden, frame.tiny, frame.invisible, frame.quoted, frame.preformatted
 
 
 def _quotes(tag: str, classes: str | None) -> bool:
