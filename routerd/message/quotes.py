@@ -79,10 +79,9 @@ class Scan:
             elif line[0] == ">" and line != ">:":  # which may end an attribution that is wrapped
                 mark = _Mark.DROPPED
                 in_signature = False
-            elif line[-1] in _ENDS_LIKE_A_MARK or line[:2].lower() in _LIKE_A_MARK:
-                if self.glances < MAX_GLANCES and len(line) <= MAX_MARK:
-                    self.glances += 1
-                    mark = self._mark(at, line)
+            elif self.glances < MAX_GLANCES and _is_like_a_mark(line):
+                self.glances += 1
+                mark = self._mark(at, line)
             if mark is _Mark.REST:
                 self._drop_separators()
                 break
@@ -175,6 +174,11 @@ class Scan:
         """Takes back the rules, and titles between rules, that stand right above what is cut."""
         while self._kept and (not self._kept[-1] or _is_separator(self._kept[-1])):
             self._kept.pop()
+
+
+def _is_like_a_mark(line: str) -> bool:
+    """Tells cheaply most lines from marks."""
+    return (line[-1] in _ENDS_LIKE_A_MARK or line[:2].lower() in _LIKE_A_MARK) and len(line) <= MAX_MARK
 
 
 def _is_separator(line: str) -> bool:

@@ -123,7 +123,8 @@ def test_the_cutter_never_raises_and_never_empties(text: str) -> None:
 
 FLOODS = [
     ">\n", ":\n", "a:\n", "1:\n>\n", "wrote:\n>\n", "x\n@x:\n", "On 1.1.2025 <a@b> wrote\n:\n", "--\n", "-- \n",
-    "----a\n", "From: a\n", "Sent: a\n", "Sent from my phone x, x\n", "Von meinem iPhone\n", "-", "_\n", "\n", " ", "\u200f\n",
+    "----a\n", "From: a\n", "Sent: a\n", "Sent from my phone x, x\n", "Von meinem iPhone\n", "-", "_\n", "\n",
+    " ", "\u200f\n",
 ]  # fmt: skip
 
 
