@@ -18,7 +18,7 @@ MAX_DEPTH = 20
 MAX_PARTS = 500
 
 _MAX_PART_HEADER = 64 * 1024
-_MAX_BOUNDARY = 250  # RFC 2046 5.1.1 says 70
+_MAX_BOUNDARY = 1000  # RFC 2046 5.1.1 says 70
 _TYPE = re.compile(r"[!-.0-~]+/[!-~]+\Z")
 
 
@@ -146,9 +146,11 @@ def _parse(
 def _parse_multipart(
     raw: Raw, kind: str, content_type: HeaderValue, span: tuple[int, int], depth: int, budget: _Budget
 ) -> tuple[tuple[Part, ...], str]:
-    boundary = content_type.parameters.get("boundary", "").rstrip()[:_MAX_BOUNDARY]
+    boundary = content_type.parameters.get("boundary", "").rstrip()
     if not boundary:
         return (), "multipart without a boundary"
+    if len(boundary) > _MAX_BOUNDARY:
+        return (), "the boundary of a multipart is too long"
     default_type = "message/rfc822" if kind == "multipart/digest" else "text/plain"
     children = []
     for start, end in _split(raw, boundary, *span):
@@ -161,7 +163,7 @@ def _parse_multipart(
 
 def _split(raw: Raw, boundary: str, start: int, end: int) -> Iterator[tuple[int, int]]:
     """The spans between the delimiter lines. A line that merely begins like one is none (RFC 2046 5.1.1)."""
-    mark = re.escape(boundary.encode("utf-8", "replace"))
+    mark = re.escape(boundary.encode("utf-8", "surrogateescape"))
     delimiter = re.compile(rb"--" + mark + rb"(--)?+[ \t]*+(?=\r?\n|\Z)")
     behind_line = re.compile(rb"\n" + delimiter.pattern)
     open_at = None

@@ -21,12 +21,16 @@ _PARAMETER = re.compile(
 )
 _QUOTED_PAIR = re.compile(rb"\\(.)", re.DOTALL)
 _SECTION = re.compile(r"([^*]+)\*(?:(\d{1,4})(\*)?)?\Z")
+_MAIN = re.compile(rb'[\s"]*+([^\s",/]++(?:\s*+/\s*+[^\s",]++)?)')  # `text/html, charset=x` is known, too
 _COMMENT = re.compile(rb"\([^()]*+\)")
 
 
 @dataclass(frozen=True, slots=True)
 class HeaderValue:
-    """`main` in lower case, such as `text/plain` or `attachment`; parameter names in lower case, values decoded."""
+    """`main` in lower case, such as `text/plain` or `attachment`; parameter names in lower case, values decoded.
+
+    But for a boundary, whose bytes that are no UTF-8 are surrogates (PEP 383).
+    """
 
     main: str = ""
     parameters: Mapping[str, str] = field(default_factory=dict)
@@ -38,7 +42,8 @@ def parse_value(value: bytes, declared: str = "") -> HeaderValue:
     main, semicolon, _ = value.partition(b";")
     if b"(" in main:
         main = _COMMENT.sub(b"", main)
-    name = b"".join(main.split()).lower().decode("ascii", "replace")
+    found = _MAIN.match(main)
+    name = b"".join(found[1].split()).lower().decode("ascii", "replace") if found else ""
     if not semicolon:
         return HeaderValue(name)
     raw: dict[str, bytes] = {}
@@ -57,7 +62,9 @@ def _decode_all(raw: dict[str, bytes], declared: str) -> dict[str, str]:
     sections: dict[str, dict[int, tuple[bool, bytes]]] = {}
     for parameter, value in raw.items():
         match = _SECTION.match(parameter) if "*" in parameter else None
-        if match is None:
+        if parameter == "boundary":  # compared byte by byte
+            decoded[parameter] = value.decode("utf-8", "surrogateescape")
+        elif match is None:
             decoded[parameter] = decode_header(value, declared)
         elif match[2] is None:
             sections.setdefault(match[1], {}).setdefault(0, (True, value))
