@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -11,6 +11,7 @@ import click
 
 from routerd.cli.check import compile_here
 from routerd.cli.options import EXIT_FOUND_WRONG, config_option, fit_to_print, load_or_exit, print_problems
+from routerd.cli.test_strength import Covered, Mutated, Tested
 from routerd.config.settings import Settings
 from routerd.config.values import Days
 from routerd.desk.assign import assign
@@ -35,6 +36,10 @@ class QuietDesk:
 
     def load(self, member: str) -> int:
         return self.loads.get(member, 0)
+
+    def last_owner(self, customer: str) -> str | None:
+        del customer
+        return None
 
 
 def place_by(settings: Settings) -> Callable[[tuple[Decision, ...], Given], Placed]:
@@ -66,9 +71,20 @@ def _with_absences(settings: Settings, away: tuple[str, ...], at: datetime) -> S
 
 @click.command("test", short_help="Run the tests in the rule files.")
 @config_option
-@click.option("--json", "as_json", is_flag=True, help="Print the results as JSON.")
-def command(config: Path | None, as_json: bool) -> None:
-    """Run the tests in the rule files; show what differed, with the trace and the place."""
+@click.option("--coverage", is_flag=True, help="List the rules, and their branches, that no test decides.")
+@click.option(
+    "--fail-under",
+    type=click.FloatRange(0, 100),
+    metavar="PERCENT",
+    help="Exit with 1 where tests decide less; implies --coverage.",
+)
+@click.option("--mutate", is_flag=True, help="Spoil each rule in turn: some test must fail. Lists what none noticed.")
+@click.option("--json", "as_json", is_flag=True, help="Print it all as JSON.")
+def command(config: Path | None, coverage: bool, fail_under: float | None, mutate: bool, as_json: bool) -> None:
+    """Run the tests in the rule files; show what differed, with the trace and the place.
+
+    Exits with 1 where a test fails, where --mutate finds a change that no test notices, and below --fail-under.
+    """
     settings = load_or_exit(config)
     compiled = compile_here(settings)
     if compiled.ruleset is None:
@@ -79,15 +95,34 @@ def command(config: Path | None, as_json: bool) -> None:
         run_case(case, compiled.ruleset, place, lambda name: (settings.rules / name).read_bytes())
         for case in compiled.cases
     ]
+    passed = all(result.passed for result in results)
+    tested = Tested(settings, compiled.ruleset, compiled.files, results, place)
+    reports: list[Covered | Mutated] = []
+    if coverage or fail_under is not None:
+        reports.append(Covered.by(tested, fail_under))
+    if mutate and passed:
+        reports.append(Mutated.by(tested))
     if as_json:
-        click.echo(json.dumps([_as_json(result) for result in results], ensure_ascii=False, indent=2))
+        found: dict[str, object] = {"passed": passed, "tests": [_as_json(result) for result in results]}
+        for report in reports:
+            found |= report.as_json()
+        click.echo(json.dumps(found, ensure_ascii=False, indent=2))
     else:
-        for result in results:
-            for line in report_lines(result):
-                click.echo(fit_to_print(line))
-        click.echo(summary_of(results))
-    if not all(result.passed for result in results):
+        for line in _lines(results, reports):
+            click.echo(fit_to_print(line))
+    if mutate and not passed:
+        click.echo("nothing was mutated: that needs tests that pass", err=True)
+    if not passed or not all(report.is_enough for report in reports):
         sys.exit(EXIT_FOUND_WRONG)
+
+
+def _lines(results: list[CaseResult], reports: Sequence[Covered | Mutated]) -> Iterator[str]:
+    for result in results:
+        yield from report_lines(result)
+    yield summary_of(results)
+    for report in reports:
+        yield ""
+        yield from report.lines()
 
 
 def report_lines(result: CaseResult) -> list[str]:

@@ -1,7 +1,7 @@
 """The compiled rules, and what they say of one message."""
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
 from routerd.config.yaml_source import Mark
@@ -81,8 +81,20 @@ class Ruleset:
         """All but those on trial."""
         return (rule for file in self.files for rule in file.rules if not rule.trial)
 
-    def decide(self, facts: Facts) -> Decision:
-        """What the rules say of one message at an inbox. Pure. A rule that fails while it runs is skipped."""
+    def asked_of(self, facts: Facts) -> tuple[RuleFile, ...]:
+        """The files that read this inbox, each with those of its rules that may match, whatever labels are given."""
+        asked = self._index.asked_of(Seen(facts))
+        return tuple(
+            replace(file, rules=tuple(_to_ask(file, asked, number)))
+            for number, file in enumerate(self.files)
+            if file.reads(facts.inbox.lower())
+        )
+
+    def decide(self, facts: Facts, trials_live: bool = False) -> Decision:
+        """What the rules say of one message at an inbox. Pure. A rule that fails while it runs is skipped.
+
+        `trials_live`: rules on trial take effect, as a test may ask.
+        """
         seen = Seen(facts)
         outcome = _Outcome(seen)
         inbox = facts.inbox.lower()
@@ -102,7 +114,7 @@ class Ruleset:
                 if truth is _UNKNOWN:
                     outcome.unknown.append(Skipped(rule.ref, f"cannot be told now: {rule.when.describe()}"))
                     continue
-                if rule.trial:
+                if rule.trial and not trials_live:
                     outcome.trials.append(Trial(rule.ref, evidence, rule.then.describe()))
                     continue
                 outcome.take(rule, Match(rule.ref, evidence))

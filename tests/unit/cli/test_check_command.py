@@ -125,7 +125,7 @@ def test_a_failing_test(folder: Path) -> None:
     assert "rules.d/10-a.yaml:4:5: 'it' failed" in result.output
     assert "labels: expected [y], got [x]" in result.output
     assert result.output.endswith("1 of 1 test failed\n")
-    (found,) = json.loads(run(cli_test.command, "--json").stdout)
+    (found,) = json.loads(run(cli_test.command, "--json").stdout)["tests"]
     assert (found["passed"], found["differences"][0]["key"], found["rules"]) == (False, "labels", ["10-a.yaml/a"])
 
 
