@@ -13,7 +13,7 @@ MAX_WRAPPED = 4  # lines over which it is wrapped
 _COLONS = ":："
 _INVISIBLE = "\u200b\u200e\u200f\u202a\u202b\u202c\u2066\u2067\u2068\u2069\ufeff"
 _SEEN_ALIKE = str.maketrans("\u202f\xa0", "  ", _INVISIBLE)
-_MAX_UNSURE = 80  # characters of one that names neither a time of day nor an address
+_MAX_UNSURE = 100  # characters of one that names no address: the sender's own sentences are often longer
 _CLOSES_ADDRESS = (">", ")", "]", "&gt;", "&gt;)")
 
 _WROTE = re.compile(
@@ -28,7 +28,6 @@ _STARTS = re.compile(
 _BEFORE_PARTICIPLE = re.compile(r" (?:Folgendes|hat am [^<>@]{1,40}) $")  # German: "hat am 13.01.2025 geschrieben"
 _WRITTEN_BY = re.compile(r"Wiadomość napisana przez .{1,200} w dniu \d", re.IGNORECASE)
 _DATE = re.compile(r"(?<!\d)(?:(?:19|20|١٩|٢٠)\d\d|\d{1,2} ?[./-] ?\d{1,2})(?!\d)")  # "5 days" is none
-_TIME = re.compile(r"(?<!\d)\d{1,2} ?[:.h] ?\d\d(?!\d)")
 _ENDS_SENTENCE = re.compile(r"(?:[!?…:;]|\w{5}\.)$")
 
 
@@ -41,8 +40,9 @@ class _Found(Enum):
 def lines_of_attribution(lines: Sequence[str], *, marked: bool) -> int:
     """How many of the last of `lines`, at most `MAX_WRAPPED`, are an attribution; 0: the last is none.
 
-    The last line ends with a colon. `marked`: a quote with `>` follows, which makes much sure. Otherwise what follows
-    could be the sender's own words, and only what names the date and an address as clients do is taken for one.
+    The last line ends with a colon, or stood between rules. `marked`: a quote with `>` follows, which makes much sure.
+    Otherwise what follows could be the sender's own words, and only what names the date and an address as clients do
+    is taken for one.
     """
     texts = list(_ever_longer(lines))
     likely = 0
@@ -58,8 +58,8 @@ def lines_of_attribution(lines: Sequence[str], *, marked: bool) -> int:
         return 0
     if _is_bare_author(texts[0]):
         return 1
-    is_paragraph = len(texts) == len(lines)
-    return len(texts) if is_paragraph and _is_dated_like_one(texts[-1]) else 0
+    is_paragraph = len(texts) == len(lines)  # in whatever language
+    return len(texts) if is_paragraph and _has_date_and_address(texts[-1]) else 0
 
 
 def _ever_longer(lines: Sequence[str]) -> Iterator[str]:
@@ -88,7 +88,7 @@ def _look(text: str, *, marked: bool) -> _Found:
     if behind and not (is_author_first or is_name_last or between):
         return _Found.NOTHING
     has_address = _ends_with_address(behind if is_name_last else before)
-    if starts and (has_address or (marked and (len(text) <= _MAX_UNSURE or _TIME.search(text)))):
+    if starts and (has_address or (marked and len(text) <= _MAX_UNSURE)):
         return _Found.WHOLE
     if is_author_first and (has_address or marked):
         return _Found.PERHAPS_WHOLE
@@ -114,6 +114,5 @@ def _is_bare_author(text: str) -> bool:
     return verb is not None and len(text) <= _MAX_UNSURE and not text[verb.end() :].strip(" " + _COLONS)
 
 
-def _is_dated_like_one(text: str) -> bool:
-    """In whatever language: a date, and a time of day or an address."""
-    return _DATE.search(text) is not None and ("@" in text or _TIME.search(text) is not None)
+def _has_date_and_address(text: str) -> bool:
+    return "<" in text and "@" in text and _DATE.search(text) is not None

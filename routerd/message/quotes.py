@@ -4,6 +4,7 @@ Where in doubt a line stays: a word too many in the text costs less than a compl
 """
 
 import re
+from collections.abc import Sequence
 from enum import Enum, auto
 from itertools import product
 
@@ -115,8 +116,9 @@ class Scan:
         title = line.strip(_RULES + _EDGES + _BOLD)
         if TITLE_OF_FORWARDED.match(title):
             return _Mark.FORWARD
-        is_between = not line[:2].strip(_RULES + _BOLD) and not line[-2:].strip(_RULES + _BOLD)
-        return _Mark.REST if is_between and TITLE_OF_ORIGINAL.match(title) else _Mark.OWN
+        if line[:2].strip(_RULES + _BOLD) or line[-2:].strip(_RULES + _BOLD):
+            return _Mark.OWN
+        return _Mark.REST if TITLE_OF_ORIGINAL.match(title) else self._mark_of_attribution(at, [title])
 
     def _is_signature(self, at: int) -> bool:
         """Below `-- ` (RFC 3676 4.3), or below `--` a few short lines up to the end or a quote."""
@@ -147,9 +149,13 @@ class Scan:
         """Of a line that ends with a colon: dropped with what it continues where it says who wrote the quote."""
         if INTRODUCES_FORWARDED.match(line):
             return _Mark.FORWARD
+        paragraph = self._lines[max(self._paragraph_at, at - MAX_WRAPPED) : at + 1]
+        return self._mark_of_attribution(at, paragraph)
+
+    def _mark_of_attribution(self, at: int, paragraph: Sequence[str]) -> _Mark:
+        """Of a line with those above it in its paragraph."""
         behind = next((line for line in self._lines[at + 1 : at + 4] if line), "")
         is_marked = behind[:1] == ">"
-        paragraph = self._lines[max(self._paragraph_at, at - MAX_WRAPPED) : at + 1]
         if not (is_marked or any("@" in line for line in paragraph)) or not self._may_look():
             return _Mark.OWN
         count = lines_of_attribution(paragraph, marked=is_marked)

@@ -36,6 +36,7 @@ OVER_BARE_QUOTES = [
     "W dniu poniedziałek, 13 stycznia 2025 10:15:02 CET Ewa Nowak <ewa@example.com> napisał(a):",
     "Dnia 27 grudnia 2016 12:08 Ewa &lt;ewa@example.com&gt; napisał(a):",
     "في الاثنين، 13 يناير 2025 في 10:15:02 ص غرينتش، كتب أحمد <ahmed@example.com>:",
+    "---- On Mon, 13 Jan 2025 10:15:00 +0000 Ann Lee <ann@example.com> wrote ----",
 ]
 OWN_WORDS = [
     "On 5 January I wrote to you the following complaint:\n\nThe charger exploded.",
@@ -80,7 +81,14 @@ def test_a_wrapped_attribution_does_not_take_the_sentence_above_it() -> None:
     assert cut_quotes(text) == "On 5.1.2025 I called about the charger."
 
 
-def test_a_paragraph_above_a_pasted_quote_stays() -> None:
-    """Figures in it make it no attribution."""
-    text = "Please look at item 2.4 of your\nterms, it says:\n> no refunds"
-    assert cut_quotes(text) == "Please look at item 2.4 of your\nterms, it says:"
+@pytest.mark.parametrize(
+    "own",
+    [
+        "Please look at item 2.4 of your\nterms, it says:",
+        "Your courier promised for 13.01.2025 at 10:15 to come\nand he did not, here is his message:",
+        "On 13.01.2025 at 10:15 your courier came, shouted at everybody in the house with my wife\nand wrote to me this:",
+    ],
+)
+def test_a_paragraph_above_a_pasted_quote_stays(own: str) -> None:
+    """Figures and a verb in it make it no attribution."""
+    assert cut_quotes(f"{own}\n> no") == own
