@@ -71,6 +71,11 @@ class AuthResults:
         found = [result.result for result in self.results if result.method == method]
         return "pass" if "pass" in found else next(iter(found), None)
 
+    @property
+    def by_method(self) -> dict[str, str]:
+        """`result` of each method that there is."""
+        return {method: self.result(method) or "" for method in dict.fromkeys(result.method for result in self.results)}
+
     def authenticates(self, address: str) -> bool:
         """Whether the message is proven to come from `address`.
 

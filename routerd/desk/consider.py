@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from routerd.auth.results import believed_results
+from routerd.auth.results import AuthResults, believed_results
 from routerd.config.settings import Settings
 from routerd.desk.plan import Author, Conversation, Voice
 from routerd.desk.roster import Roster
@@ -14,6 +14,7 @@ from routerd.message.token import is_own_trace
 from routerd.message.view import MessageView
 from routerd.rules.decision import Assign, Decision, RuleRef
 from routerd.rules.facts import ConversationFacts, Facts, Seen
+from routerd.rules.proof_conditions import TEMPORARY
 from routerd.rules.ruleset import Ruleset
 
 MAX_HOPS = 50  # RFC 5321 6.3: loops are found by counting Received
@@ -70,14 +71,29 @@ def facts_of(
         (),
         "",
         office.roster.own_addresses,
-        internal=office.roster.member_with(author) is not None and results.authenticates(author),
+        internal=_is_internal(author, results, office.roster),
         at=at,
+        results=results.by_method,
         conversation=_known_so_far(conversation, at) if conversation else None,
     )
 
 
+def _is_internal(author: str, results: AuthResults, roster: Roster) -> bool | None:
+    """Whether a member wrote it, authenticated; None: that could not be told then."""
+    if roster.member_with(author) is None:
+        return False
+    if results.authenticates(author):
+        return True
+    return None if results.result("dmarc") == TEMPORARY else False
+
+
 def author_of(
-    view: MessageView, envelope: Envelope, trusted: bool, at: datetime, office: Office, conversation: Conversation | None
+    view: MessageView,
+    envelope: Envelope,
+    trusted: bool,
+    at: datetime,
+    office: Office,
+    conversation: Conversation | None,
 ) -> Author:
     """Who wrote it, and what it is to its conversation.
 

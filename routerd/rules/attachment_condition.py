@@ -13,15 +13,19 @@ from routerd.rules.truth import Condition, Truth
 
 _SHOWN = 5
 
+Types = tuple[tuple[str, Pattern], ...]  # media types as written, and as globs
+
 
 @dataclass(frozen=True, slots=True)
 class AttachmentCondition(Condition):
     """One attachment meets all that is asked."""
 
-    name: TextTest | None
-    types: tuple[tuple[str, Pattern], ...]  # as written, and as a glob
-    size: NumberTest | None
+    name: TextTest | None = None
+    types: Types = ()
+    size: NumberTest | None = None
     exists: bool | None = None
+    other_name: TextTest | None = None  # its name is none of these; without a name it is not other than any
+    other_types: Types = ()
 
     @property
     def cost(self) -> int:
@@ -34,13 +38,22 @@ class AttachmentCondition(Condition):
 
     def _fitting(self, seen: Seen) -> Attachment | None:
         for place, attachment in enumerate(seen.attachments):
-            if self.types and not any(glob.fits(attachment.type.lower()) for _, glob in self.types):
+            if self.types and not _is_of(attachment, self.types):
+                continue
+            if self.other_types and _is_of(attachment, self.other_types):
                 continue
             if self.size is not None and not self.size.holds(attachment.size_bytes):
                 continue
-            if self.name is None or self.name.holds(seen.texts, f"attachment {place}"):
+            if self._has_the_name(seen, f"attachment {place}"):
                 return attachment
         return None
+
+    def _has_the_name(self, seen: Seen, field: str) -> bool:
+        if self.name is not None and not self.name.holds(seen.texts, field):
+            return False
+        if self.other_name is None:
+            return True
+        return bool(seen.texts.parts(field)) and not self.other_name.holds(seen.texts, field)
 
     def evidence(self, seen: Seen) -> tuple[Evidence, ...]:
         fitting = self._fitting(seen) if self.exists is None else next(iter(seen.attachments), None)
@@ -53,7 +66,11 @@ class AttachmentCondition(Condition):
         if self.name is not None:
             asked.append(f"name {self.name.describe()}")
         if self.types:
-            asked.append(f"type {', '.join(written for written, _ in self.types)}")
+            asked.append(f"type {_listed(self.types)}")
+        if self.other_name is not None:
+            asked.append(f"name other than: {self.other_name.describe()}")
+        if self.other_types:
+            asked.append(f"type other than {_listed(self.other_types)}")
         if self.size is not None:
             asked.append(f"size {self.size.describe()}")
         return "; ".join(asked)
@@ -64,6 +81,15 @@ class AttachmentCondition(Condition):
     def saw(self, seen: Seen) -> str:
         found = ", ".join(_shown_attachment(attachment) for attachment in seen.attachments[:_SHOWN])
         return f"attachments: {found}" if found else "no attachment"
+
+
+def _is_of(attachment: Attachment, types: Types) -> bool:
+    return any(glob.fits(attachment.type.lower()) for _, glob in types)
+
+
+def _listed(types: Types) -> str:
+    more = f", … ({len(types)} in all)" if len(types) > _SHOWN else ""
+    return ", ".join(shown(written) for written, _ in types[:_SHOWN]) + more
 
 
 def _shown_attachment(attachment: Attachment) -> str:

@@ -7,8 +7,10 @@ from routerd.message.compose import Attached, Draft, compose_message
 from routerd.message.view import MessageView
 from routerd.rules.decision import Decision
 from routerd.rules.facts import Facts
+from routerd.rules.proof_conditions import TEMPORARY
 from routerd.rules.read_cases import Case, Expectation, Given, TestMessage, inbox_of
 from routerd.rules.ruleset import Ruleset
+from routerd.rules.time_condition import asks_when
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,18 +76,52 @@ def run_case(case: Case, ruleset: Ruleset, assign: AssignCase, load_eml: LoadEml
         recipients=(recipient,),
         inbox=inbox,
         own_addresses=ruleset.names.own_addresses,
-        internal=case.given.internal,
-        at=case.given.at,
+        internal=_internal(case.given, view, ruleset),
+        at=case.given.at if case.given.at_is_said else None,
+        results=case.given.results,
+        conversation=case.given.conversation,
     )
     return judge_case(case, facts, ruleset, assign)
 
 
 def judge_case(case: Case, facts: Facts, ruleset: Ruleset, assign: AssignCase) -> CaseResult:
     """What `ruleset` makes of a case whose facts are known, as from `CaseResult.facts` of another ruleset."""
-    decision = ruleset.decide(facts)
+    decision = ruleset.decide(facts, case.given.trials_live)
     placed = assign((decision,), case.given)
+    wrong = _needs_moment(case, decision, ruleset) or _expects_drawn(case, placed)
+    if wrong:
+        return CaseResult(case, decision=decision, facts=facts, placed=placed, error=wrong)
     differences = tuple(_differences(case, decision, placed, ruleset))
     return CaseResult(case, differences, decision, facts, placed)
+
+
+def _needs_moment(case: Case, decision: Decision, ruleset: Ruleset) -> str:
+    """What comes of the case hangs on when its message arrives, and that is not said."""
+    if case.given.at_is_said or not decision.trace.unknown:
+        return ""
+    unknown = {skipped.rule for skipped in decision.trace.unknown}
+    for rule in (rule for file in ruleset.files for rule in file.rules):
+        has_effect = case.given.trials_live or not rule.trial
+        if rule.ref in unknown and has_effect and asks_when(rule.when):
+            return f"{rule.ref} asks when the message arrives; say it with given: {{at: 2025-01-15T10:00:00Z}}"
+    return ""
+
+
+def _expects_drawn(case: Case, placed: Placed) -> str:
+    if placed.picked_at_random and any(expected.key == "owner" for expected in case.expect):
+        return "the owner is picked at random; expect `team` in place of `owner`"
+    return ""
+
+
+def _internal(given: Given, view: MessageView, ruleset: Ruleset) -> bool | None:
+    """Whether a member wrote it: as the case says, else where DMARC proves his address."""
+    if given.internal is not None:
+        return given.internal
+    author = view.author.address.lower() if view.author else ""
+    if not any(author in addresses for addresses in ruleset.names.members.values()):
+        return False
+    result = given.results.get("dmarc")
+    return None if result == TEMPORARY else result == "pass"
 
 
 def _raw_message(case: Case, load_eml: LoadEml | None) -> bytes:
@@ -193,14 +229,6 @@ def _in_order(value: Callable[[_Ran], tuple[str, ...]]) -> _Check:
     return check
 
 
-def _owner(ran: _Ran, expected: Expectation) -> Difference | None:
-    if ran.placed.picked_at_random:
-        return Difference(
-            expected, expected.values[0], f"anyone of {ran.target}, who are picked at random; expect `team`"
-        )
-    return _one(lambda ran: ran.placed.owner)(ran, expected)
-
-
 def _labels(ran: _Ran, expected: Expectation) -> Difference | None:
     got = ran.decision.labels
     met = {
@@ -242,7 +270,7 @@ def _listed(values: tuple[str, ...]) -> str:
 
 
 _CHECKS: Mapping[str, _Check] = {
-    "owner": _owner,
+    "owner": _one(lambda ran: ran.placed.owner),
     "team": _one(lambda ran: ran.team),
     "labels": _labels,
     "labels_exactly": _labels,

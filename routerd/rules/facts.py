@@ -4,12 +4,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
-from routerd.message.fold import fold, nfc_visible, words
+from routerd.message.fold import fold, fold_exact, nfc_visible, words
 from routerd.message.view import Attachment, MessageView
 from routerd.rules.arabic import has_arabic, without_proclitics
+from routerd.rules.languages import language_of
 from routerd.rules.letter_folds import fold_by_letter, may_join
 from routerd.rules.literals import Literals
 from routerd.rules.patterns import PatternSet
+from routerd.rules.stemmed import StemmedText, written_words
 
 _JOINED: Mapping[str, tuple[str, ...]] = {"text": ("subject", "body"), "everything": ("subject", "whole")}
 _HEADER = "header "
@@ -62,25 +64,32 @@ class Phrase:
 class Part:
     """One text of the message in the forms in which it is compared."""
 
-    __slots__ = ("_fitting", "_found", "_found_of", "_visible", "_words", "field", "folded", "original")
+    __slots__ = (
+        "_exact", "_fitting", "_found", "_stemmed", "_visible", "_words", "field", "folded", "folding", "original",
+    )  # fmt: skip
 
-    def __init__(self, name: str, original: str, folded: str) -> None:
+    def __init__(self, name: str, original: str, folded: str, folding: Callable[[str], str] = fold) -> None:
+        """`folded` is what `folding` makes of `original`, without white space at its ends."""
         self.field = name  # subject, body, header x-spam-flag, …
         self.original = original
         self.folded = folded
+        self.folding = folding
+        self._exact: Part | None = None
         self._words: Words | None = None
+        self._stemmed: StemmedText | None = None
         self._visible: bytes | None = None
-        self._found: frozenset[str] = frozenset()
-        self._found_of: Literals | None = None
+        self._found: dict[Literals, frozenset[str]] = {}
         self._fitting: dict[PatternSet, Sequence[int]] = {}
 
     def found_of(self, literals: Literals) -> frozenset[str]:
         """Those of `literals` that stand in the folded text, or in that folded letter by letter; looked for once."""
-        if self._found_of is not literals:
-            self._found, self._found_of = literals.found_in(self.folded), literals
+        found = self._found.get(literals)
+        if found is None:
+            found = literals.found_in(self.folded)
             if may_join(self.original):
-                self._found |= literals.found_in(fold_by_letter(nfc_visible(self.original)))
-        return self._found
+                found |= literals.found_in(fold_by_letter(nfc_visible(self.original)))
+            self._found[literals] = found
+        return found
 
     def fitting(self, patterns: PatternSet) -> Sequence[int]:
         """The numbers of those patterns that may fit the text as written; asked once."""
@@ -94,6 +103,19 @@ class Part:
         if self._words is None:
             self._words = Words(self.folded)
         return self._words
+
+    @property
+    def exact(self) -> "Part":
+        """The same text as `exact: true` compares it."""
+        if self._exact is None:
+            self._exact = Part(self.field, self.original, fold_exact(self.original).strip(), fold_exact)
+        return self._exact
+
+    @property
+    def stemmed(self) -> StemmedText:
+        if self._stemmed is None:
+            self._stemmed = StemmedText(written_words(self.original))
+        return self._stemmed
 
     @property
     def visible(self) -> bytes:
@@ -110,12 +132,13 @@ class FieldText:
     file name). A text that is blank when folded is not there.
     """
 
-    __slots__ = ("_folded", "_parts", "view")
+    __slots__ = ("_folded", "_language", "_parts", "view")
 
     def __init__(self, view: MessageView) -> None:
         self.view = view
         self._parts: dict[str, tuple[Part, ...]] = {}
         self._folded: dict[str, tuple[str, ...]] = {}
+        self._language: tuple[str | None] | None = None
 
     def folded(self, name: str) -> tuple[str, ...]:
         """The field's texts, folded; a term holds where it fits one of them."""
@@ -134,6 +157,13 @@ class FieldText:
                 parts = self._read(name)
             self._parts[name] = parts
         return parts
+
+    @property
+    def language(self) -> str | None:
+        """The ISO 639-1 code of the new text's language; None where it cannot be told."""
+        if self._language is None:
+            self._language = (language_of(self.view.new_text),)
+        return self._language[0]
 
     @property
     def was_cut(self) -> bool:
@@ -190,8 +220,9 @@ class ConversationFacts:
 class Facts:
     """One message as the rules of one inbox see it.
 
-    `internal` None: it cannot be told now. `results`: what verified the sender, method → result (RFC 8601 2.7), in
-    lower case; a method without a result is not in it. `dnsbl` None: the lists cannot be asked now.
+    `at`: when it was accepted; None: not said (in a rule's test). `internal` None: it cannot be told now. `results`:
+    what verified the sender, method → result (RFC 8601 2.7), in lower case; a method without a result is not in it.
+    `dnsbl`: the DNS lists that the client is on; None: they cannot be asked now.
     """
 
     view: MessageView
@@ -200,7 +231,7 @@ class Facts:
     inbox: str
     own_addresses: frozenset[str]  # all inboxes and their aliases, in lower case
     internal: bool | None
-    at: datetime
+    at: datetime | None
     results: Mapping[str, str] = field(default_factory=dict)
     dnsbl: frozenset[str] | None = frozenset()
     conversation: ConversationFacts | None = None

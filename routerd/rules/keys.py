@@ -15,6 +15,12 @@ class Takes(StrEnum):
     HEADERS = "headers"
     ATTACHMENT = "attachment"
     NUMBER = "number"
+    COUNT = "count"
+    LANGUAGES = "languages"
+    RESULTS = "results"
+    LISTS = "lists"
+    TIME = "time"
+    CONVERSATION = "conversation"
     KINDS = "kinds"
     LABELS = "labels"
     TRUE = "true"
@@ -44,8 +50,15 @@ CONDITIONS = {
     "inbox": ConditionKey(Takes.ADDRESS, "the inbox it came to"),
     "header": ConditionKey(Takes.HEADERS, "any header by its name, decoded; Subject with its prefixes"),
     "attachment": ConditionKey(Takes.ATTACHMENT, "one attachment that meets all of name, type and size"),
+    "attachments": ConditionKey(Takes.COUNT, "how many attachments there are"),
     "size": ConditionKey(Takes.NUMBER, "the message's size when decoded"),
+    "recipients": ConditionKey(Takes.COUNT, "how many addresses there are in To and Cc, each counted once"),
+    "language": ConditionKey(Takes.LANGUAGES, "the language of the new text (ISO 639-1), where it can be told"),
     "is": ConditionKey(Takes.KINDS, "the sort of message; internal is a member's address, and authenticated"),
+    "auth": ConditionKey(Takes.RESULTS, "what a trusted hop verified, by method; all must hold, temperror is unknown"),
+    "dnsbl": ConditionKey(Takes.LISTS, "lists of dnsbl in routerd.yaml that the client is on"),
+    "at": ConditionKey(Takes.TIME, "when it was accepted, by a calendar or by days and hours of a time zone"),
+    "conversation": ConditionKey(Takes.CONVERSATION, "the conversation it belongs to, as it was before; all must hold"),
     "label": ConditionKey(Takes.LABELS, "labels that rules above gave this message"),
     "always": ConditionKey(Takes.TRUE, "true: every message"),
     "all": ConditionKey(Takes.CONDITIONS, "all of these conditions hold"),
@@ -53,32 +66,33 @@ CONDITIONS = {
     "not": ConditionKey(Takes.NEGATED, "one condition that does not hold, or a list of which none holds"),
 }
 
-LATER_CONDITIONS = ("attachments", "recipients", "language", "auth", "dnsbl", "at", "conversation")
-
 TEXT_OPERATORS = {
     "contains": "any of these stands in it, also inside a word",
     "word": "any of these stands in it as whole words; a phrase as consecutive words",
+    "stem": "any inflected form of these words stands in it; a phrase word by word",
     "equals": "it is one of these",
     "starts_with": "it begins with one of these",
     "ends_with": "it ends with one of these",
     "regex": "any of these RE2 patterns is found in it; case-insensitive unless (?-i)",
     "exists": "true: it is there and not blank; false: it is not",
 }
-# What is not available yet, where there is a way to do without.
-INSTEAD = {
-    "stem": "list the forms under `word`, or what they share under `contains`",
-    "also": "put the forms beside the others, under `word`",
-    "in": "write the entries of the file here",
-    "other_than": "write `not: …`",
-    "lang": "it only matters to `stem`; remove it",
+BESIDE_OPERATORS = {
+    "also": "further words that suffice, compared as `word`: what a stemmer misses",
+    "exact": "true: case and marks count; only NFKC, invisible characters and white space are evened out",
 }
-LATER_TEXT_OPERATORS = ("stem", "also", "exact", "other_than", "in")
+# Where a term may stand.
+LISTS = {"in": "a file beside the rule files: one term a line, # comments"}
+
+# Of addresses, and of names and types of attachments.
+IN_FILE = {"in": "a file of such terms beside the rule files, one a line"}
+OTHER_THAN = {"other_than": "there is one that is none of these"}
 
 ADDRESS_OPERATORS = {
+    **OTHER_THAN,
     "regex": "any of these RE2 patterns is found in an address",
     "exists": "true: there is an address; false: there is none",
 }
-LATER_ADDRESS_OPERATORS = ("in", "other_than", "exact")
+NOT_FOR_ADDRESSES = (*(TEXT_OPERATORS.keys() - ADDRESS_OPERATORS.keys()), *BESIDE_OPERATORS)
 
 NUMBER_OPERATORS = {"over": "more than this", "under": "less than this", "equals": "exactly this"}
 
@@ -87,6 +101,23 @@ ATTACHMENT_KEYS = {
     "type": "its media type, such as application/pdf or image/*",
     "size": "its decoded size",
     "exists": "true: there is an attachment; false: there is none",
+}
+
+AT_KEYS = {
+    "during": "inside the working hours of this calendar of routerd.yaml",
+    "outside": "outside them",
+    "days": "days such as mon-fri; absent: every day",
+    "hours": "hours such as 08:00-17:00; the end is excluded, 22:00-06:00 belongs to the day it starts",
+    "zone": "the time zone of days and hours, such as Europe/Warsaw",
+}
+
+CONVERSATION_KEYS = {
+    "known": "true: there is one; false: this message begins one",
+    "owner": "its owner: this member, or somebody of this team",
+    "label": "a label that its messages were given before",
+    "state": "open or closed",
+    "messages": "how many messages it had before this one",
+    "waiting": "how long the customer has been waiting for an answer, such as {over: 2d}",
 }
 
 KINDS = {
@@ -126,12 +157,12 @@ ASSIGN_KEYS = {
 LOOK_UP_FIELDS = ("customer", "from", "sender")
 
 FILE_KEYS = {
+    "lang": "the languages of `stem` for words in Latin script, each tried; default [en]",
     "inbox": "only mail to these inboxes is read by this file's rules",
     "rules": "the rules, read from top to bottom",
     "tests": "messages, and what the whole ruleset must say of them",
     "mode": "trial: the rules are asked in their place and have no effect",
 }
-LATER_FILE_KEYS = ("lang",)
 
 RULE_KEYS = {
     "name": "unique in its file, up to 80 characters, none of , : /",
@@ -159,13 +190,23 @@ MESSAGE_KEYS = {
     "eml": "a file with the whole message, beside the rule files; then nothing else stands here",
 }
 GIVEN_KEYS = {
-    "at": "when it arrives, such as 2025-01-15T10:00:00Z",
+    "at": "when it arrives, such as 2025-01-15T10:00:00Z; needed where a rule asks",
     "away": "members who are away; without it nobody is",
     "load": "messages that members were assigned of late: {ewa: 3}",
     "recipient": "RCPT TO, where it is not the one inbox in `to`",
     "internal": "true: authenticated as a member",
+    "auth": "what was verified, such as {dmarc: pass}",
+    "conversation": "the conversation it belongs to, such as {owner: jan}",
+    "trial": "live: rules on trial take effect",
 }
-LATER_GIVEN_KEYS = ("auth", "conversation", "trial")
+GIVEN_CONVERSATION_KEYS = {
+    "owner": "the member who owns it",
+    "team": "the team he was picked from",
+    "label": "labels of its messages",
+    "state": "open or closed; without it open",
+    "messages": "how many messages it had; without it 1",
+    "waiting": "how long the customer has been waiting; without it he is not",
+}
 EXPECT_KEYS = {
     "owner": "the member who gets it",
     "team": "the team that the rules or the default named; none for a member",

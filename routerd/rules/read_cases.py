@@ -9,8 +9,11 @@ from routerd.config.nearest import quoted
 from routerd.config.values import parse_size
 from routerd.config.yaml_source import Mapping, Mark, Node, Scalar
 from routerd.rules import keys
+from routerd.rules.facts import ConversationFacts
 from routerd.rules.labels import check_label
 from routerd.rules.names import Names, suggestion
+from routerd.rules.read_conversation import read_given_conversation
+from routerd.rules.read_proofs import read_given_results
 from routerd.rules.reading import Reader
 
 CLOCK = datetime(2025, 1, 15, 10, 0, tzinfo=UTC)  # a Wednesday: where a test's clock stands
@@ -48,10 +51,14 @@ class Given:
     """What else is so while a case runs."""
 
     at: datetime = CLOCK
+    at_is_said: bool = False
     away: tuple[str, ...] = ()
     load: MappingOf[str, int] = field(default_factory=dict)
     recipient: str | None = None
-    internal: bool = False
+    internal: bool | None = None  # None: not said; then `results` say it, as in real life
+    results: MappingOf[str, str] = field(default_factory=dict)  # what verified the sender
+    conversation: ConversationFacts | None = None
+    trials_live: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,21 +198,31 @@ class CaseReader:
 
     def _given(self, node: Node) -> Given:
         mapping = self._reader.mapping(node, "given")
-        entries = (
-            self._reader.known_entries(mapping, keys.GIVEN_KEYS, "in given", keys.LATER_GIVEN_KEYS) if mapping else ()
-        )
+        entries = self._reader.known_entries(mapping, keys.GIVEN_KEYS, "in given") if mapping else ()
         found = {key.text: value for key, value in entries}
         recipient = self._reader.text(found["recipient"], "recipient") if "recipient" in found else None
         if recipient and inbox_of(recipient.text, self._names) is None:
             self._reader.refuse(recipient.mark, f"{quoted(recipient.text)} is no inbox")
-        internal = self._reader.flag(found["internal"], "internal") if "internal" in found else False
         return Given(
             at=self._moment(found["at"]) if "at" in found else CLOCK,
+            at_is_said="at" in found,
             away=self._members(found["away"], "away") if "away" in found else (),
             load=self._load(found["load"]) if "load" in found else {},
             recipient=recipient.text.strip() if recipient else None,
-            internal=bool(internal),
+            internal=self._reader.flag(found["internal"], "internal") if "internal" in found else None,
+            results=read_given_results(self._reader, found["auth"]) if "auth" in found else {},
+            conversation=self._conversation(found),
+            trials_live="trial" in found and self._is_live(found["trial"]),
         )
+
+    def _conversation(self, found: dict[str, Node]) -> ConversationFacts | None:
+        if "conversation" not in found:
+            return None
+        return read_given_conversation(self._reader, self._names, found["conversation"])
+
+    def _is_live(self, node: Node) -> bool:
+        scalar = self._reader.text(node, "trial")
+        return scalar is not None and self._reader.chosen(scalar, ("live",), "way to take rules on trial") is not None
 
     def _moment(self, node: Node) -> datetime:
         scalar = self._reader.text(node, "at")

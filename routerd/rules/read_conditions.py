@@ -4,13 +4,10 @@ import re
 from collections.abc import Callable
 
 from routerd.config.nearest import quoted
-from routerd.config.yaml_source import Mapping, Mark, Node, Scalar, Sequence
+from routerd.config.yaml_source import Mapping, Node, Scalar, Sequence
 from routerd.message.forged import is_ours
 from routerd.rules import keys
-from routerd.rules.attachment_condition import AttachmentCondition
 from routerd.rules.conditions import (
-    AddressCondition,
-    AddressForms,
     KindCondition,
     LabelCondition,
     TextCondition,
@@ -19,14 +16,20 @@ from routerd.rules.keys import Takes
 from routerd.rules.labels import check_label
 from routerd.rules.limits import FileLimit
 from routerd.rules.names import Names, suggestion
-from routerd.rules.number_conditions import SizeCondition
-from routerd.rules.patterns import Pattern, compile_glob
-from routerd.rules.read_text import one_operator, read_addresses, read_number_test, read_text_test
+from routerd.rules.number_conditions import CountCondition, SizeCondition
+from routerd.rules.read_addresses import read_addresses
+from routerd.rules.read_attachment import read_attachment
+from routerd.rules.read_conversation import read_conversation
+from routerd.rules.read_languages import read_languages
+from routerd.rules.read_numbers import read_count_test, read_size_test
+from routerd.rules.read_proofs import read_auth, read_dnsbl
+from routerd.rules.read_terms import entry_scalars, read_each, terms_and_lists
+from routerd.rules.read_text import read_text_test
+from routerd.rules.read_time import read_at
 from routerd.rules.reading import Reader
 from routerd.rules.truth import All, Always, AnyOf, Condition, NoneOf
 
 _HEADER_NAME = re.compile(r"[!-9;-~]{1,100}\Z")  # RFC 5322 2.2, bounded
-_MEDIA_TYPE = re.compile(r"[a-z0-9!#$&^_.+*-]+/[a-z0-9!#$&^_.+*-]+\Z")  # RFC 6838 4.2, with globs
 
 
 class ConditionReader:
@@ -40,8 +43,14 @@ class ConditionReader:
             Takes.TEXT: self._text,
             Takes.ADDRESS: self._addresses,
             Takes.HEADERS: self._headers,
-            Takes.ATTACHMENT: self._attachment,
-            Takes.NUMBER: self._number,
+            Takes.ATTACHMENT: lambda _, node: read_attachment(self._reader, node),
+            Takes.NUMBER: self._size,
+            Takes.COUNT: self._count,
+            Takes.LANGUAGES: lambda _, node: read_languages(self._reader, node),
+            Takes.RESULTS: lambda _, node: read_auth(self._reader, node),
+            Takes.LISTS: lambda _, node: read_dnsbl(self._reader, self._names, node),
+            Takes.TIME: lambda _, node: read_at(self._reader, self._names, node),
+            Takes.CONVERSATION: lambda _, node: read_conversation(self._reader, self._names, node),
             Takes.KINDS: self._kinds,
             Takes.LABELS: self._labels,
             Takes.TRUE: self._always,
@@ -61,7 +70,7 @@ class ConditionReader:
         if mapping is None:
             return None
         parts = []
-        for key, value in self._reader.known_entries(mapping, keys.CONDITIONS, f"in {what}", keys.LATER_CONDITIONS):
+        for key, value in self._reader.known_entries(mapping, keys.CONDITIONS, f"in {what}"):
             part = self._read_by[keys.CONDITIONS[key.text].takes](key, value)
             if part is not None:
                 parts.append(part)
@@ -108,27 +117,18 @@ class ConditionReader:
         return TextCondition(key.text, test) if test else None
 
     def _addresses(self, key: Scalar, node: Node) -> Condition | None:
-        condition = read_addresses(self._reader, key.text, node)
-        if key.text == "inbox" and isinstance(condition, AddressCondition):
-            return self._known_inboxes(condition, node)
-        return condition
+        return read_addresses(self._reader, key.text, node, self._known_inbox if key.text == "inbox" else None)
 
-    def _known_inboxes(self, condition: AddressCondition, node: Node) -> Condition:
-        """Aliases become their inboxes; an address that is no inbox could never fit."""
-        exact = set()
-        for address in condition.forms.exact:
-            mark = _mark_of(node, address)
-            inbox = self._names.inboxes.get(address)
-            if inbox is None:
-                self._reader.refuse(mark, f"no inbox {quoted(address)}{suggestion(address, self._names.inboxes)}")
-            elif self._limit.inboxes is not None and inbox.lower() not in self._limit.inboxes:
-                self._reader.refuse(mark, f"inbox {inbox} is outside what {self._limit.source} allows")
-            else:
-                exact.add(inbox.lower())
-        forms = condition.forms
-        return AddressCondition(
-            condition.field, AddressForms(forms.written, frozenset(exact), forms.domains, forms.suffixes, forms.globs)
-        )
+    def _known_inbox(self, scalar: Scalar, address: str) -> str | None:
+        """An alias becomes its inbox; an address that is no inbox could never fit."""
+        inbox = self._names.inboxes.get(address)
+        if inbox is None:
+            self._reader.refuse(scalar.mark, f"no inbox {quoted(address)}{suggestion(address, self._names.inboxes)}")
+        elif self._limit.inboxes is not None and inbox.lower() not in self._limit.inboxes:
+            self._reader.refuse(scalar.mark, f"inbox {inbox} is outside what {self._limit.source} allows")
+        else:
+            return inbox.lower()
+        return None
 
     def _headers(self, _key: Scalar, node: Node) -> Condition | None:
         if not isinstance(node, Mapping):
@@ -151,55 +151,13 @@ class ConditionReader:
             return None
         return parts[0] if len(parts) == 1 else All(tuple(parts))
 
-    def _attachment(self, _key: Scalar, node: Node) -> Condition | None:
-        if not isinstance(node, Mapping):
-            self._reader.refuse(
-                node.mark, "attachment takes a mapping: {name: …, type: [application/pdf], size: {over: 1MB}}"
-            )
-            return None
-        mapping = self._reader.mapping(node, "attachment")
-        if mapping is None:
-            return None
-        if mapping.get("exists") is not None:
-            return self._attachment_exists(mapping)
-        name = size = None
-        types: tuple[tuple[str, Pattern], ...] = ()
-        for part, value in self._reader.known_entries(mapping, keys.ATTACHMENT_KEYS, "under attachment"):
-            if part.text == "name":
-                name = read_text_test(self._reader, "attachment name", value)
-            elif part.text == "type":
-                types = self._media_types(value)
-            else:
-                size = read_number_test(self._reader, "attachment size", value)
-        if name is None and size is None and not types:
-            return None
-        return AttachmentCondition(name, types, size)
-
-    def _attachment_exists(self, mapping: Mapping) -> Condition | None:
-        operator = one_operator(self._reader, "attachment", mapping, keys.ATTACHMENT_KEYS, ())
-        if operator is None:
-            return None
-        wanted = self._reader.flag(operator[1], "attachment: exists")
-        return None if wanted is None else AttachmentCondition(None, (), None, wanted)
-
-    def _media_types(self, node: Node) -> tuple[tuple[str, Pattern], ...]:
-        if isinstance(node, Mapping):
-            self._reader.refuse(node.mark, "attachment type takes a list such as [application/pdf, image/*]")
-            return ()
-        types = []
-        for scalar in self._reader.texts(node, "attachment type"):
-            text = scalar.text.strip().lower()
-            if _MEDIA_TYPE.match(text):
-                types.append((scalar.text, compile_glob(text)))
-            else:
-                self._reader.refuse(
-                    scalar.mark, f"{quoted(scalar.text)} is not a media type, such as application/pdf or image/*"
-                )
-        return tuple(types)
-
-    def _number(self, key: Scalar, node: Node) -> Condition | None:
-        test = read_number_test(self._reader, key.text, node)
+    def _size(self, key: Scalar, node: Node) -> Condition | None:
+        test = read_size_test(self._reader, key.text, node)
         return SizeCondition(test) if test else None
+
+    def _count(self, key: Scalar, node: Node) -> Condition | None:
+        test = read_count_test(self._reader, key.text, node)
+        return CountCondition(key.text, test) if test else None
 
     def _kinds(self, _key: Scalar, node: Node) -> Condition | None:
         scalars = self._reader.texts(node, "is")
@@ -208,16 +166,13 @@ class ConditionReader:
         return KindCondition(known) if known else None
 
     def _labels(self, _key: Scalar, node: Node) -> Condition | None:
-        labels = []
-        for scalar in self._reader.texts(node, "label"):
+        def read(scalar: Scalar) -> str:
             label, wrong = check_label(scalar.text)
             if wrong:
                 self._reader.refuse(scalar.mark, wrong)
-            labels.append(label)
-        return LabelCondition(tuple(labels)) if labels else None
+            return label
 
-
-def _mark_of(node: Node, address: str) -> Mark:
-    items = node.items if isinstance(node, Sequence) else [node]
-    fitting = (item for item in items if isinstance(item, Scalar) and item.text.strip().lower() == address)
-    return next(fitting, node).mark
+        scalars, lists = terms_and_lists(self._reader, "label", node)
+        listed = [scalar for file in lists for scalar in entry_scalars(file)]
+        labels = read_each(self._reader, [*scalars, *listed], read)
+        return LabelCondition(tuple(dict.fromkeys(labels))) if labels else None

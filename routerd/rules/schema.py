@@ -7,6 +7,10 @@ from routerd.config.settings import Pick
 from routerd.rules import keys
 from routerd.rules.finding import KINDS
 from routerd.rules.keys import Takes
+from routerd.rules.languages import CODES
+from routerd.rules.proof_conditions import TEMPORARY
+from routerd.rules.read_conversation import STATES
+from routerd.rules.read_proofs import RESULTS
 
 Schema = dict[str, Any]
 
@@ -15,6 +19,8 @@ _TEXT: Schema = {"type": ["string", "number", "boolean"]}
 _TRUE: Schema = {"type": "boolean", "const": True}
 _FLAG: Schema = {"type": "boolean"}
 _SIZE: Schema = {"type": ["string", "integer"], "pattern": r"^[0-9]+\s*(B|KB|MB|GB)?$"}
+_COUNT: Schema = {"type": ["string", "integer"], "pattern": "^[0-9]+$"}
+_DURATION: Schema = {"type": "string", "pattern": r"^[0-9]+\s*[smhdwy]$", "examples": ["4h", "2d"]}
 _CONDITION: Schema = {"$ref": "#/definitions/condition"}
 _LABEL: Schema = {"type": ["string", "number", "boolean"], "maxLength": 64}
 
@@ -54,7 +60,7 @@ def _rule() -> Schema:
                     "label": _some(_LABEL),
                     "priority": {"enum": ["high", "normal", "low"]},
                     "watch": _some(_TEXT),
-                    "respond_within": {"type": "string", "pattern": r"^[0-9]+\s*[smhdwy]$", "examples": ["4h", "2d"]},
+                    "respond_within": _DURATION,
                     "header": {
                         "type": "object",
                         "minProperties": 1,
@@ -93,10 +99,14 @@ def _takes(takes: Takes) -> Schema:
             "anyOf": [_some(_TEXT), _one_of({"regex": _some(_TEXT), "exists": _FLAG}, keys.ADDRESS_OPERATORS)]
         },
         Takes.HEADERS: {"type": "object", "minProperties": 1, "additionalProperties": text},
-        Takes.ATTACHMENT: _object(
-            {"name": text, "type": _some(_TEXT), "size": _number(), "exists": _FLAG}, keys.ATTACHMENT_KEYS
-        ),
-        Takes.NUMBER: _number(),
+        Takes.ATTACHMENT: _attachment(text),
+        Takes.NUMBER: _number(_SIZE),
+        Takes.COUNT: _number(_COUNT),
+        Takes.LANGUAGES: _some({"enum": list(CODES)}),
+        Takes.RESULTS: _object({name: _some({"enum": list(results)}) for name, results in RESULTS.items()}, {}),
+        Takes.LISTS: _some(_TEXT),
+        Takes.TIME: _at(),
+        Takes.CONVERSATION: _conversation(),
         Takes.KINDS: _some({"enum": list(keys.KINDS)}),
         Takes.LABELS: _some(_LABEL),
         Takes.TRUE: _TRUE,
@@ -110,8 +120,65 @@ def _text_test() -> Schema:
     return {"anyOf": [_some(_TEXT), _one_of(operators, keys.TEXT_OPERATORS)]}
 
 
-def _number() -> Schema:
-    return _one_of(dict.fromkeys(keys.NUMBER_OPERATORS, _SIZE), keys.NUMBER_OPERATORS)
+def _number(number: Schema) -> Schema:
+    return _one_of(dict.fromkeys(keys.NUMBER_OPERATORS, number), keys.NUMBER_OPERATORS)
+
+
+def _attachment(text: Schema) -> Schema:
+    others = _object({"other_than": _listed_terms()}, keys.OTHER_THAN)
+    return _object(
+        {
+            "name": {"anyOf": [text, others]},
+            "type": {"anyOf": [_listed_terms(), others]},
+            "size": _number(_SIZE),
+            "exists": _FLAG,
+        },
+        keys.ATTACHMENT_KEYS,
+    )
+
+
+def _listed_terms() -> Schema:
+    """Terms that stand there, or `{in: FILE}`."""
+    return _some({"anyOf": [_TEXT, {**_object({"in": _TEXT}, keys.IN_FILE), "required": ["in"]}]})
+
+
+def _at() -> Schema:
+    by_calendar = _one_of({"during": _some(_TEXT), "outside": _some(_TEXT)}, keys.AT_KEYS)
+    own = _object({"days": _some(_TEXT), "hours": _some(_TEXT), "zone": _TEXT}, keys.AT_KEYS, required=("zone",))
+    return {"anyOf": [by_calendar, {**own, "minProperties": 2}]}
+
+
+def _conversation() -> Schema:
+    return _object(
+        {
+            "known": _FLAG,
+            "owner": _some(_TEXT),
+            "label": _some(_LABEL),
+            "state": _some({"enum": list(STATES)}),
+            "messages": _number(_COUNT),
+            "waiting": _number(_DURATION),
+        },
+        keys.CONVERSATION_KEYS,
+    )
+
+
+def _given_conversation() -> Schema:
+    return _object(
+        {
+            "owner": _TEXT,
+            "team": _TEXT,
+            "label": _some(_LABEL),
+            "state": {"enum": list(STATES)},
+            "messages": _COUNT,
+            "waiting": _DURATION,
+        },
+        keys.GIVEN_CONVERSATION_KEYS,
+        required=("owner",),
+    )
+
+
+def _given_results() -> Schema:
+    return _object({name: {"enum": [*results, TEMPORARY]} for name, results in RESULTS.items()}, {})
 
 
 def _test() -> Schema:
@@ -137,6 +204,9 @@ def _test() -> Schema:
             "load": {"type": "object", "additionalProperties": {"type": "integer", "minimum": 0}},
             "recipient": _TEXT,
             "internal": _FLAG,
+            "auth": _given_results(),
+            "conversation": _given_conversation(),
+            "trial": {"const": "live"},
         },
         keys.GIVEN_KEYS,
     )
@@ -157,7 +227,7 @@ def _some(item: Schema) -> Schema:
 def _object(properties: Mapping[str, Schema], helps: Mapping[str, str], required: tuple[str, ...] = ()) -> Schema:
     """`$ref` hides its neighbours in draft-07, so a help text stands beside `allOf`."""
     described = {
-        name: {"description": helps[name], **({"allOf": [schema]} if "$ref" in schema else schema)}
+        name: {**({"description": helps[name]} if name in helps else {}), **({"allOf": [schema]} if "$ref" in schema else schema)}
         for name, schema in properties.items()
     }
     found: Schema = {"type": "object", "minProperties": 1, "additionalProperties": False, "properties": described}
