@@ -19,10 +19,8 @@ from routerd.delivery.attempt import Policy
 from routerd.delivery.hand import QueueHand
 from routerd.delivery.letter import ReturnPaths
 from routerd.delivery.routes import Routes
+from routerd.delivery.succession import stand_in_for, take_over
 from routerd.delivery.worker import Worker
-from routerd.desk.assign import next_in_line
-from routerd.desk.describe import describe_rerouted
-from routerd.desk.plan import Role
 from routerd.desk.roster import Roster
 from routerd.intake.reception import World
 from routerd.intake.server import Intake, tls_context
@@ -147,7 +145,7 @@ class Daemon:
                 world=World(chance=secrets.token_bytes, spool_folder=_spool_folder(settings.state)),
             )
             self.http = HttpServer(settings.http, self.metrics, self.store, self.store.is_alive)
-            hand = QueueHand(self.store, self._worker, utc_now)
+            hand = QueueHand(self.store, self._worker, utc_now, self._stand_in)
             self._control = ControlServer(control_path(settings.state), settings.state, hand.do)
         except (OSError, StoreError) as error:
             await self.store.close()
@@ -318,6 +316,7 @@ class Daemon:
 
     async def _readdress(self, live: Live) -> None:
         ways = {name: str(member.mailbox) for name, member in live.settings.members.items()}
+        ways |= {address: address for address in live.ruleset.forwards}
         await self.store.readdress({name: (box, live.routes.destination(box)) for name, box in ways.items()})
 
     def _count_rules(self, ruleset: Ruleset) -> None:
@@ -334,13 +333,11 @@ class Daemon:
 
     def _next_in_line(self, copy: Copy, reason: str, tried: frozenset[str]) -> NewCopy | None:
         """Who takes over a copy; asked inside the store's transaction."""
-        live = self._live
-        following = next_in_line(live.roster, copy.member, copy.team, copy.annotation.inbox, tried, utc_now())
-        if following is None:
-            return None
-        mailbox = str(live.roster.mailbox(following.member))
-        annotation = describe_rerouted(copy.annotation, following, reason, live.roster)
-        return NewCopy(following.member, mailbox, live.routes.destination(mailbox), Role.OWNER, annotation)
+        return take_over(copy, reason, tried, utc_now(), self._live.roster, self._live.routes)
+
+    def _stand_in(self, copy: Copy) -> NewCopy | None:
+        """Who gets a released copy whose owner is away; asked likewise."""
+        return stand_in_for(copy, utc_now(), self._live.roster, self._live.routes)
 
     def _hand_over(self, copies: Sequence[Copy], raw: Raw) -> None:
         self._worker.offer(copies, raw)

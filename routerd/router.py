@@ -29,7 +29,7 @@ from routerd.desk.assign import assign, last_resort_plan
 from routerd.desk.consider import Office, author_of, decide, loops, passed_inboxes
 from routerd.desk.describe import describe
 from routerd.desk.pick import Choose
-from routerd.desk.plan import Author, DeskState, Plan, PlannedCopy, Role
+from routerd.desk.plan import SOMEBODY, Author, DeskState, Plan, PlannedCopy, Role
 from routerd.desk.refusal import for_all, for_each, refusals
 from routerd.message.annotate import Annotation, received_value
 from routerd.message.envelope import Accepted, Envelope, Protocol, Raw, Received, Refused, Verdict
@@ -82,7 +82,7 @@ class Considered:
     thread: ThreadKeys
     known: Known
     decisions: tuple[Decision, ...]
-    author: Author = Author()
+    author: Author = SOMEBODY
     passed: frozenset[str] = frozenset()  # the inboxes for which it was here before
     loops: bool = False
 

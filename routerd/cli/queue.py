@@ -14,6 +14,10 @@ from routerd.cli.options import EXIT_FOUND_WRONG, config_option, load_or_exit
 from routerd.cli.queue_report import MAX_TEXT, copy_to_json, history_to_json, print_copies, print_history
 from routerd.cli.state import naming_state, reading_state
 from routerd.config.nearest import quoted
+from routerd.config.settings import Settings
+from routerd.delivery.routes import Routes
+from routerd.delivery.succession import stand_in_for
+from routerd.desk.roster import Roster
 from routerd.message.fold import display
 from routerd.rules.names import names_of, suggestion
 from routerd.store.base import CopyState, StoreError, StoreLockedError
@@ -115,7 +119,7 @@ def _hand_command(name: str, text: str) -> None:
     def change(config: Path | None, ids: tuple[str, ...], reason: str, as_json: bool) -> None:
         settings = load_or_exit(config)
         try:
-            reply = _ask(settings.state, {"do": name, "copies": list(ids), "reason": reason})
+            reply = _ask(settings, {"do": name, "copies": list(ids), "reason": reason})
         except (StoreError, ValueError, ControlRefusedError, OSError) as error:
             _fail(str(error))
         if as_json:
@@ -132,26 +136,29 @@ _hand_command("release", "Let held copies go, now.")
 _hand_command("drop", "Give copies up for good. They stay in the history.")
 
 
-def _ask(state: Path, request: dict[str, Any]) -> dict[str, Any]:
+def _ask(settings: Settings, request: dict[str, Any]) -> dict[str, Any]:
     """By the daemon; without one, by the state's lock. Raises StoreError, ValueError, ControlRefusedError, OSError."""
+    state = settings.state
     try:
         return send_command(state, request)
     except ControlUnavailableError as unavailable:
         with reading_state(state):  # there is a state: nothing is begun here
             pass
         try:
-            return asyncio.run(_without_daemon(state, request))
+            return asyncio.run(_without_daemon(settings, request))
         except StoreLockedError as error:
             raise StoreError(f"{error}, which does not answer: {unavailable}") from error
         except StoreError as error:
             raise StoreError(naming_state(error, state)) from error
 
 
-async def _without_daemon(state: Path, request: dict[str, Any]) -> dict[str, Any]:
-    with as_owner(state):
-        store = open_store(state)
+async def _without_daemon(settings: Settings, request: dict[str, Any]) -> dict[str, Any]:
+    now = datetime.now(UTC)
+    roster, routes = Roster(settings), Routes(settings)
+    with as_owner(settings.state):
+        store = open_store(settings.state)
         try:
-            return await do_by_hand(store, request, datetime.now(UTC))
+            return await do_by_hand(store, request, now, lambda copy: stand_in_for(copy, now, roster, routes))
         finally:
             await store.close()
 
@@ -159,7 +166,8 @@ async def _without_daemon(state: Path, request: dict[str, Any]) -> dict[str, Any
 def _print_reply(name: str, ids: Iterable[str], reply: dict[str, Any]) -> None:
     typed = {one.upper(): one for one in ids}
     for copy in reply.get("changed", ()):
-        click.echo(f"{_shown(copy.get('id'))}: {_DONE[name]}")
+        done = "its owner is away; another copy takes its place" if copy.get("state") == "rerouted" else _DONE[name]
+        click.echo(f"{_shown(copy.get('id'))}: {done}")
     for copy in reply.get("unchanged", ()):
         click.echo(f"{_shown(copy.get('id'))}: is {_shown(copy.get('state'))}, left as it is", err=True)
     for one in reply.get("unknown", ()):

@@ -92,6 +92,7 @@ def print_history(history: MessageHistory) -> None:
         ("inbox", plan.inbox),
         ("owner", owner + f" ({plan.why})"),
         ("labels", ", ".join(plan.labels) or "-"),
+        ("respond by", plan.respond_by or ""),
         ("why", history.annotation.why or "-"),
         ("joins", history.twin_of or ""),
         ("see also", ", ".join(history.namesakes)),
@@ -104,6 +105,8 @@ def print_history(history: MessageHistory) -> None:
         for match in decision.trace.matches:
             reasons = "; ".join(map(str, match.evidence)) or "always"
             click.echo(f"{'':<12}   {display(str(match.rule), MAX_TEXT)}: {display(reasons, 1000)}")
+        for trial in decision.trace.trials:
+            click.echo(f"{'':<12}   {display(str(trial.rule), MAX_TEXT)}: on trial, would {display(trial.would, 1000)}")
     click.echo()
     print_copies(history.copies)
     click.echo()
@@ -155,6 +158,7 @@ def history_to_json(history: MessageHistory) -> dict[str, Any]:
         "owner_why": plan.why,
         "labels": list(plan.labels),
         "priority": plan.priority,
+        "respond_by": plan.respond_by,
         "why": history.annotation.why,
         "twin_of": history.twin_of,
         "namesakes": list(history.namesakes),
@@ -168,6 +172,7 @@ def history_to_json(history: MessageHistory) -> dict[str, Any]:
                     {"rule": str(match.rule), "evidence": list(map(str, match.evidence))}
                     for match in decision.trace.matches
                 ],
+                "trials": [{"rule": str(trial.rule), "would": trial.would} for trial in decision.trace.trials],
             }
             for decision in history.decisions
         ],

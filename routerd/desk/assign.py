@@ -7,6 +7,7 @@ from datetime import datetime
 from routerd.config.settings import Pick
 from routerd.desk.pick import Choose, Picked, Picker, line_behind
 from routerd.desk.plan import (
+    SOMEBODY,
     Author,
     Conversation,
     DeskState,
@@ -31,7 +32,7 @@ def assign(
     state: DeskState,
     now: datetime,
     choose: Choose,
-    author: Author = Author(),
+    author: Author = SOMEBODY,
 ) -> Plan:
     """The plan for one message.
 
@@ -222,7 +223,7 @@ def _events(owner: Picked, conversation: Conversation | None) -> Iterator[Event]
 
 
 def _respond_by(decisions: tuple[Decision, ...], roster: Roster, owner: Picked, now: datetime) -> datetime | None:
-    """The shortest of what the decisions promise, in working hours of the owner's calendar; without one by the clock."""
+    """The shortest of what is promised: in working hours of the owner's calendar, without one by the clock."""
     promised = [decision.respond_within for decision in decisions if decision.respond_within is not None]
     if not promised:
         return None
@@ -245,7 +246,10 @@ def _headers(decisions: tuple[Decision, ...]) -> tuple[tuple[str, str], ...]:
 
 @dataclass(slots=True)
 class _Drafts:
-    """Copies being gathered: one for each member or address, in the part named first; a part that is not held frees the copy."""
+    """Copies being gathered: one for each member or address, in the part named first.
+
+    A part that is not held frees the copy.
+    """
 
     known: frozenset[str] = frozenset()
     _copies: dict[str, PlannedCopy] = field(default_factory=dict)

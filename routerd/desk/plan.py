@@ -35,6 +35,9 @@ class Author:
     customer: str | None = None  # the address that conversations are looked up by, in lower case
 
 
+SOMEBODY = Author()  # of whom nothing is known
+
+
 class ConversationState(StrEnum):
     OPEN = "open"
     CLOSED = "closed"

@@ -80,6 +80,10 @@ class NewCopy:
     held: str | None = None  # the reason: it is written as held
 
 
+StandIn = Callable[["Copy"], NewCopy | None]
+"""Given a held copy that is to be released: the one that goes out in its place, or None."""
+
+
 @dataclass(frozen=True, slots=True)
 class Settled:
     """A plan, and all that is written with it."""
@@ -252,11 +256,13 @@ class Store(Protocol):
         """Adds an event to a message's history (JSON values); to one that is forgotten, nothing."""
 
     async def change_copies(
-        self, numbers: Sequence[int], state: CopyState, reason: str, at: datetime
+        self, numbers: Sequence[int], state: CopyState, reason: str, at: datetime, stand_in: StandIn | None = None
     ) -> tuple[Copy, ...]:
         """The postmaster's hand: moves copies to `state` where the table of lives allows it; gives the moved ones.
 
-        To QUEUED (release, retry): due at `at`. `reason` "" keeps the one that is there.
+        To QUEUED (release, retry): due at `at`. `reason` "" keeps the one that is there. `stand_in` is asked of each
+        held copy that is to be queued; one that another takes the place of becomes REROUTED, and the other is given
+        behind it. It runs inside the transaction, and may run again.
         """
 
     def key(self, purpose: str) -> bytes:

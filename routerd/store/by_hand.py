@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from routerd.store.base import CopyState, Store
+from routerd.store.base import CopyState, StandIn, Store
 
 MAX_REASON_CHARACTERS = 500
 
@@ -20,10 +20,13 @@ class BadCommandError(ValueError):
     """Not a command on the queue; the message says why."""
 
 
-async def do_by_hand(store: Store, command: Mapping[str, Any], at: datetime) -> dict[str, Any]:
+async def do_by_hand(
+    store: Store, command: Mapping[str, Any], at: datetime, stand_in: StandIn | None = None
+) -> dict[str, Any]:
     """Does `{"do": "retry"|"hold"|"release"|"drop", "copies": [ids], "reason": text}`.
 
-    A message's queue id stands for all of its copies. `retry` is for queued copies, `release` for held ones.
+    A message's queue id stands for all of its copies. `retry` is for queued copies, `release` for held ones: there
+    `stand_in` is asked who gets a copy whose member is away.
     Raises BadCommandError, StoreError.
     Gives `{"changed": [{"id", "number", "state", "destination"}], "unchanged": [{"id", "state"}], "unknown": [ids]}`.
     """
@@ -32,7 +35,7 @@ async def do_by_hand(store: Store, command: Mapping[str, Any], at: datetime) -> 
     named = {copy.id for copy in found} | {copy.queue_id for copy in found}
     before = {"retry": CopyState.QUEUED, "release": CopyState.HELD}.get(doing)
     fitting = [copy.number for copy in found if before is None or copy.state is before]
-    changed = await store.change_copies(fitting, WANTED[doing], reason, at)
+    changed = await store.change_copies(fitting, WANTED[doing], reason, at, stand_in)
     moved = {copy.number for copy in changed}
     return {
         "changed": [

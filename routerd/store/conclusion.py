@@ -14,6 +14,7 @@ from routerd.store.base import (
     PlanFailedError,
     Reroute,
     RetryAt,
+    StandIn,
 )
 from routerd.store.batch import Batch, CopyNow
 from routerd.store.connection import Error, select
@@ -55,14 +56,26 @@ def conclude(batch: Batch, copy: Copy, conclusion: Conclusion, at: datetime) -> 
     return ()
 
 
-def change_by_hand(batch: Batch, numbers: Sequence[int], state: CopyState, reason: str, at: datetime) -> list[Copy]:
-    """The copies that moved; the others are left as they are."""
-    moved = []
+def change_by_hand(
+    batch: Batch,
+    numbers: Sequence[int],
+    state: CopyState,
+    reason: str,
+    at: datetime,
+    stand_in: StandIn | None = None,
+) -> list[Copy]:
+    """The copies that moved, and those that took the place of one; the others are left as they are."""
+    moved: list[int] = []
     for copy in read_numbers(batch, numbers):
         now = batch.copy_now(copy.number)
         if now is None or (now.state, state) not in BY_HAND:
             continue
         is_queued = state is CopyState.QUEUED
+        instead = stand_in(copy) if stand_in and is_queued and now.state is CopyState.HELD else None
+        if instead is not None:
+            successor = _replace(batch, copy, instead, f"released while {copy.member} is away", at, now.attempts)
+            moved += (copy.number, successor.number)
+            continue
         kind = _EVENTS[state]
         if is_queued:
             kind = "copy_released" if now.state is CopyState.HELD else "copy_retried"
@@ -97,8 +110,8 @@ def read_numbers(batch: Batch, numbers: Sequence[int]) -> list[Copy]:
 
 def _reroute(batch: Batch, copy: Copy, now: CopyNow, conclusion: Reroute, at: datetime) -> tuple[Copy, ...]:
     batch.flush()
-    rows = select(batch.db, "SELECT member, suffix, role FROM copies WHERE message = ?", (copy.message,))
-    tried = frozenset(row[0] for row in rows if row[2] == copy.role)
+    rows = select(batch.db, "SELECT member, role FROM copies WHERE message = ?", (copy.message,))
+    tried = frozenset(member for member, role in rows if role == copy.role)
     try:
         new = conclusion.line(tried)
     except Error:
@@ -110,21 +123,22 @@ def _reroute(batch: Batch, copy: Copy, now: CopyNow, conclusion: Reroute, at: da
         _move(batch, copy, now, CopyState.HELD, reason, at)
         _note(batch, copy, _EVENTS[CopyState.HELD], {"reason": reason, "tried": sorted(tried)}, at)
         return ()
-    suffix = max(row[1] for row in rows) + 1
-    _move(batch, copy, now, CopyState.REROUTED, conclusion.reason, at)
+    return (_replace(batch, copy, new, conclusion.reason, at, now.attempts + 1),)
+
+
+def _replace(batch: Batch, copy: Copy, new: NewCopy, reason: str, at: datetime, attempts: int) -> Copy:
+    """Another copy takes this one's place, and its member, where it is an owner's, the conversation."""
+    batch.flush()
+    suffix = 1 + int(select(batch.db, "SELECT max(suffix) FROM copies WHERE message = ?", (copy.message,))[0][0])
+    batch.change_copy(copy.number, CopyNow(CopyState.REROUTED, attempts, None, to_micros(at), storable(reason)))
     successor = _successor(batch, copy, new, suffix, at)
     batch.add_copy(copy_row(successor, suffix, new))
-    _note(
-        batch,
-        copy,
-        _EVENTS[CopyState.REROUTED],
-        {"reason": conclusion.reason, "to": successor.id, "to_member": new.member},
-        at,
-    )
+    told: dict[str, object] = {"reason": reason, "to": successor.id, "to_member": new.member}
+    _note(batch, copy, _EVENTS[CopyState.REROUTED], told, at)
     if new.role is Role.OWNER:
         batch.db.execute(_NEW_OWNER, (new.member, copy.message, copy.member))
         batch.add_load(new.member, at)
-    return (successor,)
+    return successor
 
 
 def _successor(batch: Batch, copy: Copy, new: NewCopy, suffix: int, at: datetime) -> Copy:

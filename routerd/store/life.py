@@ -21,6 +21,7 @@ BY_HAND: frozenset[tuple[CopyState, CopyState]] = frozenset(
         (CopyState.QUEUED, CopyState.HELD),
         (CopyState.QUEUED, CopyState.DROPPED),
         (CopyState.HELD, CopyState.QUEUED),
+        (CopyState.HELD, CopyState.REROUTED),  # released, while its member is away
         (CopyState.HELD, CopyState.DROPPED),
     }
 )

@@ -27,6 +27,7 @@ from routerd.store.base import (
     Retention,
     SavedRuleset,
     StaleError,
+    StandIn,
     StoreError,
     ThreadKeys,
 )
@@ -280,9 +281,9 @@ class SqliteStore:
         await self._writer.do(Job(work))
 
     async def change_copies(
-        self, numbers: Sequence[int], state: CopyState, reason: str, at: datetime
+        self, numbers: Sequence[int], state: CopyState, reason: str, at: datetime, stand_in: StandIn | None = None
     ) -> tuple[Copy, ...]:
-        work = partial(change_by_hand, numbers=numbers, state=state, reason=reason, at=at)
+        work = partial(change_by_hand, numbers=numbers, state=state, reason=reason, at=at, stand_in=stand_in)
         return tuple(await self._writer.do(Job(work, copies=tuple(numbers))))
 
     def key(self, purpose: str) -> bytes:
