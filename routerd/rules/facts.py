@@ -3,12 +3,13 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from unicodedata import normalize
 
 from routerd.message.fold import fold, fold_exact, nfc_visible, words
 from routerd.message.view import Attachment, MessageView
 from routerd.rules.arabic import has_arabic, without_proclitics
 from routerd.rules.languages import language_of
-from routerd.rules.letter_folds import fold_by_letter, may_join
+from routerd.rules.letter_folds import fold_by_letter, is_plain
 from routerd.rules.literals import Literals
 from routerd.rules.patterns import PatternSet
 from routerd.rules.stemmed import StemmedText, written_words
@@ -16,23 +17,73 @@ from routerd.rules.stemmed import StemmedText, written_words
 _JOINED: Mapping[str, tuple[str, ...]] = {"text": ("subject", "body"), "everything": ("subject", "whole")}
 _HEADER = "header "
 _ATTACHMENT = "attachment "
+_FEW_PLACES = 16  # of a word in a text
+_SOME_PLACES = 200  # of the first word of a phrase
+_LONGEST_PROCLITICS = 5  # letters
 
 
 class Words:
-    """The words of one folded text, ready to be asked for words and phrases."""
+    """The words of one folded text, ready to be asked for words and phrases. They are told apart when they must be."""
 
-    __slots__ = ("_index", "_joined", "_words")
+    __slots__ = ("_folded", "_index", "_joined", "_words")
 
     def __init__(self, folded: str) -> None:
-        self._words = tuple(words(folded))
-        self._joined = " " + " ".join(self._words) + " "
+        self._folded = folded
+        self._words: tuple[str, ...] = ()
+        self._joined: str | None = None
         self._index: dict[str, list[int]] | None = None
 
     def has(self, phrase: "Phrase") -> bool:
         """Whether the phrase's words stand here one after the other."""
+        folded = self._folded
+        for word in phrase.words:
+            if word not in folded:
+                return False
+        if len(phrase.words) == 1:
+            found = self._stands_alone(phrase.words[0], phrase.arabic)
+            if found is not None:
+                return found
+        if self._joined is None:
+            self._words = tuple(words(folded))
+            self._joined = " " + " ".join(self._words) + " "
         if phrase.joined in self._joined:
             return True
-        return phrase.arabic and self._has_behind_proclitics(phrase.words)
+        if not phrase.arabic:
+            return False
+        found = self._follow_one_another(phrase.words, self._joined)
+        return self._has_behind_proclitics(phrase.words) if found is None else found
+
+    def _follow_one_another(self, phrase: tuple[str, ...], joined: str) -> bool | None:
+        """Whether the words stand here, each behind its proclitics; None where the first stands in many places."""
+        ending = phrase[0] + " "
+        at = joined.find(ending)
+        for _ in range(_SOME_PLACES):
+            if at < 0:
+                return False
+            start = joined.rfind(" ", 0, at + 1) + 1
+            most = sum(map(len, phrase)) + len(phrase) * (_LONGEST_PROCLITICS + 1)
+            near = joined[start : start + most + 1].split(" ")[: len(phrase)]
+            if len(near) == len(phrase) and all(
+                word == wanted or wanted in without_proclitics(word) for word, wanted in zip(near, phrase, strict=True)
+            ):
+                return True
+            at = joined.find(ending, at + 1)
+        return None
+
+    def _stands_alone(self, word: str, arabic: bool) -> bool | None:
+        """Whether this is a word here; None where that is better asked of all words, for it often stands inside one."""
+        folded = self._folded
+        at = folded.find(word)
+        for _ in range(_FEW_PLACES):
+            if at < 0:
+                return False
+            behind = at + len(word)
+            if not words(folded[behind : behind + 1]):
+                before = words(folded[max(at - _LONGEST_PROCLITICS - 1, 0) : at + len(word)])[-1]
+                if before == word or (arabic and word in without_proclitics(before)):
+                    return True
+            at = folded.find(word, at + 1)
+        return None
 
     def _has_behind_proclitics(self, phrase: tuple[str, ...]) -> bool:
         if self._index is None:
@@ -65,7 +116,8 @@ class Part:
     """One text of the message in the forms in which it is compared."""
 
     __slots__ = (
-        "_exact", "_fitting", "_found", "_stemmed", "_visible", "_words", "field", "folded", "folding", "original",
+        "_exact", "_fitting", "_found", "_plain", "_stemmed", "_visible", "_words",
+        "field", "folded", "folding", "original",
     )  # fmt: skip
 
     def __init__(self, name: str, original: str, folded: str, folding: Callable[[str], str] = fold) -> None:
@@ -78,6 +130,7 @@ class Part:
         self._words: Words | None = None
         self._stemmed: StemmedText | None = None
         self._visible: bytes | None = None
+        self._plain: bool | None = None
         self._found: dict[Literals, frozenset[str]] = {}
         self._fitting: dict[PatternSet, Sequence[int]] = {}
 
@@ -86,8 +139,8 @@ class Part:
         found = self._found.get(literals)
         if found is None:
             found = literals.found_in(self.folded)
-            if may_join(self.original):
-                found |= literals.found_in(fold_by_letter(nfc_visible(self.original)))
+            if not self._is_plain:
+                found |= literals.found_in(fold_by_letter(self.visible.decode()))
             self._found[literals] = found
         return found
 
@@ -121,8 +174,15 @@ class Part:
     def visible(self) -> bytes:
         """What a regex sees, in UTF-8: NFC without invisible characters, otherwise as written."""
         if self._visible is None:
-            self._visible = nfc_visible(self.original).encode("utf-8", "replace")
+            visible = normalize("NFC", self.original) if self._is_plain else nfc_visible(self.original)
+            self._visible = visible.encode("utf-8", "replace")
         return self._visible
+
+    @property
+    def _is_plain(self) -> bool:
+        if self._plain is None:
+            self._plain = is_plain(self.original)
+        return self._plain
 
 
 class FieldText:

@@ -10,6 +10,7 @@ import re
 from functools import cache
 
 from routerd.message.fold import fold
+from routerd.rules.patterns import Pattern
 
 # Whatever RE2 takes for one of these without regard to case folds to the same. A test asks about every character.
 _SETTLED = re.compile(
@@ -20,7 +21,10 @@ _SETTLED = re.compile(
     "\u05d0-\u05ea\u0621-\u0652\u0660-\u0669\u066e\u066f\u0671-\u06d3\u06f0-\u06f9"  # Hebrew, Arabic
     "\u3041-\u3096\u30a1-\u30fa\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7a3]"  # kana, ideographs, Hangul
 )
-_JOINING = re.compile("[\u0300-\u0345\u0653-\u0655\u11a8-\u11c2\u3099\u309a\u3131-\u313f\uff9e-\uffbf]")
+# All marks, and those letters of Hangul and kana that join; also what is not seen, or is shortened before it is folded.
+_JOINING = Pattern(
+    r"[\pM\p{Cf}\x{11a8}-\x{11c2}\x{3131}-\x{313f}\x{fdfa}\x{fdfb}\x{ff9e}-\x{ffbf}]", case_sensitive=True
+)
 # What else RE2 takes for a settled letter, and folds to other than itself.
 _ALIKE = "\u00b5\u0250-\u02af\u0345\u1c80-\u1cbf\u1fbe\u2126\u212a\u212b\u2c60-\u2c7f"
 _UNCHANGED = re.compile("[\u3041-\u30fa\u3400-\ud7a3]")
@@ -35,9 +39,9 @@ def folded_letter(letter: str) -> str | None:
     return fold(letter) if _SETTLED.match(letter) else None
 
 
-def may_join(text: str) -> bool:
-    """Whether letters of `text`, in any form of it, may fold in another way than one by one."""
-    return not text.isascii() and _JOINING.search(text) is not None
+def is_plain(text: str) -> bool:
+    """Whether all letters of `text`, in any form of it, fold one by one. What regexes see of it is then its NFC."""
+    return text.isascii() or not _JOINING.found(text.encode("utf-8", "replace"))
 
 
 def fold_by_letter(visible: str) -> str:
@@ -45,9 +49,10 @@ def fold_by_letter(visible: str) -> str:
     return " ".join(visible.translate(_by_letter()).split())
 
 
-def weight(literal: str) -> int:
-    """How much a text is told apart by `literal`: an ideograph says as much as three letters."""
-    return len(literal) + 2 * len(_IDEOGRAPH.findall(literal))
+def weight(literal: str) -> float:
+    """How much a text is told apart by `literal`, in letters; an ideograph says more, a digit or a point less."""
+    letters = sum(map(str.isalpha, literal))
+    return letters + 2 * len(_IDEOGRAPH.findall(literal)) + (len(literal) - letters) / 2
 
 
 def is_telling(literal: str) -> bool:

@@ -99,5 +99,5 @@ def _better(ones: frozenset[str], others: frozenset[str]) -> frozenset[str]:
     return max(others, ones, key=_worth)
 
 
-def _worth(literals: frozenset[str]) -> tuple[int, int]:
+def _worth(literals: frozenset[str]) -> tuple[float, int]:
     return min(map(weight, literals), default=0), -len(literals)

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import accumulate
 
+from routerd.rules.conditions import dotted_ends
 from routerd.rules.facts import ADDRESS_FIELDS, Seen
 from routerd.rules.literals import Literals
 from routerd.rules.patterns import PatternSet
@@ -16,7 +17,9 @@ _RARE = 3  # bits: clues of up to seven conditions are told apart by what they c
 class RuleIndex:
     """Of the conditions of every file, from top to bottom. Never changes once made."""
 
-    __slots__ = ("_always", "_by_address", "_by_literal", "_by_pattern", "_fields", "_files", "_literals", "_starts")
+    __slots__ = (
+        "_always", "_by_address", "_by_literal", "_by_pattern", "_by_stem", "_fields", "_files", "_literals", "_starts",
+    )  # fmt: skip
 
     def __init__(self, files: Sequence[Sequence[Condition]]) -> None:
         self._starts = list(accumulate(map(len, files), initial=0))
@@ -25,6 +28,7 @@ class RuleIndex:
         self._fields: list[dict[str, None]] = [{} for _ in files]  # in which a file has clues
         self._by_literal: dict[str, _Numbers] = {}  # by field
         self._by_address: dict[str, _Numbers] = {}
+        self._by_stem: dict[str, dict[str, _Numbers]] = {}  # by field, and by language
         self._by_pattern: dict[str, tuple[PatternSet, tuple[list[int], ...]]] = {}
         self._read([condition for conditions in files for condition in conditions])
 
@@ -41,14 +45,20 @@ class RuleIndex:
                 self._always[file].append(number - self._starts[file])
                 continue
             for clue in _most_telling(sets, wanted_by):
-                by_field = self._by_address if clue.is_address else patterns if clue.is_pattern else self._by_literal
-                by_field.setdefault(clue.field, {}).setdefault(clue.form, []).append(number)
+                self._forms_like(clue, patterns).setdefault(clue.form, []).append(number)
                 self._fields[file][clue.field] = None
         # One automaton for all fields and files, so that a text is searched once.
         self._literals = Literals({literal for numbers in self._by_literal.values() for literal in numbers})
         self._by_pattern = {
             field: (PatternSet(tuple(numbers)), tuple(numbers.values())) for field, numbers in patterns.items()
         }
+
+    def _forms_like(self, clue: Clue, patterns: dict[str, _Numbers]) -> _Numbers:
+        """The forms that are looked for in the same way as this one."""
+        if clue.language:
+            return self._by_stem.setdefault(clue.field, {}).setdefault(clue.language, {})
+        by_field = self._by_address if clue.is_address else patterns if clue.is_pattern else self._by_literal
+        return by_field.setdefault(clue.field, {})
 
     def _found_in(self, field: str, seen: Seen) -> Iterator[list[int]]:
         """The conditions of which a clue is in the field."""
@@ -58,7 +68,8 @@ class RuleIndex:
             for form in by_address.keys() & forms:
                 yield by_address[form]
         by_literal, by_pattern = self._by_literal.get(field), self._by_pattern.get(field)
-        if by_literal is None and by_pattern is None:
+        by_stem = self._by_stem.get(field, {})
+        if by_literal is None and by_pattern is None and not by_stem:
             return
         for part in seen.address_texts(field) if field in ADDRESS_FIELDS else seen.texts.parts(field):
             if by_literal is not None:
@@ -67,20 +78,23 @@ class RuleIndex:
             if by_pattern is not None:
                 for place in part.fitting(by_pattern[0]):
                     yield by_pattern[1][place]
+            for language, numbers in by_stem.items():
+                for stem in numbers.keys() & part.stemmed.places(language).keys():
+                    yield numbers[stem]
 
-    def numbers_by_file(self, field: str, seen: Seen) -> Mapping[int, set[int]]:
+    def numbers_by_file(self, field: str, seen: Seen) -> Mapping[int, list[int]]:
         """The conditions of which a clue is in the field, as their files count them."""
-        found: dict[int, set[int]] = {}
+        found: dict[int, list[int]] = {}
         for numbers in self._found_in(field, seen):
             for number in numbers:
                 file = self._files[number]
-                found.setdefault(file, set()).add(number - self._starts[file])
+                found.setdefault(file, []).append(number - self._starts[file])
         return found
 
     def fields(self, file: int) -> Iterable[str]:
         return self._fields[file]
 
-    def always(self, file: int) -> Iterable[int]:
+    def always(self, file: int) -> Sequence[int]:
         return self._always[file]
 
 
@@ -92,17 +106,18 @@ class Asked:
     def __init__(self, index: RuleIndex, seen: Seen) -> None:
         self._index = index
         self._seen = seen
-        self._found: dict[str, Mapping[int, set[int]]] = {}
+        self._found: dict[str, Mapping[int, list[int]]] = {}
 
     def to_ask(self, file: int) -> list[int]:
         """The conditions of a file, by their number in it, that may be other than NO, in their order."""
-        numbers = set(self._index.always(file))
+        numbers = self._index.always(file)
         for field in self._index.fields(file):
             found = self._found.get(field)
             if found is None:
                 found = self._found[field] = self._index.numbers_by_file(field, self._seen)
-            numbers |= found.get(file, frozenset())
-        return sorted(numbers)
+            if file in found:
+                numbers = [*numbers, *found[file]]
+        return sorted(set(numbers))
 
 
 def _most_telling(sets: Sequence[frozenset[Clue]], wanted_by: Mapping[Clue, int]) -> frozenset[Clue]:
@@ -115,8 +130,4 @@ def _forms_of(address: str) -> Iterator[str]:
     domain = address.rpartition("@")[2]
     yield address
     yield domain
-    dotted = "." + domain
-    at = 0
-    while at >= 0:
-        yield dotted[at:]
-        at = dotted.find(".", at + 1)
+    yield from dotted_ends(domain)
