@@ -89,6 +89,15 @@ def fold_exact(text: str) -> str:
     return _single_spaced(unicodedata.normalize("NFKC", _settled(text)))
 
 
+def steady_run(exact: str) -> str:
+    """What of `exact`, folded, stands in `fold(text)` for every text in whose `fold_exact` form `exact` stands.
+
+    The longest run of common letters, digits and spaces: they fold alike whatever is beside them. "" where it has none.
+    """
+    runs = (fold(run).strip() for run in _steady_pattern().findall(exact))
+    return max(runs, key=len, default="")
+
+
 def nfc_visible(text: str) -> str:
     """What `regex` sees: NFC with category Cf gone, otherwise as written."""
     if text.isascii():
@@ -187,6 +196,13 @@ def _word_pattern(folded: str) -> re.Pattern[str]:
 
 
 _ASCII_WORD = re.compile("[A-Za-z0-9]+")
+
+
+@cache
+def _steady_pattern() -> re.Pattern[str]:
+    return re.compile(
+        f"[{''.join(filter(str.isalnum, map(chr, range(0x80))))} {''.join(filter(str.isalnum, _COMMON))}]+"
+    )
 
 
 @cache

@@ -1,5 +1,6 @@
 """The conditions on one thing of a message: a text, addresses, its kind, the labels so far."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from routerd.rules.decision import Evidence
@@ -13,6 +14,7 @@ from routerd.rules.truth import Clue, Condition, Truth
 _NO, _UNKNOWN, _YES = Truth.NO, Truth.UNKNOWN, Truth.YES
 _TEXT_COSTS = {"subject": 3, "from_name": 3, "body": 5, "text": 6, "everything": 7}
 _SHOWN_ADDRESSES = 5
+_MAX_CLUES = 1_000  # addresses: a longer list is asked of every message, which takes a look into a set
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,11 +33,12 @@ class TextCondition(Condition):
 
     @property
     def clues(self) -> frozenset[Clue] | None:
-        literals, patterns = self.test.literals, self.test.patterns
-        if not (literals or patterns):
+        literals, patterns, stems = self.test.literals, self.test.patterns, self.test.stems
+        if not (literals or patterns or stems):
             return None
         clues = [Clue(self.field, literal) for literal in literals]
         clues += [Clue(self.field, pattern, is_pattern=True) for pattern in patterns]
+        clues += [Clue(self.field, stem.text, language=stem.language) for stem in stems]
         return frozenset(clues)
 
     def evidence(self, seen: Seen) -> tuple[Evidence, ...]:
@@ -57,14 +60,15 @@ class AddressForms:
     written: tuple[str, ...]
     exact: frozenset[str]
     domains: frozenset[str]
-    suffixes: tuple[str, ...]  # ".gov.pl": with the dot
+    suffixes: frozenset[str]  # ".gov.pl": with the dot
     globs: tuple[Pattern, ...]
+    source: str = ""  # the path of the list that they are, of which `written` has only the globs
 
     def fits(self, address: str) -> bool:
         if address in self.exact:
             return True
         domain = address.rpartition("@")[2]
-        if domain in self.domains or (self.suffixes and ("." + domain).endswith(self.suffixes)):
+        if domain in self.domains or (self.suffixes and not self.suffixes.isdisjoint(dotted_ends(domain))):
             return True
         return any(glob.fits(address) for glob in self.globs)
 
@@ -72,6 +76,12 @@ class AddressForms:
     def plain(self) -> frozenset[str]:
         """All but the globs."""
         return self.exact.union(self.domains, self.suffixes)
+
+    def describe(self) -> str:
+        if self.source:
+            return f"in {self.source}"
+        more = f", … ({len(self.written)} in all)" if len(self.written) > _SHOWN_ADDRESSES else ""
+        return ", ".join(shown(form) for form in self.written[:_SHOWN_ADDRESSES]) + more
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,21 +104,49 @@ class AddressCondition(Condition):
 
     @property
     def clues(self) -> frozenset[Clue] | None:
-        if self.forms.globs:
+        forms = self.forms
+        if forms.globs or len(forms.exact) + len(forms.domains) + len(forms.suffixes) > _MAX_CLUES:
             return None
         return frozenset(Clue(self.field, form, is_address=True) for form in self.forms.plain)
 
     def evidence(self, seen: Seen) -> tuple[Evidence, ...]:
         address = next(address for address in seen.addresses(self.field) if self.forms.fits(address))
-        return (Evidence(self.field, shown(address), "" if address in self.forms.exact else self.describe_forms()),)
-
-    def describe_forms(self) -> str:
-        written = self.forms.written
-        more = f", … ({len(written)} in all)" if len(written) > _SHOWN_ADDRESSES else ""
-        return ", ".join(shown(form) for form in written[:_SHOWN_ADDRESSES]) + more
+        written_out = address in self.forms.exact and not self.forms.source
+        return (Evidence(self.field, shown(address), "" if written_out else self.forms.describe()),)
 
     def describe(self) -> str:
-        return f"{self.field} {self.describe_forms()}"
+        return f"{self.field} {self.forms.describe()}"
+
+    def saw(self, seen: Seen) -> str:
+        return _saw_addresses(self.field, seen)
+
+
+@dataclass(frozen=True, slots=True)
+class AddressOtherThan(Condition):
+    """There is an address that fits none of these."""
+
+    field: str
+    forms: tuple[AddressForms, ...]
+
+    @property
+    def cost(self) -> int:
+        return 2
+
+    def truth(self, seen: Seen) -> Truth:
+        return _NO if self._other(seen) is None else _YES
+
+    def _other(self, seen: Seen) -> str | None:
+        addresses = seen.addresses(self.field)
+        return next((one for one in addresses if not any(forms.fits(one) for forms in self.forms)), None)
+
+    def evidence(self, seen: Seen) -> tuple[Evidence, ...]:
+        return (Evidence(self.field, shown(self._other(seen) or ""), self._asked()),)
+
+    def _asked(self) -> str:
+        return f"other_than {', '.join(forms.describe() for forms in self.forms)}"
+
+    def describe(self) -> str:
+        return f"{self.field} {self._asked()}"
 
     def saw(self, seen: Seen) -> str:
         return _saw_addresses(self.field, seen)
@@ -180,6 +218,15 @@ class AddressExists(Condition):
 
     def saw(self, seen: Seen) -> str:
         return _saw_addresses(self.field, seen)
+
+
+def dotted_ends(domain: str) -> Iterator[str]:
+    """`.` and the domain, and each shorter end of it that begins with a dot."""
+    dotted = "." + domain
+    at = 0
+    while at >= 0:
+        yield dotted[at:]
+        at = dotted.find(".", at + 1)
 
 
 def _saw_addresses(field: str, seen: Seen) -> str:

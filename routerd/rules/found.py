@@ -5,9 +5,12 @@ from collections.abc import Callable, Iterator
 from routerd.message.fold import display, fold, words
 from routerd.rules.arabic import without_proclitics
 from routerd.rules.facts import Phrase, Words
+from routerd.rules.stemmed import StemmedText, StemPhrase, written_words
 
 MAX_FOUND = 80  # characters of a found text in traces and headers
 _CHUNK = 256  # words folded at a time while looking for the place
+
+Folding = Callable[[str], str]
 
 
 def shown(text: str) -> str:
@@ -15,39 +18,50 @@ def shown(text: str) -> str:
     return display(" ".join(text.split()), MAX_FOUND)
 
 
-def find_text(original: str, term: str) -> str:
+def find_text(original: str, term: str, folding: Folding = fold) -> str:
     """The words of `original` in which the folded `term` stands; the term itself where they cannot be told apart."""
     span = len(term.split()) + 1
     for tokens in _chunks(original, span):
-        folded = fold(" ".join(tokens))
+        folded = folding(" ".join(tokens))
         at = folded.find(term)
         if at < 0:
             continue
         first = folded.count(" ", 0, at)
         hit = " ".join(tokens[first : folded.count(" ", 0, at + len(term)) + 1])
-        if term not in fold(hit):  # some token folds to nothing, or to two
-            hit = _narrow(tokens, term)
+        if term not in folding(hit):  # some token folds to nothing, or to two
+            hit = _narrow(tokens, term, folding)
         if hit:
             return shown(_trim(hit, term))
     return shown(term)
 
 
-def find_phrase(original: str, wanted: Phrase) -> str:
+def find_phrase(original: str, wanted: Phrase, folding: Folding = fold) -> str:
     """The words of `original` that are the folded phrase, with their proclitics."""
     phrase = wanted.words
     for tokens in _chunks(original, len(phrase) + 1):
-        folded = fold(" ".join(tokens)).split(" ")
+        folded = folding(" ".join(tokens)).split(" ")
         if len(folded) == len(tokens):
             near = [place for place, token in enumerate(folded) if phrase[0] in token]
             found = (_phrase_from(place, folded, phrase) for place in near)
         elif Words(" ".join(folded)).has(wanted):  # some token folds to nothing, or to two
-            folded = [fold(token) for token in tokens]
+            folded = [folding(token) for token in tokens]
             found = (_phrase_from(place, folded, phrase) for place in range(len(folded)))
         else:
             continue
         for first, behind in filter(None, found):
             return shown(_trim(" ".join(tokens[first:behind]), " ".join(phrase)))
     return shown(" ".join(phrase))
+
+
+def find_stems(original: str, wanted: StemPhrase) -> str | None:
+    """The words of `original` that are forms of the phrase's; None where they cannot be told apart."""
+    for tokens in _chunks(original, len(wanted.words) + 1):
+        spelled = [(word, place) for place, token in enumerate(tokens) for word in written_words(token)]
+        found = StemmedText(word for word, _ in spelled).place_of(wanted)
+        if found is not None:
+            first, last = spelled[found], spelled[found + len(wanted.words) - 1]
+            return shown(_trim(" ".join(tokens[first[1] : last[1] + 1]), f"{fold(first[0])} {fold(last[0])}"))
+    return None
 
 
 def _phrase_from(place: int, folded: list[str], phrase: tuple[str, ...]) -> tuple[int, int] | None:
@@ -73,10 +87,10 @@ def _chunks(original: str, overlap: int) -> Iterator[list[str]]:
         yield tokens[start : start + _CHUNK + overlap]
 
 
-def _narrow(tokens: list[str], term: str) -> str:
+def _narrow(tokens: list[str], term: str, folding: Folding) -> str:
     """The shortest run of tokens that still has the term: cut from the end, then from the start."""
-    last = _least(len(tokens), lambda count: term in fold(" ".join(tokens[:count])))
-    cut = _least(last, lambda count: term in fold(" ".join(tokens[last - count : last])))
+    last = _least(len(tokens), lambda count: term in folding(" ".join(tokens[:count])))
+    cut = _least(last, lambda count: term in folding(" ".join(tokens[last - count : last])))
     return " ".join(tokens[last - cut : last])
 
 

@@ -6,6 +6,7 @@ What was read belongs to the revision. The bytes come from outside (a folder, or
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import PurePosixPath
+from typing import TypeVar, cast
 
 from routerd.config.nearest import invisible, quoted
 from routerd.config.yaml_source import Mark
@@ -15,6 +16,7 @@ MAX_ENTRIES = 500_000  # of one list
 _RULE_FILES = (".yaml", ".yml")
 _BOM = "\ufeff"
 
+T = TypeVar("T")
 ReadBeside = Callable[[str], bytes]  # a path relative to the folder; raises OSError
 
 
@@ -43,6 +45,7 @@ class ListFiles:
         self._label = f"{folder_label.rstrip('/')}/" if folder_label else ""
         self._read: dict[str, bytes] = {}
         self._lists: dict[str, ListFile] = {}
+        self._made: dict[tuple[str, str], object] = {}
         self._tables: dict[str, Table] = {}
 
     @property
@@ -69,6 +72,12 @@ class ListFiles:
             return found, False
         made = self._tables[file.path] = read_table(file.entries, targets)
         return made, True
+
+    def read_as(self, file: ListFile, kind: str, make: Callable[[ListFile], T]) -> T:
+        """What `make` makes of the list; it is asked once for each kind, whoever names the list."""
+        if (file.path, kind) not in self._made:
+            self._made[file.path, kind] = make(file)
+        return cast(T, self._made[file.path, kind])
 
     def _entries(self, path: str) -> tuple[Entry, ...]:
         label = self._label + path

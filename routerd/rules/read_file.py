@@ -13,6 +13,7 @@ from routerd.rules.names import Names, suggestion
 from routerd.rules.read_actions import ActionReader
 from routerd.rules.read_cases import Case, CaseReader
 from routerd.rules.read_conditions import ConditionReader
+from routerd.rules.read_text import read_languages
 from routerd.rules.reading import Reader
 from routerd.rules.ruleset import Rule, RuleFile
 
@@ -65,9 +66,10 @@ class _FileReader:
         rules: list[Rule] = []
         trial = False
         cases: tuple[Case, ...] = ()
-        for key, value in self._reader.known_entries(
-            root, keys.FILE_KEYS, "at the top of a rule file", keys.LATER_FILE_KEYS
-        ):
+        language_node = root.get("lang")
+        if language_node is not None:
+            self._reader.languages = read_languages(self._reader, language_node)  # wherever it stands, before the rules
+        for key, value in self._reader.known_entries(root, keys.FILE_KEYS, "at the top of a rule file"):
             if key.text == "inbox":
                 inboxes = self._inboxes(value)
             elif key.text == "rules":
@@ -75,7 +77,7 @@ class _FileReader:
                 rules = [rule for rule in (self._rule(item) for item in items) if rule]
             elif key.text == "mode":
                 trial = self._trial(value)
-            else:
+            elif key.text == "tests":
                 cases = CaseReader(self._reader, self._names, self._name).read(value)
         if trial:
             rules = [replace(rule, trial=True) for rule in rules]

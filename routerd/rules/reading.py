@@ -5,9 +5,9 @@ from collections.abc import Collection, Iterable
 from routerd.config.nearest import quoted
 from routerd.config.yaml_source import Mapping, Mark, Node, Problem, Scalar, Sequence
 from routerd.rules.finding import Finding
-from routerd.rules.keys import INSTEAD
 from routerd.rules.list_files import ListFiles, nothing_beside
 from routerd.rules.names import suggestion
+from routerd.rules.stems import DEFAULT_LANGUAGES
 
 MAX_PROBLEMS = 1_000  # of one file; more help nobody
 
@@ -20,6 +20,7 @@ class Reader:
         self.findings: list[Finding] = []
         self.headers_read: list[tuple[str, Mark]] = []  # by conditions: the names as written
         self.lists = lists or ListFiles(nothing_beside, "")
+        self.languages: tuple[str, ...] = DEFAULT_LANGUAGES  # of the file: what words in Latin script are stemmed by
 
     def refuse(self, mark: Mark, message: str) -> None:
         if len(self.problems) < MAX_PROBLEMS:
@@ -90,9 +91,7 @@ class Reader:
 
     def unknown(self, key: Scalar, known: Collection[str], where: str, later: Collection[str] = ()) -> None:
         if key.text in later:
-            self.refuse(
-                key.mark, f"{quoted(key.text)} {where} is not available yet; {INSTEAD.get(key.text, 'remove it')}"
-            )
+            self.refuse(key.mark, f"{quoted(key.text)} {where} is not available yet; remove it")
         else:
             self.refuse(key.mark, f"unknown key {quoted(key.text)} {where}{suggestion(key.text, known)}")
 

@@ -13,7 +13,7 @@ from routerd.message.fold import fold
 from routerd.rules.arabic import without_proclitics
 
 NO_LANGUAGE = ""
-DEFAULT_LANGUAGES = ("en",)
+DEFAULT_LANGUAGES: tuple[str, ...] = ("en",)
 # What `lang:` may name: languages in Latin script, and the stemmer of each.
 LATIN_LANGUAGES: Mapping[str, str] = {
     "ca": "catalan", "cs": "czech", "da": "danish", "de": "german", "en": "english", "eo": "esperanto",

@@ -24,13 +24,15 @@ _OPPOSITE = {_NO: _YES, _UNKNOWN: _UNKNOWN, _YES: _NO}
 class Clue(NamedTuple):
     """Something to be found in a field: folded text, or an address, its domain, or `.` and the end of its domain.
 
-    In a field of addresses folded text stands in one of them. A pattern is RE2's, and fits the text as written.
+    In a field of addresses folded text stands in one of them. A pattern is RE2's, and fits the text as written. With a
+    language it is a stem of one of the text's words.
     """
 
     field: str
     form: str
     is_address: bool = False
     is_pattern: bool = False
+    language: str = ""
 
 
 class Condition(ABC):
