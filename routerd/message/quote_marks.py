@@ -48,11 +48,11 @@ HEADER_KEYS = {key: meaning for meaning, keys in _KEYS.items() for key in keys}
 
 # A device or an app is named, or the line could be the message: "Sent from the warehouse yesterday".
 _BRAND = (
-    r"\[?(?:iPhone|iPad|Android|Samsung|Galaxy|BlackBerry|Huawei|Xiaomi|Redmi|Honor|Pixel|Motorola|Nokia|Sony|Verizon"
+    r"\[?(?:iPhone|iPad|iPod|Android|Samsung|Galaxy|BlackBerry|Huawei|Xiaomi|Redmi|Honor|Pixel|HTC|Alcatel|Motorola|Nokia|Sony|Verizon"
     r"|T-Mobile|Windows|Outlook|Yahoo|Gmail|Proton|Apple|BlueMail|GMX|WEB\.DE|Telekom|آيفون|ايفون)"
 )
 _DEVICE = (
-    r"(?:mobile|phone|smartphone|smartfon|Handy|Mobiltelefon|telefon|téléphone|portable|appareil|tablet|teléfono|móvil"
+    r"(?:mobile|phone|cell\b|smartphone|smartfon|Handy|Mobiltelefon|Mobilgerät|telefon|téléphone|portable|appareil|tablet|teléfono|móvil"
     r"|celular|dispositivo|urządzeni|aplikacj|program|Poczt|application|aplicación|Mail\s|Correo"
     r"|الـ|جهاز|هاتف|تطبيق|جوال)[^,<]{0,40}(?:<|$)"  # and little more
 )

@@ -27,7 +27,9 @@ MAX_CLOSE_LOOKS = 100  # at such a line together with its neighbours
 _RULES = "-_=–—─"
 _COLONS = ":："
 _BOLD = "*"
-_LIKE_A_MARK = STARTS.union(map("".join, product(_RULES, repeat=2)), (_BOLD + start[0] for start in STARTS))
+_LIKE_A_MARK = STARTS.union(
+    map("".join, product(_RULES + _BOLD, _RULES)), (_BOLD + start[0] for start in STARTS), (_BOLD + _BOLD,)
+)
 _ENDS_LIKE_A_MARK = frozenset(_RULES + _COLONS)
 _MAX_KEY = 25  # characters of a header's key
 _MIN_MOBILE, _MAX_MOBILE = 10, 120
@@ -100,8 +102,9 @@ class Scan:
 
     def _mark(self, at: int, line: str) -> _Mark:
         """Of a line that could be more than the sender's own, which most that come here are nevertheless."""
-        if not line[:2].strip(_RULES) or not line[-2:].strip(_RULES):
-            return self._mark_of_rule(at, line)
+        bare = line.strip(_BOLD)
+        if not bare[:2].strip(_RULES) or not bare[-2:].strip(_RULES):
+            return self._mark_of_rule(at, bare)
         key = _header_key(line)
         if key is not None and self._opens_header_block(at, key):
             return _Mark.REST
@@ -113,10 +116,10 @@ class Scan:
         """Of a line that begins or ends with dashes and kin."""
         if line == "--":
             return _Mark.SIGNATURE if self._is_signature(at) else _Mark.OWN
-        title = line.strip(_RULES + _EDGES + _BOLD)
+        title = line.strip(_RULES + _EDGES)
         if TITLE_OF_FORWARDED.match(title):
             return _Mark.FORWARD
-        if line[:2].strip(_RULES + _BOLD) or line[-2:].strip(_RULES + _BOLD):
+        if line[:2].strip(_RULES) or line[-2:].strip(_RULES):
             return _Mark.OWN
         return _Mark.REST if TITLE_OF_ORIGINAL.match(title) else self._mark_of_attribution(at, [title])
 
