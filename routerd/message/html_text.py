@@ -209,7 +209,7 @@ class _Writer:
 
     def text(self) -> str:
         self.end_line()
-        return "\n".join(self._lines).strip("\n")
+        return "\n".join(self._lines).replace("\0", "").strip("\n")  # browsers leave NUL out of text
 
 
 def _walk(html: str, writer: _Writer, *, may_have_noscript: bool) -> None:

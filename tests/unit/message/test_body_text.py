@@ -120,6 +120,10 @@ def test_spaces_at_line_ends_mean_nothing_in_text_that_is_not_flowed() -> None:
     assert view(PLAIN + "one \ntwo").whole_text == "one \ntwo"
 
 
+def test_a_nul_is_nothing() -> None:
+    assert view(PLAIN + "ska\0rga").new_text == "skarga"
+
+
 def test_enriched_text_is_read_without_its_commands() -> None:
     """RFC 1896."""
     text = "<bold>ska</bold>rga <<pilne> <color><param>red</param>teraz</color>"
