@@ -1,7 +1,8 @@
-"""`routerd check`: everything that is wrong with the config and the rules, each with its place."""
+"""`routerd check`: what is wrong with the config and the rules, and what is most likely not meant, with its place."""
 
 import json
 import sys
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import click
@@ -14,24 +15,19 @@ from routerd.cli.options import (
     locate_or_exit,
     print_problems,
 )
+from routerd.cli.rules_here import compile_here, shown_folder
 from routerd.config.load import load_settings
+from routerd.config.rule_files import names_of_lists
 from routerd.config.settings import Settings
-from routerd.config.yaml_source import Problem
-from routerd.ops.rules_folder import compile_folder
+from routerd.config.yaml_source import Mark, Problem
+from routerd.rules.cases import CaseResult, run_case
 from routerd.rules.compile import Compiled
+from routerd.rules.finding import Finding
+from routerd.rules.lint.findings import Findings, find_all
 
+__all__ = ["command", "compile_here", "shown_folder"]
 
-def compile_here(settings: Settings, folder: Path | None = None) -> Compiled:
-    """The rules folder of `settings`, or another, compiled; places bear paths as the shell would find them."""
-    return compile_folder(settings, folder=folder, label=shown_folder(folder or settings.rules))
-
-
-def shown_folder(folder: Path) -> str:
-    """Relative to where the command runs, where it lies below."""
-    try:
-        return str(folder.absolute().relative_to(Path.cwd()))
-    except ValueError:
-        return str(folder)
+_NOTHING = Findings(())
 
 
 @click.command("check", short_help="Find what is wrong with config and rules.")
@@ -43,8 +39,14 @@ def shown_folder(folder: Path) -> str:
     default="text",
     help="github: annotations for a workflow of GitHub Actions.",
 )
-def command(config: Path | None, form: str) -> None:
+@click.option("--strict", is_flag=True, help="Exit with 1 for findings too, and look for rules that no test shows.")
+def command(config: Path | None, form: str, strict: bool) -> None:
     """Check routerd.yaml and the rule files; print every problem with its place.
+
+    Where there is none, also print findings: rules that work, and most likely not as they were meant, with a message
+    that shows it where there is one. `allow: [two-owners]` beside a rule's `when` says that this one is meant.
+
+    Exits with 1 for problems, and with --strict for findings.
 
     Files below /run/credentials, which systemd hands to the running service alone, need not be there yet.
     """
@@ -54,48 +56,112 @@ def command(config: Path | None, form: str) -> None:
         print_problems(loaded.problems)
         sys.exit(EXIT_UNUSABLE)
     if loaded.settings is None:
-        _report(loaded.problems, form, "")
+        _report(loaded.problems, _NOTHING, form, "", strict)
         sys.exit(EXIT_FOUND_WRONG)
     compiled = compile_here(loaded.settings)
-    summary = ""
-    if compiled.ruleset is not None:
-        files = len(compiled.ruleset.files)
-        summary = (
-            f"{_count(compiled.ruleset.rules, 'rule')} in {_count(files, 'file')}, revision {compiled.ruleset.revision}"
-        )
-    _report(compiled.problems, form, summary)
-    if compiled.problems:
+    found = _findings(compiled, loaded.settings, strict)
+    _report(compiled.problems, found, form, _summary(compiled, found), strict)
+    if compiled.problems or (strict and found.listed):
         sys.exit(EXIT_FOUND_WRONG)
 
 
-def _report(problems: tuple[Problem, ...], form: str, summary: str) -> None:
+def _findings(compiled: Compiled, settings: Settings, strict: bool) -> Findings:
+    if compiled.ruleset is None:
+        return _NOTHING
+    return find_all(
+        compiled,
+        settings,
+        folder_label=shown_folder(settings.rules),
+        results=_run_tests(compiled, settings),
+        beside=names_of_lists(settings.rules),
+        strict=strict,
+    )
+
+
+def _run_tests(compiled: Compiled, settings: Settings) -> list[CaseResult]:
+    if compiled.ruleset is None:
+        return []
+    from routerd.cli.test import place_by  # noqa: PLC0415 - which imports this module
+
+    place = place_by(settings)
+    ruleset = compiled.ruleset
+    return [
+        run_case(case, ruleset, place, lambda name: (settings.rules / name).read_bytes()) for case in compiled.cases
+    ]
+
+
+def _summary(compiled: Compiled, found: Findings) -> str:
+    ruleset = compiled.ruleset
+    if ruleset is None:
+        return ""
+    rules, files = _count(ruleset.rules, "rule"), _count(len(ruleset.files), "file")
+    findings = f", {_count(found.count, 'finding')}" if found.count else ""
+    return f"{rules} in {files}, revision {ruleset.revision}{findings}"
+
+
+def _report(problems: tuple[Problem, ...], found: Findings, form: str, summary: str, strict: bool) -> None:
+    ok = not problems and not (strict and found.listed)
     if form == "json":
-        click.echo(
-            json.dumps(
-                {"problems": [_as_json(problem) for problem in problems], "ok": not problems, "summary": summary}
-            )
-        )
+        report = {
+            "problems": [_problem_as_json(problem) for problem in problems],
+            "findings": [_finding_as_json(finding) for finding in found.listed],
+            "more": dict(found.more),
+            "ok": ok,
+            "summary": summary,
+        }
+        click.echo(json.dumps(report))
         return
-    for problem in problems:
-        click.echo(fit_to_print(_as_annotation(problem) if form == "github" else str(problem)))
+    lines = _annotations(problems, found.listed) if form == "github" else _lines(problems, found)
+    for line in lines:
+        click.echo(fit_to_print(line))
     if not problems:
-        click.echo(f"ok: {summary}")
+        click.echo(f"{'ok' if ok else 'not ok'}: {summary}")
     elif form == "text":
         click.echo(_count(len(problems), "problem"), err=True)
 
 
-def _as_json(problem: Problem) -> dict[str, str | int]:
-    mark = problem.mark
-    return {"file": mark.file, "line": mark.line, "column": mark.column, "message": problem.message}
+def _lines(problems: Sequence[Problem], found: Findings) -> Iterator[str]:
+    yield from map(str, problems)
+    for finding in found.listed:
+        yield str(finding)
+        for line in finding.witness.splitlines():
+            yield f"    {line}".rstrip()
+    for kind, more in found.more.items():
+        yield f"{kind}: at least {more} more"
 
 
-def _as_annotation(problem: Problem) -> str:
+def _annotations(problems: Sequence[Problem], findings: Sequence[Finding]) -> Iterator[str]:
+    for problem in problems:
+        yield _annotation("error", problem.mark, problem.message)
+    for finding in findings:
+        shown = f"\n{finding.witness}" if finding.witness else ""
+        yield _annotation("warning", finding.mark, f"{finding.kind}: {finding.message}{shown}")
+
+
+def _annotation(level: str, mark: Mark, text: str) -> str:
     """A workflow command; its own separators are escaped as GitHub wants them."""
-    mark = problem.mark
-    message = problem.message.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+    message = text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
     file = mark.file.replace("%", "%25").replace(",", "%2C").replace(":", "%3A")
     place = f",line={mark.line},col={mark.column}" if mark.line else ""
-    return f"::error file={file}{place}::{message}"
+    return f"::{level} file={file}{place}::{message}"
+
+
+def _problem_as_json(problem: Problem) -> dict[str, str | int]:
+    return {**_place(problem.mark), "message": problem.message}
+
+
+def _finding_as_json(finding: Finding) -> dict[str, object]:
+    return {
+        "kind": finding.kind,
+        **_place(finding.mark),
+        "message": finding.message,
+        "rules": [str(rule) for rule in finding.rules],
+        "witness": finding.witness or None,
+    }
+
+
+def _place(mark: Mark) -> dict[str, str | int]:
+    return {"file": mark.file, "line": mark.line, "column": mark.column}
 
 
 def _count(number: int, noun: str) -> str:

@@ -11,6 +11,7 @@ from routerd.config.yaml_source import MAX_BYTES, Mark, Problem
 
 MAX_FILES = 10_000
 MAX_TOTAL_BYTES = 256_000_000
+LISTS = "lists"  # where word lists and look-up tables lie by custom
 _SUFFIXES = (".yaml", ".yml")
 
 
@@ -63,6 +64,20 @@ def load_rule_files(folder: Path) -> RuleFiles:
             files[name] = read
             left -= len(read)
     return RuleFiles(files, tuple(problems), read_beside)
+
+
+def names_of_lists(folder: Path) -> tuple[str, ...]:
+    """The files below `lists` in the rules folder, by their paths relative to it; dotfiles and names that end in `~`
+    are passed over. None where there is no such folder, or it cannot be read.
+    """
+    found: list[str] = []
+    for place, folders, files in os.walk(folder / LISTS):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        inside = Path(place).relative_to(folder)
+        found += [(inside / name).as_posix() for name in files if not name.startswith(".") and not name.endswith("~")]
+        if len(found) >= MAX_FILES:
+            break
+    return tuple(sorted(name for name in found if _is_utf8(name)))
 
 
 def _read_beside(folder: Path, path: str) -> bytes:

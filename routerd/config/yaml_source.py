@@ -17,7 +17,7 @@ from routerd.config.nearest import quoted, visible
 MAX_DEPTH = 50
 MAX_BYTES = 32_000_000
 
-_LINE_END = re.compile("\r\n|[\r\n\x85\u2028\u2029]")  # what YAML 1.1 counts as the end of a line
+LINE_END = re.compile("\r\n|[\r\n\x85\u2028\u2029]")  # what YAML 1.1 counts as the end of a line
 
 _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
@@ -245,7 +245,7 @@ def _in_words(file: str, error: yaml.MarkedYAMLError, text: str) -> Problem:
 
 
 def _rest_of_line(text: str, mark: Mark) -> str:
-    lines = _LINE_END.split(text)
+    lines = LINE_END.split(text)
     return lines[mark.line - 1][mark.column - 1 :] if mark.line <= len(lines) else ""
 
 

@@ -19,9 +19,9 @@ inboxes: {support@example.com: {default: jan}}
 delivery: [{domain: "*", smtp: "mail.example.com:25"}]
 """
 GOOD = """
-rules: [{name: a, when: {subject: x}, then: {label: x}}]
+rules: [{name: a, when: {subject: hello}, then: {label: x}}]
 tests:
-  - {name: it, message: {from: a@b.example, to: support@example.com, subject: x}, expect: {labels: x}}
+  - {name: it, message: {from: a@b.example, to: support@example.com, subject: Hello}, expect: {labels: x}}
 """
 
 

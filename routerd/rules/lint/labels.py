@@ -1,0 +1,57 @@
+"""`label-order`, `label-unknown`, `label-twins`: labels that are read where they cannot be, or look like others."""
+
+from collections.abc import Iterable, Iterator
+
+from routerd.config.yaml_source import Mark
+from routerd.message.fold import fold
+from routerd.rules.finding import Finding
+from routerd.rules.labels import check_label
+from routerd.rules.lint.asking import Asked, Givers
+from routerd.rules.lint.written import WrittenRule
+from routerd.rules.names import suggestion
+
+
+def find_labels(written: Iterable[WrittenRule], asked: Iterable[Asked], givers: Givers) -> Iterator[Finding]:
+    by_ref = {one.rule.ref: one for one in asked}
+    given: dict[str, tuple[Mark, WrittenRule]] = {}
+    for rule in written:
+        one = by_ref.get(rule.ref)
+        if one is None:
+            continue
+        for scalar in rule.labels_read():
+            label, _ = check_label(scalar.text)
+            if not givers.gives(label):
+                meant = suggestion(label, tuple(givers.labels))
+                yield Finding("label-unknown", scalar.mark, f"no rule gives the label {label!r}{meant}", (rule.ref,))
+            elif not givers.above(label, one.place):
+                yield Finding(
+                    "label-order",
+                    scalar.mark,
+                    f"the label {label!r} is given by no rule above, so it is never seen here; move "
+                    f"{by_place_name(by_ref.values(), givers, label)} above this one",
+                    (rule.ref,),
+                )
+        for scalar in rule.labels_given():
+            label, _ = check_label(scalar.text)
+            given.setdefault(label, (scalar.mark, rule))
+    yield from _twins(given)
+
+
+def by_place_name(asked: Iterable[Asked], givers: Givers, label: str) -> str:
+    place = givers.first(label)
+    giver = next(one.rule for one in asked if one.place == place)
+    return f"{giver.ref.name!r} ({giver.mark})"
+
+
+def _twins(given: dict[str, tuple[Mark, WrittenRule]]) -> Iterator[Finding]:
+    first: dict[str, str] = {}
+    for label, (mark, rule) in given.items():
+        other = first.setdefault(fold(label), label)
+        if other != label:
+            other_mark, other_rule = given[other]
+            yield Finding(
+                "label-twins",
+                mark,
+                f"the label {label!r} looks like {other!r} ({other_mark}), and is another; write them alike",
+                (rule.ref, other_rule.ref),
+            )
