@@ -1,12 +1,9 @@
 """`routerd explain FILE.eml`: what the daemon would do with a message, and why; by the daemon's own code."""
 
 import ipaddress
-import json
 import re
 import sys
-from collections.abc import Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -14,6 +11,7 @@ from typing import Any
 import click
 
 from routerd.cli.check import compile_here
+from routerd.cli.explain_report import Explained, explained_as_json, explained_as_text
 from routerd.cli.options import (
     EXIT_FOUND_WRONG,
     EXIT_UNUSABLE,
@@ -28,20 +26,16 @@ from routerd.config.settings import Settings
 from routerd.delivery.routes import Routes
 from routerd.desk.assign import assign
 from routerd.desk.consider import author_of, decide, facts_of
-from routerd.desk.describe import why
-from routerd.desk.plan import Conversation, DeskState, Plan, Twin
+from routerd.desk.plan import Conversation, DeskState, Twin
 from routerd.desk.roster import Roster
 from routerd.intake.recipients import Directory
 from routerd.message.address import AddressError, parse_address
 from routerd.message.envelope import Envelope, Recipient
-from routerd.message.fold import display
 from routerd.message.view import MessageView
 from routerd.router import Live, look
 from routerd.rules.decision import Decision
-from routerd.rules.explain import Outcome, RuleExplanation, explain_decision
+from routerd.rules.explain import explain_decision
 from routerd.store.base import StoreError, StoreMissingError
-
-MAX_SHOWN = 400  # characters of a value
 
 _FIRST_YEAR, _LAST_YEAR = 1970, 9000
 _BARE_LF = re.compile(rb"(?<!\r)\n")
@@ -66,17 +60,6 @@ class Moment(click.ParamType[datetime]):
         return at.astimezone(UTC)
 
 
-@dataclass(frozen=True, slots=True)
-class Explained:
-    """One message's decisions and plan, with each inbox's rules one by one."""
-
-    view: MessageView
-    decisions: tuple[Decision, ...]
-    plan: Plan
-    rules: tuple[tuple[str, list[RuleExplanation]], ...]  # inbox → its rules
-    before: str | None  # the queue id of the same message, where it came before
-
-
 @click.command("explain", short_help="Show what would happen to a message, and why.")
 @click.argument(
     "file", metavar="FILE.eml", type=click.Path(path_type=Path, exists=True, dir_okay=False, allow_dash=True)
@@ -90,6 +73,7 @@ class Explained:
 )
 @click.option("--client", metavar="IP", help="The client's address: trusted_networks go by it [default: a stranger].")
 @click.option("--at", type=Moment(), help="When it is accepted [default: now].")
+@click.option("--all", "list_all", is_flag=True, help="List the rules that did not match, too, however many there are.")
 @click.option("--json", "as_json", is_flag=True, help="Print it all as JSON.")
 def command(
     file: Path,
@@ -98,6 +82,7 @@ def command(
     sender: str | None,
     client: str | None,
     at: datetime | None,
+    list_all: bool,
     as_json: bool,
 ) -> None:
     """Explain what would happen to a message: its owner, its labels, and each rule's reasons."""
@@ -116,7 +101,7 @@ def command(
     given = _sender(sender) if sender is not None else author.address if author else ""
     envelope = Envelope(given, _recipients(raw, rcpt, live, now))
     explained = explain(raw, envelope, _is_trusted(client, settings), now, live)
-    click.echo(json.dumps(_as_json(explained), ensure_ascii=False, indent=2) if as_json else _as_text(explained))
+    click.echo(explained_as_json(explained) if as_json else explained_as_text(explained, list_all))
 
 
 def explain(raw: bytes, envelope: Envelope, trusted: bool, at: datetime, live: Live) -> Explained:
@@ -205,89 +190,3 @@ def _is_trusted(client: str | None, settings: Settings) -> bool:
     except ValueError:
         raise click.BadParameter(f"{client!r} is no IP address", param_hint="--client") from None
     return any(address in network for network in settings.trusted_networks)
-
-
-def _as_text(explained: Explained) -> str:
-    return "\n".join(_lines(explained))
-
-
-def _lines(explained: Explained) -> Iterator[str]:
-    view, plan = explained.view, explained.plan
-    yield f"subject   {_shown(view.subject)}"
-    yield f"owner     {plan.owner}" + (f" (team {plan.team})" if plan.team else "")
-    yield f"why       {_shown(why(plan, explained.decisions), 2000)}"
-    if explained.before:
-        yield f"before    it came before; `routerd queue show {explained.before}` tells what was done then"
-    if plan.labels:
-        yield f"labels    {', '.join(plan.labels)}"
-    if plan.priority:
-        yield f"priority  {plan.priority}"
-    if plan.respond_by:
-        yield f"respond   by {plan.respond_by:%Y-%m-%d %H:%M} UTC"
-    yield from (f"header    {name}: {_shown(value)}" for name, value in plan.headers)
-    for copy in plan.copies:
-        yield f"copy      {copy.member} ({copy.role})" + (f", held: {_shown(copy.held)}" if copy.held else "")
-    for decision in explained.decisions:
-        if decision.reject is not None:
-            yield f"reject    at {decision.inbox}: {_shown(decision.reject)}"
-        yield from (f"note      {note}" for note in decision.trace.notes)
-    for inbox, rules in explained.rules:
-        yield f"\nrules for {inbox}"
-        for rule in rules:
-            yield from _rule_lines(rule)
-
-
-def _rule_lines(rule: RuleExplanation) -> Iterator[str]:
-    mark = "+" if rule.outcome is Outcome.MATCHED else "?" if rule.outcome in (Outcome.UNKNOWN, Outcome.FAILED) else "-"
-    yield f"  {mark} {rule.rule}  ({rule.mark})"
-    if rule.outcome is Outcome.MATCHED:
-        yield from (f"      {_shown(str(evidence))}" for evidence in rule.evidence)
-        return
-    if rule.reason:
-        yield f"      {rule.outcome}: {_shown(rule.reason)}"
-    if rule.near_miss:
-        yield f"      near miss: {_shown(rule.near_miss)}"
-    else:
-        yield from (f"      {_shown(str(failing))}" for failing in rule.failing[:3])
-
-
-def _shown(text: str, most: int = MAX_SHOWN) -> str:
-    return display(text, most)
-
-
-def _as_json(explained: Explained) -> dict[str, object]:
-    plan = explained.plan
-    return {
-        "owner": plan.owner,
-        "team": plan.team,
-        "why": why(plan, explained.decisions),
-        "before": explained.before,
-        "labels": list(plan.labels),
-        "priority": plan.priority,
-        "respond_by": plan.respond_by.isoformat() if plan.respond_by else None,
-        "headers": dict(plan.headers),
-        "copies": [{"member": copy.member, "role": copy.role, "held": copy.held} for copy in plan.copies],
-        "also": [{"inbox": inbox, "member": member} for inbox, member in plan.also],
-        "inboxes": [
-            {
-                "inbox": decision.inbox,
-                "reject": decision.reject,
-                "hold": decision.hold,
-                "revision": decision.revision,
-                "rules": [_rule_as_json(rule) for rule in rules],
-            }
-            for decision, (_, rules) in zip(explained.decisions, explained.rules, strict=True)
-        ],
-    }
-
-
-def _rule_as_json(rule: RuleExplanation) -> dict[str, object]:
-    return {
-        "rule": str(rule.rule),
-        "place": str(rule.mark),
-        "outcome": rule.outcome,
-        "evidence": [str(evidence) for evidence in rule.evidence],
-        "failing": [str(failing) for failing in rule.failing],
-        "near_miss": rule.near_miss,
-        "reason": rule.reason,
-    }

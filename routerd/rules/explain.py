@@ -5,8 +5,10 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from routerd.config.yaml_source import Mark
+from routerd.rules.context import Context, context_of
 from routerd.rules.decision import Decision, Evidence, RuleRef, Skipped
 from routerd.rules.facts import Facts, Seen
+from routerd.rules.near_miss import near_miss
 from routerd.rules.ruleset import Rule, Ruleset
 from routerd.rules.truth import All, AnyOf, Condition, NoneOf, Truth
 
@@ -41,6 +43,8 @@ class RuleExplanation:
     failing: tuple[Failing, ...] = ()
     near_miss: str = ""  # "all but `not from .example.com` held"
     reason: str = ""  # of on trial, unknown, failed, not reached, other inbox
+    contexts: tuple[Context | None, ...] = ()  # of each evidence: where it stands
+    does: str = ""  # of a rule that matched: "assign finance, label invoice"
 
 
 def explain_decision(ruleset: Ruleset, facts: Facts, decision: Decision) -> list[RuleExplanation]:
@@ -83,20 +87,28 @@ class _Explainer:
     def _rule(self, rule: Rule) -> RuleExplanation:
         evidence = self._matched.get(rule.ref)
         if evidence is not None:
-            return RuleExplanation(rule.ref, rule.mark, Outcome.MATCHED, evidence)
+            contexts = self._contexts(evidence)
+            return RuleExplanation(
+                rule.ref, rule.mark, Outcome.MATCHED, evidence, contexts=contexts, does=rule.then.describe()
+            )
         trial = self._trials.get(rule.ref)
         if trial is not None:
-            return RuleExplanation(rule.ref, rule.mark, Outcome.TRIAL, trial.evidence, reason=f"would {trial.would}")
+            reason, contexts = f"would {trial.would}", self._contexts(trial.evidence)
+            return RuleExplanation(rule.ref, rule.mark, Outcome.TRIAL, trial.evidence, reason=reason, contexts=contexts)
         for outcome, skipped in ((Outcome.UNKNOWN, self._unknown), (Outcome.FAILED, self._failed)):
             found: Skipped | None = skipped.get(rule.ref)
             if found is not None:
                 return RuleExplanation(rule.ref, rule.mark, outcome, reason=found.reason)
         try:
             failing = tuple(_failing(rule.when, self._seen))
-            near_miss = _near_miss(rule.when, self._seen)
+            lacked = near_miss(rule.when, self._seen)
         except Exception as error:  # explaining must not fail where deciding did not
             return RuleExplanation(rule.ref, rule.mark, Outcome.NOT_MATCHED, reason=f"{type(error).__name__}: {error}")
-        return RuleExplanation(rule.ref, rule.mark, Outcome.NOT_MATCHED, (), failing, near_miss)
+        nearly = f"all but `{lacked}` held" if lacked else ""
+        return RuleExplanation(rule.ref, rule.mark, Outcome.NOT_MATCHED, (), failing, nearly)
+
+    def _contexts(self, evidence: tuple[Evidence, ...]) -> tuple[Context | None, ...]:
+        return tuple(context_of(one, self._seen.texts) for one in evidence)
 
 
 def _failing(condition: Condition, seen: Seen) -> Iterator[Failing]:
@@ -113,11 +125,3 @@ def _failing(condition: Condition, seen: Seen) -> Iterator[Failing]:
             yield Failing(one.describe(), one.saw(seen))
     else:
         yield Failing(condition.describe(), condition.saw(seen))
-
-
-def _near_miss(condition: Condition, seen: Seen) -> str:
-    """Where all but one of the parts held: which."""
-    if not isinstance(condition, All):
-        return ""
-    missing = [part for part in condition.parts if part.truth(seen) is not Truth.YES]
-    return f"all but `{missing[0].describe()}` held" if len(missing) == 1 else ""
