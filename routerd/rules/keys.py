@@ -80,8 +80,6 @@ BESIDE_OPERATORS = {
     "also": "further words that suffice, compared as `word`: what a stemmer misses",
     "exact": "true: case and marks count; only NFKC, invisible characters and white space are evened out",
 }
-# Where a term may stand.
-LISTS = {"in": "a file beside the rule files: one term a line, # comments"}
 
 # Of addresses, and of names and types of attachments.
 IN_FILE = {"in": "a file of such terms beside the rule files, one a line"}

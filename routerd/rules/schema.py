@@ -11,6 +11,7 @@ from routerd.rules.languages import CODES
 from routerd.rules.proof_conditions import TEMPORARY
 from routerd.rules.read_conversation import STATES
 from routerd.rules.read_proofs import RESULTS
+from routerd.rules.stems import LATIN_LANGUAGES
 
 Schema = dict[str, Any]
 
@@ -22,6 +23,7 @@ _SIZE: Schema = {"type": ["string", "integer"], "pattern": r"^[0-9]+\s*(B|KB|MB|
 _COUNT: Schema = {"type": ["string", "integer"], "pattern": "^[0-9]+$"}
 _DURATION: Schema = {"type": "string", "pattern": r"^[0-9]+\s*[smhdwy]$", "examples": ["4h", "2d"]}
 _CONDITION: Schema = {"$ref": "#/definitions/condition"}
+_NOT_TOGETHER = (("exists", "also"), ("exists", "exact"), ("regex", "exact"), ("stem", "exact"))
 _LABEL: Schema = {"type": ["string", "number", "boolean"], "maxLength": 64}
 
 
@@ -32,6 +34,7 @@ def rules_schema() -> Schema:
         "title": "routerd rule file",
         **_object(
             {
+                "lang": _some({"enum": list(LATIN_LANGUAGES)}),
                 "inbox": _some(_TEXT),
                 "rules": {"type": "array", "minItems": 1, "items": _rule()},
                 "tests": {"type": "array", "minItems": 1, "items": _test()},
@@ -96,7 +99,12 @@ def _takes(takes: Takes) -> Schema:
     return {
         Takes.TEXT: text,
         Takes.ADDRESS: {
-            "anyOf": [_some(_TEXT), _one_of({"regex": _some(_TEXT), "exists": _FLAG}, keys.ADDRESS_OPERATORS)]
+            "anyOf": [
+                _listed_terms(),
+                _one_of(
+                    {"other_than": _listed_terms(), "regex": _listed_terms(), "exists": _FLAG}, keys.ADDRESS_OPERATORS
+                ),
+            ]
         },
         Takes.HEADERS: {"type": "object", "minProperties": 1, "additionalProperties": text},
         Takes.ATTACHMENT: _attachment(text),
@@ -108,7 +116,7 @@ def _takes(takes: Takes) -> Schema:
         Takes.TIME: _at(),
         Takes.CONVERSATION: _conversation(),
         Takes.KINDS: _some({"enum": list(keys.KINDS)}),
-        Takes.LABELS: _some(_LABEL),
+        Takes.LABELS: _listed_terms(_LABEL),
         Takes.TRUE: _TRUE,
         Takes.CONDITIONS: conditions,
         Takes.NEGATED: {"anyOf": [{"allOf": [_CONDITION], "maxProperties": 1, "type": "object"}, conditions]},
@@ -116,8 +124,14 @@ def _takes(takes: Takes) -> Schema:
 
 
 def _text_test() -> Schema:
-    operators = {name: _FLAG if name == "exists" else _some(_TEXT) for name in keys.TEXT_OPERATORS}
-    return {"anyOf": [_some(_TEXT), _one_of(operators, keys.TEXT_OPERATORS)]}
+    operators = {name: _FLAG if name == "exists" else _listed_terms() for name in keys.TEXT_OPERATORS}
+    beside = {"also": _listed_terms(), "exact": _FLAG}
+    one = {
+        **_object({**operators, **beside}, {**keys.TEXT_OPERATORS, **keys.BESIDE_OPERATORS}),
+        "oneOf": [{"required": [name]} for name in operators],
+        "not": {"anyOf": [{"required": [*both]} for both in _NOT_TOGETHER]},
+    }
+    return {"anyOf": [_listed_terms(), one]}
 
 
 def _number(number: Schema) -> Schema:
@@ -137,9 +151,9 @@ def _attachment(text: Schema) -> Schema:
     )
 
 
-def _listed_terms() -> Schema:
+def _listed_terms(term: Schema = _TEXT) -> Schema:
     """Terms that stand there, or `{in: FILE}`."""
-    return _some({"anyOf": [_TEXT, {**_object({"in": _TEXT}, keys.IN_FILE), "required": ["in"]}]})
+    return _some({"anyOf": [term, _object({"in": _some(_TEXT)}, keys.IN_FILE, required=("in",))]})
 
 
 def _at() -> Schema:
@@ -227,7 +241,10 @@ def _some(item: Schema) -> Schema:
 def _object(properties: Mapping[str, Schema], helps: Mapping[str, str], required: tuple[str, ...] = ()) -> Schema:
     """`$ref` hides its neighbours in draft-07, so a help text stands beside `allOf`."""
     described = {
-        name: {**({"description": helps[name]} if name in helps else {}), **({"allOf": [schema]} if "$ref" in schema else schema)}
+        name: {
+            **({"description": helps[name]} if name in helps else {}),
+            **({"allOf": [schema]} if "$ref" in schema else schema),
+        }
         for name, schema in properties.items()
     }
     found: Schema = {"type": "object", "minProperties": 1, "additionalProperties": False, "properties": described}

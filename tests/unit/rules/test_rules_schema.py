@@ -15,9 +15,9 @@ VALIDATOR = jsonschema.Draft7Validator(rules_schema())
 # What only routerd can know: names, texts, places.
 BEYOND_A_SCHEMA = {
     "bad_media_type", "bare_word_as_address", "empty_term", "empty_when_folded", "header_that_is_cut",
-    "invisible_in_name",
+    "empty_when_exact", "invisible_in_name", "list_not_there", "stem_without_letters",
     "label_with_space", "name_with_colon", "regex_inner_border", "regex_look_ahead", "regex_matches_nothing_needed",
-    "regex_not_closed", "same_name_twice", "ungranted_actions", "unknown_inbox",
+    "dnsbl", "regex_not_closed", "same_name_twice", "ungranted_actions", "unknown_inbox",
     "unknown_member", "unknown_owner", "word_without_letters", "yaml_at",
 }  # fmt: skip
 
