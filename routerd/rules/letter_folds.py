@@ -26,7 +26,7 @@ _JOINING = Pattern(
     r"[\pM\p{Cf}\x{11a8}-\x{11c2}\x{3131}-\x{313f}\x{fdfa}\x{fdfb}\x{ff9e}-\x{ffbf}]", case_sensitive=True
 )
 # What else RE2 takes for a settled letter, and folds to other than itself.
-_ALIKE = "\u00b5\u0250-\u02af\u0345\u1c80-\u1cbf\u1fbe\u2126\u212a\u212b\u2c60-\u2c7f"
+_ALIKE = "\u00b5\u0250-\u02af\u0345\u1c80-\u1cbf\u1fbe-\u1fff\u2126\u212a\u212b\u2c60-\u2c7f"
 _UNCHANGED = re.compile("[\u3041-\u30fa\u3400-\ud7a3]")
 _IDEOGRAPH = re.compile("[\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7a3]")
 _SHORTEST = 3

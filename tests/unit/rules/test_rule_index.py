@@ -12,7 +12,7 @@ from test_rules_by_reference import conditions, messages
 from routerd.message.fold import fold, nfc_visible
 from routerd.message.view import MessageView
 from routerd.rules.compile import compile_ruleset
-from routerd.rules.facts import Facts, Seen
+from routerd.rules.facts import Facts, Part, Seen
 from routerd.rules.literals import Literals
 from routerd.rules.regex import RegexError, compile_regex
 from routerd.rules.rule_index import RuleIndex
@@ -201,3 +201,57 @@ def test_folding_keeps_a_run_of_ascii(run: str, before: str, behind: str) -> Non
     text = before + run.upper() + behind
     if regex.found(nfc_visible(text).encode()):
         assert run in fold(text)
+
+
+PIECES = st.sampled_from(
+    [
+        *((letter, [letter, letter.upper()]) for letter in "abzżłß1иёкשع字カα-."[:-1]),
+        ("أ", ["أ"]),
+        (r"\.", ["."]),
+        (r"\x{444}", ["ф", "Ф"]),
+        (r"\s+", [" ", "\u00a0\n", "\t"]),
+        (r"\d", ["7", "٣"]),
+        ("[zż]", ["z", "Ż"]),
+        ("[^a]", ["b", "и"]),
+        (r"\Qa.b\E", ["a.b", "A.B"]),
+        ("(?-i:K)", ["K"]),
+        ("s", ["s", "ſ"]),
+        ("в", ["в", "ᲀ"]),
+    ]
+)
+Fitting = tuple[str, list[str]]  # a pattern, and texts that it fits
+
+
+def in_a_row(parts: list[Fitting]) -> Fitting:
+    return "".join(part[0] for part in parts), ["".join(part[1][-1] for part in parts), "".join(p[1][0] for p in parts)]
+
+
+fitting = st.recursive(
+    PIECES,
+    lambda inner: st.one_of(
+        st.lists(inner, min_size=1, max_size=6).map(in_a_row),
+        st.lists(inner, min_size=1, max_size=3).map(
+            lambda parts: (f"(?:{'|'.join(part[0] for part in parts)})", [text for part in parts for text in part[1]])
+        ),
+        inner.map(lambda part: (f"(?:{part[0]})?", ["", *part[1]])),
+        inner.map(lambda part: (f"(?:{part[0]})*", ["", *(text * 2 for text in part[1])])),
+        inner.map(lambda part: (f"({part[0]}){{1,3}}", [text * times for text in part[1] for times in (1, 3)])),
+    ),
+    max_leaves=10,
+)
+
+
+@given(fitting, st.text("a и\u0301\u0306ـ\u200bʼ", max_size=3), st.text("a и\u0301\u0306ـ\u200bʼ", max_size=3))
+@settings(max_examples=300, deadline=None)
+def test_a_text_that_a_regex_fits_has_its_literal(made: Fitting, before: str, behind: str) -> None:
+    """Whatever a pattern is made of, each text that it is found in has one of its literals when it is folded."""
+    pattern, texts = made
+    try:
+        regex = compile_regex(pattern)
+    except RegexError:
+        return
+    looked_for = Literals(regex.literals)
+    for text in texts:
+        part = Part("body", before + text + behind, fold(before + text + behind).strip())
+        if regex.literals and regex.found(part.visible):
+            assert part.found_of(looked_for)
