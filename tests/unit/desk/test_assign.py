@@ -23,12 +23,16 @@ class State:
     twin: Twin | None = None
     turns: dict[str, str] = field(default_factory=dict)
     loads: dict[str, int] = field(default_factory=dict)
+    owners: dict[str, str] = field(default_factory=dict)  # by customer
 
     def last_turn(self, team: str) -> str | None:
         return self.turns.get(team)
 
     def load(self, member: str) -> int:
         return self.loads.get(member, 0)
+
+    def last_owner(self, customer: str) -> str | None:
+        return self.owners.get(customer)
 
 
 def roster(**changes: object) -> Roster:
