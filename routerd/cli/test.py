@@ -15,7 +15,7 @@ from routerd.cli.test_strength import Covered, Mutated, Tested
 from routerd.config.settings import Settings
 from routerd.config.values import Days
 from routerd.desk.assign import assign
-from routerd.desk.plan import Conversation, Role, Twin
+from routerd.desk.plan import Conversation, ConversationId, ConversationState, Role, Standing, Twin
 from routerd.desk.roster import Roster
 from routerd.rules.cases import CaseResult, Placed, run_case
 from routerd.rules.decision import Decision, Skipped
@@ -24,7 +24,7 @@ from routerd.rules.read_cases import Given
 
 @dataclass(frozen=True, slots=True)
 class QuietDesk:
-    """The desk's state as a test gives it: no conversation, rotations at their start, loads as given."""
+    """The desk's state as a test gives it: rotations at their start, loads and conversation as given."""
 
     loads: dict[str, int] = field(default_factory=dict)
     conversation: Conversation | None = None
@@ -53,11 +53,26 @@ def place_by(settings: Settings) -> Callable[[tuple[Decision, ...], Given], Plac
             return members[0]
 
         roster = Roster(_with_absences(settings, given.away, given.at))
-        plan = assign(decisions, roster, QuietDesk(dict(given.load)), given.at, choose)
+        desk = QuietDesk(dict(given.load), _conversation(given, decisions[0].inbox))
+        plan = assign(decisions, roster, desk, given.at, choose)
         watchers = tuple(copy.member for copy in plan.copies if copy.role is Role.WATCHER)
         return Placed(plan.inbox, plan.owner, bool(drawn), watchers)
 
     return place
+
+
+def _conversation(given: Given, inbox: str) -> Conversation | None:
+    """The known conversation that a test speaks of; it lives where its message came."""
+    facts = given.conversation
+    if facts is None:
+        return None
+    standing = Standing(
+        labels=tuple(sorted(facts.labels)),
+        messages=facts.messages,
+        state=ConversationState(facts.state),
+        waiting_since=given.at - facts.waiting if facts.waiting is not None else None,
+    )
+    return Conversation(ConversationId(1), inbox, facts.owner, facts.team, version=1, standing=standing)
 
 
 def _with_absences(settings: Settings, away: tuple[str, ...], at: datetime) -> Settings:

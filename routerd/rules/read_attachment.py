@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import replace
+from typing import TypeGuard
 
 from routerd.config.nearest import quoted
 from routerd.config.yaml_source import Mapping, Node, Scalar
@@ -50,26 +51,25 @@ def _exists(reader: Reader, mapping: Mapping) -> Condition | None:
 
 def _with_name(reader: Reader, condition: AttachmentCondition, node: Node) -> AttachmentCondition:
     """`other_than` compares whole names, as `equals` does."""
-    others = _others(reader, _NAME, node)
-    if others is None:
+    if not _has_others(node):
         return replace(condition, name=read_text_test(reader, _NAME, node))
-    equals = Mapping([(Scalar("equals", others.mark, plain=True), others)], others.mark)
-    return replace(condition, other_name=read_text_test(reader, f"{_NAME}: other_than", equals))
+    others = one_operator(reader, _NAME, node, _OTHER_THAN)
+    if others is None:
+        return condition
+    mark = others[0].mark
+    equals = Mapping([(Scalar("equals", mark, plain=True), others[1])], mark)
+    return replace(condition, other_name=read_text_test(reader, f"{_NAME} other_than", equals))
 
 
 def _with_types(reader: Reader, condition: AttachmentCondition, node: Node) -> AttachmentCondition:
-    others = _others(reader, _TYPE, node)
-    if others is None:
+    if not _has_others(node):
         return replace(condition, types=_media_types(reader, node))
-    return replace(condition, other_types=_media_types(reader, others))
+    others = one_operator(reader, _TYPE, node, _OTHER_THAN)
+    return replace(condition, other_types=_media_types(reader, others[1])) if others else condition
 
 
-def _others(reader: Reader, what: str, node: Node) -> Node | None:
-    """What stands behind `other_than`."""
-    if not isinstance(node, Mapping) or node.get("other_than") is None:
-        return None
-    operator = one_operator(reader, what, node, _OTHER_THAN)
-    return operator[1] if operator else None
+def _has_others(node: Node) -> TypeGuard[Mapping]:
+    return isinstance(node, Mapping) and node.get("other_than") is not None
 
 
 def _media_types(reader: Reader, node: Node) -> Types:

@@ -222,7 +222,9 @@ class CaseReader:
 
     def _is_live(self, node: Node) -> bool:
         scalar = self._reader.text(node, "trial")
-        return scalar is not None and self._reader.chosen(scalar, ("live",), "way to take rules on trial") is not None
+        if scalar is not None and scalar.text != "live":
+            self._reader.refuse(scalar.mark, f"trial takes live, not {quoted(scalar.text)}")
+        return True
 
     def _moment(self, node: Node) -> datetime:
         scalar = self._reader.text(node, "at")

@@ -1,6 +1,6 @@
 """`language:` nodes to conditions."""
 
-from routerd.config.nearest import did_you_mean, quoted
+from routerd.config.nearest import nearest, quoted
 from routerd.config.yaml_source import Node, Scalar
 from routerd.rules import languages
 from routerd.rules.language_condition import LanguageCondition
@@ -26,11 +26,17 @@ def _code(reader: Reader, scalar: Scalar) -> str | None:
     code = scalar.text.strip().lower()
     if code in languages.CODES:
         return code
-    name = languages.OFTEN_MEANT.get(code) or languages.OFTEN_MEANT.get(code.partition("-")[0])
-    subtag = code.partition("-")[0]
-    meant = name or (subtag if subtag in languages.CODES else None)
-    hint = f"; did you mean {quoted(meant)}?" if meant else did_you_mean(code, languages.OFTEN_MEANT)
+    hint = _did_you_mean(code.partition("-")[0])
     reader.refuse(
         scalar.mark, f"{quoted(scalar.text)} is no language; write ISO 639-1 codes such as en, pl or ar{hint}"
     )
     return None
+
+
+def _did_you_mean(name: str) -> str:
+    """`cz` and `polish` are meant as cs and pl; of `pl-PL` the language alone is."""
+    if name in languages.CODES:
+        return f"; did you mean {quoted(name)}?"
+    meant = nearest(name, languages.OFTEN_MEANT) if len(name) > 2 else name
+    code = languages.OFTEN_MEANT.get(meant or "")
+    return f"; did you mean {quoted(code)}?" if code else ""

@@ -61,6 +61,6 @@ def read_dnsbl(reader: Reader, names: Names, node: Node) -> Condition | None:
         if scalar.text in names.dnsbl:
             lists.append(scalar.text)
         else:
-            meant = suggestion(scalar.text, names.dnsbl)
+            meant = suggestion(scalar.text, names.dnsbl) if names.dnsbl else "; it has none"
             reader.refuse(scalar.mark, f"no list {quoted(scalar.text)} under dnsbl in routerd.yaml{meant}")
     return DnsblCondition(tuple(lists)) if lists else None

@@ -35,6 +35,10 @@ def settings_with(**changes: Any) -> Settings:
                 "support@example.com": {"default": "duty", "aliases": ["help@example.com"]},
                 "billing@example.com": {"default": "finance"},
             },
+            "calendars": {
+                "office": {"zone": "Europe/Warsaw", "hours": "08:00-17:00", "holidays": ["2025-01-06"]},
+                "night": {"zone": "Europe/Warsaw", "days": ["mon-sun"], "hours": "22:00-06:00"},
+            },
             "delivery": [{"domain": "*", "smtp": "mail.example.com:25"}],
             **changes,
         }
@@ -75,7 +79,8 @@ def raw_message(**parts: Any) -> bytes:
 
 def facts_of(raw: bytes | None = None, **changes: Any) -> Facts:
     """`changes` of Facts; all else makes the message."""
-    about = {key: changes.pop(key) for key in ("recipients", "inbox", "internal", "at") if key in changes}
+    named = ("recipients", "inbox", "internal", "at", "results", "dnsbl", "conversation")
+    about = {key: changes.pop(key) for key in named if key in changes}
     envelope = changes.pop("mail_from", "anna@klient.pl")
     return Facts(
         view=MessageView(raw if raw is not None else raw_message(**changes)),

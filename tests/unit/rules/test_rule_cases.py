@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from rule_sets import ALL_GRANTED, SETTINGS, problems_of
+from rule_sets import ALL_GRANTED, SETTINGS
 
 from routerd.cli.test import place_by, report_lines, summary_of
 from routerd.config.rule_files import load_rule_files
@@ -22,8 +22,10 @@ rules:
 """
 
 
-def run(test: str, message: str = "{from: a@b.example, to: support@example.com, subject: Faktura}") -> CaseResult:
-    text = f"{RULES}tests:\n  - {{name: it, message: {message}, {test}}}\n"
+def run(
+    test: str, message: str = "{from: a@b.example, to: support@example.com, subject: Faktura}", rules: str = RULES
+) -> CaseResult:
+    text = f"{rules}tests:\n  - {{name: it, message: {message}, {test}}}\n"
     compiled = compile_ruleset({"a.yaml": text.encode()}, ALL_GRANTED)
     assert compiled.ruleset is not None, compiled.problems
     (case,) = compiled.cases
@@ -114,7 +116,9 @@ def test_met(message: str, rest: str) -> None:
 def test_the_owner_of_a_draw_cannot_be_expected() -> None:
     """With `pick: random` the owner is an error; the team can be expected."""
     result = run("given: {internal: true}, expect: {owner: ewa}", "{from: a@b.example, to: support@example.com}")
-    assert "picked at random; expect `team`" in str(result.differences[0])
+    assert "picked at random; expect `team`" in result.error
+    assert not result.passed
+    assert report_lines(result)[2].startswith("    matched a.yaml/internal")
 
 
 @pytest.mark.parametrize("to", ["[support@example.com, billing@example.com]", "x@y.example"])
@@ -164,8 +168,61 @@ def test_the_samples_pass_their_own_tests() -> None:
     assert summary_of(results) == f"ok: {len(results)} tests"
 
 
-def test_what_is_not_available_yet_is_said() -> None:
-    """Keys of `given` that need more than this are refused, not ignored."""
-    message = "{from: a@b.example, to: support@example.com}"
-    text = f"tests: [{{name: a, message: {message}, given: {{conversation: {{}}}}, expect: {{team: duty}}}}]"
-    assert "is not available yet" in problems_of(text)[0]
+CIRCUMSTANCES = """
+rules:
+  - {name: night, when: {at: {during: night}, subject: alarm}, then: {assign: jan}}
+  - {name: proven, when: {auth: {dmarc: pass}}, then: {label: proven}}
+  - {name: ours, when: {is: internal}, then: {label: ours}}
+  - {name: again, when: {conversation: {owner: sales, state: closed, waiting: {over: 1d}}}, then: {label: again}}
+  - {name: pushed, when: {conversation: {messages: {over: 5}}}, then: {assign: omar, reassign: true}}
+  - {name: new, when: {conversation: {known: false}}, then: {label: new}}
+  - {name: tried, when: {subject: tried}, then: {label: tried}, mode: trial}
+"""
+STRANGER = "{from: a@b.example, to: support@example.com}"
+ALARM = "{from: a@b.example, to: support@example.com, subject: Alarm}"
+TRIED = "{from: a@b.example, to: support@example.com, subject: tried}"
+EWA = "{from: Ewa@Example.com, to: support@example.com}"
+
+
+@pytest.mark.parametrize(
+    ("message", "rest"),
+    [
+        (ALARM, "given: {at: '2025-01-15T22:30:00+01:00'}, expect: {owner: jan, rules: [night, new]}"),
+        (ALARM, "given: {at: '2025-01-15T12:00:00Z'}, expect: {labels_exactly: [new]}"),
+        (STRANGER, "expect: {labels_exactly: [new]}"),
+        (STRANGER, "given: {auth: {dmarc: pass}}, expect: {labels_exactly: [proven, new]}"),
+        (STRANGER, "given: {auth: {dmarc: temperror}}, expect: {labels_exactly: [new]}"),
+        (EWA, "given: {auth: {dmarc: pass}}, expect: {labels: [proven, ours]}"),
+        (EWA, "given: {auth: {dmarc: fail}}, expect: {labels_exclude: ours}"),
+        (EWA, "given: {auth: {dmarc: pass}, internal: false}, expect: {labels_exclude: ours}"),
+        (STRANGER, "given: {internal: true}, expect: {labels: ours}"),
+        (STRANGER, "given: {conversation: {owner: omar}}, expect: {owner: omar, labels_exactly: []}"),
+        (
+            STRANGER,
+            "given: {conversation: {owner: ewa, team: sales, label: old, state: closed, messages: 2, waiting: 2d}},"
+            " expect: {owner: ewa, labels_exactly: [again]}",
+        ),
+        (STRANGER, "given: {conversation: {owner: ewa}, away: ewa}, expect: {team: duty}"),
+        (STRANGER, "given: {conversation: {owner: ewa, messages: 6}}, expect: {owner: omar, watchers: ewa}"),
+        (TRIED, "expect: {labels_exactly: [new], rules: [new]}"),
+        (TRIED, "given: {trial: live}, expect: {labels_exactly: [new, tried], rules: [new, tried]}"),
+    ],
+)
+def test_what_is_given(message: str, rest: str) -> None:
+    """Each key of `given` has the effect that the real thing would have, and the conversation keeps its owner."""
+    result = run(rest, message, CIRCUMSTANCES)
+    assert result.passed, report_lines(result)
+
+
+def test_a_moment_that_matters_must_be_given() -> None:
+    """Where what comes of it hangs on when it arrives, a test that does not say when is an error."""
+    result = run("expect: {team: duty}", ALARM, CIRCUMSTANCES)
+    assert result.error == "a.yaml/night asks when the message arrives; say it with given: {at: 2025-01-15T10:00:00Z}"
+    assert not result.passed
+
+
+def test_a_rule_on_trial_needs_no_moment() -> None:
+    """It has no effect on what comes of the test, unless it is taken live."""
+    rules = "rules: [{name: a, when: {at: {during: office}}, then: {label: x}, mode: trial}]\n"
+    assert run("expect: {labels_exactly: []}", STRANGER, rules).passed
+    assert "asks when" in run("given: {trial: live}, expect: {labels_exactly: []}", STRANGER, rules).error
