@@ -133,7 +133,7 @@ class _Writer:
             return
         frame = self._frame_for(tag, attributes, self._frames[-1])
         if frame is not None:
-            self.keep_apart(frame.apart)
+            self.keep_apart(_apart(frame, self._frames[-1]))
             self._frames.append(frame)
             self._open.setdefault(tag, []).append(frame)
             return
@@ -177,9 +177,10 @@ class _Writer:
 
     def _close(self, frame: _Frame) -> None:
         while True:
-            closed = self._frames.pop()
+            closed, around = self._frames[-1], self._frames[-2]
+            self.keep_apart(_apart(closed, around))
+            self._frames.pop()
             self._open[closed.tag].pop()
-            self.keep_apart(closed.apart)
             if closed is frame:
                 return
 
@@ -268,6 +269,10 @@ def _apply(style: Style, frame: _Frame) -> None:
         frame.invisible = style.invisible
     if style.preformatted is not None:
         frame.preformatted = style.preformatted
+
+
+def _apart(frame: _Frame, around: _Frame) -> str:
+    return "\n" if frame.quoted and not around.quoted else frame.apart
 
 
 def _looks(frame: _Frame) -> tuple[bool, ...]:

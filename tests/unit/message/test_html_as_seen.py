@@ -119,6 +119,7 @@ def test_visible_text_is_read(style: str) -> None:
             "<template>no</template><iframe>no</iframe><select><option>no</select>a", "a", id="not seen in mail"
         ),
         pytest.param("ska\0rga<scr\0ipt>x</script>", "skargax", id="NUL is nothing in text, but not in a name"),
+        pytest.param("a<span class=yahoo_quoted>b</span>c", "a\n> b\nc", id="a quotation that is no block"),
         pytest.param("</p></div></b>a</span>b", "ab", id="ends of nothing"),
         pytest.param("a < b <3 <> & c", "a < b <3 <> & c", id="brackets that are none"),
     ],
