@@ -24,17 +24,22 @@ from routerd.rules.compile import compile_ruleset
 from routerd.rules.keys import (
     ACTIONS,
     ADDRESS_OPERATORS,
+    AT_KEYS,
     ATTACHMENT_KEYS,
     CONDITIONS,
+    CONVERSATION_KEYS,
     EXPECT_KEYS,
     FILE_KEYS,
+    GIVEN_CONVERSATION_KEYS,
     GIVEN_KEYS,
     KINDS,
     MESSAGE_KEYS,
     NUMBER_OPERATORS,
+    OTHER_THAN,
     RULE_KEYS,
     TEXT_OPERATORS,
 )
+from routerd.rules.read_proofs import RESULTS
 from routerd.starter import starter_files
 
 STARTER = README.parent / "routerd/starter/routerd.yaml"
@@ -92,7 +97,16 @@ def test_every_operator_and_key_of_tests_is_named() -> None:
     text = README.read_text()
     section = text[text.index("### Rule files") :]
     tables = (TEXT_OPERATORS, ADDRESS_OPERATORS, NUMBER_OPERATORS, ATTACHMENT_KEYS, KINDS, RULE_KEYS, FILE_KEYS)
-    tables += (MESSAGE_KEYS, GIVEN_KEYS, EXPECT_KEYS)
+    tables += (
+        MESSAGE_KEYS,
+        GIVEN_KEYS,
+        EXPECT_KEYS,
+        AT_KEYS,
+        CONVERSATION_KEYS,
+        GIVEN_CONVERSATION_KEYS,
+        OTHER_THAN,
+        RESULTS,
+    )
     assert not [key for table in tables for key in table if not re.search(rf"[`{{ ,]{key}[`:}}, ]", section)]
 
 
@@ -138,6 +152,14 @@ def test_the_config_behind_postfix_is_right(tmp_path: Path) -> None:
     path = tmp_path / "routerd.yaml"
     path.write_text(readme_example("behind postfix"))
     assert load_settings(path).problems == ()
+
+
+def test_the_calendars_are_right(tmp_path: Path) -> None:
+    path = tmp_path / "routerd.yaml"
+    path.write_text(readme_example("behind postfix") + readme_example("calendars"))
+    settings = load_settings(path).settings
+    assert settings is not None
+    assert list(settings.calendars) == ["office", "night"]
 
 
 def test_the_config_of_the_mx_is_right(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

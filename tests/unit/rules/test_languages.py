@@ -5,6 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from py3langid.langid import MODEL_FILE, LanguageIdentifier
 
 from routerd.rules.languages import CODES, OFTEN_MEANT, language_of
 
@@ -43,7 +44,7 @@ def test_a_sentence_is_enough(code: str, text: str) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["", "ok", "12345", "Thanks!", "+48 600 700 800", "anna@klient.pl", "FV/2026/03/1234", "😀😀", "---", "asdf"],
+    ["", "ok", "12345", "Thanks!", "+48 600 700 800", "anna@klient.pl", "FV/2026/03/1234", "😀😀", "---"],
 )
 def test_what_is_too_little_is_in_no_language(text: str) -> None:
     """Numbers, addresses, links, and a word that could be of many."""
@@ -72,8 +73,6 @@ def test_any_text_has_a_language_or_none(text: str) -> None:
 
 def test_the_codes_are_those_that_the_model_knows() -> None:
     """Every code that a rule may ask for can come of a text, and every hint is such a code."""
-    from py3langid.langid import MODEL_FILE, LanguageIdentifier
-
     labels = LanguageIdentifier.from_model_file(MODEL_FILE).labels
     assert {label for label in labels if len(label) == 2} == set(CODES)
     assert set(OFTEN_MEANT.values()) <= set(CODES)
