@@ -5,7 +5,7 @@ be told that it does not. So a formula says when a three-valued condition is YES
 """
 
 from bisect import bisect_left
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -64,6 +64,7 @@ class Asked:
     place: Place
     formula: Formula  # with the file's inboxes
     inboxes: frozenset[str]
+    is_limited: bool  # to less than all inboxes
 
 
 class Givers:
@@ -110,7 +111,8 @@ def asked_by(ruleset: Ruleset) -> tuple[tuple[Asked, ...], Givers]:
         scope = _of_inboxes(inboxes, every_inbox)
         for at, rule in enumerate(file.rules):
             reader = _ConditionReader(every_inbox, inboxes, givers, (number, at))
-            asked.append(Asked(rule, (number, at), simplified(And((scope, reader.holds(rule.when)))), inboxes))
+            formula = simplified(And((scope, reader.holds(rule.when))))
+            asked.append(Asked(rule, (number, at), formula, inboxes, inboxes < every_inbox))
     return tuple(asked), givers
 
 
@@ -282,7 +284,3 @@ def _key(value: object) -> object:
     except TypeError:
         return id(value)
     return value
-
-
-def by_place(asked: Iterable[Asked]) -> Mapping[Place, Asked]:
-    return {one.place: one for one in asked}

@@ -13,6 +13,7 @@ from routerd.rules.names import suggestion
 
 def find_labels(written: Iterable[WrittenRule], asked: Iterable[Asked], givers: Givers) -> Iterator[Finding]:
     by_ref = {one.rule.ref: one for one in asked}
+    by_place = {one.place: one for one in by_ref.values()}
     given: dict[str, tuple[Mark, WrittenRule]] = {}
     for rule in written:
         one = by_ref.get(rule.ref)
@@ -24,23 +25,19 @@ def find_labels(written: Iterable[WrittenRule], asked: Iterable[Asked], givers: 
                 meant = suggestion(label, tuple(givers.labels))
                 yield Finding("label-unknown", scalar.mark, f"no rule gives the label {label!r}{meant}", (rule.ref,))
             elif not givers.above(label, one.place):
-                yield Finding(
-                    "label-order",
-                    scalar.mark,
-                    f"the label {label!r} is given by no rule above, so it is never seen here; move "
-                    f"{by_place_name(by_ref.values(), givers, label)} above this one",
-                    (rule.ref,),
-                )
+                giver = by_place[givers.first(label)]
+                yield Finding("label-order", scalar.mark, _of_order(label, giver, one), (rule.ref,))
         for scalar in rule.labels_given():
             label, _ = check_label(scalar.text)
             given.setdefault(label, (scalar.mark, rule))
     yield from _twins(given)
 
 
-def by_place_name(asked: Iterable[Asked], givers: Givers, label: str) -> str:
-    place = givers.first(label)
-    giver = next(one.rule for one in asked if one.place == place)
-    return f"{giver.ref.name!r} ({giver.mark})"
+def _of_order(label: str, giver: Asked, reader: Asked) -> str:
+    if giver is reader:
+        return f"the label {label!r} is given by this rule itself, and by none above it, so it is never seen here"
+    named = f"{giver.rule.ref.name!r} ({giver.rule.mark})"
+    return f"the label {label!r} is given by no rule above, so it is never seen here; move {named} above this one"
 
 
 def _twins(given: dict[str, tuple[Mark, WrittenRule]]) -> Iterator[Finding]:
