@@ -121,7 +121,7 @@ def test_the_first_that_reassigns_counts_beside_the_first_that_assigns() -> None
 
 def test_reassign_without_assign_is_an_error() -> None:
     assert problems_of(rule("{reassign: true}"), ALL_GRANTED) == ["2:43: reassign without assign; say to whom"]
-    assert problems_of(rule("{assign: ewa, reassign: false}"), ALL_GRANTED) == ["2:69: reassign takes true"]
+    assert problems_of(rule("{assign: ewa, reassign: false}"), ALL_GRANTED) == ["2:67: reassign takes true"]
 
 
 def test_of_several_deadlines_the_shortest_counts_and_of_headers_the_first_of_a_name() -> None:
