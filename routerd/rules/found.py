@@ -9,6 +9,7 @@ from routerd.rules.stemmed import StemmedText, StemPhrase, written_words
 
 MAX_FOUND = 80  # characters of a found text in traces and headers
 _CHUNK = 256  # words folded at a time while looking for the place
+_NEAR = 1_000  # characters on both sides of where it should be
 
 Folding = Callable[[str], str]
 
@@ -18,10 +19,13 @@ def shown(text: str) -> str:
     return display(" ".join(text.split()), MAX_FOUND)
 
 
-def find_text(original: str, term: str, folding: Folding = fold) -> str:
-    """The words of `original` in which the folded `term` stands; the term itself where they cannot be told apart."""
+def find_text(original: str, term: str, folding: Folding = fold, folded_text: str = "") -> str:
+    """The words of `original` in which the folded `term` stands; the term itself where they cannot be told apart.
+
+    It is found sooner with `folded_text`, all of `original` folded.
+    """
     span = len(term.split()) + 1
-    for tokens in _chunks(original, span):
+    for tokens in _chunks(original, span, _share(folded_text, term)):
         folded = folding(" ".join(tokens))
         at = folded.find(term)
         if at < 0:
@@ -35,10 +39,14 @@ def find_text(original: str, term: str, folding: Folding = fold) -> str:
     return shown(term)
 
 
-def find_phrase(original: str, wanted: Phrase, folding: Folding = fold) -> str:
-    """The words of `original` that are the folded phrase, with their proclitics."""
+def find_phrase(original: str, wanted: Phrase, folding: Folding = fold, folded_text: str = "") -> str:
+    """The words of `original` that are the folded phrase, with their proclitics.
+
+    They are found sooner with `folded_text`, all of `original` folded.
+    """
     phrase = wanted.words
-    for tokens in _chunks(original, len(phrase) + 1):
+    share = _share(folded_text, " ".join(phrase)) or _share(folded_text, max(phrase, key=len))
+    for tokens in _chunks(original, len(phrase) + 1, share):
         folded = folding(" ".join(tokens)).split(" ")
         if len(folded) == len(tokens):
             near = [place for place, token in enumerate(folded) if phrase[0] in token]
@@ -81,7 +89,17 @@ def _is_form(word: str, wanted: str) -> bool:
     return word == wanted or wanted in without_proclitics(word)
 
 
-def _chunks(original: str, overlap: int) -> Iterator[list[str]]:
+def _share(folded_text: str, term: str) -> float | None:
+    """How much of the text stands before the term, about."""
+    at = folded_text.find(term)
+    return at / len(folded_text) if at >= 0 and folded_text else None
+
+
+def _chunks(original: str, overlap: int, share: float | None = None) -> Iterator[list[str]]:
+    """All tokens, piece by piece; before them those that stand behind about that share of the text."""
+    if share is not None and len(original) > 2 * _NEAR:
+        middle = int(len(original) * share)
+        yield original[max(0, middle - _NEAR) : middle + _NEAR].split()[1:-1]
     tokens = original.split()
     for start in range(0, len(tokens), _CHUNK):
         yield tokens[start : start + _CHUNK + overlap]

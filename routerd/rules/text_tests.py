@@ -130,7 +130,7 @@ class Contains(OfTerms[Term]):
         return term.folded in part.folded
 
     def _find(self, part: Part, term: Term) -> str:
-        return find_text(part.original, term.folded, part.folding)
+        return find_text(part.original, term.folded, part.folding, part.folded)
 
 
 class Equals(OfTerms[Term]):
@@ -156,7 +156,7 @@ class StartsWith(OfTerms[Term]):
         return part.folded.startswith(term.folded)
 
     def _find(self, part: Part, term: Term) -> str:
-        return find_text(part.original, term.folded, part.folding)
+        return find_text(part.original, term.folded, part.folding, part.folded)
 
 
 class EndsWith(OfTerms[Term]):
@@ -184,7 +184,7 @@ class HasWords(OfTerms[WordTerm]):
         return part.words.has(term.phrase)
 
     def _find(self, part: Part, term: WordTerm) -> str:
-        return find_phrase(part.original, term.phrase, part.folding)
+        return find_phrase(part.original, term.phrase, part.folding, part.folded)
 
 
 class HasStems(OfTerms[StemTerm]):
