@@ -45,6 +45,7 @@ SETTINGS = Settings.model_validate(
         "inboxes": {SUPPORT: {"default": "jan"}, BILLING: {"default": "ewa"}},
         "delivery": [{"domain": "*", "maildir": "/var/mail/{local}"}],
         "limits_of_rules": [{"files": "*", "actions": ["all"]}],
+        "listen": [{"systemd": "listener"}, {"systemd": "through", "reject_through": True}],
     }
 )
 HOLDING = "rules:\n  - {name: look first, when: {subject: parcel}, then: {hold: look first}}\n"
@@ -71,7 +72,9 @@ class Desk:
         self, *inboxes: str, header: str = "", at: datetime = NOW, protocol: Protocol = Protocol.SMTP, **more: str
     ) -> tuple[Verdict, ...]:
         self._count += 1
-        client = Client("192.0.2.1", 1, "client", protocol, "listener")
+        client = Client(
+            "192.0.2.1", 1, "client", protocol, more.get("listener", "listener"), trusted=bool(more.get("trusted"))
+        )
         recipients = tuple(Recipient(parse_address(one), Purpose.INBOX, one) for one in inboxes)
         raw = f"From: {more.get('author', 'anna@klient.pl')}\r\nSubject: parcel\r\n{header}\r\nbody\r\n".encode()
         envelope = Envelope(more.get("sender", "anna@klient.pl"), recipients)
@@ -229,3 +232,61 @@ async def test_the_same_bytes_from_another_sender_are_another_message(desk: Desk
     await desk.send(SUPPORT, header=ONE)
     await desk.send(SUPPORT, header=ONE, sender="boss@klient.pl")
     assert [copy.member for copy in desk.copies] == ["jan", "omar"]
+
+
+REJECTING_ALL = "rules:\n  - {name: no, when: {subject: parcel}, then: {reject: no thanks}}\n"
+
+
+async def test_what_a_trusted_hop_has_taken_is_held_unless_its_listener_rejects_through(desk: Desk) -> None:
+    """There the hop tells the sender."""
+    desk.use(REJECTING_ALL)
+    [held] = await desk.send(SUPPORT, trusted="yes")
+    assert isinstance(held, Accepted)
+    assert [(copy.state, copy.reason) for copy in desk.copies] == [(CopyState.HELD, "rejected: no thanks")]
+    [refused] = await desk.send(SUPPORT, trusted="yes", listener="through")
+    assert isinstance(refused, Refused)
+    assert (refused.code, refused.status, refused.text) == (550, "5.7.1", "no thanks")
+
+
+async def test_a_reply_in_a_known_conversation_is_held_not_refused(desk: Desk) -> None:
+    """Also where a listener rejects through."""
+    await desk.send(SUPPORT, header=ONE)
+    desk.use(REJECTING_ALL)
+    [verdict] = await desk.send(SUPPORT, header="References: <1@klient.pl>\r\n", listener="through", trusted="yes")
+    assert isinstance(verdict, Accepted)
+    assert [copy.state for copy in desk.copies] == [CopyState.QUEUED, CopyState.HELD]
+
+
+async def test_one_of_two_inboxes_that_rejects_has_its_part_held(desk: Desk) -> None:
+    desk.use(REJECTING)
+    [verdict] = await desk.send(SUPPORT, BILLING)
+    assert isinstance(verdict, Accepted)
+    assert [(copy.member, copy.state) for copy in desk.copies] == [("jan", CopyState.QUEUED), ("ewa", CopyState.HELD)]
+
+
+async def test_given_headers_are_cut_also_from_what_could_not_be_decided(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk.use("rules:\n  - {name: class, when: {always: true}, then: {header: {X-Class: B2B}}}\n")
+    await desk.send(SUPPORT)
+    monkeypatch.setattr("routerd.router.decide", None)
+    await desk.send(SUPPORT)
+    decided, undecided = desk.copies
+    assert (decided.annotation.headers, decided.annotation.cut_headers) == ((("X-Class", "B2B"),), ("x-class",))
+    assert undecided.annotation.labels == ("routerd-error",)
+    assert (undecided.annotation.headers, undecided.annotation.cut_headers) == ((), ("x-class",))
+
+
+async def test_rules_see_the_conversation_as_it_was_before_the_message(desk: Desk) -> None:
+    """Its labels, how many messages, and how long the customer waits; an answer of ours ends the wait."""
+    desk.use(
+        "rules:\n"
+        "  - {name: first, when: {not: {conversation: {known: true}}}, then: {label: new}}\n"
+        "  - {name: third, when: {conversation: {label: new, messages: {over: 1}}}, then: {label: third}}\n"
+        "  - {name: late, when: {conversation: {waiting: {over: 2d}}}, then: {label: late}}\n"
+    )
+    answer = "References: <1@klient.pl>\r\n"
+    await desk.send(SUPPORT, header=ONE)
+    await desk.send(SUPPORT, header=answer, at=NOW + timedelta(days=1))
+    await desk.send(SUPPORT, header=answer, at=NOW + timedelta(days=3))
+    assert [copy.annotation.labels for copy in desk.copies] == [("new",), (), ("third", "late")]
