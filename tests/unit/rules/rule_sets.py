@@ -46,7 +46,9 @@ def settings_with(**changes: Any) -> Settings:
 
 
 SETTINGS = settings_with()
-ALL_GRANTED = settings_with(limits_of_rules=[{"files": "*", "actions": ["all"]}])
+ALL_GRANTED = settings_with(limits_of_rules=[{"files": "*", "actions": ["all"]}]).model_copy(
+    update={"dnsbl": ("zen.example", "two.example")}
+)
 
 
 def ruleset_of(*files: str, settings: Settings = ALL_GRANTED) -> Ruleset:

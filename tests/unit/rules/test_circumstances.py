@@ -1,9 +1,13 @@
 """Conditions on what surrounds a message: when, in which language, in which conversation, verified how, how much."""
 
+import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import made_circumstances
 import pytest
+from hypothesis import given, settings
+from reference_circumstances import circumstance
 from rule_sets import decision_on, facts_of, holds, problems_of, ruleset_of, settings_with
 
 from routerd.rules.facts import ConversationFacts
@@ -187,6 +191,20 @@ def test_numbers_and_other_attachments(message: dict[str, Any], when: str, expec
     """Counts are there also where they are 0; one attachment that is none of these must meet all that is asked."""
     assert holds(when, facts_of(**message)) is expected
     assert holds(f"{{not: {when}}}", facts_of(**message)) is not expected
+
+
+@given(made_circumstances.conditions, made_circumstances.circumstances)
+@settings(max_examples=150, deadline=None)
+def test_same_as_asked_plainly(when: dict[str, Any], circumstances: dict[str, Any]) -> None:
+    """Every condition, and `not` of it, is true, false or unknown as the plainest reading of it says."""
+    facts = facts_of(**circumstances)
+    ((key, value),) = when.items()
+    plainly = circumstance(key, value, facts)
+    found = decision_on(json.dumps(when), facts)
+    negated = decision_on(json.dumps({"not": when}), facts)
+    assert (bool(found.trace.unknown), bool(negated.trace.unknown)) == (plainly is None, plainly is None)
+    assert bool(found.labels) is (plainly is True)
+    assert bool(negated.labels) is (plainly is False)
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ import json
 from dataclasses import replace
 from typing import Any
 
+import made_circumstances
 import reference
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -49,6 +50,7 @@ leaves = st.one_of(
         lambda kinds: {"is": kinds}, st.lists(st.sampled_from(["internal", "reply", "auto"]), min_size=1, max_size=2)
     ),
     st.just({"always": True}),
+    made_circumstances.conditions,
 )
 conditions = st.recursive(
     leaves,
@@ -78,12 +80,13 @@ rulesets = st.lists(st.lists(st.tuples(conditions, actions), min_size=1, max_siz
 )
 texts = st.lists(st.sampled_from(WORDS), max_size=6).map(" ".join)
 messages = st.builds(
-    lambda subject, text, prefix, header, sender, internal: facts_of(
+    lambda subject, text, prefix, header, sender, internal, circumstances: facts_of(
         subject=prefix + subject,
         text=text + "\n\n> skarga\n",
         sender=sender,
         headers=(("X-Test", header),) if header else (),
         internal=internal,
+        **circumstances,
     ),
     texts,
     texts,
@@ -91,6 +94,7 @@ messages = st.builds(
     texts,
     st.sampled_from(["anna@klient.pl", "jan@sub.klient.pl", "x@other.example"]),
     st.sampled_from([True, False, None]),
+    made_circumstances.circumstances,
 )
 
 
