@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from routerd.cli.options import EXIT_FOUND_WRONG, fit_to_print, invoked_as, why_not
+from routerd.cli.schema_command import with_schemas
 from routerd.starter import starter_files
 
 
@@ -38,9 +39,9 @@ def write_starter(folder: Path, files: Mapping[str, bytes]) -> tuple[Path, ...]:
 @click.command("init", short_help="Write a config and rules to start from.")
 @click.argument("folder", metavar="DIR", type=click.Path(path_type=Path, file_okay=False))
 def command(folder: Path) -> None:
-    """Write routerd.yaml and rules.d/ into DIR, ready to run and to edit. Never overwrites."""
+    """Write routerd.yaml, rules.d/ and, for editors, schemas/ into DIR, ready to run and to edit. Never overwrites."""
     try:
-        written = write_starter(folder, starter_files())
+        written = write_starter(folder, with_schemas(starter_files()))
     except (ExistsError, OSError) as error:
         reason = why_not(error) if isinstance(error, OSError) else str(error)
         click.echo(fit_to_print(f"routerd init: {reason}"), err=True)

@@ -27,7 +27,7 @@ from routerd.ops.old_mail import Place, find_mail
 from routerd.rules.compile import Compiled
 from routerd.rules.replay_diff import Tally
 
-FEW = 300  # messages: fewer are done before another process has started
+FEW = 1000  # messages: fewer are done before another process has started
 _COUNTED_AT_A_TIME = 1000
 
 

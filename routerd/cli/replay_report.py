@@ -47,7 +47,8 @@ class Report:
                 yield Text()
                 yield self._changes()
         if tally.decided:
-            yield Text()
+            if not tally.changes:  # a table leaves a blank line behind it
+                yield Text()
             yield self._figures()
         yield from self._never_matched()
         yield from self._troubles()
@@ -82,7 +83,7 @@ class Report:
         table = _table("What would change, by the rule that changes it", expand=True)
         table.add_column("rule and change", ratio=5, overflow="fold")
         table.add_column("messages", justify="right", no_wrap=True)
-        table.add_column("for example", ratio=4, overflow="ellipsis")
+        table.add_column("for example", ratio=4, overflow="fold")
         for rule, changes in self._tally.by_rule():
             table.add_row(Text(_shown(rule), "bold cyan"), "", "")
             for place, (change, seen) in enumerate(changes, 1):
@@ -124,7 +125,7 @@ class Report:
         never = never_matched(ruleset, figures)
         if not never or not self._tally.decided:
             return
-        text = Text(f"\n{_counted(len(never), 'rule')} of {ruleset.rules:,} met no message", "bold")
+        text = Text(f"{_counted(len(never), 'rule')} of {ruleset.rules:,} met no message", "bold")
         if self._after is not None:
             text.append(" (after)")
         for rule in never[:MOST_SHOWN]:

@@ -1,16 +1,19 @@
 """`routerd schema`: JSON Schema of `routerd.yaml` and of rule files, for editors."""
 
 import json
+from collections.abc import Mapping
+from pathlib import PurePosixPath
 from typing import Any, Literal
 
 import click
 
-Kind = Literal["settings", "rules"]
+Kind = Literal["config", "rules"]
+FOLDER = "schemas"  # where `routerd init` writes them, beside routerd.yaml
 
 
 def schema_of(kind: Kind) -> dict[str, Any]:
     """The draft-07 schema of one kind of file."""
-    if kind == "settings":
+    if kind == "config":
         from routerd.config.schema import settings_schema  # noqa: PLC0415 - pydantic is slow to import
 
         return settings_schema()
@@ -19,14 +22,32 @@ def schema_of(kind: Kind) -> dict[str, Any]:
     return rules_schema()
 
 
-@click.command("schema", short_help="Print a JSON Schema for editors.")
-@click.argument("kind", type=click.Choice(["settings", "rules"]), default="settings")
-def command(kind: Kind) -> None:
-    """Print the JSON Schema of routerd.yaml (settings) or of rule files (rules), for editors.
+def schema_text(kind: Kind) -> str:
+    return json.dumps(schema_of(kind), indent=2, ensure_ascii=False) + "\n"
 
-    Editors with a YAML language server take it from a comment in the first line of a file:
+
+def with_schemas(files: Mapping[str, bytes]) -> dict[str, bytes]:
+    """`files` (relative path → bytes of routerd.yaml and rule files), each with the line by which editors find its
+    schema, and the schemas."""
+    known = {name: _comment(name).encode() + content for name, content in files.items()}
+    return known | {f"{FOLDER}/{kind}.json": schema_text(kind).encode() for kind in ("config", "rules")}
+
+
+def _comment(name: str) -> str:
+    up = "../" * (len(PurePosixPath(name).parts) - 1)
+    return f"# yaml-language-server: $schema={up}{FOLDER}/{'rules' if up else 'config'}.json\n"
+
+
+@click.command("schema", short_help="Print a JSON Schema for editors.")
+@click.argument("kind", type=click.Choice(["config", "rules"]), default="config")
+def command(kind: Kind) -> None:
+    """Print the JSON Schema (draft-07) of routerd.yaml (config) or of rule files (rules).
+
+    With it editors complete keys, show what they mean and mark what is wrong. Those with a YAML language server take
+    it from a comment in the first line of a file, relative to the file; `routerd init` writes both:
 
     \b
-      # yaml-language-server: $schema=routerd.schema.json
+      routerd schema rules > schemas/rules.json
+      # yaml-language-server: $schema=../schemas/rules.json
     """
-    click.echo(json.dumps(schema_of(kind), indent=2, ensure_ascii=False))
+    click.echo(schema_text(kind), nl=False)

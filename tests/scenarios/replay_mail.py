@@ -1,7 +1,11 @@
 """A desk with two sets of rules, and old mail of every kind of storage, for the tests of `routerd replay`."""
 
 import random
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+
+from routerd.starter.samples import SAMPLES
 
 CONFIG = """\
 hostname: mx.example.com
@@ -78,3 +82,15 @@ def write_mbox(path: Path, found: list[bytes]) -> None:
             for raw in found
         )
     )
+
+
+def sample_messages(count: int) -> list[bytes]:
+    """What a shared inbox gets, over and over, numbered."""
+    dice = random.Random(7)
+    began = datetime(2026, 1, 5, 8, tzinfo=UTC)
+    return [
+        replace(sample, subject=f"{sample.subject} ({number})")
+        .message(f"<{number}@sample.example>", began + timedelta(hours=number))
+        .replace(b"\r\n", b"\n")
+        for number, sample in enumerate(dice.choices(SAMPLES, k=count), 1)
+    ]

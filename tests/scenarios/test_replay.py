@@ -3,6 +3,8 @@
 import json
 import os
 import pty
+import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -13,7 +15,8 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
-from replay_mail import messages, write_desk, write_maildir, write_mbox
+from peers.readme import README, readme_example
+from replay_mail import messages, sample_messages, write_desk, write_maildir, write_mbox
 
 from routerd.cli.main import routerd
 from routerd.cli.test import place_by
@@ -252,3 +255,24 @@ def test_ctrl_c_ends_it(desk: Path, wait_until: Callable[..., Any]) -> None:
     assert b"stopped after" in said
     assert b"Traceback" not in said + output
     wait_until(lambda: not is_there(process.pid), "the end of all its processes")
+
+
+def test_the_readme_shows_what_it_prints(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its rule beside those of `init`, and its output on the mail of `demo`, over and over."""
+    monkeypatch.chdir(tmp_path)
+    CliRunner().invoke(routerd, ["init", "."], catch_exceptions=False)
+    shutil.copytree("rules.d", "next.d")
+    rule = readme_example("replayed rule")
+    name = rule.partition("\n")[0].removeprefix("# next.d/")
+    (tmp_path / "next.d" / name).write_text(rule)
+    write_maildir(tmp_path / "Maildir", sample_messages(400))
+    printed = replay("Maildir", "--against", "next.d").stdout
+    shown = "".join(f"{line.rstrip()}\n" for line in printed.splitlines())
+    if os.environ.get("ROUTERD_WRITE_README"):
+        README.write_text(README.read_text().replace(readme_example("replay"), shown))
+    assert less_revisions(shown) == less_revisions(readme_example("replay"))
+
+
+def less_revisions(text: str) -> str:
+    """They move with every letter of the sample rules."""
+    return re.sub("revision [0-9a-f]{12}", "revision …", text)

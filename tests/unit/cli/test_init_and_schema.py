@@ -2,14 +2,19 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner
+from jsonschema import Draft7Validator
+from peers.readme import README
 
 from routerd.cli.init import ExistsError, command, write_starter
 from routerd.cli.options import load_or_exit
 from routerd.cli.schema_command import command as schema_command
+from routerd.cli.schema_command import with_schemas
 from routerd.config.load import load_settings
+from routerd.config.yaml_source import Mapping, Node, Scalar, Sequence, read_yaml
 from routerd.starter import starter_files
 
 NAMES = {"routerd.yaml", "rules.d/10-a.yaml"}
@@ -30,7 +35,7 @@ def test_init_writes_a_config_that_is_right(tmp_path: Path) -> None:
     assert loaded.settings.state == tmp_path / "desk" / "state"
     assert loaded.settings.rules == tmp_path / "desk" / "rules.d"
     assert set(loaded.settings.inboxes) == {"support@example.com", "billing@example.com"}
-    assert snapshot(tmp_path / "desk") == dict(starter_files())
+    assert snapshot(tmp_path / "desk") == with_schemas(starter_files())
 
 
 def test_the_starter_has_the_sample_rules() -> None:
@@ -68,11 +73,41 @@ def test_init_says_when_the_disk_refuses(tmp_path: Path) -> None:
     assert result.output.startswith("routerd init: ")
 
 
-def test_schema_prints_json() -> None:
-    """The settings' schema is the default."""
-    result = CliRunner().invoke(schema_command, [])
+@pytest.mark.parametrize(
+    ("arguments", "title"),
+    [([], "routerd.yaml"), (["config"], "routerd.yaml"), (["rules"], "routerd rule file")],
+)
+def test_schema_prints_json(arguments: list[str], title: str) -> None:
+    """The config's schema is the default."""
+    result = CliRunner().invoke(schema_command, arguments)
     assert result.exit_code == 0
-    assert json.loads(result.output)["title"] == "routerd.yaml"
+    assert json.loads(result.output)["title"] == title
+
+
+def test_editors_find_the_schema_of_every_file(tmp_path: Path) -> None:
+    """The first line of each leads from the file to a schema that it fits; the README shows that line."""
+    CliRunner().invoke(command, [str(tmp_path / "desk")], catch_exceptions=False)
+    files = [tmp_path / "desk" / "routerd.yaml", *sorted((tmp_path / "desk" / "rules.d").iterdir())]
+    for path in files:
+        told = path.read_text().partition("\n")[0].removeprefix("# yaml-language-server: $schema=")
+        schema = json.loads((path.parent / told).read_text())
+        assert schema["title"] == ("routerd.yaml" if path is files[0] else "routerd rule file")
+        node = read_yaml(path.name, path.read_bytes()).root
+        assert node is not None
+        assert [error.message for error in Draft7Validator(schema).iter_errors(as_editors_see(node))] == []
+    assert "# yaml-language-server: $schema=../schemas/rules.json" in README.read_text()
+
+
+def as_editors_see(node: Node) -> Any:
+    """Plain scalars typed as YAML has them."""
+    if isinstance(node, Mapping):
+        return {key.text: as_editors_see(value) for key, value in node.entries}
+    if isinstance(node, Sequence):
+        return [as_editors_see(item) for item in node.items]
+    assert isinstance(node, Scalar)
+    if node.plain and node.text in ("true", "false"):
+        return node.text == "true"
+    return int(node.text) if node.plain and node.text.isdecimal() else node.text
 
 
 def test_a_wrong_config_prints_all_problems_and_exits_with_2(
