@@ -43,11 +43,11 @@ def assign(
     if state.twin is not None:
         return _join_twin(state.twin, decisions, picker)
     conversation = state.conversation
-    home, others = decisions[0], decisions[1:]
+    home, others = _home_and_others(decisions, conversation)
     owner = _owner(home, picker, conversation)
     drafts = _Drafts()
     drafts.add(owner.member, Role.OWNER, held_by(home))
-    also = _add_parts(others, picker, drafts)
+    parts = _add_parts(others, picker, drafts)
     for decision in decisions:
         _add_named(decision, roster, drafts)
     found = roster.inbox(home.inbox)
@@ -57,7 +57,9 @@ def assign(
         drafts.add(conversation.owner, Role.WATCHER, held_by(home))
     labels = _labels(decisions)
     respond_by = _respond_by(decisions, roster, owner, now)
-    standing = after_message(conversation.standing if conversation else None, author.voice, labels, respond_by, now)
+    also = tuple((inbox, picked.member) for inbox, picked in parts)
+    before = conversation.standing if conversation else None
+    standing = after_message(before, author.voice, now, labels=labels, respond_by=respond_by, also=also)
     return Plan(
         inbox=conversation.inbox if conversation else home.inbox,
         owner=owner.member,
@@ -67,9 +69,9 @@ def assign(
         priority=_highest(decision.priority for decision in decisions),
         respond_by=standing.respond_by,
         headers=_headers(decisions),
-        also=tuple((inbox, picked.member) for inbox, picked in also),
+        also=also,
         copies=drafts.planned(),
-        turns=_turns((home, owner), *zip(others, (picked for _, picked in also), strict=True)),
+        turns=_turns((home, owner), *zip(others, (picked for _, picked in parts), strict=True)),
         joins=conversation.id if conversation else None,
         events=tuple(_events(owner, conversation)),
         customer=author.customer if author.voice is Voice.CUSTOMER else None,
@@ -95,7 +97,7 @@ def last_resort_plan(inbox: str, label: str, roster: Roster, now: datetime) -> P
         labels=(label,),
         copies=(PlannedCopy(people[0], Role.OWNER),),
         events=(Event("message_assigned", {"member": people[0], "why": "undecided"}),),
-        standing=after_message(None, Voice.CUSTOMER, (label,), None, now),
+        standing=after_message(None, Voice.CUSTOMER, now, labels=(label,)),
     )
 
 
@@ -127,6 +129,16 @@ def stand_in(roster: Roster, member: str, team: str | None, inbox: str, now: dat
         if name != member and not roster.is_away(name, now):
             return NextInLine(name, f"{name}, next in line while {member} is away")
     return None
+
+
+def _kept(member: str | None, decision: Decision, picker: Picker) -> Picked | None:
+    """`member`, who watches for that inbox already, unless a rule moves that or he is away; None: he does not."""
+    roster, given = picker.roster, decision.reassign
+    if member is None or roster.member(member) is None or roster.is_away(member, picker.now):
+        return None
+    if given is not None and member not in roster.people(given.target):
+        return _pick(given, picker)
+    return Picked(member, None, f"the conversation: {member}")
 
 
 def _owner(decision: Decision, picker: Picker, conversation: Conversation | None) -> Picked:
@@ -171,10 +183,11 @@ def _join_twin(twin: Twin, decisions: tuple[Decision, ...], picker: Picker) -> P
         owner = _picked_for(decisions[0], picker).member
     drafts = _Drafts(known=frozenset(twin.members))
     fresh = tuple(decision for decision in decisions if decision.inbox not in twin.inboxes)
-    also = _add_parts(fresh, picker, drafts)
+    parts = _add_parts(fresh, picker, drafts)
     for decision in fresh:
         _add_named(decision, roster, drafts)
     labels = _labels(fresh)
+    also = tuple((inbox, picked.member) for inbox, picked in parts)
     standing = conversation.standing if conversation else Standing()
     return Plan(
         inbox=conversation.inbox if conversation else decisions[0].inbox,
@@ -185,21 +198,36 @@ def _join_twin(twin: Twin, decisions: tuple[Decision, ...], picker: Picker) -> P
         priority=_highest(decision.priority for decision in fresh),
         respond_by=standing.respond_by,
         headers=_headers(fresh),
-        also=tuple((inbox, picked.member) for inbox, picked in also),
+        also=also,
         copies=drafts.planned(),
-        turns=_turns(*zip(fresh, (picked for _, picked in also), strict=True)),
+        turns=_turns(*zip(fresh, (picked for _, picked in parts), strict=True)),
         joins=conversation.id if conversation else None,
         twin=twin,
         events=(Event("message_joined", {"twin": twin.queue_id, "inboxes": [decision.inbox for decision in fresh]}),),
-        standing=replace(standing, labels=tuple(dict.fromkeys((*standing.labels, *labels)))),
+        standing=replace(
+            standing,
+            labels=tuple(dict.fromkeys((*standing.labels, *labels))),
+            also=tuple({**dict(standing.also), **dict(also)}.items()),
+        ),
     )
 
 
+def _home_and_others(
+    decisions: tuple[Decision, ...], conversation: Conversation | None
+) -> tuple[Decision, tuple[Decision, ...]]:
+    """In a known conversation its own inbox is at home, whichever To names first; else the first."""
+    lives_in = conversation.inbox if conversation else None
+    home = next((decision for decision in decisions if decision.inbox == lives_in), decisions[0])
+    return home, tuple(decision for decision in decisions if decision is not home)
+
+
 def _add_parts(decisions: tuple[Decision, ...], picker: Picker, drafts: "_Drafts") -> list[tuple[str, Picked]]:
-    """Of inboxes beside the home inbox: whom their rules name watches."""
+    """Of inboxes beside the home inbox: whom their rules name watches, and whoever does so already goes on."""
+    conversation = picker.state.conversation
+    watching = dict(conversation.standing.also) if conversation else {}
     parts = []
     for decision in decisions:
-        picked = _picked_for(decision, picker)
+        picked = _kept(watching.get(decision.inbox), decision, picker) or _picked_for(decision, picker)
         parts.append((decision.inbox, picked))
         drafts.add(picked.member, Role.WATCHER, held_by(decision))
     return parts

@@ -52,6 +52,7 @@ class Standing:
     state: ConversationState = ConversationState.OPEN
     waiting_since: datetime | None = None  # the first message that nobody has answered
     respond_by: datetime | None = None  # the earliest that was promised and is open
+    also: tuple[tuple[str, str], ...] = ()  # other inboxes, and the member who watches for each
 
 
 @dataclass(frozen=True, slots=True)

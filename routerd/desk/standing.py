@@ -22,13 +22,19 @@ STATES: dict[tuple[ConversationState | None, Voice], ConversationState] = {
 
 
 def after_message(
-    before: Standing | None, voice: Voice, labels: tuple[str, ...], respond_by: datetime | None, now: datetime
+    before: Standing | None,
+    voice: Voice,
+    now: datetime,
+    *,
+    labels: tuple[str, ...] = (),
+    respond_by: datetime | None = None,
+    also: tuple[tuple[str, str], ...] = (),
 ) -> Standing:
-    """`before` None: the message begins the conversation. `respond_by`: what was promised for this message."""
+    """`before` None: the message begins the conversation. All else is what was decided for this message."""
     state = STATES[before.state if before else None, voice]
     if before is None:
         waits = state is OPEN
-        return Standing(labels, 1, state, now if waits else None, respond_by)
+        return Standing(labels, 1, state, now if waits else None, respond_by, also)
     if voice is Voice.MEMBER:
         waiting_since = promised = None
     else:
@@ -41,4 +47,5 @@ def after_message(
         state=state,
         waiting_since=waiting_since,
         respond_by=min((at for at in (promised, respond_by) if at is not None), default=None),
+        also=tuple({**dict(before.also), **dict(also)}.items()),
     )

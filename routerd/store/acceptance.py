@@ -25,6 +25,7 @@ from routerd.store.stored_json import (
     annotation_to_json,
     decisions_to_json,
     envelope_to_json,
+    pairs_to_json,
     plan_to_json,
     texts_from_json,
     texts_to_json,
@@ -34,7 +35,7 @@ MAX_PARTICIPANTS = 500
 
 _UPDATE_CONVERSATION = """
 UPDATE conversations SET owner = ?, team = ?, version = version + 1, participants_json = ?, last_at = max(last_at, ?),
-  labels_json = ?, messages = ?, state = ?, waiting_since = ?, respond_by = ?
+  labels_json = ?, messages = ?, state = ?, waiting_since = ?, respond_by = ?, also_json = ?
 WHERE number = ?
 """
 
@@ -214,6 +215,7 @@ def _standing_row(standing: Standing) -> tuple[Value, ...]:
         str(standing.state),
         _micros_or_none(standing.waiting_since),
         _micros_or_none(standing.respond_by),
+        pairs_to_json(standing.also),
     )
 
 

@@ -48,6 +48,7 @@ _CONVERSATIONS = RowWriter.inserting(
         "state",
         "waiting_since",
         "respond_by",
+        "also_json",
     ),
 )
 _COPIES = RowWriter.inserting(

@@ -9,7 +9,7 @@ from routerd.desk.plan import Conversation, ConversationId, ConversationState, S
 from routerd.store.base import Known, ThreadKeys
 from routerd.store.connection import Connection, select, select_one
 from routerd.store.rows import from_micros, message_key, storable, to_micros, to_minute
-from routerd.store.stored_json import envelope_from_json, read_or_none, texts_from_json, texts_to_json
+from routerd.store.stored_json import envelope_from_json, pairs_from_json, read_or_none, texts_from_json, texts_to_json
 
 _MAX_REFERENCES = 50
 _MAX_NAMESAKES = 50  # messages of one Message-ID that are looked at: whoever sends more of them has no say
@@ -22,7 +22,8 @@ SELECT (SELECT conversation FROM messages WHERE message_id = named.value ORDER B
 FROM json_each(?) AS named WHERE found IS NOT NULL ORDER BY named.key LIMIT 1
 """
 _CONVERSATION = """
-SELECT number, inbox, owner, team, version, participants_json, labels_json, messages, state, waiting_since, respond_by
+SELECT number, inbox, owner, team, version, participants_json, labels_json, messages, state, waiting_since, respond_by,
+  also_json
 FROM conversations WHERE number = ?
 """
 _LAST_OWNER = "SELECT owner FROM conversations WHERE customer = ? ORDER BY last_at DESC LIMIT 1"
@@ -149,5 +150,6 @@ def _conversation(row: Any) -> Conversation:
         state=ConversationState.CLOSED if row[8] == ConversationState.CLOSED else ConversationState.OPEN,
         waiting_since=None if row[9] is None else from_micros(row[9]),
         respond_by=None if row[10] is None else from_micros(row[10]),
+        also=read_or_none(pairs_from_json, row[11]) or (),
     )
     return Conversation(ConversationId(row[0]), row[1], row[2], row[3], row[4], standing)

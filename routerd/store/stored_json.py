@@ -90,6 +90,15 @@ def texts_from_json(text: str) -> tuple[str, ...]:
         return ()
 
 
+def pairs_to_json(pairs: Iterable[tuple[str, str]]) -> str:
+    return _encode(list(pairs))
+
+
+def pairs_from_json(text: str) -> tuple[tuple[str, str], ...]:
+    """Raises TypeError, ValueError and their kin for what nobody stored."""
+    return tuple((_text(first), _text(second)) for first, second in json.loads(text))
+
+
 def annotation_to_json(annotation: Annotation) -> str:
     """Fields that say nothing are left out."""
     known = {name: getattr(annotation, name) for name in _ANNOTATION_FIELDS}

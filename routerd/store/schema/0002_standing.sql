@@ -5,6 +5,7 @@ ALTER TABLE conversations ADD COLUMN labels_json TEXT NOT NULL DEFAULT '[]'; -- 
 ALTER TABLE conversations ADD COLUMN messages INTEGER NOT NULL DEFAULT 1;
 ALTER TABLE conversations ADD COLUMN state TEXT NOT NULL DEFAULT 'open';
 ALTER TABLE conversations ADD COLUMN waiting_since INTEGER;                  -- the first message without an answer
+ALTER TABLE conversations ADD COLUMN also_json TEXT NOT NULL DEFAULT '[]';   -- other inboxes, and who watches for each
 ALTER TABLE conversations ADD COLUMN respond_by INTEGER;                     -- the earliest that was promised and is open
 
 -- Whoever wrote first stands first among the participants. Whether he was answered nobody has noted: nobody waits.

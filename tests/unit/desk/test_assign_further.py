@@ -78,6 +78,28 @@ def test_a_first_message_goes_to_whom_the_first_rule_assigns() -> None:
     assert plan(decision).owner == "ewa"
 
 
+def test_who_watches_for_another_inbox_goes_on_doing_so() -> None:
+    """Its rotation does not move with each answer; while he is away, it does."""
+    first = plan(to("ewa"), to("finance", BILLING), state=State(turns={"finance": "ewa"}))
+    assert (first.also, first.standing.also) == (((BILLING, "jan"),), ((BILLING, "jan"),))
+    known = Conversation(ConversationId(7), SUPPORT, "ewa", None, 1, first.standing)
+    state = State(conversation=known, turns={"finance": "jan"})
+    second = plan(to("omar"), to("finance", BILLING), state=state)
+    assert (second.owner, second.also, second.turns) == ("ewa", ((BILLING, "jan"),), ())
+    third = plan(to("omar"), to("finance", BILLING), state=state, people=away("jan"))
+    assert (third.also, third.standing.also) == (((BILLING, "omar"),), ((BILLING, "omar"),))
+    fourth = plan(to("omar"), again("adam", BILLING), state=state)
+    assert (fourth.owner, fourth.also) == ("ewa", ((BILLING, "adam"),))
+
+
+def test_a_known_conversations_own_inbox_is_at_home_whichever_is_named_first() -> None:
+    """The other one's owner watches, and no second person of the home inbox gets it."""
+    made = plan(to("jan", BILLING), to("finance"), state=State(conversation=KNOWN))
+    assert (made.owner, made.also, made.turns) == ("ewa", ((BILLING, "jan"),), ())
+    moved = plan(to("jan", BILLING), again("omar"), state=State(conversation=KNOWN))
+    assert moved.owner == "omar"
+
+
 # The way to pick.
 
 
@@ -219,20 +241,20 @@ def test_every_state_and_voice_has_its_answer() -> None:
 
 
 def test_a_customer_waits_from_his_first_unanswered_message() -> None:
-    first = after_message(None, Voice.CUSTOMER, ("a",), NOW + HOUR, NOW)
-    second = after_message(first, Voice.CUSTOMER, ("b", "a"), None, NOW + HOUR)
+    first = after_message(None, Voice.CUSTOMER, NOW, labels=("a",), respond_by=NOW + HOUR)
+    second = after_message(first, Voice.CUSTOMER, NOW + HOUR, labels=("b", "a"))
     assert second == Standing(("a", "b"), 2, ConversationState.OPEN, NOW, NOW + HOUR)
-    answered = after_message(second, Voice.MEMBER, (), None, NOW + 2 * HOUR)
+    answered = after_message(second, Voice.MEMBER, NOW + 2 * HOUR)
     assert (answered.messages, answered.waiting_since, answered.respond_by) == (3, None, None)
-    third = after_message(answered, Voice.CUSTOMER, (), None, NOW + 3 * HOUR)
+    third = after_message(answered, Voice.CUSTOMER, NOW + 3 * HOUR)
     assert third.waiting_since == NOW + 3 * HOUR
 
 
 def test_what_machines_send_begins_closed_until_a_customer_writes() -> None:
-    newsletter = after_message(None, Voice.ASIDE, (), None, NOW)
+    newsletter = after_message(None, Voice.ASIDE, NOW)
     assert (newsletter.state, newsletter.waiting_since) == (ConversationState.CLOSED, None)
-    assert after_message(newsletter, Voice.ASIDE, (), None, NOW).state is ConversationState.CLOSED
-    assert after_message(newsletter, Voice.CUSTOMER, (), None, NOW).state is ConversationState.OPEN
+    assert after_message(newsletter, Voice.ASIDE, NOW).state is ConversationState.CLOSED
+    assert after_message(newsletter, Voice.CUSTOMER, NOW).state is ConversationState.OPEN
 
 
 def test_a_plan_says_whose_conversation_it_begins() -> None:
@@ -244,4 +266,4 @@ def test_a_plan_says_whose_conversation_it_begins() -> None:
 def test_a_repetition_counts_as_no_message() -> None:
     twin = Twin(1, "01J", (SUPPORT,), ("ewa",))
     made = plan(to("jan", BILLING, labels=("new",)), state=State(twin=twin, conversation=KNOWN), author=ANNA)
-    assert made.standing == Standing(("old", "new"), 2, waiting_since=NOW)
+    assert made.standing == Standing(("old", "new"), 2, waiting_since=NOW, also=((BILLING, "jan"),))

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import pytest
 
 from routerd.config.settings import Settings
-from routerd.desk.consider import Office, decide, home_first, loops, passed_inboxes
+from routerd.desk.consider import Office, decide, facts_of, home_first, loops, passed_inboxes
 from routerd.desk.refusal import for_all, for_each, refusals
 from routerd.desk.roster import Roster
 from routerd.message.address import parse_address
@@ -24,6 +24,7 @@ from routerd.message.token import trace_mac
 from routerd.message.view import MessageView
 from routerd.rules.compile import compile_ruleset
 from routerd.rules.decision import Decision
+from routerd.rules.facts import Facts
 
 KEY = b"k" * 32
 NOW = datetime(2026, 1, 15, 10, tzinfo=UTC)
@@ -145,3 +146,35 @@ def test_nobody_is_refused_through_a_trusted_hop_or_in_a_known_conversation() ->
     """A trusted hop would have to bounce it to whoever stands as the sender."""
     assert refusals(received(Protocol.SMTP, SUPPORT, trusted=True), REJECTING[:1], is_known=False) == {}
     assert refusals(received(Protocol.SMTP, SUPPORT), REJECTING[:1], is_known=True) == {}
+
+
+VERIFYING = SETTINGS.model_copy(update={"authserv_ids": ("mx.example.com",)})
+
+
+def facts_from(author: str, results: str, trusted: bool = True) -> Facts:
+    header = f"From: {author}\nAuthentication-Results: mx.example.com; {results}"
+    there = Office(VERIFYING, Roster(VERIFYING), office().ruleset)
+    return facts_of(view(header), TO_SUPPORT, trusted, NOW, there)
+
+
+def test_rules_see_what_a_trusted_hop_verified() -> None:
+    """Of each method its result, a pass before others; nothing of what a stranger claims."""
+    results = "spf=softfail smtp.mailfrom=b.c; dkim=fail header.d=x.y; dkim=pass header.d=b.c"
+    assert facts_from("a@b.c", results).results == {"spf": "softfail", "dkim": "pass"}
+    assert facts_from("a@b.c", results, trusted=False).results == {}
+
+
+@pytest.mark.parametrize(
+    ("author", "results", "internal"),
+    [
+        ("ewa@mail.example.com", "dmarc=pass header.from=mail.example.com", True),
+        ("ewa@mail.example.com", "auth=pass smtp.auth=ewa@mail.example.com; dmarc=temperror", True),
+        ("ewa@mail.example.com", "dmarc=fail header.from=mail.example.com", False),
+        ("ewa@mail.example.com", "dmarc=temperror header.from=mail.example.com", None),
+        ("ewa@mail.example.com", "spf=pass", False),
+        ("a@b.c", "dmarc=temperror header.from=b.c", False),
+    ],
+)
+def test_a_member_is_internal_where_that_is_proven(author: str, results: str, internal: bool | None) -> None:
+    """Whether it is a member who writes cannot be told where his domain's DMARC could not; a stranger is none."""
+    assert facts_from(author, results).internal is internal

@@ -17,7 +17,14 @@ from routerd.store.queue_view import QueueView
 from routerd.store.sqlite import SqliteStore, open_store
 from routerd.store.stored_json import decisions_from_json, decisions_to_json
 
-STANDING = Standing(("invoice", "skarga"), 1, ConversationState.CLOSED, NOW, NOW + timedelta(hours=4, microseconds=1))
+STANDING = Standing(
+    ("invoice", "skarga"),
+    1,
+    ConversationState.CLOSED,
+    NOW,
+    NOW + timedelta(hours=4, microseconds=1),
+    (("b@example.com", "jan"),),
+)
 
 
 def standing_entry(
