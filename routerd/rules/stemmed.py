@@ -43,10 +43,7 @@ def written_words(text: str) -> tuple[str, ...]:
 def _stems_of_term(word: str, latin: tuple[str, ...]) -> frozenset[Stem]:
     languages = languages_of(word, latin)
     stems = {Stem(language, stem) for language in languages for stem in stems_of(word, language)}
-    if not stems or "ar" in languages:
-        # Elsewhere words that fold to one word share its stem anyway.
-        stems.add(Stem(NO_LANGUAGE, fold(word)))
-    return frozenset(stems)
+    return frozenset(stems or [Stem(NO_LANGUAGE, fold(word))])
 
 
 class StemmedText:

@@ -33,6 +33,7 @@ _SCRIPTS = (
     (0x1E00, 0x1F00, "latin"), (0x1F00, 0x2000, "greek"), (0x2C60, 0x2C80, "latin"), (0x2DE0, 0x2E00, "cyrillic"),
     (0xA640, 0xA6A0, "cyrillic"), (0xA720, 0xA800, "latin"), (0xAB30, 0xAB70, "latin"),
 )  # fmt: skip
+_WHOLE = "="  # before a word that is no stem: where its letters fold to the same, Arabic words may differ in all stems
 _FINAL_HA, _FINAL_YA = "ه", "ي"
 _AS_FINAL = {_FINAL_HA: "ة", _FINAL_YA: "ى"}  # what many people type the left one for
 _PERSIAN = str.maketrans("یک", "يك")  # keyboards of Arabic's neighbours
@@ -66,13 +67,12 @@ def stems_of(word: str, language: str) -> tuple[str, ...]:
 @lru_cache(maxsize=_KEPT_WORDS)
 def stems_in_text(word: str, language: str) -> tuple[str, ...]:
     """The same for a word of a message: an Arabic one also without its proclitics."""
-    if language == NO_LANGUAGE:
-        folded = fold(word)
-        return (folded, *without_proclitics(folded)) if folded else ()
-    if language != LANGUAGE_OF_SCRIPT["arabic"]:
-        return stems_of(word, language)
-    bare = word.translate(silent_arabic())
-    return tuple(dict.fromkeys(stem for form in (bare, *without_proclitics(bare)) for stem in _stems(form, language)))
+    stems = stems_of(word, language)
+    if not stems or language != LANGUAGE_OF_SCRIPT["arabic"]:
+        return stems
+    behind = [stem for form in without_proclitics(word.translate(silent_arabic())) for stem in _stems(form, language)]
+    spelled = [_WHOLE + form for form in without_proclitics(fold(word))]
+    return tuple(dict.fromkeys((*stems, *behind, *spelled)))
 
 
 def _stems(word: str, language: str) -> Iterator[str]:
@@ -89,6 +89,8 @@ def _stems(word: str, language: str) -> Iterator[str]:
         stem = fold(stemmer.stemWord(form))
         if stem:
             yield stem
+    if language == LANGUAGE_OF_SCRIPT["arabic"]:
+        yield _WHOLE + folded
 
 
 def _arabic_spellings(word: str) -> tuple[str, ...]:
