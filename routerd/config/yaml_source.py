@@ -224,6 +224,12 @@ _SENTENCES = (  # what libyaml says, and what a person can do about it
     ("did not find expected ',' or ']'", "a list is not closed; expected ',' or ']'"),
     ("did not find expected ',' or '}'", "a mapping is not closed; expected ',' or '}'"),
     ("unexpected end of", "a quote is not closed"),
+    ("found a tab character", "a tab; indent with spaces"),
+    ("expected comment or line break", "text behind '|' or '>', which begin a block; put the text in quotes"),
+    ("block sequence entries are not allowed", "a list begins on a line of its own; or put the text in quotes"),
+    ("mapping keys are not allowed", "'? ' begins a key; put the text in quotes"),
+    ("did not find expected node content", "a value is missing: a ',' or bracket too many, or one not closed"),
+    ("expected hexdecimal number", 'too few digits behind "\\"; use single quotes, or write "\\\\"'),
     ("found unknown escape character", 'an unknown escape behind "\\"; use single quotes, or write "\\\\"'),
     ("did not find expected <document start>", "more behind the end; mend the indentation"),
 )
@@ -234,12 +240,19 @@ def _in_words(file: str, error: yaml.MarkedYAMLError, text: str) -> Problem:
     at = error.problem_mark or error.context_mark
     mark = Mark(file, at.line + 1, at.column + 1) if at else Mark(file, 1, 1)
     problem = error.problem or "not valid YAML"
+    opened = Mark(file, error.context_mark.line + 1, error.context_mark.column + 1) if error.context_mark else mark
     if "cannot start any token" in problem:
         return Problem(mark, _refused_start(_rest_of_line(text, mark)))
+    if "expected alphabetic or numeric character" in problem:  # of what would be an alias or an anchor
+        return Problem(opened, _refused_start(_rest_of_line(text, opened)))
+    behind = _behind_what(text, mark)
+    if behind and "did not find expected" in problem:
+        return Problem(mark, behind)
     for said, sentence in _SENTENCES:
+        if said in problem and "is not closed" in sentence:
+            return Problem(opened, sentence + _of_comment(_rest_of_line(text, opened)))
         if said in problem:
-            opened = error.context_mark if "is not closed" in sentence else None
-            return Problem(Mark(file, opened.line + 1, opened.column + 1) if opened else mark, sentence)
+            return Problem(mark, sentence)
     context = f"{error.context}: " if error.context else ""
     return Problem(mark, f"not valid YAML: {context}{problem}")
 
@@ -247,6 +260,21 @@ def _in_words(file: str, error: yaml.MarkedYAMLError, text: str) -> Problem:
 def _rest_of_line(text: str, mark: Mark) -> str:
     lines = LINE_END.split(text)
     return lines[mark.line - 1][mark.column - 1 :] if mark.line <= len(lines) else ""
+
+
+def _behind_what(text: str, mark: Mark) -> str:
+    """What is wrong with more on a line whose value has ended; "" where that is not so."""
+    rest = _rest_of_line(text, mark)
+    before = LINE_END.split(text)[mark.line - 1][: mark.column - 1].rstrip() if rest.strip() else ""
+    if before.endswith(("'", '"')):
+        return "more behind the closing quote; part entries by ',', and write '' for a ' inside of '…'"
+    return (
+        "more behind the closing bracket; remove it, or put all of it in quotes" if before.endswith(("]", "}")) else ""
+    )
+
+
+def _of_comment(line: str) -> str:
+    return "; what stands behind ' #' is a comment: put it in quotes" if " #" in line else ""
 
 
 def _refused_start(rest: str) -> str:
