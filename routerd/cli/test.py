@@ -4,7 +4,7 @@ import json
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import click
@@ -70,9 +70,14 @@ def _conversation(given: Given, inbox: str) -> Conversation | None:
         labels=tuple(sorted(facts.labels)),
         messages=facts.messages,
         state=ConversationState(facts.state),
-        waiting_since=given.at - facts.waiting if facts.waiting is not None else None,
+        waiting_since=_before(given.at, facts.waiting) if facts.waiting is not None else None,
     )
     return Conversation(ConversationId(1), inbox, facts.owner, facts.team, version=1, standing=standing)
+
+
+def _before(at: datetime, duration: timedelta) -> datetime:
+    """No earlier than dates begin."""
+    return at - min(duration, at - datetime.min.replace(tzinfo=UTC))
 
 
 def _with_absences(settings: Settings, away: tuple[str, ...], at: datetime) -> Settings:

@@ -22,6 +22,7 @@ from routerd.message.envelope import (
 )
 from routerd.message.token import trace_mac
 from routerd.message.view import MessageView
+from routerd.rules.facts import ConversationFacts
 from routerd.rules.compile import compile_ruleset
 from routerd.rules.decision import Decision
 from routerd.rules.facts import Facts
@@ -178,3 +179,64 @@ def test_rules_see_what_a_trusted_hop_verified() -> None:
 def test_a_member_is_internal_where_that_is_proven(author: str, results: str, internal: bool | None) -> None:
     """Whether it is a member who writes cannot be told where his domain's DMARC could not; a stranger is none."""
     assert facts_from(author, results).internal is internal
+
+
+KNOWN = Conversation(
+    ConversationId(7),
+    SUPPORT,
+    "jan",
+    "finance",
+    3,
+    Standing(("urgent",), 4, ConversationState.OPEN, NOW - timedelta(days=2)),
+)
+ANNA = "From: Anna@klient.pl\r\nTo: support@example.com"
+JAN = "From: jan@example.com\r\nAuthentication-Results: mx.example.com; dmarc=pass header.from=example.com"
+
+
+def author(header: str, conversation: Conversation | None = None, *, sender: str = "a@klient.pl") -> Author:
+    settings = office().settings.model_copy(update={"authserv_ids": ("mx.example.com",)})
+    envelope = Envelope(sender, (recipient(SUPPORT),))
+    return author_of(view(header), envelope, True, NOW, replace(office(), settings=settings), conversation)
+
+
+def test_a_customer_waits_for_an_answer_and_is_known_by_his_address() -> None:
+    assert author(ANNA, KNOWN) == author(ANNA) == Author(Voice.CUSTOMER, "anna@klient.pl")
+
+
+@pytest.mark.parametrize(
+    "header", ["Auto-Submitted: auto-replied", "Precedence: bulk", "List-Id: <x.example>", "X-Autoreply: yes"]
+)
+def test_nobody_waits_behind_a_machine(header: str) -> None:
+    assert author(f"{ANNA}\r\n{header}").voice is Voice.ASIDE
+
+
+def test_mail_from_nobody_is_a_machines() -> None:
+    assert author(ANNA, sender="").voice is Voice.ASIDE
+
+
+@pytest.mark.parametrize(
+    ("to", "voice"),
+    [
+        ("support@example.com, anna@klient.pl", Voice.MEMBER),
+        ("support+x@example.com, ewa@example.com", Voice.ASIDE),
+    ],
+)
+def test_a_member_answers_where_somebody_outside_gets_it(to: str, voice: Voice) -> None:
+    """In a known conversation, and authenticated; who begins one asks like a customer."""
+    assert author(f"{JAN}\r\nTo: {to}", KNOWN).voice is voice
+    assert author(f"{JAN}\r\nTo: {to}").voice is Voice.CUSTOMER
+    forged = f"From: jan@example.com\r\nTo: {to}"
+    assert author(forged, KNOWN).voice is Voice.CUSTOMER
+
+
+def test_rules_are_told_how_the_conversation_stands() -> None:
+    """As it was before this message; a clock that was set back makes no wait negative."""
+    envelope = Envelope("a@klient.pl", (recipient(SUPPORT),))
+    facts = facts_of(view(ANNA), envelope, False, NOW, office(), KNOWN)
+    assert facts.conversation == ConversationFacts(
+        "jan", "finance", frozenset({"urgent"}), "open", 4, timedelta(days=2)
+    )
+    early = facts_of(view(ANNA), envelope, False, NOW - timedelta(days=3), office(), KNOWN).conversation
+    assert early is not None
+    assert early.waiting == timedelta(0)
+    assert facts_of(view(ANNA), envelope, False, NOW, office()).conversation is None

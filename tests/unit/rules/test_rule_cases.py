@@ -214,6 +214,14 @@ def test_what_is_given(message: str, rest: str) -> None:
     assert result.passed, report_lines(result)
 
 
+@pytest.mark.parametrize("at", ["0001-01-01T00:00:00Z", "9999-12-31T23:59:59Z"])
+def test_the_ends_of_all_dates(at: str) -> None:
+    """No moment that can be written makes a test fall over."""
+    rest = f"given: {{at: '{at}', conversation: {{owner: ewa, waiting: 99y}}, away: jan}}, expect: {{owner: ewa}}"
+    result = run(rest, ALARM, CIRCUMSTANCES)
+    assert result.passed, report_lines(result)
+
+
 def test_a_moment_that_matters_must_be_given() -> None:
     """Where what comes of it hangs on when it arrives, a test that does not say when is an error."""
     result = run("expect: {team: duty}", ALARM, CIRCUMSTANCES)
