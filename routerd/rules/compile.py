@@ -15,6 +15,7 @@ from routerd.rules.names import names_of
 from routerd.rules.read_cases import Case
 from routerd.rules.read_file import read_rule_file
 from routerd.rules.reading import Reader
+from routerd.rules.regex import RegexBudget
 from routerd.rules.ruleset import RuleFile, Ruleset
 
 _REVISION_DIGITS = 12
@@ -55,13 +56,14 @@ def compile_ruleset(
     names = names_of(settings)
     fold("ż")  # builds the tables of folding now, not under the first message
     lists = ListFiles(read_beside, folder_label)
+    regexes = RegexBudget()
     problems: list[Problem] = []
     findings: list[Finding] = []
     read: list[RuleFile] = []
     headers_read: list[tuple[str, Mark]] = []
     cases: list[Case] = []
     for name in sorted(files):
-        reader = Reader(lists)
+        reader = Reader(lists, regexes)
         label = f"{folder_label.rstrip('/')}/{name}" if folder_label else name
         file, its_cases = read_rule_file(name, label, files[name], names, limit_of(name, settings), reader)
         problems.extend(sorted(reader.problems, key=lambda problem: _place(problem, label)))

@@ -1,8 +1,9 @@
 """The only door to RE2: compiled patterns over UTF-8, and globs. Linear time on any input."""
 
+from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from threading import Lock
 
 import re2
 
@@ -10,7 +11,7 @@ MAX_PROGRAM = 20_000  # RE2 instructions; \w is some 1,450 of them
 _MEMORY_BYTES = 8 << 20  # of one pattern: 2 MB for the largest program, the rest for what it remembers while it runs
 _SET_BYTES = 16 << 20
 _SET_PATTERNS = 250  # of more the states are so many that they are forgotten again and again
-_KEPT = 600  # compiled patterns; each takes some 40 bytes for an instruction, and what it remembers
+_KEPT_STEPS = 1_500_000  # instructions of compiled patterns that are kept; each takes some 40 bytes
 
 
 class PatternError(ValueError):
@@ -42,7 +43,7 @@ class Pattern:
 
     @property
     def _compiled(self) -> re2._Regexp:
-        return _compiled(self.source, self.case_sensitive, _MEMORY_BYTES)
+        return _KEPT.get(self.source, self.case_sensitive)
 
 
 def compile_pattern(source: str, *, case_sensitive: bool = False) -> Pattern:
@@ -93,9 +94,32 @@ def _compiled_set(sources: Sequence[str]) -> re2.Set | None:
     return patterns
 
 
-@lru_cache(maxsize=_KEPT)
-def _compiled(source: str, case_sensitive: bool, most_bytes: int) -> re2._Regexp:
-    return _compile(source, case_sensitive, most_bytes)
+class _Kept:
+    """The compiled patterns that were asked last."""
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._patterns: OrderedDict[tuple[str, bool], re2._Regexp] = OrderedDict()
+        self._steps = 0
+
+    def get(self, source: str, case_sensitive: bool) -> re2._Regexp:
+        key = (source, case_sensitive)
+        with self._lock:
+            kept = self._patterns.get(key)
+            if kept is not None:
+                self._patterns.move_to_end(key)
+                return kept
+        compiled = _compile(source, case_sensitive, _MEMORY_BYTES)
+        with self._lock:
+            if key not in self._patterns:
+                self._patterns[key] = compiled
+                self._steps += compiled.programsize
+            while self._steps > _KEPT_STEPS:
+                self._steps -= self._patterns.popitem(last=False)[1].programsize
+        return compiled
+
+
+_KEPT = _Kept()
 
 
 def _compile(source: str, case_sensitive: bool, most_bytes: int) -> re2._Regexp:

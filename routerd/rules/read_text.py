@@ -204,7 +204,7 @@ def _no_word(what: str, scalar: Scalar) -> str:
 def read_regexes(reader: Reader, key: str, node: Node) -> tuple[Terms[RegexTerm], ...]:
     def read(scalar: Scalar) -> RegexTerm | None:
         try:
-            return RegexTerm(scalar.text, compile_regex(scalar.text))
+            return RegexTerm(scalar.text, reader.regexes.take(compile_regex(scalar.text)))
         except RegexError as error:
             reader.refuse(scalar.mark, f"regex: {error}")
             return None

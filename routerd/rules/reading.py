@@ -7,6 +7,7 @@ from routerd.config.yaml_source import Mapping, Mark, Node, Problem, Scalar, Seq
 from routerd.rules.finding import Finding
 from routerd.rules.list_files import ListFiles, nothing_beside
 from routerd.rules.names import suggestion
+from routerd.rules.regex import RegexBudget
 from routerd.rules.stems import DEFAULT_LANGUAGES
 
 MAX_PROBLEMS = 1_000  # of one file; more help nobody
@@ -15,11 +16,12 @@ MAX_PROBLEMS = 1_000  # of one file; more help nobody
 class Reader:
     """The problems and findings of one file so far, the shapes that values come in, and the lists they may name."""
 
-    def __init__(self, lists: ListFiles | None = None) -> None:
+    def __init__(self, lists: ListFiles | None = None, regexes: RegexBudget | None = None) -> None:
         self.problems: list[Problem] = []
         self.findings: list[Finding] = []
         self.headers_read: list[tuple[str, Mark]] = []  # by conditions: the names as written
         self.lists = lists or ListFiles(nothing_beside, "")
+        self.regexes = regexes or RegexBudget()
         self.languages: tuple[str, ...] = DEFAULT_LANGUAGES  # of the file: what words in Latin script are stemmed by
 
     def refuse(self, mark: Mark, message: str) -> None:

@@ -15,6 +15,7 @@ from routerd.rules.regex_errors import RegexError, in_words, misplaced, too_larg
 from routerd.rules.required import ANYTHING, NOTHING, Required, any_of, in_a_row, letter, repeated
 
 MAX_PATTERN = 2_000  # characters
+MAX_ALL_PROGRAMS = 10_000_000  # RE2 instructions of all regexes of a ruleset: some 400 MB if all were in use at once
 
 _WORD = r"\pL\pN\pM_"
 _DIGIT = r"\p{Nd}"
@@ -107,6 +108,25 @@ def compile_regex(pattern: str) -> Regex:
         raise RegexError("the pattern fits the empty text, so it would match everything")
     literals = piece.required.best if reader.is_sure else frozenset[str]()
     return Regex(pattern, Pattern(piece.source), reader.has_borders, literals, steps)
+
+
+class RegexBudget:
+    """What all regexes of a ruleset may come to."""
+
+    __slots__ = ("_left",)
+
+    def __init__(self, steps: int = MAX_ALL_PROGRAMS) -> None:
+        self._left = steps
+
+    def take(self, regex: Regex) -> Regex:
+        """Raises RegexError where it is too much with those taken before."""
+        if regex.steps > self._left:
+            raise RegexError(
+                f"the regexes of all rules are too large together (above {MAX_ALL_PROGRAMS} steps); repeat less, or "
+                "ask for words"
+            )
+        self._left -= regex.steps
+        return regex
 
 
 class _Reader:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 
 from routerd.rules.letter_folds import folded_letter, is_telling, weight
 
@@ -28,6 +29,7 @@ NOTHING = Required(frozenset([""]))  # an empty stretch, such as ^
 ANYTHING = Required(None)
 
 
+@lru_cache(maxsize=4_096)
 def letter(character: str) -> Required:
     """One character, in whatever case."""
     folded = folded_letter(character)
@@ -79,6 +81,9 @@ def repeated(part: Required, least: int, most: int | None) -> Required:
 
 
 def _joined(ones: frozenset[str], others: frozenset[str]) -> frozenset[str] | None:
+    if len(ones) == len(others) == 1:
+        (one,), (other,) = ones, others
+        return _within_bounds(frozenset([(one + other).replace("  ", " ")]))
     if len(ones) * len(others) > _MAX_EXACT * _MAX_EXACT:
         return None
     return _within_bounds(frozenset((one + other).replace("  ", " ") for one in ones for other in others))
@@ -90,12 +95,16 @@ def _within_bounds(exact: frozenset[str]) -> frozenset[str] | None:
 
 def _telling(exact: frozenset[str]) -> frozenset[str]:
     """The ends of a text bear no space when it is folded, so neither do literals."""
+    if "" in exact:
+        return frozenset()
     literals = frozenset(text.strip(" ") for text in exact)
     return literals if all(map(is_telling, literals)) else frozenset()
 
 
 def _better(ones: frozenset[str], others: frozenset[str]) -> frozenset[str]:
     """Of equals `others`: the patterns of a rule file mostly have their beginnings in common."""
+    if not (ones and others):
+        return ones or others
     return max(others, ones, key=_worth)
 
 

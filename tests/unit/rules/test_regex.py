@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from routerd.rules.regex import MAX_PATTERN, RegexError, compile_regex
+from routerd.rules.patterns import PatternSet
+from routerd.rules.regex import MAX_PATTERN, RegexBudget, RegexError, compile_regex
 
 LETTERS = "aZ09_ -.żÓłشكوىь字٣’\n\tя\u00a0"
 PIECES = [
@@ -125,3 +126,37 @@ def test_any_pattern(pattern: str) -> None:
     """Any text is a pattern or is refused in words."""
     with suppress(RegexError):
         assert compile_regex(pattern).found(b"some text") in (True, False)
+
+
+def test_all_regexes_share_a_budget() -> None:
+    """What would fill the memory together is refused, though each by itself would do."""
+    budget = RegexBudget(4_000)
+    budget.take(compile_regex(r"\w+a"))
+    budget.take(compile_regex(r"\w+b"))
+    with pytest.raises(RegexError, match="too large together"):
+        budget.take(compile_regex(r"\w+c"))
+
+
+@pytest.mark.parametrize("count", [1, 3, 600])
+def test_a_set_says_what_may_fit(count: int) -> None:
+    """Each pattern that fits is named, however many there are; the others are not."""
+    patterns = PatternSet([f"[a-z]x{number}y" for number in range(count)])
+    assert list(patterns.may_fit(f"ax0y bX{count - 1}Y".encode())) == sorted({0, count - 1})
+    assert list(patterns.may_fit(b"")) == []
+
+
+def test_a_set_beyond_its_memory_names_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where RE2 cannot say which patterns fit, none of them is taken for one that does not."""
+    monkeypatch.setattr("routerd.rules.patterns._SET_BYTES", 60_000)
+    sources = [compile_regex(rf"\w{{3}}\d{number}").pattern.source for number in range(4)]
+    assert list(PatternSet(sources).may_fit(b"-")) == [0, 1, 2, 3]
+
+
+def test_a_set_that_forgets_is_right() -> None:
+    """More states than its memory holds cost time, and lose no match."""
+    sources = [rf"[ab]{{{number}}}[ac][bc]{{{number + 3}}}z" for number in range(40, 60)]
+    text = ("ab" * 5_000 + "b" * 50 + "a" + "b" * 60 + "z").encode()
+    set_of_all = PatternSet(sources)
+    alone = [number for number, source in enumerate(sources) if compile_regex(source).found(text)]
+    assert set(alone) <= set(set_of_all.may_fit(text))
+    assert alone
