@@ -1,11 +1,13 @@
 """What is decided before the store is asked, and who is refused."""
 
-from datetime import UTC, datetime
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from routerd.config.settings import Settings
-from routerd.desk.consider import Office, decide, facts_of, home_first, loops, passed_inboxes
+from routerd.desk.consider import Office, author_of, decide, facts_of, home_first, loops, passed_inboxes
+from routerd.desk.plan import Author, Conversation, ConversationId, ConversationState, Standing, Voice
 from routerd.desk.refusal import for_all, for_each, refusals
 from routerd.desk.roster import Roster
 from routerd.message.address import parse_address
@@ -22,10 +24,9 @@ from routerd.message.envelope import (
 )
 from routerd.message.token import trace_mac
 from routerd.message.view import MessageView
-from routerd.rules.facts import ConversationFacts
 from routerd.rules.compile import compile_ruleset
 from routerd.rules.decision import Decision
-from routerd.rules.facts import Facts
+from routerd.rules.facts import ConversationFacts, Facts
 
 KEY = b"k" * 32
 NOW = datetime(2026, 1, 15, 10, tzinfo=UTC)
@@ -189,8 +190,8 @@ KNOWN = Conversation(
     3,
     Standing(("urgent",), 4, ConversationState.OPEN, NOW - timedelta(days=2)),
 )
-ANNA = "From: Anna@klient.pl\r\nTo: support@example.com"
-JAN = "From: jan@example.com\r\nAuthentication-Results: mx.example.com; dmarc=pass header.from=example.com"
+ANNA = "From: Anna@klient.pl\nTo: support@example.com"
+JAN = "From: jan@mail.example.com\nAuthentication-Results: mx.example.com; dmarc=pass header.from=mail.example.com"
 
 
 def author(header: str, conversation: Conversation | None = None, *, sender: str = "a@klient.pl") -> Author:
@@ -207,7 +208,7 @@ def test_a_customer_waits_for_an_answer_and_is_known_by_his_address() -> None:
     "header", ["Auto-Submitted: auto-replied", "Precedence: bulk", "List-Id: <x.example>", "X-Autoreply: yes"]
 )
 def test_nobody_waits_behind_a_machine(header: str) -> None:
-    assert author(f"{ANNA}\r\n{header}").voice is Voice.ASIDE
+    assert author(f"{ANNA}\n{header}").voice is Voice.ASIDE
 
 
 def test_mail_from_nobody_is_a_machines() -> None:
@@ -218,14 +219,14 @@ def test_mail_from_nobody_is_a_machines() -> None:
     ("to", "voice"),
     [
         ("support@example.com, anna@klient.pl", Voice.MEMBER),
-        ("support+x@example.com, ewa@example.com", Voice.ASIDE),
+        ("support+x@example.com, ewa@mail.example.com", Voice.ASIDE),
     ],
 )
 def test_a_member_answers_where_somebody_outside_gets_it(to: str, voice: Voice) -> None:
     """In a known conversation, and authenticated; who begins one asks like a customer."""
-    assert author(f"{JAN}\r\nTo: {to}", KNOWN).voice is voice
-    assert author(f"{JAN}\r\nTo: {to}").voice is Voice.CUSTOMER
-    forged = f"From: jan@example.com\r\nTo: {to}"
+    assert author(f"{JAN}\nTo: {to}", KNOWN).voice is voice
+    assert author(f"{JAN}\nTo: {to}").voice is Voice.CUSTOMER
+    forged = f"From: jan@mail.example.com\nTo: {to}"
     assert author(forged, KNOWN).voice is Voice.CUSTOMER
 
 
