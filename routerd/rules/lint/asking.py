@@ -176,9 +176,9 @@ class _ConditionReader:
                 formula = _number("size", condition.test)
             case CountCondition():
                 formula = _number(condition.field, condition.test)
+            case AttachmentCondition(exists=bool(wanted)):
+                formula = _there(ThereAtom("attachment", is_text=False), wanted)
             case AttachmentCondition():
-                if condition.exists is not None:
-                    formula = _there(ThereAtom("attachment", is_text=False), condition.exists)
                 formula = Is(OpaqueAtom(_key(condition), "address attachment"))
             case LabelCondition():
                 formula = Or(tuple(map(self._label, condition.labels)))
