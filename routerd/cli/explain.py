@@ -10,7 +10,6 @@ from typing import Any
 
 import click
 
-from routerd.cli.check import compile_here
 from routerd.cli.explain_report import Explained, explained_as_json, explained_as_text
 from routerd.cli.options import (
     EXIT_FOUND_WRONG,
@@ -20,6 +19,7 @@ from routerd.cli.options import (
     load_or_exit,
     print_problems,
 )
+from routerd.cli.rules_here import compile_here
 from routerd.cli.state import reading_state
 from routerd.cli.test import QuietDesk
 from routerd.config.settings import Settings

@@ -10,7 +10,6 @@ from pathlib import Path
 
 import click
 
-from routerd.cli.check import compile_here, shown_folder
 from routerd.cli.options import (
     EXIT_FOUND_WRONG,
     EXIT_UNUSABLE,
@@ -21,6 +20,7 @@ from routerd.cli.options import (
     why_not,
 )
 from routerd.cli.replay_work import Job, replay
+from routerd.cli.rules_here import compile_here, shown_folder
 from routerd.config.settings import Settings
 from routerd.desk.roster import Roster
 from routerd.ops.old_mail import Place, find_mail
