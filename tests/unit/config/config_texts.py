@@ -30,10 +30,14 @@ postmaster: duty
 members:
   ewa:  {name: Ewa Nowak, mailbox: ewa@example.com, addresses: [ewa.nowak@example.com],
          away: [2026-12-20..2027-01-02], deputy: jan}
-  jan:  {mailbox: jan@example.com}
+  jan:  {mailbox: jan@example.com, calendar: office}
 teams:
-  finance: {members: [ewa, jan], pick: round_robin, fallback: duty}
+  finance: {members: [ewa, jan], pick: round_robin, fallback: duty, calendar: office}
   duty:    {members: [jan], pick: first}
+calendars:
+  office: {zone: Europe/Warsaw, days: [mon-thu, fri], hours: ["08:00-12:00", 13:00-17:00],
+           holidays: [2026-05-01, 2026-12-24..2026-12-26]}
+  night: {zone: UTC, days: mon-sun, hours: 22:00-06:00, holidays: 2026-12-24}
 inboxes:
   support@example.com: {default: duty, copies: owner, aliases: [help@example.com]}
   billing@example.com: {default: finance}

@@ -107,8 +107,9 @@ def test_the_reference_has_every_key_of_the_example() -> None:
                 name = ("ADDRESS" if "@" in key else "NAME") if named else key
                 place = f"{prefix}.{name}" if prefix else name
                 assert named or place in places
-                walk(inner, place, named=place in ("members", "teams", "inboxes"))
+                walk(inner, place, named=place in ("members", "teams", "calendars", "inboxes"))
 
     walk(as_editors_read(FULL), "")
     assert "| `retry.first` | `5m` |" in reference
     assert "| `postmaster` | required |" in reference
+    assert "| `calendars.NAME.days` | `[mon-fri]` |" in reference

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from reference_circumstances import circumstance
 from rule_sets import decision_on, facts_of, holds, problems_of, ruleset_of, settings_with
 
+from routerd.rules.explain import explain_decision
 from routerd.rules.facts import ConversationFacts
 
 MONDAY_HOLIDAY = datetime(2025, 1, 6, 9, tzinfo=UTC)
@@ -236,3 +237,38 @@ def test_evidence_of_circumstances(when: str, facts: dict[str, Any], evidence: s
     """The trace says what was so, and what was asked."""
     (match,) = decision_on(when, facts_of(**facts)).trace.matches
     assert [str(one) for one in match.evidence] == [evidence]
+
+
+@pytest.mark.parametrize(
+    ("when", "facts", "failing"),
+    [
+        (
+            "{at: {during: office}}",
+            {"at": CLOSING},
+            "at during office: it was accepted at wed 2025-01-15 17:00 Europe/Warsaw",
+        ),
+        ("{auth: {dmarc: pass}}", {"results": {"dmarc": "fail"}}, "auth dmarc pass: dmarc=fail"),
+        ("{auth: {dmarc: pass}}", {}, "auth dmarc pass: no result of dmarc"),
+        ("{conversation: {known: true}}", {}, "conversation known true: no known conversation"),
+        (
+            "{conversation: {state: open}}",
+            {"conversation": ANSWERED},
+            "conversation state open: owner omar, closed, 1 message",
+        ),
+        ("{language: [pl, en]}", {"text": "Siparişim ne zaman gelecek?"}, "language pl, en: the new text is in tr"),
+        ("{language: pl}", {"text": "ok"}, "language pl: the new text is in a language that cannot be told"),
+        ("{dnsbl: zen.example}", {}, "dnsbl zen.example: the client is on no list"),
+        ("{recipients: {over: 3}}", {}, "recipients over 3: recipients: 1"),
+        (
+            "{attachment: {name: {other_than: faktura.pdf}}}",
+            {"attachments": [PDF]},
+            "attachment name other than: equals faktura.pdf: attachments: Faktura.pdf (application/pdf, 2000 bytes)",
+        ),
+    ],
+)
+def test_what_a_near_miss_saw(when: str, facts: dict[str, Any], failing: str) -> None:
+    """`explain` says what was asked, and what there was instead."""
+    ruleset = ruleset_of(f"rules: [{{name: a, when: {when}, then: {{label: x}}}}]")
+    known = facts_of(**facts)
+    (explained,) = explain_decision(ruleset, known, ruleset.decide(known))
+    assert [str(one) for one in explained.failing] == [failing]
