@@ -21,6 +21,7 @@ from routerd.config.schema import settings_reference
 from routerd.ops.metrics import Metrics
 from routerd.rules.cases import run_case
 from routerd.rules.compile import compile_ruleset
+from routerd.rules.finding import KINDS as FINDINGS
 from routerd.rules.keys import (
     ACTIONS,
     ADDRESS_OPERATORS,
@@ -56,7 +57,15 @@ def _metrics_reference() -> str:
     return "\n".join(rows)
 
 
-@pytest.mark.parametrize(("part", "made"), [("settings", settings_reference), ("metrics", _metrics_reference)])
+def _findings_reference() -> str:
+    rows = [f"| `{kind}` | {said} |" for kind, said in FINDINGS.items()]
+    return "\n".join(["| finding | what it is |", "|---|---|", *rows])
+
+
+PARTS = [("settings", settings_reference), ("metrics", _metrics_reference), ("findings", _findings_reference)]
+
+
+@pytest.mark.parametrize(("part", "made"), PARTS)
 def test_the_reference_is_what_the_code_says(part: str, made: object) -> None:
     """Every key with its default and help, every metric with its labels."""
     assert callable(made)
