@@ -19,7 +19,8 @@ from routerd.rules.literals import Literals
 _SHARED = frozenset(("term", "regex", "form", "glob", "opaque"))
 _MOST_PARTNERS = 8  # of one rule
 _MOST_FILED = 40  # rules under one term that are looked at
-_WAYS = 8
+_WAYS = 24
+_TRIES = 10  # messages that are made of one pair
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,5 +139,12 @@ def _witness(pair: _Pair, ways: list[frozenset[Atom]], prover: Prover) -> str:
     def shows(decision: Decision) -> bool:
         return refs <= matched(decision)
 
+    terms = {atom.term for atom in pair.wanted if isinstance(atom, TextAtom)}
+
+    def told(way: frozenset[Atom]) -> int:
+        """How many of the terms that the two have in common."""
+        return len(terms & {atom.term for atom in way if isinstance(atom, TextAtom)})
+
+    telling = sorted(filter(told, ways), key=told, reverse=True)
     guessed = guess(And((pair.upper.formula, pair.lower.formula)), pair.wanted)
-    return prover.show([guessed, *ways], pair.upper.inboxes & pair.lower.inboxes, shows)
+    return prover.show([*telling, guessed, *ways][:_TRIES], pair.upper.inboxes & pair.lower.inboxes, shows)
