@@ -296,7 +296,9 @@ class Settings(Model):
     )
     retry: Retry = Field(Retry(), description="when a waiting copy is tried again")
     return_path: Literal["inbox", "keep"] = Field(
-        "inbox", description="envelope sender of copies: our own, by which bounces come back, or the stranger's"
+        "inbox",
+        description="envelope sender of copies: our own, by which bounces come back, or the stranger's (but for what "
+        "rules forward)",
     )
     bounce_window: Duration = Field(
         timedelta(days=7), description="how long bytes are kept after the last delivery, for a late bounce"

@@ -7,6 +7,7 @@ from typing import Literal
 
 from routerd.config.settings import Addresses
 from routerd.delivery.content import Content
+from routerd.desk.plan import Role
 from routerd.message.address import Address, parse_address
 from routerd.message.annotate import annotate, attach_original
 from routerd.message.envelope import Raw
@@ -24,10 +25,13 @@ class ReturnPaths:
     key: bytes
 
     def of(self, copy: Copy, now: datetime) -> str:
-        """MAIL FROM of one copy; "" for a message that itself came back to a return path."""
+        """MAIL FROM of one copy; "" for a message that itself came back to a return path.
+
+        What rules send outside is nothing to the stranger: neither its bounces nor where it goes.
+        """
         if copy.to_return_path:
             return ""
-        if self.style == "keep":
+        if self.style == "keep" and copy.role is not Role.FORWARD:
             return copy.sender
         return issue_return_path(_inbox_address(copy.annotation.inbox), copy.number, now, self.addresses, self.key)
 

@@ -188,12 +188,16 @@ def _place_in_conversation(
 ) -> int:
     """The number of the conversation that the plan joins, moved on, or of a new one."""
     if plan.joins is not None:
-        row = select_one(batch.db, "SELECT participants_json FROM conversations WHERE number = ?", (plan.joins,))
+        row = select_one(
+            batch.db, "SELECT participants_json, customer FROM conversations WHERE number = ?", (plan.joins,)
+        )
         if row is not None:
             present = texts_from_json(row[0])
             everybody = tuple(dict.fromkeys((*present, *thread.participants)))[:MAX_PARTICIPANTS]
             moved = (plan.owner, plan.team, texts_to_json(everybody), at, *_standing_row(plan.standing), plan.joins)
             batch.db.execute(_UPDATE_CONVERSATION, moved)
+            if row[1] in batch.customers:
+                batch.customers[row[1]] = plan.owner
             return int(plan.joins)
     elif plan.twin is not None and conversation is not None:
         return int(conversation.id)

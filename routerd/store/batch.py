@@ -140,7 +140,9 @@ class Batch:
         self.numbers = numbers
         self.turns: dict[str, str] = {}
         self.loads: dict[tuple[str, int], int] = {}
-        self.customers: dict[str, str] = {}  # and the owner of the conversation that each began in this transaction
+        self.customers: dict[
+            str, str
+        ] = {}  # and the owner of their latest conversation, where one began in this transaction
         self._messages: list[Sequence[Value]] = []
         self._bodies: list[tuple[int, Raw | None]] = []
         self._conversations: list[Sequence[Value]] = []

@@ -179,3 +179,16 @@ async def test_a_state_of_the_first_schema_is_brought_up_to_date(state: Path) ->
         assert seen == ["ewa"]
     finally:
         await store.close()
+
+
+async def test_who_last_had_a_customer_follows_what_the_same_transaction_moved(store: SqliteStore) -> None:
+    """A conversation that began and moved on in one group has its last owner."""
+    seen: list[str | None] = []
+    await store.commit(standing_entry(STANDING, "ewa"))
+    known = await store.recall(thread("2@klient.pl", "1@klient.pl"))
+    await asyncio.gather(
+        store.commit(standing_entry(STANDING, "jan", message_id="n@k")),
+        store.commit(standing_entry(STANDING, "ola", message_id="2@k", references=("1@klient.pl",), known=known)),
+        store.commit(standing_entry(STANDING, "ewa", message_id="3@k", seen=seen)),
+    )
+    assert seen == ["ola"]
