@@ -3,6 +3,7 @@
 import mmap
 import os
 import re
+import stat
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -49,10 +50,9 @@ def find_mail(path: Path) -> Iterator[Place]:
     A folder is read with all below it: `cur` and `new` of every Maildir, and files named `*.eml`, `*.mbox` or `mbox`.
     Links to folders are not followed. Raises OSError where `path` itself cannot be read.
     """
-    if not path.is_dir():
+    if not stat.S_ISDIR(path.stat().st_mode):
         yield from _in_file(str(path))
         return
-    path.stat()
     os.scandir(path).close()  # walk says nothing of a folder that it may not read
     for folder, subfolders, names in os.walk(path):
         subfolders.sort()
@@ -71,6 +71,9 @@ def find_mail(path: Path) -> Iterator[Place]:
 
 
 def _in_file(path: str) -> Iterator[Place]:
+    if not Path(path).is_file():
+        yield Place(path)  # reading it says what is wrong
+        return
     with open(path, "rb") as opened:  # noqa: PTH123
         if not _is_separator(opened.read(MAX_FROM_LINE)):
             if os.fstat(opened.fileno()).st_size or not path.endswith("mbox"):  # an empty mbox has no message
@@ -103,8 +106,10 @@ def read_mail(place: Place, most_bytes: int) -> tuple[bytes, datetime]:
 
     Raises BrokenMailError for what is no message or larger than `most_bytes`, OSError for what cannot be read.
     """
+    status = os.stat(place.path)  # noqa: PTH116
+    if not stat.S_ISREG(status.st_mode):  # a pipe would have us wait for ever
+        raise BrokenMailError("it is no regular file")
     with open(place.path, "rb") as opened:  # noqa: PTH123
-        status = os.fstat(opened.fileno())
         opened.seek(place.start)
         length = (status.st_size if place.end is None else place.end) - place.start
         if length > most_bytes:

@@ -106,8 +106,18 @@ def test_what_is_no_message(tmp_path: Path) -> None:
             read_mail(Place(str(path)), 1000)
 
 
+def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
+    """Neither in a folder nor as the path itself."""
+    (tmp_path / "cur").mkdir()
+    os.mkfifo(tmp_path / "cur" / "pipe")
+    for path in (tmp_path, tmp_path / "cur" / "pipe"):
+        (place,) = find_mail(path)
+        with pytest.raises(BrokenMailError, match="no regular file"):
+            read_mail(place, 1000)
+
+
 @given(st.binary(max_size=300))
-@settings(max_examples=100)
+@settings(max_examples=100, deadline=None)
 def test_an_mbox_is_cut_and_nothing_is_lost(tmp_path_factory: pytest.TempPathFactory, junk: bytes) -> None:
     """The pieces are the file, whatever stands in it."""
     path = tmp_path_factory.getbasetemp() / "junk.mbox"
