@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo, available_timezones
 from pydantic import BeforeValidator, ValidationInfo, WithJsonSchema
 
 from routerd.config.nearest import did_you_mean, quoted
-from routerd.config.values import Days, OneOrMore, parse_days
+from routerd.config.values import Days, OneOrMore, one_or_more, parse_days
 from routerd.config.working_hours import Hours
 from routerd.config.yaml_source import Mark, Problem
 
@@ -123,7 +123,7 @@ def _read_holidays(value: object, info: ValidationInfo) -> object:
     if isinstance(value, str) and not value[:4].isdigit():
         context = info.context if isinstance(info.context, dict) else {}
         value = _holidays_in(Path(context.get("folder", ""), value), str(Path(context.get("shown", ""), value)))
-    return _one_or_more(value)
+    return one_or_more(value)
 
 
 def _holidays_in(path: Path, label: str) -> tuple[Days, ...]:
@@ -164,14 +164,10 @@ def _text(*examples: str) -> WithJsonSchema:
     return WithJsonSchema({"type": "string", "examples": list(examples)})
 
 
-def _one_or_more(value: object) -> object:
-    return value if isinstance(value, list | tuple) else [value]
-
-
 Zone = Annotated[ZoneInfo, BeforeValidator(parse_zone), _text("Europe/Warsaw", "UTC")]
 WeekdaysItem = Annotated[Weekdays, BeforeValidator(parse_weekdays), _text("mon-fri", "sat")]
-WeekdaysList = Annotated[tuple[WeekdaysItem, ...], BeforeValidator(_one_or_more), OneOrMore()]
+WeekdaysList = Annotated[tuple[WeekdaysItem, ...], BeforeValidator(one_or_more), OneOrMore()]
 HoursItem = Annotated[Hours, BeforeValidator(parse_hours), _text("08:00-17:00", "22:00-06:00")]
-HoursList = Annotated[tuple[HoursItem, ...], BeforeValidator(_one_or_more), OneOrMore()]
+HoursList = Annotated[tuple[HoursItem, ...], BeforeValidator(one_or_more), OneOrMore()]
 Holiday = Annotated[Days, BeforeValidator(parse_holiday), _text("lists/holidays.txt", "2026-12-24..2026-12-26")]
 Holidays = Annotated[tuple[Holiday, ...], BeforeValidator(_read_holidays), OneOrMore()]

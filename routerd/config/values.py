@@ -292,7 +292,8 @@ def _parse_maildir(value: object, info: ValidationInfo) -> str:
     return str(_in_folder(_visible_text(value), info))
 
 
-def _one_or_more(value: object) -> object:
+def one_or_more(value: object) -> object:
+    """What stands alone, as a list of one."""
     return value if isinstance(value, list | tuple) else [value]
 
 
@@ -326,7 +327,7 @@ Duration = Annotated[timedelta, BeforeValidator(parse_duration), _only_text(r"^[
 Size = Annotated[int, BeforeValidator(parse_size), _written("512KB", "50MB", pattern=r"^[0-9]+\s*(B|KB|MB|GB)?$")]
 Endpoint = Annotated[HostPort, BeforeValidator(_parse_own_endpoint), _only_text(r":[0-9]+$", "0.0.0.0:25", "[::]:25")]
 NextHop = Annotated[HostPort, BeforeValidator(parse_next_hop), _only_text(r":[0-9]+$", "mail.example.com:25")]
-NextHops = Annotated[tuple[NextHop, ...], BeforeValidator(_one_or_more), OneOrMore()]
+NextHops = Annotated[tuple[NextHop, ...], BeforeValidator(one_or_more), OneOrMore()]
 MailAddress = Annotated[Address, BeforeValidator(parse_mail_address), _only_text("@", "ewa@example.com")]
 InboxKey = Annotated[str, BeforeValidator(_parse_inbox_key), _only_text("@", "support@example.com")]
 Domain = Annotated[str, BeforeValidator(_parse_domain), _only_text(None, "mx1.example.com")]
@@ -337,7 +338,7 @@ Network = Annotated[
     _only_text(None, "127.0.0.0/8", "::1/128"),
 ]
 AwayDays = Annotated[Days, BeforeValidator(parse_days), _only_text(None, "2026-12-20..2027-01-02", "2026-12-20")]
-Absences = Annotated[tuple[AwayDays, ...], BeforeValidator(_one_or_more), OneOrMore()]
+Absences = Annotated[tuple[AwayDays, ...], BeforeValidator(one_or_more), OneOrMore()]
 FilePath = Annotated[Path, BeforeValidator(_parse_path), _only_text(None)]
 LmtpServer = Annotated[str, BeforeValidator(_parse_lmtp), _only_text(None, "unix:/run/dovecot/lmtp", "127.0.0.1:24")]
 MaildirTemplate = Annotated[str, BeforeValidator(_parse_maildir), _only_text(None, "/var/mail/{local}")]

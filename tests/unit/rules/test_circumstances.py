@@ -8,8 +8,9 @@ import made_circumstances
 import pytest
 from hypothesis import given, settings
 from reference_circumstances import circumstance
-from rule_sets import decision_on, facts_of, holds, problems_of, ruleset_of, settings_with
+from rule_sets import ALL_GRANTED, decision_on, facts_of, holds, problems_of, ruleset_of, settings_with
 
+from routerd.rules.compile import compile_ruleset
 from routerd.rules.explain import explain_decision
 from routerd.rules.facts import ConversationFacts
 
@@ -272,3 +273,26 @@ def test_what_a_near_miss_saw(when: str, facts: dict[str, Any], failing: str) ->
     known = facts_of(**facts)
     (explained,) = explain_decision(ruleset, known, ruleset.decide(known))
     assert [str(one) for one in explained.failing] == [failing]
+
+
+def test_types_and_names_of_attachments_from_lists() -> None:
+    """`{in: FILE}` stands for the entries of a list, also under `other_than`; a wrong entry has its own place."""
+    lists = {"lists/types.txt": b"application/pdf  # bills\nimage/*\n", "lists/names.txt": b"Faktura.PDF\n"}
+    rules = """
+rules:
+  - {name: listed, when: {attachment: {type: {in: lists/types.txt}}}, then: {label: listed}}
+  - {name: other, when: {attachment: {type: {other_than: [text/plain, {in: lists/types.txt}]}}}, then: {label: other}}
+  - {name: named, when: {attachment: {name: {other_than: {in: lists/names.txt}}}}, then: {label: named}}
+"""
+
+    def labels(*attachments: tuple[str, str, bytes]) -> tuple[str, ...]:
+        compiled = compile_ruleset({"a.yaml": rules.encode()}, ALL_GRANTED, read_beside=lists.__getitem__)
+        assert compiled.ruleset is not None, compiled.problems
+        return compiled.ruleset.decide(facts_of(attachments=attachments)).labels
+
+    assert labels(PDF) == ("listed",)
+    assert labels(ZIP) == ("other", "named")
+    assert labels(PDF, ZIP) == ("listed", "other", "named")
+    lists["lists/types.txt"] = b"application/pdf\n  pdf\n"
+    found = compile_ruleset({"a.yaml": rules.encode()}, ALL_GRANTED, read_beside=lists.__getitem__)
+    assert str(found.problems[0]).startswith("lists/types.txt:2:3: 'pdf' is not a media type")
