@@ -16,6 +16,7 @@ from routerd.cli.options import (
     print_problems,
 )
 from routerd.cli.rules_here import compile_here, shown_folder
+from routerd.cli.test import place_by
 from routerd.config.load import load_settings
 from routerd.config.rule_files import names_of_lists
 from routerd.config.settings import Settings
@@ -24,8 +25,6 @@ from routerd.rules.cases import CaseResult, run_case
 from routerd.rules.compile import Compiled
 from routerd.rules.finding import Finding
 from routerd.rules.lint.findings import Findings, find_all
-
-__all__ = ["command", "compile_here", "shown_folder"]
 
 _NOTHING = Findings(())
 
@@ -81,8 +80,6 @@ def _findings(compiled: Compiled, settings: Settings, strict: bool) -> Findings:
 def _run_tests(compiled: Compiled, settings: Settings) -> list[CaseResult]:
     if compiled.ruleset is None:
         return []
-    from routerd.cli.test import place_by  # noqa: PLC0415 - which imports this module
-
     place = place_by(settings)
     ruleset = compiled.ruleset
     return [

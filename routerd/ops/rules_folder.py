@@ -24,4 +24,4 @@ def _compiled(read: RuleFiles, settings: Settings, label: str) -> Compiled:
     if not read.problems:
         return compiled
     problems = (*read.problems, *compiled.problems)
-    return Compiled(None, problems, compiled.cases, compiled.files, compiled.findings)
+    return Compiled(None, problems, compiled.cases, compiled.files)

@@ -8,7 +8,6 @@ from routerd.config.settings import Settings
 from routerd.config.yaml_source import Mark, Problem
 from routerd.message.fold import fold
 from routerd.rules.decision import RuleRef
-from routerd.rules.finding import Finding
 from routerd.rules.limits import limit_of
 from routerd.rules.list_files import ListFiles, ReadBeside, nothing_beside
 from routerd.rules.names import names_of
@@ -26,14 +25,12 @@ class Compiled:
     """`ruleset` is None where there is any problem. `cases` are the tests of files that could be read.
 
     `files`: the rule files and all that they name, path inside the folder → bytes; what the revision is of.
-    `findings`: what reading alone finds; `lint` finds the rest.
     """
 
     ruleset: Ruleset | None
     problems: tuple[Problem, ...]
     cases: tuple[Case, ...] = ()
     files: Mapping[str, bytes] = field(default_factory=dict)
-    findings: tuple[Finding, ...] = ()
 
     @property
     def revision(self) -> str:
@@ -58,7 +55,6 @@ def compile_ruleset(
     lists = ListFiles(read_beside, folder_label)
     regexes = RegexBudget()
     problems: list[Problem] = []
-    findings: list[Finding] = []
     read: list[RuleFile] = []
     headers_read: list[tuple[str, Mark]] = []
     cases: list[Case] = []
@@ -68,14 +64,13 @@ def compile_ruleset(
         file, its_cases = read_rule_file(name, label, files[name], names, limit_of(name, settings), reader)
         problems.extend(sorted(reader.problems, key=lambda problem: _place(problem, label)))
         headers_read.extend(reader.headers_read)
-        findings.extend(reader.findings)
         cases.extend(its_cases)
         if file is not None:
             read.append(file)
     problems.extend(_cut_headers(read, headers_read))
     every = {**files, **lists.read}
     ruleset = None if problems else Ruleset(tuple(read), revision_of(every), names)
-    return Compiled(ruleset, tuple(problems), tuple(cases), every, tuple(findings))
+    return Compiled(ruleset, tuple(problems), tuple(cases), every)
 
 
 def _place(problem: Problem, label: str) -> tuple[bool, str, int, int]:

@@ -4,7 +4,6 @@ from collections.abc import Collection, Iterable
 
 from routerd.config.nearest import quoted
 from routerd.config.yaml_source import Mapping, Mark, Node, Problem, Scalar, Sequence
-from routerd.rules.finding import Finding
 from routerd.rules.list_files import ListFiles, nothing_beside
 from routerd.rules.names import suggestion
 from routerd.rules.regex import RegexBudget
@@ -14,11 +13,10 @@ MAX_PROBLEMS = 1_000  # of one file; more help nobody
 
 
 class Reader:
-    """The problems and findings of one file so far, the shapes that values come in, and the lists they may name."""
+    """The problems of one file so far, the shapes that values come in, and the lists they may name."""
 
     def __init__(self, lists: ListFiles | None = None, regexes: RegexBudget | None = None) -> None:
         self.problems: list[Problem] = []
-        self.findings: list[Finding] = []
         self.headers_read: list[tuple[str, Mark]] = []  # by conditions: the names as written
         self.lists = lists or ListFiles(nothing_beside, "")
         self.regexes = regexes or RegexBudget()

@@ -64,7 +64,7 @@ def find_all(
     asked, givers = asked_by(ruleset)
     prover = Prover(ruleset, asked, givers)
     written: list[WrittenRule] = []
-    found = list(compiled.findings)
+    found: list[Finding] = []
     for name, root, rules in read_written(compiled.files, folder_label):
         found += _hashes(compiled.files[name], root, rules)
         written += rules

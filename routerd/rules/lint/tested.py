@@ -54,5 +54,5 @@ def find_untested(ruleset: Ruleset, results: Sequence[CaseResult]) -> Iterator[F
 
 def _matched(results: Sequence[CaseResult]) -> Iterator[RuleRef]:
     for result in results:
-        if result.met and result.decision is not None:
+        if result.met and not result.case.todo and result.decision is not None:
             yield from matched(result.decision)

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from routerd.config.nearest import quoted, visible
 from routerd.rules.actions import AssignTo
 from routerd.rules.cases import CaseResult
 from routerd.rules.decision import Decision
@@ -81,9 +82,9 @@ def _target(one: Asked) -> str:
 def _shared(atom: Atom, by: Trait) -> str:
     match atom:
         case TextAtom(_, "regex", term):
-            return f"both look for /{term}/"
+            return f"both look for /{visible(term)}/"
         case TextAtom():
-            return f"both look for {str(by[2])!r}"
+            return f"both look for {quoted(str(by[2]))}"
         case AddressAtom(_, _, form) if form != by[2]:
             return f"{form} is one of {by[2]}"
         case AddressAtom(_, _, form):

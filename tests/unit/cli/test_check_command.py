@@ -64,6 +64,86 @@ def test_json_and_github(folder: Path) -> None:
     assert line == "::error file=rules.d/20-b.yaml,line=1,col=56::no priority 'hihg'; did you mean 'high'?"
 
 
+OWNERS = """
+rules:
+  - {name: one, when: {subject: parcel}, then: {assign: jan}}
+  - {name: other, when: {body: [broken, parcels]}, then: {assign: ewa}ALLOW}
+"""
+
+
+def with_owners(folder: Path, allow: str = "") -> None:
+    config = CONFIG.replace("jan@example.com}}", "jan@example.com}, ewa: {mailbox: ewa@example.com}}")
+    (folder / "routerd.yaml").write_text(config)
+    (folder / "rules.d" / "20-b.yaml").write_text(OWNERS.replace("ALLOW", allow))
+
+
+def test_findings_with_the_message_that_shows_them(folder: Path) -> None:
+    """They stand before the summary, which counts them; exit 0."""
+    with_owners(folder)
+    result = run(check)
+    assert result.exit_code == 0
+    finding, sender, to, *_, text, summary = result.stdout.splitlines()
+    assert finding.startswith("rules.d/20-b.yaml:4:5: two-owners: 'other' assigns ewa, 'one' (rules.d/20-b.yaml:3:5)")
+    assert (sender, to, text) == ("    From: anna@customer.example", "    To: support@example.com", "    parcels")
+    assert summary.startswith("ok: 3 rules in 2 files, revision ")
+    assert summary.endswith(", 1 finding")
+
+
+def test_strict(folder: Path) -> None:
+    """Findings fail the check, and rules that no test shows are among them."""
+    with_owners(folder)
+    result = run(check, "--strict")
+    assert result.exit_code == 1
+    assert "rules.d/20-b.yaml:3:5: untested: " in result.stdout
+    assert "not ok: 3 rules" in result.stdout
+    assert run(check).exit_code == 0
+
+
+def test_what_is_allowed_is_not_found(folder: Path) -> None:
+    """On either rule of a pair."""
+    with_owners(folder, ", allow: [two-owners, untested]")
+    assert "two-owners" not in run(check).output
+    assert "'other'" not in run(check, "--strict").output
+
+
+def test_findings_for_programs(folder: Path) -> None:
+    """JSON has the kind, the rules and the message; GitHub gets warnings."""
+    with_owners(folder)
+    report = json.loads(run(check, "--format", "json").stdout)
+    (finding,) = report["findings"]
+    assert (report["ok"], report["problems"], report["more"]) == (True, [], {})
+    assert (finding["kind"], finding["line"]) == ("two-owners", 4)
+    assert finding["rules"] == ["20-b.yaml/other", "20-b.yaml/one"]
+    assert finding["witness"].startswith("From: ")
+    assert json.loads(run(check, "--format", "json", "--strict").stdout)["ok"] is False
+    warning = run(check, "--format", "github").stdout.splitlines()[0]
+    assert warning.startswith("::warning file=rules.d/20-b.yaml,line=4,col=5::two-owners: 'other' assigns")
+    assert "%0AFrom: anna@customer.example%0A" in warning
+
+
+def test_a_list_that_no_rule_reads(folder: Path) -> None:
+    """What a rule names is read; what an editor left behind is no list."""
+    lists = folder / "rules.d" / "lists"
+    lists.mkdir()
+    for name in ("used.txt", "unused.txt", "unused.txt~", ".hidden"):
+        (lists / name).write_text("parcel\n")
+    rule = "rules: [{name: b, when: {body: {in: lists/used.txt}}, then: {label: x}}]\n"
+    (folder / "rules.d" / "20-b.yaml").write_text(rule)
+    lines = [line for line in run(check).stdout.splitlines() if "unused-list" in line]
+    assert lines == ["rules.d/lists/unused.txt: unused-list: no rule reads lists/unused.txt; name it, or remove it"]
+
+
+def test_a_message_that_shows_it_does_not_steer_the_terminal(folder: Path) -> None:
+    """What a rule asks for may be anything."""
+    with_owners(folder)
+    rules = folder / "rules.d" / "20-b.yaml"
+    odd = OWNERS.replace("ALLOW", "").replace("parcels", '"parcel\\e[2J!"')
+    rules.write_text(odd.replace("subject: parcel", 'subject: "parcel\\e[2J"'))
+    result = run(check)
+    assert "\x1b" not in result.output
+    assert "<U+001B>[2j" in result.output
+
+
 def test_a_bad_config(folder: Path) -> None:
     """Problems of the config are reported too; exit 1."""
     (folder / "routerd.yaml").write_text(CONFIG.replace("postmaster: jan", "postmaster: ann"))
