@@ -153,5 +153,5 @@ def _rule_as_json(rule: RuleExplanation) -> dict[str, object]:
 
 
 def _evidence_as_json(evidence: Evidence, context: Context | None) -> dict[str, object]:
-    said = {"field": evidence.field, "found": evidence.found, "term": evidence.term, "context": None}
-    return said if context is None else said | {"context": [context.before, context.found, context.after]}
+    around = None if context is None else [context.before, context.found, context.after]
+    return {"field": evidence.field, "found": evidence.found, "term": evidence.term, "context": around}

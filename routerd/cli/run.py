@@ -12,8 +12,20 @@ from routerd.ops.logs import LogFormat, LogLevel, configure_logs
 
 @click.command("run", short_help="Run the daemon in the foreground.")
 @config_option
-@click.option("--log-format", type=click.Choice(get_args(LogFormat)), default="json", show_default=True)
-@click.option("--log-level", type=click.Choice(get_args(LogLevel)), default="info", show_default=True)
+@click.option(
+    "--log-format",
+    type=click.Choice(get_args(LogFormat)),
+    default="json",
+    show_default=True,
+    help="json for programs, console for people.",
+)
+@click.option(
+    "--log-level",
+    type=click.Choice(get_args(LogLevel)),
+    default="info",
+    show_default=True,
+    help="The least that is logged.",
+)
 def command(config: Path | None, log_format: LogFormat, log_level: LogLevel) -> None:
     """Run the daemon in the foreground.
 

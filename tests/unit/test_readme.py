@@ -62,7 +62,47 @@ def _findings_reference() -> str:
     return "\n".join(["| finding | what it is |", "|---|---|", *rows])
 
 
-PARTS = [("settings", settings_reference), ("metrics", _metrics_reference), ("findings", _findings_reference)]
+def _options_reference() -> str:
+    """Every option of every command, as `--help` has it."""
+    rows = ["| command | option | what it does |", "|---|---|---|"]
+    context = click.Context(routerd)
+    for name in routerd.list_commands(context):
+        command = routerd.get_command(context, name)
+        assert command is not None
+        group = command.commands if isinstance(command, click.Group) else {"": command}
+        for below, one in group.items():
+            for option in one.params:
+                if isinstance(option, click.Option) and "--config" not in option.opts:
+                    rows.append(f"| `{f'{name} {below}'.strip()}` | `{_written(option)}` | {_help(option)} |")
+    return "\n".join(rows)
+
+
+def _written(option: click.Option) -> str:
+    name = next(name for name in option.opts if name.startswith("--"))
+    if option.is_flag:
+        return name
+    choices = "\\|".join(option.type.choices) if isinstance(option.type, click.Choice) else ""
+    return f"{name} {option.metavar or choices or option.type.name.partition(' ')[0].upper()}"
+
+
+def _help(option: click.Option) -> str:
+    assert option.help, option.name
+    shown = (
+        isinstance(option.default, str | int)
+        and option.default != ""
+        and not option.is_flag
+        and "default" not in option.help
+    )
+    default = f"; default {option.default}" if shown else ""
+    return option.help.rstrip(".").replace("[default", "(default").replace("]", ")").replace("|", "\\|") + default
+
+
+PARTS = [
+    ("settings", settings_reference),
+    ("metrics", _metrics_reference),
+    ("findings", _findings_reference),
+    ("options", _options_reference),
+]
 
 
 @pytest.mark.parametrize(("part", "made"), PARTS)
