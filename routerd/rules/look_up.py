@@ -51,10 +51,11 @@ def read_table(entries: Iterable[Entry], targets: Collection[str]) -> Table:
 
 def _row(entry: Entry, targets: Collection[str]) -> tuple[str, str]:
     """Raises ValueError with a sentence."""
-    hidden = invisible(entry.text)
+    written, comma, target = (part.strip() for part in entry.text.partition(","))
+    said = written + target
+    hidden = None if said.isprintable() else invisible(said)
     if hidden:
         raise ValueError(f"the row {quoted(entry.text)} contains the invisible character {hidden}; remove it")
-    written, comma, target = (part.strip() for part in entry.text.partition(","))
     if not comma or not written or not target or "," in target:
         raise ValueError(f"{quoted(entry.text)} is no row of a look-up table; {SHAPE}")
     if target not in targets:

@@ -12,7 +12,7 @@ from routerd.rules.decision import Decision
 ACCOUNTS = """\
 # who has whom
 anna@klient.pl, ewa
-klient.pl,finance
+klient.pl,\tfinance
 @Łódź.example,jan      # a domain in its own script
 """
 
