@@ -214,3 +214,33 @@ def test_rules_on_trial_are_left_alone() -> None:
     rules = "mode: trial\nrules: [{name: r, when: {subject: [x, y]}, then: {label: x}}]\n"
     assert survivors(rules) == []
     assert undecided(rules) == []
+
+
+def test_stems_and_their_further_words_are_alternatives_of_one_list() -> None:
+    """A word under `also` is decided by a message that has it, and none of the stems."""
+    when = "{subject: {stem: [complaint, invoice], also: [skardze, faktura]}}"
+    rules = f"rules: [{{name: r, when: {when}, then: {{label: x}}}}]\ntests:\n"
+    found = undecided(rules + case("two complaints", "labels: x") + case("o skardze", "labels: x", "u"))
+    assert [line.partition(" ")[2] for line in found] == ["r: subject stem invoice", "r: subject also faktura"]
+
+
+def test_what_other_than_names_is_no_alternative() -> None:
+    """There is no message that meets one of its entries alone."""
+    rules = "rules: [{name: r, when: {from: {other_than: [a.example, b.example]}}, then: {label: x}}]\ntests:\n"
+    assert undecided(rules + case("x", "labels: x", sender="a@c.example")) == []
+
+
+def test_numbers_below_a_key_are_moved_too() -> None:
+    """Counts and durations keep their units."""
+    when = "{conversation: {messages: {over: 1}, waiting: {over: 2d}}}"
+    found = survivors(f"rules: [{{name: r, when: {when}, then: {{label: x}}}}]")
+    assert "with `conversation messages over 2` in place of 1" in found
+    assert "with `conversation waiting over 4d` in place of 2d" in found
+    assert "with `conversation waiting over 1d` in place of 2d" in found
+
+
+def test_tests_that_take_trials_live_decide_them() -> None:
+    """A rule on trial counts for coverage where a test makes it effective."""
+    rules = "mode: trial\nrules: [{name: r, when: {subject: [x, y]}, then: {label: x}}]\ntests:\n"
+    live = case("x", "labels: x").rstrip().removesuffix("}") + ", given: {trial: live}}\n"
+    assert [line.partition(" ")[2] for line in undecided(rules + live)] == ["r: subject y"]
