@@ -144,7 +144,7 @@ class _Reader:
         return max((estimated_size(self._raw, below) for below in part.walk() if below.type in _HTML), default=0)
 
     def _plain(self, part: Part) -> list[str]:
-        text = self._decode(part, self._limit).replace("\0", "")
+        text = self._decode(part, self._limit)
         parameters = part.content_type.parameters
         if parameters.get("format", "").lower() == "flowed":
             text = unflow(text, deletes_spaces=parameters.get("delsp", "").lower() == "yes")

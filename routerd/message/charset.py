@@ -88,13 +88,13 @@ def is_utf8(data: bytes) -> bool:
 def decode_text(data: bytes, declared: str = "") -> str:
     """`data` as text, by the declared charset where that can be. Never raises; what no charset explains is U+FFFD."""
     codec = codec_for(declared) if declared else None
-    if data.isascii() and _ISO_2022_JP not in data:
+    if data.isascii() and b"\x1b" not in data:
         if codec is None or not codec.startswith(("utf-7", "utf-16", "utf-32", "hz")):
             return data.decode("ascii")
     elif data[:1] in b"\xef\xff\xfe" and (marked := _by_mark(data)) is not None:
         return marked
     if codec is None or codec in ("ascii", "utf-8"):
-        if _ISO_2022_JP in data and data.isascii():
+        if data.isascii() and _ISO_2022_JP in data:
             return _decode_tolerantly(data, "iso2022_jp_2")
         return _decode_unicode_or_guess(data)
     return _decode_declared(data, codec)

@@ -126,7 +126,8 @@ def _kind_of_cms(raw: Raw, part: Part) -> str:
 
 
 def _kind_by_armour(raw: Raw, part: Part) -> str:
-    found = _ARMOUR.search(decode_body(raw, part, _LOOKED_AT_FOR_ARMOUR)[0])
+    head = decode_body(raw, part, _LOOKED_AT_FOR_ARMOUR)[0]
+    found = _ARMOUR.search(head) if b"-----BEGIN PGP " in head else None
     if found is None:
         return ""
     return "signed" if found[1] else "encrypted"
