@@ -179,8 +179,8 @@ class Team(Model):
     members: tuple[Text, ...] = Field(min_length=1, description="members, in the order in which they are picked")
     pick: Pick = Field(
         Pick.ROUND_ROBIN,
-        description="round_robin, first, random, least_loaded (fewest messages assigned in the last 24 h), or last (who "
-        "last had this customer, else round_robin)",
+        description="round_robin, first, random, least_loaded (fewest messages assigned in the last 24 h), or last "
+        "(who last had this customer, else round_robin)",
     )
     fallback: Text | None = Field(None, description="member or team that takes over when nobody of this one is there")
     calendar: Text | None = Field(None, description="calendar by which respond_within counts for this team")
