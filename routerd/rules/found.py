@@ -5,11 +5,11 @@ from collections.abc import Callable, Iterator
 from routerd.message.fold import display, fold, words
 from routerd.rules.arabic import without_proclitics
 from routerd.rules.facts import Phrase, Words
-from routerd.rules.stemmed import StemmedText, StemPhrase, written_words
+from routerd.rules.stemmed import StemmedText, StemPhrase
 
 MAX_FOUND = 80  # characters of a found text in traces and headers
 _CHUNK = 256  # words folded at a time while looking for the place
-_NEAR = 1_000  # characters on both sides of where it should be
+_NEAR = 300  # characters on both sides of where it should be
 
 Folding = Callable[[str], str]
 
@@ -61,15 +61,10 @@ def find_phrase(original: str, wanted: Phrase, folding: Folding = fold, folded_t
     return shown(" ".join(phrase))
 
 
-def find_stems(original: str, wanted: StemPhrase) -> str | None:
-    """The words of `original` that are forms of the phrase's; None where they cannot be told apart."""
-    for tokens in _chunks(original, len(wanted.words) + 1):
-        spelled = [(word, place) for place, token in enumerate(tokens) for word in written_words(token)]
-        found = StemmedText(word for word, _ in spelled).place_of(wanted)
-        if found is not None:
-            first, last = spelled[found], spelled[found + len(wanted.words) - 1]
-            return shown(_trim(" ".join(tokens[first[1] : last[1] + 1]), f"{fold(first[0])} {fold(last[0])}"))
-    return None
+def find_stems(text: StemmedText, wanted: StemPhrase) -> str | None:
+    """The words of the text that are forms of the phrase's; None where they cannot be told apart."""
+    found = text.find(wanted)
+    return None if found is None else shown(_trim(found, "\0"))
 
 
 def _phrase_from(place: int, folded: list[str], phrase: tuple[str, ...]) -> tuple[int, int] | None:

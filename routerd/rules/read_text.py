@@ -203,6 +203,8 @@ def _no_word(what: str, scalar: Scalar) -> str:
 
 def read_regexes(reader: Reader, key: str, node: Node) -> tuple[Terms[RegexTerm], ...]:
     def read(scalar: Scalar) -> RegexTerm | None:
+        if reader.regexes.is_spent:  # which has been said; reading on would take long
+            return None
         try:
             return RegexTerm(scalar.text, reader.regexes.take(compile_regex(scalar.text)))
         except RegexError as error:

@@ -118,9 +118,14 @@ class RegexBudget:
     def __init__(self, steps: int = MAX_ALL_PROGRAMS) -> None:
         self._left = steps
 
+    @property
+    def is_spent(self) -> bool:
+        return not self._left
+
     def take(self, regex: Regex) -> Regex:
         """Raises RegexError where it is too much with those taken before."""
-        if regex.steps > self._left:
+        if regex.steps > self._left or self.is_spent:
+            self._left = 0
             raise RegexError(
                 f"the regexes of all rules are too large together (above {MAX_ALL_PROGRAMS} steps); repeat less, or "
                 "ask for words"

@@ -1,7 +1,7 @@
 """Which rules a message may match at all: found by what stands in it, so that the rest need not be asked."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from itertools import accumulate
 
 from routerd.rules.conditions import dotted_ends
@@ -82,42 +82,42 @@ class RuleIndex:
                 for stem in numbers.keys() & part.stemmed.places(language).keys():
                     yield numbers[stem]
 
-    def numbers_by_file(self, field: str, seen: Seen) -> Mapping[int, list[int]]:
-        """The conditions of which a clue is in the field, as their files count them."""
-        found: dict[int, list[int]] = {}
+    def add_found_in(self, field: str, seen: Seen, by_file: dict[int, list[int]]) -> None:
+        """The conditions of which a clue is in the field, as their files count them; some twice."""
         for numbers in self._found_in(field, seen):
             for number in numbers:
                 file = self._files[number]
-                found.setdefault(file, []).append(number - self._starts[file])
-        return found
+                by_file.setdefault(file, []).append(number - self._starts[file])
 
-    def fields(self, file: int) -> Iterable[str]:
-        return self._fields[file]
+    def fields(self, file: int) -> Collection[str]:
+        return self._fields[file].keys()
 
-    def always(self, file: int) -> Sequence[int]:
+    def always(self, file: int) -> list[int]:
         return self._always[file]
 
 
 class Asked:
     """What one message has of the clues. A field is searched when the first file with clues in it is asked."""
 
-    __slots__ = ("_found", "_index", "_seen")
+    __slots__ = ("_found", "_index", "_searched", "_seen")
 
     def __init__(self, index: RuleIndex, seen: Seen) -> None:
         self._index = index
         self._seen = seen
-        self._found: dict[str, Mapping[int, list[int]]] = {}
+        self._searched: set[str] = set()
+        self._found: dict[int, list[int]] = {}  # by file
 
     def to_ask(self, file: int) -> list[int]:
         """The conditions of a file, by their number in it, that may be other than NO, in their order."""
-        numbers = self._index.always(file)
-        for field in self._index.fields(file):
-            found = self._found.get(field)
-            if found is None:
-                found = self._found[field] = self._index.numbers_by_file(field, self._seen)
-            if file in found:
-                numbers = [*numbers, *found[file]]
-        return sorted(set(numbers))
+        index = self._index
+        fields = index.fields(file)
+        if not self._searched.issuperset(fields):
+            for field in fields:
+                if field not in self._searched:
+                    index.add_found_in(field, self._seen, self._found)
+                    self._searched.add(field)
+        found = self._found.get(file)
+        return index.always(file) if found is None else sorted({*found, *index.always(file)})
 
 
 def _most_telling(sets: Sequence[frozenset[Clue]], wanted_by: Mapping[Clue, int]) -> frozenset[Clue]:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from rule_sets import ALL_GRANTED, facts_of, ruleset_of
-from test_rules_by_reference import conditions, messages
+from test_rules_by_reference import conditions, messages, read_beside
 
 from routerd.message.fold import fold, nfc_visible
 from routerd.message.view import MessageView
@@ -54,7 +54,8 @@ def test_a_tower_of_literals_in_a_flood() -> None:
 def test_asks_all_that_could_hold(whens: list[dict[str, Any]], facts: Facts) -> None:
     """What is not asked would have said no, not even that it cannot be told."""
     rules = [{"name": f"r{number}", "when": when, "then": {"label": "x"}} for number, when in enumerate(whens)]
-    found = compile_ruleset({"1.yaml": json.dumps({"rules": rules}).encode()}, ALL_GRANTED).ruleset
+    text = json.dumps({"lang": ["en", "pl"], "rules": rules})
+    found = compile_ruleset({"1.yaml": text.encode()}, ALL_GRANTED, read_beside=read_beside).ruleset
     assert found is not None
     read = [rule.when for rule in found.files[0].rules]
     asked = RuleIndex([read]).asked_of(Seen(facts)).to_ask(0)
@@ -64,7 +65,7 @@ def test_asks_all_that_could_hold(whens: list[dict[str, Any]], facts: Facts) -> 
 
 
 def condition(when: str) -> Condition:
-    (file,) = ruleset_of(f"rules:\n  - {{name: it, when: {when}, then: {{label: hit}}}}\n").files
+    (file,) = ruleset_of(f"lang: [en, pl]\nrules:\n  - {{name: it, when: {when}, then: {{label: hit}}}}\n").files
     return file.rules[0].when
 
 
@@ -79,6 +80,12 @@ def is_asked(when: str, **message: Any) -> bool:
         ("{text: {word: 'na fakturze'}}", {"text": "Na fakturze"}, {"text": "Na rachunku"}),
         ("{body: {word: شكوى}}", {"text": "وللشكوى"}, {"text": "شكوك"}),
         ("{body: {regex: 'order[- ]\\d+|zlecenie'}}", {"text": "ORDER-12"}, {"text": "an or-der"}),
+        ("{subject: {stem: skarga}}", {"subject": "Dwie Skargi"}, {"subject": "skarbnica"}),
+        ("{body: {stem: pilna жалоба}}", {"text": "pilną ЖАЛОБУ"}, {"text": "zwykła sprawa"}),
+        ("{body: {stem: شكوى}}", {"text": "وللشَّكوى"}, {"text": "شكوك"}),
+        ("{subject: {stem: 发票}}", {"subject": "发票"}, {"subject": "票"}),
+        ("{subject: {stem: skarga, also: skardze}}", {"subject": "skardze"}, {"subject": "skarpeta"}),
+        ("{subject: {word: Łódź, exact: true}}", {"subject": "Łódź"}, {"subject": "Łeba"}),
         ("{from: klient.pl}", {"sender": "x@klient.pl"}, {"sender": "x@sub.klient.pl"}),
         ("{from: .klient.pl}", {"sender": "x@a.b.klient.pl"}, {"sender": "x@notklient.pl"}),
         ("{from: anna@klient.pl}", {"sender": "Anna@Klient.pl"}, {"sender": "jan@klient.pl"}),
@@ -97,6 +104,7 @@ def test_is_asked_where_its_clue_stands(when: str, here: dict[str, Any], elsewhe
     [
         "{not: {text: skarga}}",
         "{text: {exists: false}}",
+        "{body: {contains: ŞŞ, exact: true}}",
         "{is: internal}",
         "{any: [{subject: skarga}, {is: internal}]}",
         "{from: '*@klient.pl'}",
@@ -178,7 +186,7 @@ def test_the_literal_that_a_regex_needs(pattern: str, literals: set[str]) -> Non
     st.text("abkſKsS12.*+?|()[]\\bd ", min_size=1, max_size=12),
     st.text("abkſKsSß12 \u0301\u0308\u00ad\u200bﬁ①\u20e3", max_size=30),
 )
-@settings(max_examples=500)
+@settings(max_examples=500, deadline=None)
 def test_a_regex_fits_only_where_its_literal_stands(pattern: str, text: str) -> None:
     """Whatever the pattern and however the text is written: found as written, it has the literal when folded."""
     try:
@@ -194,7 +202,7 @@ def test_a_regex_fits_only_where_its_literal_stands(pattern: str, text: str) -> 
     st.text("ſKİıß\u0130Ⅷ㎏\u0301\u0323\u20e3\u1160\u00ad\u034f ́①ａ", max_size=4),
     st.text("ſKİıß\u0130Ⅷ㎏\u0301\u0323\u20e3\u1160\u00ad\u034f ́①ａ", max_size=4),
 )
-@settings(max_examples=500)
+@settings(max_examples=500, deadline=None)
 def test_folding_keeps_a_run_of_ascii(run: str, before: str, behind: str) -> None:
     """What RE2 finds of a plain word stands in the folded text, whatever marks and odd letters are beside it."""
     regex = compile_regex(run)
