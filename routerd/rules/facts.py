@@ -12,7 +12,7 @@ from routerd.rules.languages import language_of
 from routerd.rules.letter_folds import fold_by_letter, is_plain
 from routerd.rules.literals import Literals
 from routerd.rules.patterns import PatternSet
-from routerd.rules.stemmed import StemmedText, written_words
+from routerd.rules.stemmed import StemmedText
 
 _JOINED: Mapping[str, tuple[str, ...]] = {"text": ("subject", "body"), "everything": ("subject", "whole")}
 _HEADER = "header "
@@ -167,7 +167,7 @@ class Part:
     @property
     def stemmed(self) -> StemmedText:
         if self._stemmed is None:
-            self._stemmed = StemmedText(written_words(self.original))
+            self._stemmed = StemmedText(self.original)
         return self._stemmed
 
     @property

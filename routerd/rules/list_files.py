@@ -106,7 +106,7 @@ class ListFiles:
 
 def _without_comment(line: str) -> str:
     """A `#` behind white space begins a comment, as in YAML."""
-    for at, letter in enumerate(line):
+    for at, letter in enumerate(line) if "#" in line else ():
         if letter == "#" and line[at - 1].isspace():
             return line[:at].rstrip()
     return line

@@ -28,7 +28,8 @@ def read_terms(reader: Reader, what: str, node: Node, kind: str, read: ReadTerm[
     for file in lists:
         if len(file.entries) > MAX_LISTED_TERMS:
             reader.refuse(
-                node.mark, f"{file.path} has {len(file.entries)} terms; at most {MAX_LISTED_TERMS} can be looked for"
+                node.mark,
+                f"{file.path} has {len(file.entries)} terms; at most {MAX_LISTED_TERMS} can be looked for in a text",
             )
             continue
         listed = reader.lists.read_as(

@@ -1,11 +1,13 @@
 """The words of one text by their stems, and what a term of `stem` looks for among them."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from routerd.message.fold import fold, fold_exact, words
+from routerd.message.fold import fold, fold_exact, word_spans, words
 from routerd.rules.stems import NO_LANGUAGE, languages_of, silent_arabic, stems_in_text, stems_of
+
+_CHUNK = 256  # tokens folded at a time
 
 
 class Stem(NamedTuple):
@@ -49,12 +51,13 @@ def _stems_of_term(word: str, latin: tuple[str, ...]) -> frozenset[Stem]:
 class StemmedText:
     """Made once for a text, and only where a rule asks for stems; what a language does to it, on the first question."""
 
-    __slots__ = ("_places", "_words")
+    __slots__ = ("_places", "_text", "_tokens", "_words")
 
-    def __init__(self, words_written: Iterable[str]) -> None:
-        """`words_written` as `written_words` gives them."""
-        self._words = tuple(words_written)
+    def __init__(self, text: str) -> None:
+        self._text = text
+        self._words = written_words(text)
         self._places: dict[str, dict[str, list[int]]] = {}
+        self._tokens: tuple[list[str], list[int]] | None = None
 
     def places(self, language: str) -> Mapping[str, list[int]]:
         """Each stem that stands in the text, and the numbers of the words that have it."""
@@ -75,5 +78,34 @@ class StemmedText:
                 return place - rarest
         return None
 
+    def find(self, phrase: StemPhrase) -> str | None:
+        """The phrase as the text has it, with what is written onto its words; None where that cannot be told."""
+        place = self.place_of(phrase)
+        if self._tokens is None:
+            tokens = self._text.split()
+            self._tokens = tokens, list(_tokens_of_words(tokens))
+        tokens, of_words = self._tokens
+        if place is None or len(of_words) != len(self._words):
+            return None
+        return " ".join(tokens[of_words[place] : of_words[place + len(phrase.words) - 1] + 1])
+
     def _places_of(self, stems: frozenset[Stem]) -> set[int]:
         return {place for stem in stems for place in self.places(stem.language).get(stem.text, ())}
+
+
+def _tokens_of_words(tokens: list[str]) -> Iterator[int]:
+    """Of each word of a text the number of the token, between white space, in which it stands."""
+    silent = silent_arabic()
+    for first in range(0, len(tokens), _CHUNK):
+        some = tokens[first : first + _CHUNK]
+        lower = fold_exact(" ".join(some)).lower()
+        if lower.count(" ") + 1 != len(some):  # some token folds to nothing, or to two
+            for place, token in enumerate(some, first):
+                yield from [place] * len(written_words(token))
+            continue
+        place, counted = first, 0
+        for start, end in word_spans(lower):
+            place += lower.count(" ", counted, start)
+            counted = start
+            if ord(lower[start]) not in silent or fold(lower[start:end]):
+                yield place

@@ -197,7 +197,7 @@ class HasStems(OfTerms[StemTerm]):
         return part.stemmed.place_of(term.phrase) is not None
 
     def _find(self, part: Part, term: StemTerm) -> str:
-        return find_stems(part.original, term.phrase) or shown(term.written)
+        return find_stems(part.stemmed, term.phrase) or shown(term.written)
 
 
 class FitsRegex(OfTerms[RegexTerm]):

@@ -4,10 +4,10 @@ import sys
 import unicodedata
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from routerd.message.fold import display, fold, fold_exact, nfc_visible, word_spans, words
+from routerd.message.fold import display, fold, fold_exact, nfc_visible, steady_run, word_spans, words
 
 SAME = [
     pytest.param("SKARGĘ", "skarge", id="polish marks"),
@@ -156,3 +156,16 @@ def test_display_shows_what_cannot_be_seen() -> None:
 def test_a_mark_somewhere_takes_no_emoji_away(text: str, wanted: list[str]) -> None:
     """Characters above the BMP are no marks of the Latin letter before them, so words do not run together."""
     assert words(fold(text))[:2] == wanted
+
+
+@given(
+    st.text("aZżŁß١٢=<—ـًاىأ発ſŞ \u0301\u0338\u0345\u00ad", max_size=6),
+    st.text("aZżŁß١٢=<—ـًاىأ発ſŞ \u0301\u0338\u0345\u00ad\u0653\u0654", max_size=5),
+    st.text("aZżŁß١٢=<—ـًاىأ発ſŞ \u0301\u0338\u0345\u00ad\u0653\u0654", max_size=5),
+)
+@settings(max_examples=300, deadline=None)
+def test_what_stands_exactly_leaves_its_run_in_the_folded_text(term: str, before: str, behind: str) -> None:
+    """Whatever is beside it, and whichever marks join it."""
+    exact, text = fold_exact(term), before + term + behind
+    if exact in fold_exact(text):
+        assert steady_run(exact) in fold(text)

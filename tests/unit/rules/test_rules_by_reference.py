@@ -28,14 +28,55 @@ WORDS = [
     "fi",
     "x-y",
     "!",
+    "skargą",
+    "Fakturze",
+    "INVOICES",
+    "ЖАЛОБУ",
+    "المشكله",
+    "شكوك",
+    "发票",
+    "skar\u00adga",
+    "Lo\u0301dz\u0301",
 ]
-TERMS = ["skarg", "skarge", "na faktur", "STRASSE", "شكوى", "فاتورة", "f", "x-y", "y x", "من شكوى", "faktura na"]
+TERMS = [
+    "skarg",
+    "skarge",
+    "na faktur",
+    "STRASSE",
+    "شكوى",
+    "فاتورة",
+    "f",
+    "x-y",
+    "y x",
+    "من شكوى",
+    "faktura na",
+    "invoice",
+    "жалоба",
+    "مشكلة",
+    "发票",
+    "Łódź",
+]
+LISTS = {
+    "lists/a.txt": ["faktura", "skargi", "жалоба"],
+    "lists/b.txt": ["شكوى", "Łódź", "nothing", *"abcdeghijklmnopqrs"],
+}
+LANGUAGES = ["en", "pl"]
+ADDRESSES = ["anna@klient.pl", "klient.pl", ".pl", "other.example"]
 LABELS = ["red", "green", "blue"]
-terms = st.lists(st.sampled_from(TERMS), min_size=1, max_size=3)
-operators = st.sampled_from(["contains", "word", "equals", "starts_with", "ends_with"])
+terms = st.lists(
+    st.sampled_from(TERMS) | st.sampled_from(sorted(LISTS)).map(lambda path: {"in": path}), min_size=1, max_size=3
+)
+operators = st.sampled_from(["contains", "word", "stem", "equals", "starts_with", "ends_with"])
 text_values = (
     terms
     | st.builds(lambda name, found: {name: found}, operators, terms)
+    | st.builds(lambda name, found, also: {name: found, "also": also}, operators, terms, terms)
+    | st.builds(
+        lambda name, found, beside: {name: found, "exact": True, **beside},
+        operators.filter(lambda name: name != "stem"),
+        terms,
+        st.just({}) | terms.map(lambda also: {"also": also}),
+    )
     | st.builds(lambda wanted: {"exists": wanted}, st.booleans())
 )
 leaves = st.one_of(
@@ -44,7 +85,8 @@ leaves = st.one_of(
     st.builds(lambda found: {"label": found}, st.lists(st.sampled_from(LABELS), min_size=1, max_size=2)),
     st.builds(
         lambda found: {"from": found},
-        st.lists(st.sampled_from(["anna@klient.pl", "klient.pl", ".pl", "other.example"]), min_size=1, max_size=2),
+        st.lists(st.sampled_from(ADDRESSES), min_size=1, max_size=2)
+        | st.lists(st.sampled_from(ADDRESSES), min_size=1, max_size=2).map(lambda found: {"other_than": found}),
     ),
     st.builds(
         lambda kinds: {"is": kinds}, st.lists(st.sampled_from(["internal", "reply", "auto"]), min_size=1, max_size=2)
@@ -98,9 +140,18 @@ messages = st.builds(
 )
 
 
+def read_beside(path: str) -> bytes:
+    return "\n".join(LISTS[path]).encode()
+
+
 def compiled(files: list[list[dict[str, Any]]]) -> Ruleset:
     found = compile_ruleset(
-        {f"{number}.yaml": json.dumps({"rules": rules}).encode() for number, rules in enumerate(files, 1)}, ALL_GRANTED
+        {
+            f"{number}.yaml": json.dumps({"lang": LANGUAGES, "rules": rules}).encode()
+            for number, rules in enumerate(files, 1)
+        },
+        ALL_GRANTED,
+        read_beside=read_beside,
     )
     assert found.ruleset is not None, found.problems
     return found.ruleset
@@ -123,7 +174,7 @@ def summary(ruleset: Ruleset, facts: Facts) -> dict[str, Any]:
 def test_same_as_the_reference(files: list[list[dict[str, Any]]], facts: Facts) -> None:
     """Matching rules, labels, owner, priority and watchers are the same, and every match can say why."""
     ruleset = compiled(files)
-    assert summary(ruleset, facts) == reference.decide(files, facts)
+    assert summary(ruleset, facts) == reference.decide(files, facts, LANGUAGES, LISTS)
 
 
 @given(conditions, conditions, messages)
