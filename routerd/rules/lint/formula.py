@@ -9,7 +9,7 @@ from itertools import combinations
 from routerd.rules.lint.atoms import JOINED_FIELDS, Atom, EitherAtom, TextAtom, ThereAtom, impossible
 
 MAX_ATOMS = 16  # of a pair of rules: 65,536 ways
-_MAX_COMPARED = 64  # atoms that are compared with each other before those that matter are counted
+_MAX_COMPARED = 40  # atoms that are compared with each other before those that matter are counted
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +100,8 @@ class World:
     """
 
     def __init__(self, *formulas: Formula) -> None:
+        if len({atom for formula in formulas for atom in atoms_in(formula)}) > _MAX_COMPARED:
+            raise TooManyError
         simple = [simplified(formula) for formula in formulas]
         if _has_mixed_texts(atom for formula in simple for atom in atoms_in(formula)):
             simple = [simplified(_split(formula)) for formula in simple]

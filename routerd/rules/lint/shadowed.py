@@ -13,7 +13,7 @@ from routerd.rules.lint.verdict import is_always, is_never, matches_wherever, wa
 from routerd.rules.lint.witness import Prover, guess, matched
 from routerd.rules.literals import Literals
 
-_MOST_ABOVE = 24  # rules that one rule is compared with
+_MOST_ABOVE = 12  # rules that one rule is compared with
 _WAYS = 6
 
 

@@ -1,13 +1,12 @@
 """What can be said of one rule alone, and of one below another: decided only where few atoms are involved."""
 
 from collections.abc import Iterable
-from itertools import product
 
 from routerd.rules.lint.asking import Asked
 from routerd.rules.lint.atoms import AddressAtom, Atom, InboxAtom, NumberAtom, TextAtom, ToldAtom, implies
 from routerd.rules.lint.formula import FALSE, TRUE, And, Formula, Is, Not, Or, TooManyError, World, atoms_in, has_not
 
-_MAX_PAIRED = 4_000  # pairs of atoms of two lists that are compared
+_MAX_PAIRED = 1_000  # pairs of atoms of two lists that are compared
 _FREE_OPERATORS = ("contains", "word", "stem", "regex")  # any of them can stand in one text
 
 
@@ -101,10 +100,9 @@ def _follows(part: Formula, given: Formula) -> bool:
         wanted, had = _alternatives(given.part), _alternatives(part.part)
     else:
         wanted, had = _alternatives(part), _alternatives(given)
-    if not wanted or not had or len(wanted) * len(had) > _MAX_PAIRED:
+    if not wanted or not had:
         return False
-    left = [atom for atom in had if atom not in set(wanted)]
-    by_atom = {atom: False for atom in left}
-    for atom, other in product(left, wanted):
-        by_atom[atom] = by_atom[atom] or (atom.group == other.group and implies(atom, other))
-    return all(by_atom.values())
+    left = set(had).difference(wanted)
+    if len(left) * len(wanted) > _MAX_PAIRED:
+        return False
+    return all(any(atom.group == other.group and implies(atom, other) for other in wanted) for atom in left)
