@@ -21,10 +21,10 @@ from routerd.config.load import load_settings
 from routerd.config.rule_files import names_of_lists
 from routerd.config.settings import Settings
 from routerd.config.yaml_source import Mark, Problem
-from routerd.rules.cases import CaseResult, run_case
 from routerd.rules.compile import Compiled
 from routerd.rules.finding import Finding
 from routerd.rules.lint.findings import Findings, find_all
+from routerd.rules.trying.cases import CaseResult, run_case
 
 _NOTHING = Findings(())
 

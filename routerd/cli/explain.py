@@ -34,7 +34,7 @@ from routerd.message.envelope import Envelope, Recipient
 from routerd.message.view import MessageView
 from routerd.router import Live, look
 from routerd.rules.decision import Decision
-from routerd.rules.explain import explain_decision
+from routerd.rules.explaining.explain import explain_decision
 from routerd.store.base import StoreError, StoreMissingError
 
 _FIRST_YEAR, _LAST_YEAR = 1970, 9000

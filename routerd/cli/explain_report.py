@@ -11,9 +11,9 @@ from routerd.desk.describe import why
 from routerd.desk.plan import Plan
 from routerd.message.fold import display
 from routerd.message.view import MessageView
-from routerd.rules.context import Context
 from routerd.rules.decision import Decision, Evidence
-from routerd.rules.explain import Outcome, RuleExplanation
+from routerd.rules.explaining.context import Context
+from routerd.rules.explaining.explain import Outcome, RuleExplanation
 
 MAX_SHOWN = 400  # characters of a value
 MOST_LISTED = 40  # rules; of more only those are listed that had something to do with the message

@@ -25,7 +25,7 @@ from routerd.config.settings import Settings
 from routerd.desk.roster import Roster
 from routerd.ops.old_mail import Place, find_mail
 from routerd.rules.compile import Compiled
-from routerd.rules.replay_diff import Tally
+from routerd.rules.trying.replay_diff import Tally
 
 FEW = 1000  # messages: fewer are done before another process has started
 _COUNTED_AT_A_TIME = 1000

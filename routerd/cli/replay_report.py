@@ -12,8 +12,8 @@ from rich.text import Text
 
 from routerd.message.fold import display
 from routerd.rules.compile import Compiled
-from routerd.rules.replay_diff import ASPECTS, Change, Example, Figures, Seen, Tally, never_matched
 from routerd.rules.ruleset import Rule, Ruleset
+from routerd.rules.trying.replay_diff import ASPECTS, Change, Example, Figures, Seen, Tally, never_matched
 
 PLAIN_WIDTH = 110  # columns where the output is no terminal
 MOST_SHOWN = 20

@@ -24,8 +24,8 @@ from routerd.ops.old_mail import BrokenMailError, Place, arrived_at, read_mail
 from routerd.ops.rules_folder import compile_saved
 from routerd.rules.decision import Decision
 from routerd.rules.facts import Facts
-from routerd.rules.replay_diff import Example, RuleBook, Ruled, Tally
 from routerd.rules.ruleset import Ruleset
+from routerd.rules.trying.replay_diff import Example, RuleBook, Ruled, Tally
 
 PIECE = 100  # messages that a process takes at a time
 _AHEAD = 4  # pieces under way for each process

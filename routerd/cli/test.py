@@ -17,9 +17,9 @@ from routerd.config.values import Days
 from routerd.desk.assign import assign
 from routerd.desk.plan import Conversation, ConversationId, ConversationState, Role, Standing, Twin
 from routerd.desk.roster import Roster
-from routerd.rules.cases import CaseResult, Placed, run_case
 from routerd.rules.decision import Decision, Skipped
-from routerd.rules.read_cases import Given
+from routerd.rules.reading.cases import Given
+from routerd.rules.trying.cases import CaseResult, Placed, run_case
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,11 +6,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from routerd.config.settings import Settings
-from routerd.rules.cases import AssignCase, CaseResult
-from routerd.rules.coverage import Branch, coverage_of, percent_of
-from routerd.rules.mutation import Mutant, mutants_of, surviving
 from routerd.rules.ruleset import Ruleset
-from routerd.rules.variants import VariantReader
+from routerd.rules.trying.cases import AssignCase, CaseResult
+from routerd.rules.trying.coverage import Branch, coverage_of, percent_of
+from routerd.rules.trying.mutation import Mutant, mutants_of, surviving
+from routerd.rules.trying.variants import VariantReader
 
 
 @dataclass(frozen=True, slots=True)

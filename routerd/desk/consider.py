@@ -12,9 +12,9 @@ from routerd.desk.roster import Roster
 from routerd.message.envelope import Envelope, Purpose
 from routerd.message.token import is_own_trace
 from routerd.message.view import MessageView
+from routerd.rules.conditions.proofs import TEMPORARY
 from routerd.rules.decision import Assign, Decision, RuleRef
 from routerd.rules.facts import ConversationFacts, Facts, Seen
-from routerd.rules.proof_conditions import TEMPORARY
 from routerd.rules.ruleset import Ruleset
 
 MAX_HOPS = 50  # RFC 5321 6.3: loops are found by counting Received

@@ -9,12 +9,12 @@ from routerd.config.yaml_source import Mark, Problem
 from routerd.message.fold import fold
 from routerd.rules.decision import RuleRef
 from routerd.rules.limits import limit_of
-from routerd.rules.list_files import ListFiles, ReadBeside, nothing_beside
+from routerd.rules.matching.regex import RegexBudget
 from routerd.rules.names import names_of
-from routerd.rules.read_cases import Case
-from routerd.rules.read_file import read_rule_file
-from routerd.rules.reading import Reader
-from routerd.rules.regex import RegexBudget
+from routerd.rules.reading.cases import Case
+from routerd.rules.reading.list_files import ListFiles, ReadBeside, nothing_beside
+from routerd.rules.reading.reader import Reader
+from routerd.rules.reading.rule_file import read_rule_file
 from routerd.rules.ruleset import RuleFile, Ruleset
 
 _REVISION_DIGITS = 12

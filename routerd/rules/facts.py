@@ -7,12 +7,12 @@ from unicodedata import normalize
 
 from routerd.message.fold import fold, fold_exact, nfc_visible, words
 from routerd.message.view import Attachment, MessageView
-from routerd.rules.arabic import has_arabic, without_proclitics
-from routerd.rules.languages import language_of
-from routerd.rules.letter_folds import fold_by_letter, is_plain
-from routerd.rules.literals import Literals
-from routerd.rules.patterns import PatternSet
-from routerd.rules.stemmed import StemmedText
+from routerd.rules.matching.arabic import has_arabic, without_proclitics
+from routerd.rules.matching.languages import language_of
+from routerd.rules.matching.letter_folds import fold_by_letter, is_plain
+from routerd.rules.matching.literals import Literals
+from routerd.rules.matching.patterns import PatternSet
+from routerd.rules.matching.stemmed import StemmedText
 
 _JOINED: Mapping[str, tuple[str, ...]] = {"text": ("subject", "body"), "everything": ("subject", "whole")}
 _HEADER = "header "

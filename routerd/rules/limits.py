@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from routerd.config.settings import RuleLimit, Settings
-from routerd.rules.patterns import Pattern, compile_glob
+from routerd.rules.matching.patterns import Pattern, compile_glob
 
 BASIC_ACTIONS = frozenset({"assign", "label", "priority", "watch", "respond_within", "stop"})
 

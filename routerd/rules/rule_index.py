@@ -4,11 +4,11 @@ from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from itertools import accumulate
 
-from routerd.rules.conditions import dotted_ends
+from routerd.rules.conditions.addresses import dotted_ends
+from routerd.rules.conditions.truth import Clue, Condition
 from routerd.rules.facts import ADDRESS_FIELDS, Seen
-from routerd.rules.literals import Literals
-from routerd.rules.patterns import PatternSet
-from routerd.rules.truth import Clue, Condition
+from routerd.rules.matching.literals import Literals
+from routerd.rules.matching.patterns import PatternSet
 
 _Numbers = dict[str, list[int]]  # form → the conditions that it is a clue of
 _RARE = 3  # bits: clues of up to seven conditions are told apart by what they cost

@@ -6,11 +6,11 @@ from datetime import timedelta
 
 from routerd.config.yaml_source import Mark
 from routerd.rules.actions import Actions, AssignTo
+from routerd.rules.conditions.truth import Condition, Truth
 from routerd.rules.decision import Assign, Decision, Match, Priority, RuleRef, Skipped, Trace, Trial
 from routerd.rules.facts import Facts, Seen
 from routerd.rules.names import Names
 from routerd.rules.rule_index import Asked, RuleIndex
-from routerd.rules.truth import Condition, Truth
 
 MAX_EVIDENCE = 8  # pieces of evidence kept for one rule
 _URGENCY = {Priority.LOW: 0, Priority.NORMAL: 1, Priority.HIGH: 2}

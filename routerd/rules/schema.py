@@ -5,13 +5,13 @@ from typing import Any
 
 from routerd.config.settings import Pick
 from routerd.rules import keys
+from routerd.rules.conditions.proofs import TEMPORARY
 from routerd.rules.finding import KINDS
 from routerd.rules.keys import Takes
-from routerd.rules.languages import CODES
-from routerd.rules.proof_conditions import TEMPORARY
-from routerd.rules.read_conversation import STATES
-from routerd.rules.read_proofs import RESULTS
-from routerd.rules.stems import LATIN_LANGUAGES
+from routerd.rules.matching.languages import CODES
+from routerd.rules.matching.stems import LATIN_LANGUAGES
+from routerd.rules.reading.conversation import STATES
+from routerd.rules.reading.proofs import RESULTS
 
 Schema = dict[str, Any]
 

@@ -21,7 +21,7 @@ from routerd.config.load import load_settings
 from routerd.message.view import MessageView
 from routerd.ops.rules_folder import compile_folder
 from routerd.rules.facts import Facts
-from routerd.rules.read_cases import CLOCK
+from routerd.rules.reading.cases import CLOCK
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,13 +23,13 @@ from routerd.config.settings import Settings
 from routerd.message.compose import Attached, Draft, compose_message
 from routerd.message.view import MessageView
 from routerd.rules.compile import compile_ruleset
-from routerd.rules.conditions import LabelCondition
+from routerd.rules.conditions.kinds import LabelCondition
+from routerd.rules.conditions.truth import Condition, Truth
 from routerd.rules.decision import Decision, RuleRef
 from routerd.rules.facts import ConversationFacts, Facts, Seen
 from routerd.rules.finding import Finding
 from routerd.rules.lint.findings import find_all
 from routerd.rules.ruleset import Ruleset
-from routerd.rules.truth import Condition, Truth
 
 INBOXES = ("support@example.com", "billing@example.com", "jobs@example.com")
 SETTINGS = Settings.model_validate(

@@ -19,7 +19,6 @@ from routerd.config.load import load_settings
 from routerd.config.rule_files import load_rule_files
 from routerd.config.schema import settings_reference
 from routerd.ops.metrics import Metrics
-from routerd.rules.cases import run_case
 from routerd.rules.compile import compile_ruleset
 from routerd.rules.finding import KINDS as FINDINGS
 from routerd.rules.keys import (
@@ -40,7 +39,8 @@ from routerd.rules.keys import (
     RULE_KEYS,
     TEXT_OPERATORS,
 )
-from routerd.rules.read_proofs import RESULTS
+from routerd.rules.reading.proofs import RESULTS
+from routerd.rules.trying.cases import run_case
 from routerd.starter import starter_files
 
 STARTER = README.parent / "routerd/starter/routerd.yaml"

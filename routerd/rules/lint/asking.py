@@ -10,15 +10,26 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from routerd.message.fold import fold
-from routerd.rules.attachment_condition import AttachmentCondition
-from routerd.rules.conditions import (
-    AddressCondition,
-    AddressExists,
-    AddressRegex,
-    KindCondition,
-    LabelCondition,
-    TextCondition,
+from routerd.rules.conditions.addresses import AddressCondition, AddressExists, AddressRegex
+from routerd.rules.conditions.attachment import AttachmentCondition
+from routerd.rules.conditions.kinds import KindCondition, LabelCondition
+from routerd.rules.conditions.numbers import CountCondition, NumberTest, SizeCondition
+from routerd.rules.conditions.terms import StemTerm, WordTerm
+from routerd.rules.conditions.text import TextCondition
+from routerd.rules.conditions.text_tests import (
+    Contains,
+    EndsWith,
+    Equals,
+    FitsRegex,
+    HasStems,
+    HasWords,
+    IsThere,
+    OfTerms,
+    StartsWith,
+    TextTest,
+    WithAlso,
 )
+from routerd.rules.conditions.truth import All, Always, AnyOf, Condition, NoneOf
 from routerd.rules.lint.atoms import (
     AddressAtom,
     Atom,
@@ -32,24 +43,8 @@ from routerd.rules.lint.atoms import (
     ToldAtom,
 )
 from routerd.rules.lint.formula import FALSE, TRUE, And, Formula, Is, Not, Or, simplified
-from routerd.rules.number_conditions import CountCondition, NumberTest, SizeCondition
-from routerd.rules.patterns import is_glob
+from routerd.rules.matching.patterns import is_glob
 from routerd.rules.ruleset import Rule, RuleFile, Ruleset
-from routerd.rules.terms import StemTerm, WordTerm
-from routerd.rules.text_tests import (
-    Contains,
-    EndsWith,
-    Equals,
-    FitsRegex,
-    HasStems,
-    HasWords,
-    IsThere,
-    OfTerms,
-    StartsWith,
-    TextTest,
-    WithAlso,
-)
-from routerd.rules.truth import All, Always, AnyOf, Condition, NoneOf
 
 Place = tuple[int, int]  # number of the file, number of the rule in it
 _MAX_ALTERNATIVES = 2_000  # entries of one list that are told apart; a longer one is one atom

@@ -8,7 +8,6 @@ from itertools import islice
 
 from routerd.config.settings import Settings
 from routerd.config.yaml_source import LINE_END, Node
-from routerd.rules.cases import CaseResult
 from routerd.rules.compile import Compiled
 from routerd.rules.decision import RuleRef
 from routerd.rules.finding import Finding
@@ -26,7 +25,8 @@ from routerd.rules.lint.two_owners import find_two_owners
 from routerd.rules.lint.unused_lists import find_unused_lists
 from routerd.rules.lint.witness import Prover
 from routerd.rules.lint.written import WrittenRule, read_written
-from routerd.rules.list_files import ListFiles
+from routerd.rules.reading.list_files import ListFiles
+from routerd.rules.trying.cases import CaseResult
 
 MOST_SHOWN = 100  # findings of one kind; who has more mends these first
 _MOST_PROVED = 400  # findings of one kind for which messages are made

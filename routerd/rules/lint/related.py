@@ -21,7 +21,7 @@ from routerd.rules.lint.atoms import (
     ToldAtom,
 )
 from routerd.rules.lint.formula import TRUE, And, Formula, atoms_in, has_not
-from routerd.rules.literals import Literals
+from routerd.rules.matching.literals import Literals
 
 Trait = tuple[object, ...]
 _PLACES_OF_TEXT = frozenset(("subject", "body", "text", "everything", "whole"))

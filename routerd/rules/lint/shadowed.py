@@ -11,7 +11,7 @@ from routerd.rules.lint.formula import And, Formula, Not, atoms_in
 from routerd.rules.lint.related import Filed
 from routerd.rules.lint.verdict import is_always, is_never, matches_wherever, ways_together
 from routerd.rules.lint.witness import Prover, guess, matched
-from routerd.rules.literals import Literals
+from routerd.rules.matching.literals import Literals
 
 _MOST_ABOVE = 12  # rules that one rule is compared with
 _WAYS = 6

@@ -5,8 +5,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from routerd.message.compose import Attached
-from routerd.rules.attachment_condition import AttachmentCondition
-from routerd.rules.conditions import AddressForms
+from routerd.rules.conditions.addresses import AddressForms
+from routerd.rules.conditions.attachment import AttachmentCondition
+from routerd.rules.conditions.text_tests import Exact, OfTerms, TextTest, WithAlso
 from routerd.rules.lint.atoms import (
     AddressAtom,
     Atom,
@@ -18,7 +19,6 @@ from routerd.rules.lint.atoms import (
     ThereAtom,
     ToldAtom,
 )
-from routerd.rules.text_tests import Exact, OfTerms, TextTest, WithAlso
 
 STRANGER = "anna@customer.example"
 _MOST_BYTES = 1_000_000  # of a message that is large because a rule asks for one

@@ -8,8 +8,8 @@ from routerd.message.fold import fold
 from routerd.message.subject import cut_prefixes
 from routerd.rules.finding import Finding
 from routerd.rules.lint.written import WrittenRule, WrittenTerm
-from routerd.rules.list_files import ListFiles
 from routerd.rules.names import Names
+from routerd.rules.reading.list_files import ListFiles
 
 _FOREIGN_COMMAS = "،、，"
 _QUOTATION_MARKS = "\"„“”‟«»‹›‚‘’'「」『』"

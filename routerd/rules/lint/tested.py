@@ -3,11 +3,11 @@
 from collections.abc import Iterable, Iterator, Sequence
 
 from routerd.config.settings import Settings
-from routerd.rules.cases import CaseResult
 from routerd.rules.decision import RuleRef
 from routerd.rules.finding import Finding
 from routerd.rules.lint.witness import matched
 from routerd.rules.ruleset import Ruleset
+from routerd.rules.trying.cases import CaseResult
 
 _ROTATIONS = {
     "round_robin": "takes its members in turn",

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 
 from routerd.config.nearest import quoted, visible
 from routerd.rules.actions import AssignTo
-from routerd.rules.cases import CaseResult
 from routerd.rules.decision import Decision
 from routerd.rules.finding import Finding
 from routerd.rules.lint.asking import Asked, Place
@@ -15,7 +14,8 @@ from routerd.rules.lint.related import Trait, bears_on, trait
 from routerd.rules.lint.shadowed import Shadow
 from routerd.rules.lint.verdict import is_always, ways_together
 from routerd.rules.lint.witness import Prover, guess, matched
-from routerd.rules.literals import Literals
+from routerd.rules.matching.literals import Literals
+from routerd.rules.trying.cases import CaseResult
 
 _SHARED = frozenset(("term", "regex", "form", "glob", "opaque"))
 _MOST_PARTNERS = 8  # of one rule

@@ -10,7 +10,7 @@ from routerd.rules.lint.asking import Asked, Givers, Place
 from routerd.rules.lint.atoms import Atom, InboxAtom, LabelAtom
 from routerd.rules.lint.formula import And, Formula, Is, Not, Or
 from routerd.rules.lint.sketch import STRANGER, Sketch, sketch_of
-from routerd.rules.read_cases import CLOCK
+from routerd.rules.reading.cases import CLOCK
 from routerd.rules.ruleset import Ruleset
 
 _MOST_SHOWN = 400  # characters of its text

@@ -8,7 +8,7 @@ from routerd.config.yaml_source import Mapping, Mark, Node, Scalar, Sequence, re
 from routerd.rules import keys
 from routerd.rules.decision import RuleRef
 from routerd.rules.keys import Takes
-from routerd.rules.list_files import ListError, ListFiles
+from routerd.rules.reading.list_files import ListError, ListFiles
 
 _OPERATORS = frozenset(keys.TEXT_OPERATORS)
 _BESIDE = ("exact",)  # what may stand beside an operator and is no operator

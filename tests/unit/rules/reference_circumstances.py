@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 from routerd.message.fold import fold
 from routerd.rules.facts import Facts
-from routerd.rules.languages import language_of
+from routerd.rules.matching.languages import language_of
 
 DAYS = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
 UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "KB": 1000, "MB": 1_000_000}

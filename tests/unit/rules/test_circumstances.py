@@ -11,7 +11,7 @@ from reference_circumstances import circumstance
 from rule_sets import ALL_GRANTED, decision_on, facts_of, holds, problems_of, ruleset_of, settings_with
 
 from routerd.rules.compile import compile_ruleset
-from routerd.rules.explain import explain_decision
+from routerd.rules.explaining.explain import explain_decision
 from routerd.rules.facts import ConversationFacts
 
 MONDAY_HOLIDAY = datetime(2025, 1, 6, 9, tzinfo=UTC)

@@ -16,12 +16,12 @@ from routerd.config.rule_files import load_rule_files, names_of_lists
 from routerd.config.settings import Settings
 from routerd.message.compose import Draft, compose_message
 from routerd.message.view import MessageView
-from routerd.rules.cases import CaseResult, run_case
 from routerd.rules.compile import Compiled, compile_ruleset
 from routerd.rules.facts import Facts
 from routerd.rules.finding import KINDS, Finding
 from routerd.rules.lint.findings import find_all
 from routerd.rules.names import names_of
+from routerd.rules.trying.cases import CaseResult, run_case
 
 ROOT = Path(__file__).parents[3]
 PREPARED = ROOT / "tests/golden/findings"

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from py3langid.langid import MODEL_FILE, LanguageIdentifier
 
-from routerd.rules.languages import CODES, OFTEN_MEANT, language_of
+from routerd.rules.matching.languages import CODES, OFTEN_MEANT, language_of
 
 MAILS = [
     ("pl", "Proszę o kontakt w sprawie faktury."),

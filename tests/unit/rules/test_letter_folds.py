@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from routerd.message.fold import fold, nfc_visible
-from routerd.rules.letter_folds import fold_by_letter, folded_letter, is_plain, is_telling
+from routerd.rules.matching.letter_folds import fold_by_letter, folded_letter, is_plain, is_telling
 
 EVERY = [one for one in map(chr, range(sys.maxunicode + 1)) if unicodedata.category(one) not in ("Cs", "Cn", "Co")]
 KNOWN = [character for character in EVERY if folded_letter(character) is not None]

@@ -7,9 +7,9 @@ import pytest
 from rule_sets import ALL_GRANTED, facts_of, settings_with
 
 from routerd.cli.test import place_by
-from routerd.rules.cases import run_case
 from routerd.rules.compile import Compiled, compile_ruleset
 from routerd.rules.facts import Facts
+from routerd.rules.trying.cases import run_case
 
 WORDS = "# what people complain with\nskarga\nreklamacja  # the formal one\n\n  شكوى\n"
 VIPS = "ewa@klient.pl\n@duzy.example\n.gov.pl\nżaba.example\n*@*.edu.pl\n"

@@ -4,11 +4,11 @@ import pytest
 from rule_sets import facts_of, ruleset_of
 
 from routerd.message.view import MessageView
-from routerd.rules.context import AROUND, context_of
 from routerd.rules.decision import Evidence
-from routerd.rules.explain import Outcome, explain_decision
+from routerd.rules.explaining.context import AROUND, context_of
+from routerd.rules.explaining.explain import Outcome, explain_decision
+from routerd.rules.explaining.near_miss import near_miss
 from routerd.rules.facts import FieldText, Seen
-from routerd.rules.near_miss import near_miss
 
 
 def missed(when: str, **message: object) -> str:

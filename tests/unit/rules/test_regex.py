@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from routerd.rules.patterns import PatternSet
-from routerd.rules.regex import MAX_PATTERN, RegexBudget, RegexError, compile_regex
+from routerd.rules.matching.patterns import PatternSet
+from routerd.rules.matching.regex import MAX_PATTERN, RegexBudget, RegexError, compile_regex
 
 LETTERS = "aZ09_ -.żÓłشكوىь字٣’\n\tя\u00a0"
 PIECES = [
@@ -147,7 +147,7 @@ def test_a_set_says_what_may_fit(count: int) -> None:
 
 def test_a_set_beyond_its_memory_names_all(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where RE2 cannot say which patterns fit, none of them is taken for one that does not."""
-    monkeypatch.setattr("routerd.rules.patterns._SET_BYTES", 60_000)
+    monkeypatch.setattr("routerd.rules.matching.patterns._SET_BYTES", 60_000)
     sources = [compile_regex(rf"\w{{3}}\d{number}").pattern.source for number in range(4)]
     assert list(PatternSet(sources).may_fit(b"-")) == [0, 1, 2, 3]
 

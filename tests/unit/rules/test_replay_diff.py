@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from rule_sets import facts_of, ruleset_of
 
-from routerd.rules.replay_diff import (
+from routerd.rules.trying.replay_diff import (
     Change,
     Example,
     Figures,

@@ -7,8 +7,8 @@ from rule_sets import ALL_GRANTED, SETTINGS
 
 from routerd.cli.test import place_by, report_lines, summary_of
 from routerd.config.rule_files import load_rule_files
-from routerd.rules.cases import CaseResult, run_case
 from routerd.rules.compile import compile_ruleset
+from routerd.rules.trying.cases import CaseResult, run_case
 
 RULES = """
 rules:

@@ -2,7 +2,7 @@
 
 from rule_sets import facts_of, ruleset_of
 
-from routerd.rules.explain import Outcome, RuleExplanation, explain_decision
+from routerd.rules.explaining.explain import Outcome, RuleExplanation, explain_decision
 
 RULES = """
 rules:

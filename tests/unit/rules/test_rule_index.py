@@ -12,11 +12,11 @@ from test_rules_by_reference import conditions, messages, read_beside
 from routerd.message.fold import fold, nfc_visible
 from routerd.message.view import MessageView
 from routerd.rules.compile import compile_ruleset
+from routerd.rules.conditions.truth import Condition, Truth
 from routerd.rules.facts import Facts, Part, Seen
-from routerd.rules.literals import Literals
-from routerd.rules.regex import RegexError, compile_regex
+from routerd.rules.matching.literals import Literals
+from routerd.rules.matching.regex import RegexError, compile_regex
 from routerd.rules.rule_index import RuleIndex
-from routerd.rules.truth import Condition, Truth
 
 LETTERS = "abśك😀\ud83d\ude00 "
 literal_sets = st.sets(st.text(LETTERS, min_size=1, max_size=6), max_size=40)

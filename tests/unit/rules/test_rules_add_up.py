@@ -7,10 +7,10 @@ from rule_sets import ALL_GRANTED, facts_of, ruleset_of
 
 from routerd.message.view import MessageView
 from routerd.rules.compile import compile_ruleset
+from routerd.rules.conditions.truth import Always
 from routerd.rules.decision import Priority
 from routerd.rules.facts import Seen
 from routerd.rules.ruleset import Ruleset
-from routerd.rules.truth import Always
 
 
 def rule(name: str, then: str, when: str = "{always: true}") -> str:

@@ -18,7 +18,8 @@ BEYOND_A_SCHEMA = {
     "empty_when_exact", "invisible_in_name", "list_not_there", "stem_without_letters",
     "label_with_space", "name_with_colon", "regex_inner_border", "regex_look_ahead", "regex_matches_nothing_needed",
     "dnsbl", "regex_not_closed", "same_name_twice", "ungranted_actions", "unknown_inbox",
-    "unknown_member", "unknown_owner", "word_without_letters", "yaml_at",
+    "unknown_member", "unknown_owner", "word_without_letters", "yaml_at", "yaml_behind_quote", "yaml_comment_in_list",
+    "yaml_glob",
 }  # fmt: skip
 
 

@@ -9,9 +9,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from routerd.message.fold import fold, words
-from routerd.rules.arabic import without_proclitics
-from routerd.rules.stemmed import StemmedText, stem_phrase, written_words
-from routerd.rules.stems import LATIN_LANGUAGES, NO_LANGUAGE, languages_of, silent_arabic, stems_in_text, stems_of
+from routerd.rules.matching.arabic import without_proclitics
+from routerd.rules.matching.stemmed import StemmedText, stem_phrase, written_words
+from routerd.rules.matching.stems import (
+    LATIN_LANGUAGES,
+    NO_LANGUAGE,
+    languages_of,
+    silent_arabic,
+    stems_in_text,
+    stems_of,
+)
 
 ODD = "aŻżİıßﬁŉςΣάйё发ـًّء،شكوىيةه٣1²ⅷ'’-_ \n\u00ad\u200d\u0301\u0308\u0345\u0338\ufdfa\U0001d400\u1160한"
 

@@ -4,11 +4,11 @@ import pytest
 from rule_sets import ALL_GRANTED
 
 from routerd.cli.test import place_by
-from routerd.rules.cases import CaseResult, run_case
 from routerd.rules.compile import Compiled, compile_ruleset
-from routerd.rules.coverage import coverage_of, percent_of
-from routerd.rules.mutation import mutants_of, surviving
-from routerd.rules.variants import VariantReader
+from routerd.rules.trying.cases import CaseResult, run_case
+from routerd.rules.trying.coverage import coverage_of, percent_of
+from routerd.rules.trying.mutation import mutants_of, surviving
+from routerd.rules.trying.variants import VariantReader
 
 PLACE = place_by(ALL_GRANTED)
 

@@ -1,0 +1,1 @@
+"""What may stand under `when`: each asks one thing of a message."""

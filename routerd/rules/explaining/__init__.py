@@ -1,0 +1,1 @@
+"""Why every rule did or did not match, in words."""

@@ -1,0 +1,1 @@
+"""How text is compared: literals, words, stems, regexes, each found in one pass."""

@@ -1,0 +1,137 @@
+"""The only door to PyStemmer: what the inflected forms of a word have in common, by the word's script and a language.
+
+A language is an ISO 639-1 code; "" stands for none: there a word has itself in common with its other spellings.
+"""
+
+import threading
+from collections.abc import Iterator, Mapping
+from functools import cache, lru_cache
+
+import Stemmer
+
+from routerd.message.fold import fold
+from routerd.rules.matching.arabic import without_proclitics
+
+NO_LANGUAGE = ""
+DEFAULT_LANGUAGES: tuple[str, ...] = ("en",)
+# What `lang:` may name: languages in Latin script, and the stemmer of each.
+LATIN_LANGUAGES: Mapping[str, str] = {
+    "ca": "catalan", "cs": "czech", "da": "danish", "de": "german", "en": "english", "eo": "esperanto",
+    "es": "spanish", "et": "estonian", "eu": "basque", "fi": "finnish", "fr": "french", "ga": "irish",
+    "hu": "hungarian", "id": "indonesian", "it": "italian", "lt": "lithuanian", "nl": "dutch", "no": "norwegian",
+    "pl": "polish", "pt": "portuguese", "ro": "romanian", "sv": "swedish", "tr": "turkish",
+}  # fmt: skip
+# Words in these scripts are always stemmed so.
+LANGUAGE_OF_SCRIPT: Mapping[str, str] = {"arabic": "ar", "cyrillic": "ru", "greek": "el"}
+_ALGORITHMS = {**LATIN_LANGUAGES, "ar": "arabic", "ru": "russian", "el": "greek"}
+
+_MAX_LETTERS = 60  # of a word that is inflected; what is longer is not language
+_KEPT_WORDS = 16_384  # the common words of a few languages, with all their forms
+_SCRIPTS = (
+    (0x41, 0x2B0, "latin"), (0x370, 0x400, "greek"), (0x400, 0x530, "cyrillic"), (0x600, 0x700, "arabic"),
+    (0x750, 0x780, "arabic"), (0x870, 0x900, "arabic"), (0x1C80, 0x1C90, "cyrillic"), (0x1D00, 0x1DC0, "latin"),
+    (0x1E00, 0x1F00, "latin"), (0x1F00, 0x2000, "greek"), (0x2C60, 0x2C80, "latin"), (0x2DE0, 0x2E00, "cyrillic"),
+    (0xA640, 0xA6A0, "cyrillic"), (0xA720, 0xA800, "latin"), (0xAB30, 0xAB70, "latin"),
+)  # fmt: skip
+_WHOLE = "="  # before a word that is no stem: where its letters fold to the same, Arabic words may differ in all stems
+_FINAL_HA, _FINAL_YA = "ه", "ي"
+_AS_FINAL = {_FINAL_HA: "ة", _FINAL_YA: "ى"}  # what many people type the left one for
+_PERSIAN = str.maketrans("یک", "يك")  # keyboards of Arabic's neighbours
+_of_thread = threading.local()  # a stemmer must not be used by two threads at once
+
+
+@cache
+def silent_arabic() -> Mapping[int, None]:
+    """Harakat, tatweel and their kin by code, as `str.translate` wants what is to go."""
+    return {code: None for code in range(0x0600, 0x0900) if not fold(chr(code))}
+
+
+def languages_of(word: str, latin: tuple[str, ...]) -> tuple[str, ...]:
+    """The languages whose inflection `word` may follow: by its script, and for Latin those of `latin`; () for none."""
+    script = _script_of(fold(word))
+    if script == "latin":
+        return latin
+    language = LANGUAGE_OF_SCRIPT.get(script)
+    return (language,) if language else ()
+
+
+@lru_cache(maxsize=_KEPT_WORDS)
+def stems_of(word: str, language: str) -> tuple[str, ...]:
+    """The folded stems of a word in lower case and else as written; () where it is not of the language's script.
+
+    Two words of a language are forms of one word where they share a stem. For `NO_LANGUAGE` the folded word.
+    """
+    return tuple(dict.fromkeys(_stems(word, language)))
+
+
+@lru_cache(maxsize=_KEPT_WORDS)
+def stems_in_text(word: str, language: str) -> tuple[str, ...]:
+    """The same for a word of a message: an Arabic one also without its proclitics."""
+    stems = stems_of(word, language)
+    if not stems or language != LANGUAGE_OF_SCRIPT["arabic"]:
+        return stems
+    behind = [stem for form in without_proclitics(word.translate(silent_arabic())) for stem in _stems(form, language)]
+    spelled = [_WHOLE + form for form in without_proclitics(fold(word))]
+    return tuple(dict.fromkeys((*stems, *behind, *spelled)))
+
+
+def _stems(word: str, language: str) -> Iterator[str]:
+    folded = fold(word)
+    if language == NO_LANGUAGE:
+        if folded:
+            yield folded
+        return
+    if len(folded) > _MAX_LETTERS or not _is_written_in(language, _script_of(folded)):
+        return
+    forms = _arabic_spellings(word) if language == "ar" else (word, folded)
+    stemmer = _stemmer(language)
+    for form in forms:
+        stem = fold(stemmer.stemWord(form))
+        if stem:
+            yield stem
+    if language == LANGUAGE_OF_SCRIPT["arabic"]:
+        yield _WHOLE + folded
+
+
+def _arabic_spellings(word: str) -> tuple[str, ...]:
+    """Never the folded word: it would make one of شكوى and شكوك."""
+    bare = word.translate(silent_arabic()).translate(_PERSIAN)
+    final = _AS_FINAL.get(bare[-1:])
+    return (bare, bare[:-1] + final) if final else (bare,)
+
+
+def _is_written_in(language: str, script: str) -> bool:
+    return language in LATIN_LANGUAGES if script == "latin" else language == LANGUAGE_OF_SCRIPT.get(script)
+
+
+def _script_of(word: str) -> str:
+    """The one script of its letters; "" for others, for several, and for none."""
+    if word.isascii():
+        return "" if word.isdigit() else "latin"
+    found = ""
+    for letter in word:
+        script = _script_of_letter(letter)
+        if script is None:
+            continue
+        if not script or (found and script != found):
+            return ""
+        found = script
+    return found
+
+
+@lru_cache(maxsize=4_096)
+def _script_of_letter(letter: str) -> str | None:
+    """None for what goes with any script: digits, marks, tatweel, letters that only modify."""
+    if not letter.isalpha() or letter == "\u0640" or 0x2B0 <= ord(letter) < 0x300:
+        return None
+    code = ord(letter)
+    return next((script for first, end, script in _SCRIPTS if first <= code < end), "")
+
+
+def _stemmer(language: str) -> Stemmer.Stemmer:
+    stemmers: dict[str, Stemmer.Stemmer] | None = getattr(_of_thread, "stemmers", None)
+    if stemmers is None:
+        stemmers = _of_thread.stemmers = {}
+    if language not in stemmers:
+        stemmers[language] = Stemmer.Stemmer(_ALGORITHMS[language], 0)
+    return stemmers[language]

@@ -1,0 +1,1 @@
+"""Rule files: nodes to rules and their tests, every problem with its place."""

@@ -1,0 +1,232 @@
+"""`then`: nodes to what a rule does, within what its file may do."""
+
+import re
+import unicodedata
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta
+
+from routerd.config.nearest import invisible, quoted
+from routerd.config.values import format_duration, parse_duration, parse_mail_address
+from routerd.config.yaml_source import Mapping, Node, Scalar
+from routerd.message.forged import is_ours
+from routerd.rules import keys
+from routerd.rules.actions import Actions
+from routerd.rules.decision import Priority
+from routerd.rules.labels import check_label
+from routerd.rules.limits import FileLimit, shown_globs
+from routerd.rules.names import Names
+from routerd.rules.reading.assign import TargetReader
+from routerd.rules.reading.reader import Reader
+
+MAX_REASON = 400  # characters: a reply line of SMTP has room for 512 with its codes (RFC 5321 4.5.3.1.5)
+MAX_HEADER_NAME = 60
+MAX_HEADER_VALUE = 400
+LONGEST_RESPONSE = timedelta(days=365)
+_HEADER_NAME = re.compile(r"[Xx]-[A-Za-z0-9-]*[A-Za-z0-9]\Z")
+_NOT_FOR_RULES = {  # the key that sets it, or what it is for
+    "x-priority": "`priority` sets it",
+    "x-msmail-priority": "`priority` sets it",
+    "x-original-from": "routerd sets it",
+    "x-original-reply-to": "routerd sets it",
+}
+
+
+class ActionReader:
+    """Reads the actions of one file."""
+
+    def __init__(self, reader: Reader, names: Names, limit: FileLimit) -> None:
+        self._reader = reader
+        self._names = names
+        self._limit = limit
+        self._targets = TargetReader(reader, names, limit)
+        self._read_by: dict[str, Callable[[Actions, Scalar, Node], Actions]] = {
+            "assign": self._assign,
+            "reassign": self._reassign,
+            "label": self._label,
+            "priority": self._priority,
+            "watch": self._watch,
+            "respond_within": self._respond_within,
+            "header": self._headers,
+            "forward": self._forward,
+            "hold": self._hold,
+            "reject": self._reject,
+            "stop": self._stop,
+        }
+
+    def read(self, node: Node) -> Actions:
+        actions = Actions()
+        mapping = self._reader.mapping(node, "then")
+        if mapping is None:
+            return actions
+        for key, value in self._reader.known_entries(mapping, keys.ACTIONS, "in then", keys.LATER_ACTIONS):
+            actions = self._read_by[key.text](actions, key, value)
+        if actions.reassign and mapping.get("assign") is None:
+            self._reader.refuse(mapping.mark, "reassign without assign; say to whom")
+        return actions
+
+    def _assign(self, actions: Actions, _key: Scalar, node: Node) -> Actions:
+        assign = self._targets.assign(node)
+        return replace(actions, assign=assign) if assign else actions
+
+    def _reassign(self, actions: Actions, key: Scalar, node: Node) -> Actions:
+        self._needs_grant(key, "reassign")
+        if isinstance(node, Scalar) and node.text == "true":
+            return replace(actions, reassign=True)
+        self._reader.refuse(node.mark, "reassign takes true")
+        return actions
+
+    def _watch(self, actions: Actions, _key: Scalar, node: Node) -> Actions:
+        targets = [self._targets.target(scalar) for scalar in self._reader.texts(node, "watch")]
+        return replace(actions, watch=tuple(dict.fromkeys(target for target in targets if target)))
+
+    def _respond_within(self, actions: Actions, _key: Scalar, node: Node) -> Actions:
+        scalar = self._reader.text(node, "respond_within")
+        if scalar is None:
+            return actions
+        try:
+            within = parse_duration(scalar.text)
+        except ValueError as error:
+            self._reader.refuse(scalar.mark, str(error))
+            return actions
+        if not timedelta(0) < within <= LONGEST_RESPONSE:
+            longest = format_duration(LONGEST_RESPONSE)
+            self._reader.refuse(scalar.mark, f"respond_within is more than 0s and at most {longest} of working time")
+            return actions
+        return replace(actions, respond_within=within)
+
+    def _headers(self, actions: Actions, key: Scalar, node: Node) -> Actions:
+        self._needs_grant(key, "header")
+        if not isinstance(node, Mapping):
+            self._reader.refuse(node.mark, "header takes names and values: {X-Ticket-Class: B2B}")
+            return actions
+        mapping = self._reader.mapping(node, "header")
+        headers: dict[str, tuple[str, str]] = {}
+        for name, value in mapping.entries if mapping else ():
+            wrong = _wrong_with_header(name.text)
+            text = self._header_value(name, value)
+            if wrong:
+                self._reader.refuse(name.mark, wrong)
+            elif name.text.lower() in headers:
+                self._reader.refuse(name.mark, f"{name.text} is given twice; case does not count in a header's name")
+            elif text:
+                headers[name.text.lower()] = (name.text, text)
+        return replace(actions, headers=tuple(headers.values()))
+
+    def _header_value(self, name: Scalar, node: Node) -> str | None:
+        scalar = self._reader.text(node, name.text)
+        if scalar is None:
+            return None
+        value = unicodedata.normalize("NFC", scalar.text.strip())
+        hidden = invisible(value)
+        if hidden:
+            self._reader.refuse(scalar.mark, f"{name.text} contains the invisible character {hidden}; remove it")
+        elif len(value) > MAX_HEADER_VALUE:
+            wrong = f"{name.text} has {len(value)} characters; at most {MAX_HEADER_VALUE} are allowed"
+            self._reader.refuse(scalar.mark, wrong)
+        else:
+            return value
+        return None
+
+    def _forward(self, actions: Actions, key: Scalar, node: Node) -> Actions:
+        self._needs_grant(key, "forward")
+        addresses = [self._outside(scalar) for scalar in self._reader.texts(node, "forward")]
+        return replace(actions, forward=tuple(dict.fromkeys(address for address in addresses if address)))
+
+    def _outside(self, scalar: Scalar) -> str | None:
+        """An address that is nobody's of ours, and that mail can be sent to."""
+        try:
+            address = parse_mail_address(scalar.text)
+        except ValueError as error:
+            self._reader.refuse(scalar.mark, str(error))
+            return None
+        member = self._names.member_with(address)
+        if member:
+            wrong = f"{address} is an address of {member}; write `watch: {member}`"
+        elif self._names.is_own(address):
+            wrong = f"{address} is an address of routerd itself: the copy would come back (a loop)"
+        elif not self._names.has_route(address):
+            wrong = f"no route of `delivery` in routerd.yaml fits {address}; add one for {address.domain}"
+        else:
+            return str(address)
+        self._reader.refuse(scalar.mark, wrong)
+        return None
+
+    def _label(self, actions: Actions, _key: Scalar, node: Node) -> Actions:
+        labels = []
+        for scalar in self._reader.texts(node, "label"):
+            label, wrong = check_label(scalar.text)
+            if wrong is None and not self._limit.allows_label(label):
+                allowed = shown_globs(self._limit.labels or ()) or "none"
+                wrong = f"the label {quoted(label)} may not be given here; {self._limit.source} allows {allowed}"
+            if wrong:
+                self._reader.refuse(scalar.mark, wrong)
+            labels.append(label)
+        return replace(actions, labels=tuple(dict.fromkeys(labels)))
+
+    def _priority(self, actions: Actions, _key: Scalar, node: Node) -> Actions:
+        scalar = self._reader.text(node, "priority")
+        chosen = self._reader.chosen(scalar, tuple(Priority), "priority") if scalar else None
+        return replace(actions, priority=Priority(chosen)) if chosen else actions
+
+    def _hold(self, actions: Actions, key: Scalar, node: Node) -> Actions:
+        self._needs_grant(key, "hold")
+        reason = self._reason(key, node)
+        return replace(actions, hold=reason) if reason else actions
+
+    def _reject(self, actions: Actions, key: Scalar, node: Node) -> Actions:
+        self._needs_grant(key, "reject")
+        reason = self._reason(key, node)
+        if reason and not reason.isascii():
+            letter = next(letter for letter in reason if not letter.isascii())
+            self._reader.refuse(node.mark, f"reject is said in an SMTP reply, which is ASCII; {quoted(letter)} is not")
+            return actions
+        return replace(actions, reject=reason) if reason else actions
+
+    def _reason(self, key: Scalar, node: Node) -> str | None:
+        scalar = self._reader.text(node, key.text)
+        if scalar is None:
+            return None
+        reason = " ".join(scalar.text.split())
+        hidden = invisible(reason)
+        if hidden:
+            self._reader.refuse(scalar.mark, f"{key.text} contains the invisible character {hidden}; remove it")
+            return None
+        if len(reason) > MAX_REASON:
+            self._reader.refuse(
+                scalar.mark, f"{key.text} has {len(reason)} characters; at most {MAX_REASON} are allowed"
+            )
+            return None
+        return reason
+
+    def _stop(self, actions: Actions, key: Scalar, node: Node) -> Actions:
+        if isinstance(node, Scalar) and node.text == "true":
+            return replace(actions, stop="file")
+        if isinstance(node, Scalar) and node.text == "all":
+            self._needs_grant(key, "stop-all")
+            return replace(actions, stop="all")
+        self._reader.refuse(node.mark, "stop takes true (this file) or all (every file)")
+        return actions
+
+    def _needs_grant(self, key: Scalar, action: str) -> None:
+        if self._limit.allows_action(action):
+            return
+        shown = "stop: all" if action == "stop-all" else action
+        where = self._limit.source if self._limit.entry else "an entry of limits_of_rules in routerd.yaml"
+        self._reader.refuse(
+            key.mark, f"this file may not use {shown}; {where} would have to grant it with `actions: [{action}]`"
+        )
+
+
+def _wrong_with_header(name: str) -> str | None:
+    lower = name.lower()
+    if not _HEADER_NAME.match(name) or len(name) > MAX_HEADER_NAME:
+        return (
+            f"{quoted(name)} cannot be given by a rule; a name begins with X-, and is letters, digits and hyphens,"
+            f" at most {MAX_HEADER_NAME} in all"
+        )
+    if is_ours(lower):
+        return f"{name} is routerd's own; take another name"
+    if lower in _NOT_FOR_RULES:
+        return f"{name} cannot be given by a rule; {_NOT_FOR_RULES[lower]}"
+    return None

@@ -1,0 +1,104 @@
+"""Reading nodes of a rule file: every problem is gathered with its place, and reading goes on."""
+
+from collections.abc import Collection, Iterable
+
+from routerd.config.nearest import quoted
+from routerd.config.yaml_source import Mapping, Mark, Node, Problem, Scalar, Sequence
+from routerd.rules.matching.regex import RegexBudget
+from routerd.rules.matching.stems import DEFAULT_LANGUAGES
+from routerd.rules.names import suggestion
+from routerd.rules.reading.list_files import ListFiles, nothing_beside
+
+MAX_PROBLEMS = 1_000  # of one file; more help nobody
+
+
+class Reader:
+    """The problems of one file so far, the shapes that values come in, and the lists they may name."""
+
+    def __init__(self, lists: ListFiles | None = None, regexes: RegexBudget | None = None) -> None:
+        self.problems: list[Problem] = []
+        self.headers_read: list[tuple[str, Mark]] = []  # by conditions: the names as written
+        self.lists = lists or ListFiles(nothing_beside, "")
+        self.regexes = regexes or RegexBudget()
+        self.languages: tuple[str, ...] = DEFAULT_LANGUAGES  # of the file: what words in Latin script are stemmed by
+
+    def refuse(self, mark: Mark, message: str) -> None:
+        if len(self.problems) < MAX_PROBLEMS:
+            self.problems.append(Problem(mark, message))
+
+    def mapping(self, node: Node, what: str) -> Mapping | None:
+        """`node` as a mapping with at least one key."""
+        if isinstance(node, Mapping):
+            if node.entries:
+                return node
+            self.refuse(node.mark, f"{what} is empty")
+        else:
+            self.refuse(node.mark, f"{what} must be a mapping of keys, not {_kind(node)}")
+        return None
+
+    def sequence(self, node: Node, what: str) -> list[Node]:
+        if isinstance(node, Sequence):
+            if not node.items:
+                self.refuse(node.mark, f"{what} is an empty list")
+            return node.items
+        self.refuse(node.mark, f"{what} must be a list, not {_kind(node)}")
+        return []
+
+    def text(self, node: Node, what: str) -> Scalar | None:
+        """A text that is not blank."""
+        if not isinstance(node, Scalar):
+            self.refuse(node.mark, f"{what} must be text, not {_kind(node)}")
+            return None
+        if not node.text.strip():
+            self.refuse(node.mark, f"{what} is empty")
+            return None
+        return node
+
+    def texts(self, node: Node, what: str) -> list[Scalar]:
+        """A text or a list of texts."""
+        if isinstance(node, Scalar):
+            scalar = self.text(node, what)
+            return [scalar] if scalar else []
+        if isinstance(node, Mapping):
+            self.refuse(node.mark, f"{what} must be text or a list, not a mapping")
+            return []
+        read = (self.text(item, f"an entry of {what}") for item in self.sequence(node, what))
+        return [scalar for scalar in read if scalar]
+
+    def flag(self, node: Node, what: str) -> bool | None:
+        if isinstance(node, Scalar) and node.text in ("true", "false"):
+            return node.text == "true"
+        shown = quoted(node.text) if isinstance(node, Scalar) else _kind(node)
+        self.refuse(node.mark, f"{what} takes true or false, not {shown}")
+        return None
+
+    def chosen(self, scalar: Scalar, choices: Collection[str], what: str) -> str | None:
+        """The text, where it is one of the choices."""
+        if scalar.text in choices:
+            return scalar.text
+        self.refuse(scalar.mark, f"no {what} {quoted(scalar.text)}{suggestion(scalar.text, choices)}")
+        return None
+
+    def known_entries(
+        self, node: Mapping, known: Collection[str], where: str, later: Collection[str] = ()
+    ) -> Iterable[tuple[Scalar, Node]]:
+        """The entries whose keys are known; the others are refused."""
+        for key, value in node.entries:
+            if key.text in known:
+                yield key, value
+            else:
+                self.unknown(key, known, where, later)
+
+    def unknown(self, key: Scalar, known: Collection[str], where: str, later: Collection[str] = ()) -> None:
+        if key.text in later:
+            self.refuse(key.mark, f"{quoted(key.text)} {where} is not available yet; remove it")
+        else:
+            self.refuse(key.mark, f"unknown key {quoted(key.text)} {where}{suggestion(key.text, known)}")
+
+
+def _kind(node: Node) -> str:
+    if isinstance(node, Mapping):
+        return "a mapping"
+    if isinstance(node, Sequence):
+        return "a list"
+    return quoted(node.text) if node.text else "nothing"

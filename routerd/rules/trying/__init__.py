@@ -1,0 +1,1 @@
+"""Rules tried out: their tests, what those decide, spoilt rules that they let through, old mail."""
