@@ -207,7 +207,7 @@ GIVEN_CONVERSATION_KEYS = {
 }
 EXPECT_KEYS = {
     "owner": "the member who gets it",
-    "team": "the team that the rules or the default named; none for a member",
+    "team": "the team that the rules, the default or the known conversation named; none for a member",
     "labels": "at least these labels",
     "labels_exactly": "these labels and no other",
     "labels_exclude": "none of these labels",

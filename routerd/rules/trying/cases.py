@@ -186,14 +186,20 @@ class _Ran:
     ruleset: Ruleset
 
     @property
-    def target(self) -> str:
-        """The member or team that the rules or the inbox's default named."""
+    def target(self) -> str | None:
+        """The member or team that the rules or the inbox's default named; of a known conversation its own team, unless
+        a rule reassigns it."""
+        conversation = self.case.given.conversation
+        if conversation is not None:
+            reassign = self.decision.reassign
+            return reassign.target if reassign else conversation.team
         assign = self.decision.assign
         return assign.target if assign else self.ruleset.names.defaults[self.decision.inbox]
 
     @property
     def team(self) -> str:
-        return self.target if self.target in self.ruleset.names.teams else "none"
+        target = self.target
+        return target if target and target in self.ruleset.names.teams else "none"
 
     @property
     def all_rules(self) -> tuple[str, ...]:

@@ -176,10 +176,13 @@ rules:
   - {name: again, when: {conversation: {owner: sales, state: closed, waiting: {over: 1d}}}, then: {label: again}}
   - {name: pushed, when: {conversation: {messages: {over: 5}}}, then: {assign: omar, reassign: true}}
   - {name: new, when: {conversation: {known: false}}, then: {label: new}}
+  - {name: begins, when: {subject: moved}, then: {assign: finance}}
+  - {name: moves, when: {subject: moved}, then: {assign: duty, reassign: true}}
   - {name: tried, when: {subject: tried}, then: {label: tried}, mode: trial}
 """
 STRANGER = "{from: a@b.example, to: support@example.com}"
 ALARM = "{from: a@b.example, to: support@example.com, subject: Alarm}"
+MOVED = "{from: a@b.example, to: support@example.com, subject: moved}"
 TRIED = "{from: a@b.example, to: support@example.com, subject: tried}"
 EWA = "{from: Ewa@Example.com, to: support@example.com}"
 
@@ -202,8 +205,13 @@ EWA = "{from: Ewa@Example.com, to: support@example.com}"
             "given: {conversation: {owner: ewa, team: sales, label: old, state: closed, messages: 2, waiting: 2d}},"
             " expect: {owner: ewa, labels_exactly: [again]}",
         ),
-        (STRANGER, "given: {conversation: {owner: ewa}, away: ewa}, expect: {team: duty}"),
+        (STRANGER, "given: {conversation: {owner: ewa}, away: ewa}, expect: {team: none}"),
+        (STRANGER, "given: {conversation: {owner: ewa, team: sales}}, expect: {owner: ewa, team: sales}"),
         (STRANGER, "given: {conversation: {owner: ewa, messages: 6}}, expect: {owner: omar, watchers: ewa}"),
+        (STRANGER, "given: {conversation: {owner: ewa, team: sales, messages: 6}}, expect: {owner: omar, team: none}"),
+        (MOVED, "given: {conversation: {owner: omar, team: sales}}, expect: {owner: jan, team: duty}"),
+        (MOVED, "given: {conversation: {owner: jan}}, expect: {owner: jan, team: duty, watchers: []}"),
+        (MOVED, "expect: {owner: ewa, team: finance}"),
         (TRIED, "expect: {labels_exactly: [new], rules: [new]}"),
         (TRIED, "given: {trial: live}, expect: {labels_exactly: [new, tried], rules: [new, tried]}"),
     ],
