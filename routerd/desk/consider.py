@@ -75,6 +75,7 @@ def facts_of(
         at=at,
         results=results.by_method,
         conversation=_known_so_far(conversation, at) if conversation else None,
+        delimiter=office.settings.addresses.delimiter,
     )
 
 

@@ -295,6 +295,7 @@ class Facts:
     results: Mapping[str, str] = field(default_factory=dict)
     dnsbl: frozenset[str] | None = frozenset()
     conversation: ConversationFacts | None = None
+    delimiter: str = "+"  # of the detail in an address of ours
     texts: FieldText = field(default=None, repr=False, compare=False)  # type: ignore[assignment]
 
     def __post_init__(self) -> None:
@@ -345,9 +346,16 @@ def _of_header(header: str) -> Callable[[Facts], tuple[str, ...]]:
 def _customer(facts: Facts) -> tuple[str, ...]:
     """Reply-To where From is one of ours (a web form writes in our name), else From."""
     authors = _of_header("from")(facts)
-    if any(author in facts.own_addresses for author in authors):
+    if any(_is_ours(author, facts) for author in authors):
         return _of_header("reply-to")(facts) or authors
     return authors
+
+
+def _is_ours(address: str, facts: Facts) -> bool:
+    """An inbox or an alias of one, perhaps with a detail."""
+    local, _, domain = address.rpartition("@")
+    base = f"{local.partition(facts.delimiter)[0]}@{domain}"
+    return not facts.own_addresses.isdisjoint((address, base))
 
 
 _ADDRESSES: Mapping[str, Callable[[Facts], tuple[str, ...]]] = {

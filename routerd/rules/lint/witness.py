@@ -67,6 +67,7 @@ class Prover:
             own_addresses=names.own_addresses,
             internal=sketch.internal,
             at=CLOCK,
+            delimiter=names.delimiter,
         )
 
 

@@ -80,6 +80,7 @@ def run_case(case: Case, ruleset: Ruleset, assign: AssignCase, load_eml: LoadEml
         at=case.given.at if case.given.at_is_said else None,
         results=case.given.results,
         conversation=case.given.conversation,
+        delimiter=ruleset.names.delimiter,
     )
     return judge_case(case, facts, ruleset, assign)
 

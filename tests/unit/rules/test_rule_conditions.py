@@ -76,6 +76,16 @@ CASES: list[tuple[str, dict[str, Any], bool]] = [
         {"sender": "support@example.com", "headers": (("Reply-To", "x@other.example"),)},
         True,
     ),
+    (  # an alias with a detail is ours, too
+        "{customer: other.example}",
+        {"sender": "help+form@example.com", "headers": (("Reply-To", "x@other.example"),)},
+        True,
+    ),
+    (  # what only begins like an address of ours is not
+        "{customer: other.example}",
+        {"sender": "helpdesk@example.com", "headers": (("Reply-To", "x@other.example"),)},
+        False,
+    ),
     ("{customer: support@example.com}", {"sender": "support@example.com"}, True),
     ("{sender: anna@klient.pl}", {}, True),
     ("{sender: {exists: false}}", {"mail_from": ""}, True),
