@@ -48,6 +48,8 @@ def visible(text: str) -> str:
 
 def invisible(text: str) -> str | None:
     """The first character of `text` that cannot be seen (control, format, line separator), as `<U+200F>`; or None."""
+    if text.isprintable():
+        return None
     return next((_visible(character) for character in text if _is_invisible(character)), None)
 
 

@@ -1,6 +1,8 @@
 """The rules folder on disk: read and compiled as one, for the daemon and for every command alike."""
 
-from collections.abc import Mapping
+import gc
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 from routerd.config.rule_files import RuleFiles, load_rule_files, split_saved
@@ -20,8 +22,21 @@ def compile_saved(settings: Settings, saved: Mapping[str, bytes], label: str) ->
 
 
 def _compiled(read: RuleFiles, settings: Settings, label: str) -> Compiled:
-    compiled = compile_ruleset(read.files, settings, read_beside=read.read_beside, folder_label=label)
+    with _collector_at_rest():
+        compiled = compile_ruleset(read.files, settings, read_beside=read.read_beside, folder_label=label)
     if not read.problems:
         return compiled
     problems = (*read.problems, *compiled.problems)
     return Compiled(None, problems, compiled.cases, compiled.files)
+
+
+@contextmanager
+def _collector_at_rest() -> Iterator[None]:
+    """Of what is made here all is kept: to look it over for garbage again and again costs a third of the time."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()

@@ -3,15 +3,15 @@
 import re
 import unicodedata
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 from routerd.config.nearest import invisible, quoted
 from routerd.config.values import format_duration, parse_duration, parse_mail_address
 from routerd.config.yaml_source import Mapping, Node, Scalar
 from routerd.message.forged import is_ours
 from routerd.rules import keys
-from routerd.rules.actions import Actions
+from routerd.rules.actions import Actions, AssignBy, AssignTo
 from routerd.rules.decision import Priority
 from routerd.rules.labels import check_label
 from routerd.rules.limits import FileLimit, shown_globs
@@ -40,66 +40,69 @@ class ActionReader:
         self._names = names
         self._limit = limit
         self._targets = TargetReader(reader, names, limit)
-        self._read_by: dict[str, Callable[[Actions, Scalar, Node], Actions]] = {
-            "assign": self._assign,
-            "reassign": self._reassign,
-            "label": self._label,
-            "priority": self._priority,
-            "watch": self._watch,
-            "respond_within": self._respond_within,
-            "header": self._headers,
-            "forward": self._forward,
-            "hold": self._hold,
-            "reject": self._reject,
-            "stop": self._stop,
+        # Key → the field of Actions, and what reads it; None: nothing of it could be read.
+        self._read_by: dict[str, tuple[str, Callable[[Scalar, Node], object | None]]] = {
+            "assign": ("assign", self._assign),
+            "reassign": ("reassign", self._reassign),
+            "label": ("labels", self._label),
+            "priority": ("priority", self._priority),
+            "watch": ("watch", self._watch),
+            "respond_within": ("respond_within", self._respond_within),
+            "header": ("headers", self._headers),
+            "forward": ("forward", self._forward),
+            "hold": ("hold", self._hold),
+            "reject": ("reject", self._reject),
+            "stop": ("stop", self._stop),
         }
 
     def read(self, node: Node) -> Actions:
-        actions = Actions()
         mapping = self._reader.mapping(node, "then")
         if mapping is None:
-            return actions
+            return Actions()
+        given: dict[str, Any] = {}
         for key, value in self._reader.known_entries(mapping, keys.ACTIONS, "in then", keys.LATER_ACTIONS):
-            actions = self._read_by[key.text](actions, key, value)
+            field, read = self._read_by[key.text]
+            if (found := read(key, value)) is not None:
+                given[field] = found
+        actions = Actions(**given)
         if actions.reassign and mapping.get("assign") is None:
             self._reader.refuse(mapping.mark, "reassign without assign; say to whom")
         return actions
 
-    def _assign(self, actions: Actions, _key: Scalar, node: Node) -> Actions:
-        assign = self._targets.assign(node)
-        return replace(actions, assign=assign) if assign else actions
+    def _assign(self, _key: Scalar, node: Node) -> AssignTo | AssignBy | None:
+        return self._targets.assign(node)
 
-    def _reassign(self, actions: Actions, key: Scalar, node: Node) -> Actions:
+    def _reassign(self, key: Scalar, node: Node) -> bool | None:
         self._needs_grant(key, "reassign")
         if isinstance(node, Scalar) and node.text == "true":
-            return replace(actions, reassign=True)
+            return True
         self._reader.refuse(node.mark, "reassign takes true")
-        return actions
+        return None
 
-    def _watch(self, actions: Actions, _key: Scalar, node: Node) -> Actions:
+    def _watch(self, _key: Scalar, node: Node) -> tuple[str, ...]:
         targets = [self._targets.target(scalar) for scalar in self._reader.texts(node, "watch")]
-        return replace(actions, watch=tuple(dict.fromkeys(target for target in targets if target)))
+        return tuple(dict.fromkeys(target for target in targets if target))
 
-    def _respond_within(self, actions: Actions, _key: Scalar, node: Node) -> Actions:
+    def _respond_within(self, _key: Scalar, node: Node) -> timedelta | None:
         scalar = self._reader.text(node, "respond_within")
         if scalar is None:
-            return actions
+            return None
         try:
             within = parse_duration(scalar.text)
         except ValueError as error:
             self._reader.refuse(scalar.mark, str(error))
-            return actions
+            return None
         if not timedelta(0) < within <= LONGEST_RESPONSE:
             longest = format_duration(LONGEST_RESPONSE)
             self._reader.refuse(scalar.mark, f"respond_within is more than 0s and at most {longest} of working time")
-            return actions
-        return replace(actions, respond_within=within)
+            return None
+        return within
 
-    def _headers(self, actions: Actions, key: Scalar, node: Node) -> Actions:
+    def _headers(self, key: Scalar, node: Node) -> tuple[tuple[str, str], ...] | None:
         self._needs_grant(key, "header")
         if not isinstance(node, Mapping):
             self._reader.refuse(node.mark, "header takes names and values: {X-Ticket-Class: B2B}")
-            return actions
+            return None
         mapping = self._reader.mapping(node, "header")
         headers: dict[str, tuple[str, str]] = {}
         for name, value in mapping.entries if mapping else ():
@@ -111,7 +114,7 @@ class ActionReader:
                 self._reader.refuse(name.mark, f"{name.text} is given twice; case does not count in a header's name")
             elif text:
                 headers[name.text.lower()] = (name.text, text)
-        return replace(actions, headers=tuple(headers.values()))
+        return tuple(headers.values())
 
     def _header_value(self, name: Scalar, node: Node) -> str | None:
         scalar = self._reader.text(node, name.text)
@@ -128,10 +131,10 @@ class ActionReader:
             return value
         return None
 
-    def _forward(self, actions: Actions, key: Scalar, node: Node) -> Actions:
+    def _forward(self, key: Scalar, node: Node) -> tuple[str, ...]:
         self._needs_grant(key, "forward")
         addresses = [self._outside(scalar) for scalar in self._reader.texts(node, "forward")]
-        return replace(actions, forward=tuple(dict.fromkeys(address for address in addresses if address)))
+        return tuple(dict.fromkeys(address for address in addresses if address))
 
     def _outside(self, scalar: Scalar) -> str | None:
         """An address that is nobody's of ours, and that mail can be sent to."""
@@ -152,7 +155,7 @@ class ActionReader:
         self._reader.refuse(scalar.mark, wrong)
         return None
 
-    def _label(self, actions: Actions, _key: Scalar, node: Node) -> Actions:
+    def _label(self, _key: Scalar, node: Node) -> tuple[str, ...]:
         labels = []
         for scalar in self._reader.texts(node, "label"):
             label, wrong = check_label(scalar.text)
@@ -162,26 +165,25 @@ class ActionReader:
             if wrong:
                 self._reader.refuse(scalar.mark, wrong)
             labels.append(label)
-        return replace(actions, labels=tuple(dict.fromkeys(labels)))
+        return tuple(dict.fromkeys(labels))
 
-    def _priority(self, actions: Actions, _key: Scalar, node: Node) -> Actions:
+    def _priority(self, _key: Scalar, node: Node) -> Priority | None:
         scalar = self._reader.text(node, "priority")
         chosen = self._reader.chosen(scalar, tuple(Priority), "priority") if scalar else None
-        return replace(actions, priority=Priority(chosen)) if chosen else actions
+        return Priority(chosen) if chosen else None
 
-    def _hold(self, actions: Actions, key: Scalar, node: Node) -> Actions:
+    def _hold(self, key: Scalar, node: Node) -> str | None:
         self._needs_grant(key, "hold")
-        reason = self._reason(key, node)
-        return replace(actions, hold=reason) if reason else actions
+        return self._reason(key, node)
 
-    def _reject(self, actions: Actions, key: Scalar, node: Node) -> Actions:
+    def _reject(self, key: Scalar, node: Node) -> str | None:
         self._needs_grant(key, "reject")
         reason = self._reason(key, node)
         if reason and not reason.isascii():
             letter = next(letter for letter in reason if not letter.isascii())
             self._reader.refuse(node.mark, f"reject is said in an SMTP reply, which is ASCII; {quoted(letter)} is not")
-            return actions
-        return replace(actions, reject=reason) if reason else actions
+            return None
+        return reason
 
     def _reason(self, key: Scalar, node: Node) -> str | None:
         scalar = self._reader.text(node, key.text)
@@ -199,14 +201,14 @@ class ActionReader:
             return None
         return reason
 
-    def _stop(self, actions: Actions, key: Scalar, node: Node) -> Actions:
+    def _stop(self, key: Scalar, node: Node) -> str | None:
         if isinstance(node, Scalar) and node.text == "true":
-            return replace(actions, stop="file")
+            return "file"
         if isinstance(node, Scalar) and node.text == "all":
             self._needs_grant(key, "stop-all")
-            return replace(actions, stop="all")
+            return "all"
         self._reader.refuse(node.mark, "stop takes true (this file) or all (every file)")
-        return actions
+        return None
 
     def _needs_grant(self, key: Scalar, action: str) -> None:
         if self._limit.allows_action(action):
