@@ -17,13 +17,14 @@ from routerd.rules.matching.required import ANYTHING, NOTHING, Required, any_of,
 MAX_PATTERN = 2_000  # characters
 MAX_ALL_PROGRAMS = 10_000_000  # RE2 instructions of all regexes of a ruleset: some 400 MB if all were in use at once
 
-_WORD = r"\pL\pN\pM_"
+# In brackets a `-` may follow, so each of these ends in a category, of which that makes no range.
+_WORD = r"_\pL\pN\pM"
 _DIGIT = r"\p{Nd}"
 _SPACE = r"\t\n\x0b\f\r \x{85}\pZ"
 # Inside [ ] a complement cannot be nested, so the rest of the categories is spelled out.
 _NOT_WORD = (
-    r"\pZ\pS\p{Cc}\p{Cf}\p{Co}\p{Pd}\p{Ps}\p{Pe}\p{Pi}\p{Pf}\p{Po}"
     r"\x{203F}\x{2040}\x{2054}\x{FE33}\x{FE34}\x{FE4D}-\x{FE4F}\x{FF3F}"
+    r"\pZ\pS\p{Cc}\p{Cf}\p{Co}\p{Pd}\p{Ps}\p{Pe}\p{Pi}\p{Pf}\p{Po}"
 )
 _NOT_SPACE = r"\x00-\x08\x0e-\x1f\x7f-\x{84}\x{86}-\x{9f}\p{Cf}\p{Co}\pL\pM\pN\pP\pS"
 _CLASSES = {
@@ -67,9 +68,19 @@ class Regex:
         """What it finds first, as it stands in the text."""
         hit = self.pattern.hit(text)
         if hit and self.has_borders:
-            start = 0 if _is_word(hit[0]) else 1
-            hit = hit[start : len(hit) if _is_word(hit[-1]) else -1]
+            return next(filter(self.pattern.fits, _between_borders(hit)), hit)
         return hit
+
+
+def _between_borders(hit: str) -> Iterator[str]:
+    """The hit without the characters beside the word that it may bear; as it is where it bears none."""
+    before, behind = not _is_word(hit[0]), not _is_word(hit[-1])
+    if before and behind:
+        yield hit[1:-1]
+    if before:
+        yield hit[1:]
+    if behind:
+        yield hit[:-1]
 
 
 def _is_word(letter: str) -> bool:

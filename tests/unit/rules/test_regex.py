@@ -77,6 +77,11 @@ def test_borders(word: str, text: str) -> None:
         (r"\p{Arabic}+", "x شكوى", "شكوى"),
         (r"\$\d+(?:\.\d\d)?", "for $12.50!", "$12.50"),
         (r"a{,3}b", "a{,3}b", "a{,3}b"),
+        (r"[\w-z]+", "(a-z)", "a-z"),
+        (r"[\w-z]", "`{", None),
+        (r"[\W-z]+", "a-z_", "-z"),
+        (r"\bnr\b|-x", "a-x", "-x"),
+        (r"\bnr\b", "a-nr-", "nr"),
     ],
 )
 def test_pattern(pattern: str, text: str, found: str | None) -> None:
