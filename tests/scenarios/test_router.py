@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 
 from routerd.config.settings import Settings
 from routerd.delivery.routes import Routes
@@ -26,6 +27,8 @@ from routerd.message.envelope import (
 from routerd.ops.metrics import Metrics
 from routerd.router import Live, Router
 from routerd.rules.compile import compile_ruleset
+from routerd.rules.conditions.truth import Always
+from routerd.rules.facts import Seen
 from routerd.store.base import Copy, CopyState, Known, ThreadKeys
 from routerd.store.marks import InHand
 from routerd.store.queue_view import QueueView
@@ -290,3 +293,26 @@ async def test_rules_see_the_conversation_as_it_was_before_the_message(desk: Des
     await desk.send(SUPPORT, header=answer, at=NOW + timedelta(days=1))
     await desk.send(SUPPORT, header=answer, at=NOW + timedelta(days=3))
     assert [copy.annotation.labels for copy in desk.copies] == [("new",), (), ("third", "late")]
+
+
+async def test_a_rule_that_fails_is_logged_and_counted_and_the_message_goes_on(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By its name; the other rules count as ever."""
+
+    def fail(self: Always, seen: Seen) -> None:
+        raise ZeroDivisionError("of all things")
+
+    desk.use(
+        "rules:\n"
+        "  - {name: bad, when: {always: true}, then: {assign: omar}}\n"
+        "  - {name: good, when: {subject: parcel}, then: {assign: ewa, label: sent}}\n"
+    )
+    monkeypatch.setattr(Always, "truth", fail)
+    with capture_logs() as logged:
+        [verdict] = await desk.send(SUPPORT)
+    assert isinstance(verdict, Accepted)
+    assert [(copy.member, copy.annotation.labels) for copy in desk.copies] == [("ewa", ("sent",))]
+    [line] = [line for line in logged if line["event"] == "rule_failed"]
+    assert (line["rule"], line["reason"]) == ("10.yaml/bad", "ZeroDivisionError: of all things")
+    assert desk.metrics.registry.get_sample_value("routerd_rule_errors_total", {"rule": "10.yaml/bad"}) == 1
