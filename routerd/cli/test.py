@@ -11,7 +11,7 @@ import click
 
 from routerd.cli.options import EXIT_FOUND_WRONG, config_option, fit_to_print, load_or_exit, print_problems
 from routerd.cli.rules_here import compile_here
-from routerd.cli.test_strength import Covered, Mutated, Tested
+from routerd.cli.strength import Covered, Mutated, Tested
 from routerd.config.settings import Settings
 from routerd.config.values import Days
 from routerd.desk.assign import assign

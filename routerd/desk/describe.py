@@ -41,9 +41,11 @@ def describe_rerouted(annotation: Annotation, following: NextInLine, reason: str
 
 
 def why(plan: Plan, decisions: Iterable[Decision]) -> str:
-    """One line: each rule that matched with the words that decided, then why the owner is who he is."""
+    """One line: each rule that matched with the words that decided, why the owner is who he is, by what revision."""
+    decisions = tuple(decisions)
     reasons = dict.fromkeys(_reason(match) for decision in decisions for match in decision.trace.matches)
-    return "; ".join([*reasons, plan.why])
+    revisions = dict.fromkeys(f"rules {decision.revision}" for decision in decisions if decision.revision)
+    return "; ".join([*reasons, plan.why, *revisions])
 
 
 def _reason(match: Match) -> str:
