@@ -87,7 +87,7 @@ def _compiled_set(sources: Sequence[str]) -> re2.Set | None:
     patterns = re2.Set.SearchSet(_options(case_sensitive=False, most_bytes=_SET_BYTES))
     try:
         for source in (*sources, r"\z"):
-            patterns.Add(source.encode("utf-8", "replace"))
+            patterns.Add(_encoded(source))
         patterns.Compile()
     except re2.error:
         return None
@@ -124,11 +124,16 @@ _KEPT = _Kept()
 
 def _compile(source: str, case_sensitive: bool, most_bytes: int) -> re2._Regexp:
     try:
-        return re2.compile(source.encode("utf-8", "replace"), _options(case_sensitive, most_bytes))
+        return re2.compile(_encoded(source), _options(case_sensitive, most_bytes))
     except re2.error as error:
         detail = error.args[0] if error.args else b"not a pattern"
         text = detail.decode("utf-8", "replace") if isinstance(detail, bytes) else str(detail)
         raise PatternError(text) from None
+
+
+def _encoded(source: str) -> bytes:
+    """Half of a surrogate pair stays one, and fits nothing; a `?` in its place would be an operator."""
+    return source.encode("utf-8", "surrogatepass")
 
 
 def _options(case_sensitive: bool, most_bytes: int) -> re2.Options:

@@ -82,6 +82,7 @@ def test_borders(word: str, text: str) -> None:
         (r"[\W-z]+", "a-z_", "-z"),
         (r"\bnr\b|-x", "a-x", "-x"),
         (r"\bnr\b", "a-nr-", "nr"),
+        ("ab\udcee|c", "a?b", None),
     ],
 )
 def test_pattern(pattern: str, text: str, found: str | None) -> None:
