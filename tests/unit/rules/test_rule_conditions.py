@@ -27,6 +27,10 @@ CASES: list[tuple[str, dict[str, Any], bool]] = [
     ("{body: cytat}", POLISH, False),
     ("{everything: cytat}", POLISH, True),
     ("{everything: skarga}", POLISH, True),
+    ("{everything: {word: skarga prosze}}", POLISH, False),
+    ("{everything: nothing}", POLISH, False),
+    ("{body: skarga}", POLISH, False),
+    ("{text: cytat}", POLISH, False),
     ("{text: skarga}", POLISH, True),
     ("{text: lodz}", POLISH, True),
     ("{text: {word: skarga prosze}}", POLISH, False),  # a term stands in one of them
@@ -45,6 +49,8 @@ CASES: list[tuple[str, dict[str, Any], bool]] = [
     ("{subject: {exists: false}}", {"subject": ""}, True),
     ("{body: {exists: true}}", {}, True),
     ("{header: {X-Spam-Flag: {exists: false}}}", {}, True),
+    ("{header: {Subject: {starts_with: skarga}}}", POLISH, False),  # its prefix is there
+    ("{header: {x-a: two}}", {"headers": (("X-B", "two"),)}, False),
     ("{header: {X-Spam-Flag: 'yes'}}", {"headers": (("X-Spam-Flag", "YES"),)}, True),
     ("{header: {x-a: one, x-b: two}}", {"headers": (("X-A", "one"), ("X-B", "two"))}, True),
     ("{header: {x-a: one, x-b: two}}", {"headers": (("X-A", "one"),)}, False),
@@ -64,13 +70,21 @@ CASES: list[tuple[str, dict[str, Any], bool]] = [
     ("{from: {regex: '^an+a@'}}", {}, True),
     ("{from: {regex: '^x'}}", {}, False),
     ("{from_name: nowak}", {}, True),
+    ("{from_name: klient.pl}", {}, False),  # what is in the name only
     ("{from_name: {exists: false}}", {"sender": "anna@klient.pl"}, True),
     ("{to: support@example.com}", {"to": ("a@b.example", "support@example.com")}, True),
+    ("{to: support@example.com}", {"to": ("a@b.example",), "headers": (("Cc", "support@example.com"),)}, False),
+    ("{to: {other_than: example.com}}", {"to": ("a@b.example", "support@example.com")}, True),
+    ("{to: {other_than: [example.com, .example]}}", {"to": ("a@b.example", "support@example.com")}, False),
+    ("{to: {other_than: example.com}}", {"to": ("undisclosed:;",)}, False),
     ("{cc: jan@example.com}", {}, False),
     ("{cc: jan@example.com}", {"headers": (("Cc", "Jan <jan@example.com>"),)}, True),
     ("{cc: {exists: false}}", {}, True),
     ("{reply_to: other.example}", {"headers": (("Reply-To", "x@other.example"),)}, True),
+    ("{reply_to: klient.pl}", {"headers": (("Reply-To", "x@other.example"),)}, False),
+    ("{reply_to: klient.pl}", {}, False),
     ("{customer: klient.pl}", {"headers": (("Reply-To", "x@other.example"),)}, True),
+    ("{customer: other.example}", {"headers": (("Reply-To", "x@other.example"),)}, False),
     (
         "{customer: other.example}",
         {"sender": "support@example.com", "headers": (("Reply-To", "x@other.example"),)},
@@ -88,13 +102,18 @@ CASES: list[tuple[str, dict[str, Any], bool]] = [
     ),
     ("{customer: support@example.com}", {"sender": "support@example.com"}, True),
     ("{sender: anna@klient.pl}", {}, True),
+    ("{sender: anna@klient.pl}", {"mail_from": "bounces@list.example"}, False),  # whatever From says
+    ("{sender: list.example}", {"mail_from": "bounces@list.example"}, True),
     ("{sender: {exists: false}}", {"mail_from": ""}, True),
+    ("{sender: {exists: false}}", {}, False),
     ("{sender: {exists: true}}", {"mail_from": ""}, False),
     ("{recipient: support+vip@example.com}", {}, True),
     ("{recipient: support@example.com}", {}, False),
     ("{inbox: support@example.com}", {}, True),
     ("{inbox: help@example.com}", {}, True),  # an alias is its inbox
     ("{inbox: billing@example.com}", {}, False),
+    ("{recipient: {regex: '^support\\+vip@'}}", {}, True),
+    ("{recipient: '*+vip@*'}", {"recipients": ("support@example.com",)}, False),
     ("{size: {under: 10KB}}", {}, True),
     ("{size: {over: 10KB}}", {}, False),
     ("{size: {equals: 0}}", {}, False),
@@ -136,6 +155,46 @@ CASES: list[tuple[str, dict[str, Any], bool]] = [
 def test_condition(when: str, message: dict[str, Any], expected: bool) -> None:
     """A condition holds, or does not, as the page says."""
     assert holds(when, facts_of(**message)) is expected
+
+
+OF_KINDS = {
+    "reply": "Subject: Re: x\nIn-Reply-To: <1@a.example>",
+    "forward": "Subject: Fwd: x",
+    "auto": "Auto-Submitted: auto-replied",
+    "bounce": "Content-Type: multipart/report; report-type=delivery-status; boundary=b",
+    "list": "List-Id: <a.b.example>",
+    "bulk": "Precedence: bulk",
+    "encrypted": "Content-Type: multipart/encrypted; protocol=application/pgp-encrypted; boundary=b",
+    "signed": "Content-Type: multipart/signed; protocol=application/pgp-signature; micalg=pgp-sha256; boundary=b",
+    "calendar": "Content-Type: text/calendar; method=REQUEST",
+}
+GO_TOGETHER = {"bounce": ("auto",)}  # a report is sent by a machine
+
+
+@pytest.mark.parametrize("kind", OF_KINDS)
+def test_kinds_of_messages(kind: str) -> None:
+    """Each kind is seen where it is, and not in plain mail; another kind is not it."""
+    body = b"\r\n\r\n--b\r\n\r\nx\r\n--b--\r\n"
+    raw = b"From: a@b.example\r\n" + OF_KINDS[kind].replace("\n", "\r\n").encode() + body
+    facts = facts_of(raw)
+    assert holds(f"{{is: {kind}}}", facts)
+    assert holds(f"{{is: [internal, {kind}]}}", facts)
+    others = [other for other in OF_KINDS if other not in (kind, *GO_TOGETHER.get(kind, ()))]
+    assert holds(f"{{not: {{is: [{', '.join(others)}]}}}}", facts)
+    assert not holds(f"{{is: {kind}}}", facts_of())
+
+
+def test_a_logo_that_the_html_shows_is_no_attachment() -> None:
+    """A file beside it is one."""
+    logo = b"--b\r\nContent-Type: image/png; name=l.png\r\nContent-ID: <l@a>\r\n\r\nx\r\n"
+    html = b"--b\r\nContent-Type: text/html\r\n\r\n<p>x <img src='cid:l@a'>\r\n"
+    head = b"From: a@b.example\r\nContent-Type: multipart/related; boundary=b\r\n\r\n"
+    shown = facts_of(head + html + logo + b"--b--\r\n")
+    assert holds("{attachments: {equals: 0}}", shown)
+    assert not holds("{attachment: {type: image/png}}", shown)
+    beside = facts_of(head + html.replace(b"cid:l@a", b"cid:other") + logo + b"--b--\r\n")
+    assert holds("{attachments: {equals: 1}}", beside)
+    assert holds("{attachment: {type: image/*, name: l.png}}", beside)
 
 
 @pytest.mark.parametrize(
