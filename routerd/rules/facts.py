@@ -5,111 +5,18 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from unicodedata import normalize
 
-from routerd.message.fold import fold, fold_exact, nfc_visible, words
+from routerd.message.fold import fold, fold_exact, nfc_visible
 from routerd.message.view import Attachment, MessageView
-from routerd.rules.matching.arabic import has_arabic, without_proclitics
 from routerd.rules.matching.languages import language_of
 from routerd.rules.matching.letter_folds import fold_by_letter, is_plain
 from routerd.rules.matching.literals import Literals
 from routerd.rules.matching.patterns import PatternSet
+from routerd.rules.matching.phrases import Words
 from routerd.rules.matching.stemmed import StemmedText
 
 _JOINED: Mapping[str, tuple[str, ...]] = {"text": ("subject", "body"), "everything": ("subject", "whole")}
 _HEADER = "header "
 _ATTACHMENT = "attachment "
-_FEW_PLACES = 16  # of a word in a text
-_SOME_PLACES = 200  # of the first word of a phrase
-_LONGEST_PROCLITICS = 5  # letters
-
-
-class Words:
-    """The words of one folded text, ready to be asked for words and phrases. They are told apart when they must be."""
-
-    __slots__ = ("_folded", "_index", "_joined", "_words")
-
-    def __init__(self, folded: str) -> None:
-        self._folded = folded
-        self._words: tuple[str, ...] = ()
-        self._joined: str | None = None
-        self._index: dict[str, list[int]] | None = None
-
-    def has(self, phrase: "Phrase") -> bool:
-        """Whether the phrase's words stand here one after the other."""
-        folded = self._folded
-        for word in phrase.words:
-            if word not in folded:
-                return False
-        if len(phrase.words) == 1:
-            found = self._stands_alone(phrase.words[0], phrase.arabic)
-            if found is not None:
-                return found
-        if self._joined is None:
-            self._words = tuple(words(folded))
-            self._joined = " " + " ".join(self._words) + " "
-        if phrase.joined in self._joined:
-            return True
-        if not phrase.arabic:
-            return False
-        found = self._follow_one_another(phrase.words, self._joined)
-        return self._has_behind_proclitics(phrase.words) if found is None else found
-
-    def _follow_one_another(self, phrase: tuple[str, ...], joined: str) -> bool | None:
-        """Whether the words stand here, each behind its proclitics; None where the first stands in many places."""
-        ending = phrase[0] + " "
-        at = joined.find(ending)
-        for _ in range(_SOME_PLACES):
-            if at < 0:
-                return False
-            start = joined.rfind(" ", 0, at + 1) + 1
-            most = sum(map(len, phrase)) + len(phrase) * (_LONGEST_PROCLITICS + 1)
-            near = joined[start : start + most + 1].split(" ")[: len(phrase)]
-            if len(near) == len(phrase) and all(
-                word == wanted or wanted in without_proclitics(word) for word, wanted in zip(near, phrase, strict=True)
-            ):
-                return True
-            at = joined.find(ending, at + 1)
-        return None
-
-    def _stands_alone(self, word: str, arabic: bool) -> bool | None:
-        """Whether this is a word here; None where that is better asked of all words, for it often stands inside one."""
-        folded = self._folded
-        at = folded.find(word)
-        for _ in range(_FEW_PLACES):
-            if at < 0:
-                return False
-            behind = at + len(word)
-            if not words(folded[behind : behind + 1]):
-                before = words(folded[max(at - _LONGEST_PROCLITICS - 1, 0) : at + len(word)])[-1]
-                if before == word or (arabic and word in without_proclitics(before)):
-                    return True
-            at = folded.find(word, at + 1)
-        return None
-
-    def _has_behind_proclitics(self, phrase: tuple[str, ...]) -> bool:
-        if self._index is None:
-            self._index = {}
-            for place, word in enumerate(self._words):
-                for form in (word, *without_proclitics(word)):
-                    self._index.setdefault(form, []).append(place)
-        places = set(self._index.get(phrase[0], ()))
-        for step, word in enumerate(phrase[1:], 1):
-            if not places:
-                return False
-            places &= {place - step for place in self._index.get(word, ())}
-        return bool(places)
-
-
-@dataclass(frozen=True, slots=True)
-class Phrase:
-    """One term of `word`: folded words that must stand one after the other."""
-
-    words: tuple[str, ...]
-    joined: str = field(init=False)
-    arabic: bool = field(init=False)
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "joined", " " + " ".join(self.words) + " ")
-        object.__setattr__(self, "arabic", any(has_arabic(word) for word in self.words))
 
 
 class Part:

@@ -4,8 +4,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Generic, NamedTuple, Protocol, TypeVar
 
-from routerd.rules.facts import Part, Phrase
+from routerd.rules.facts import Part
 from routerd.rules.matching.literals import Literals
+from routerd.rules.matching.phrases import Phrase
 from routerd.rules.matching.regex import Regex
 from routerd.rules.matching.stemmed import Stem, StemPhrase
 from routerd.rules.matching.stems import NO_LANGUAGE

@@ -7,7 +7,7 @@ known of them is left open, so that nothing is called impossible that some messa
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from routerd.rules.facts import Phrase, Words
+from routerd.rules.matching.phrases import Phrase, Words
 
 JOINED_FIELDS = {"text": ("subject", "body"), "everything": ("subject", "whole")}
 _SINGLE_TEXTS = frozenset(("subject", "body", "whole"))  # of which a message has one at most

@@ -5,6 +5,7 @@ _PREPOSITIONS = ("ب", "ك", "ل")
 _ARTICLE = "ال"
 _FOR_THE = "لل"  # ل before ال: the alef is not written
 _LEAST_LETTERS = 3
+LAST_OF_PROCLITICS = frozenset((*_CONJUNCTIONS, *_PREPOSITIONS, _ARTICLE[-1]))
 
 
 def has_arabic(folded: str) -> bool:

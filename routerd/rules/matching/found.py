@@ -3,13 +3,13 @@
 from collections.abc import Callable, Iterator
 
 from routerd.message.fold import display, fold, words
-from routerd.rules.facts import Phrase, Words
 from routerd.rules.matching.arabic import without_proclitics
+from routerd.rules.matching.phrases import Phrase, Words
 from routerd.rules.matching.stemmed import StemmedText, StemPhrase
 
 MAX_FOUND = 80  # characters of a found text in traces and headers
 _CHUNK = 256  # words folded at a time while looking for the place
-_NEAR = 300  # characters on both sides of where it should be
+_NEAR = (60, 300)  # characters on both sides of where it should be
 
 Folding = Callable[[str], str]
 
@@ -92,9 +92,9 @@ def _share(folded_text: str, term: str) -> float | None:
 
 def _chunks(original: str, overlap: int, share: float | None = None) -> Iterator[list[str]]:
     """All tokens, piece by piece; before them those that stand behind about that share of the text."""
-    if share is not None and len(original) > 2 * _NEAR:
-        middle = int(len(original) * share)
-        yield original[max(0, middle - _NEAR) : middle + _NEAR].split()[1:-1]
+    middle = int(len(original) * (share or 0))
+    for near in _NEAR if share is not None else ():
+        yield original[max(0, middle - near) : middle + near].split()[1:-1]
     tokens = original.split()
     for start in range(0, len(tokens), _CHUNK):
         yield tokens[start : start + _CHUNK + overlap]

@@ -22,7 +22,7 @@ from routerd.rules.conditions.text_tests import (
     TextTest,
     WithAlso,
 )
-from routerd.rules.facts import Phrase
+from routerd.rules.matching.phrases import Phrase
 from routerd.rules.matching.regex import compile_regex
 from routerd.rules.matching.regex_errors import RegexError
 from routerd.rules.matching.stemmed import stem_phrase
