@@ -19,6 +19,7 @@ MAX_BYTES = 32_000_000
 
 LINE_END = re.compile("\r\n|[\r\n\x85\u2028\u2029]")  # what YAML 1.1 counts as the end of a line
 
+_BOM = "\ufeff"
 _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
@@ -92,11 +93,10 @@ def read_yaml(file: str, data: bytes) -> Document:
     if len(data) > MAX_BYTES:
         return Document(file, None, (Problem(Mark(file, 1, 1), f"the file is larger than {MAX_BYTES} bytes"),))
     try:
-        text = data.decode("utf-8-sig")
+        text = data.decode().removeprefix(_BOM)
     except UnicodeDecodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1
-        column = error.start - (data.rfind(b"\n", 0, error.start) + 1) + 1
-        return Document(file, None, (Problem(Mark(file, line, column), "not UTF-8; save the file as UTF-8"),))
+        mark = _behind(file, data[: error.start].decode().removeprefix(_BOM))
+        return Document(file, None, (Problem(mark, "not UTF-8; save the file as UTF-8"),))
     builder = _Builder(file)
     try:
         for event in yaml.parse(text, Loader=_Loader):
@@ -290,9 +290,13 @@ def _unreadable(file: str, error: yaml.reader.ReaderError, text: str) -> Problem
     if isinstance(character, int):
         shown = f"U+{character:04X}"
     at = text.find(chr(character)) if isinstance(character, int) else error.position
-    line = text.count("\n", 0, max(at, 0)) + 1
-    column = max(at, 0) - (text.rfind("\n", 0, max(at, 0)) + 1) + 1
-    return Problem(Mark(file, line, column), f"{shown} is not allowed in YAML; remove it")
+    return Problem(_behind(file, text[: max(at, 0)]), f"{shown} is not allowed in YAML; remove it")
+
+
+def _behind(file: str, text: str) -> Mark:
+    """The place of what stands behind `text`, with which the file begins."""
+    lines = LINE_END.split(text)
+    return Mark(file, len(lines), len(lines[-1]) + 1)
 
 
 def walk(node: Node) -> Iterator[Node]:

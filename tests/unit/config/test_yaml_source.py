@@ -84,6 +84,7 @@ def test_walk_goes_in_the_order_of_the_file() -> None:
         ('a: "\\x4"\n', '1:7: too few digits behind "\\"; use single quotes, or write "\\\\"'),
         ('a: "\\d"\n', '1:5: an unknown escape behind "\\"; use single quotes, or write "\\\\"'),
         ("a: b\x00\n", "1:5: U+0000 is not allowed in YAML; remove it"),
+        ("a: b\r\r\nc: \x17\n", "3:4: U+0017 is not allowed in YAML; remove it"),
     ],
 )
 def test_what_is_wrong_is_said_in_words(text: str, problem: str) -> None:
@@ -94,6 +95,12 @@ def test_what_is_wrong_is_said_in_words(text: str, problem: str) -> None:
 def test_bytes_that_are_not_utf8_have_a_place() -> None:
     """Latin-2 is refused where its first letter stands."""
     assert found(b"a: 1\nb: skarg\xea\n") == ["x.yaml:2:9: not UTF-8; save the file as UTF-8"]
+
+
+@pytest.mark.parametrize("before", [b"\xef\xbb\xbfa: 1\n", b"a: 1\r"])
+def test_places_are_in_characters(before: bytes) -> None:
+    """Counted as an editor does: no bytes, no byte order mark, and lines by whatever ends them."""
+    assert found(before + "b: żółć".encode() + b"\xea") == ["x.yaml:2:8: not UTF-8; save the file as UTF-8"]
 
 
 def test_depth_and_size_are_bounded() -> None:
