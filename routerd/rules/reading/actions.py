@@ -107,10 +107,11 @@ class ActionReader:
         headers: dict[str, tuple[str, str]] = {}
         for name, value in mapping.entries if mapping else ():
             wrong = _wrong_with_header(name.text)
-            text = self._header_value(name, value)
             if wrong:
                 self._reader.refuse(name.mark, wrong)
-            elif name.text.lower() in headers:
+                continue
+            text = self._header_value(name, value)
+            if name.text.lower() in headers:
                 self._reader.refuse(name.mark, f"{name.text} is given twice; case does not count in a header's name")
             elif text:
                 headers[name.text.lower()] = (name.text, text)

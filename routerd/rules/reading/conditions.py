@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable
 
-from routerd.config.nearest import quoted
+from routerd.config.nearest import quoted, visible
 from routerd.config.yaml_source import Mapping, Node, Scalar, Sequence
 from routerd.message.forged import is_ours
 from routerd.rules import keys
@@ -27,6 +27,7 @@ from routerd.rules.reading.text import read_text_test
 from routerd.rules.reading.time import read_at
 
 _HEADER_NAME = re.compile(r"[!-9;-~]{1,100}\Z")  # RFC 5322 2.2, bounded
+_SHOWN_KEYS = 5  # of those that may not stand together
 
 
 class ConditionReader:
@@ -93,7 +94,8 @@ class ConditionReader:
             )
             return NoneOf(parts) if parts else None
         if isinstance(node, Mapping) and len(node.entries) > 1:
-            items = ", ".join(f"{{{name.text}: …}}" for name, _ in node.entries)
+            items = ", ".join(f"{{{visible(name.text)}: …}}" for name, _ in node.entries[:_SHOWN_KEYS])
+            items += ", …" if len(node.entries) > _SHOWN_KEYS else ""
             self._reader.refuse(
                 node.entries[1][0].mark,
                 f"two keys under one `not`; write `not: [{items}]` where none may hold, "

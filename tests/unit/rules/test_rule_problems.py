@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from rule_sets import SETTINGS, problems_of, settings_with
+from rule_sets import ALL_GRANTED, SETTINGS, problems_of, settings_with
 
 from routerd.rules.compile import compile_ruleset
 
@@ -126,3 +126,17 @@ def test_a_moment_before_all_time_is_a_problem() -> None:
     assert problems_of(text) == [
         "1:85: '0001-01-01T00:00+14:00' is not a moment, such as 2025-01-15T10:00:00Z",
     ]
+
+
+@pytest.mark.parametrize(
+    ("rule", "message"),
+    [
+        ('when: {subject: x}, then: {header: {"X-\\n": ""}}', "'X-<U+000A>' cannot be given by a rule"),
+        ('when: {not: {"\\x1b[0m": x, b: y}}, then: {label: x}', "[{<U+001B>[0m: …}, {b: …}]"),
+        ("when: {not: {a: 1, b: 1, c: 1, d: 1, e: 1, f: 1, g: 1}}, then: {label: x}", "{e: …}, …]"),
+    ],
+)
+def test_problems_are_short_and_can_be_shown(rule: str, message: str) -> None:
+    """Keys that were made up are quoted like values: on one line, what cannot be seen by its number, not all of many."""
+    (problem,) = problems_of(f"rules: [{{name: a, {rule}}}]", ALL_GRANTED)
+    assert message in problem
