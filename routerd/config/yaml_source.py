@@ -239,6 +239,7 @@ def _in_words(file: str, error: yaml.MarkedYAMLError, text: str) -> Problem:
     """libyaml's error as a sentence that says what would be right."""
     at = error.problem_mark or error.context_mark
     mark = Mark(file, at.line + 1, at.column + 1) if at else Mark(file, 1, 1)
+    mark = min(mark, _behind(file, text))  # for libyaml the end is on a line of its own, also where there is none
     problem = error.problem or "not valid YAML"
     opened = Mark(file, error.context_mark.line + 1, error.context_mark.column + 1) if error.context_mark else mark
     if "cannot start any token" in problem:

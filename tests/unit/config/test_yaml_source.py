@@ -75,6 +75,7 @@ def test_walk_goes_in_the_order_of_the_file() -> None:
         ("a: | b\n", "1:6: text behind '|' or '>', which begin a block; put the text in quotes"),
         ("a: - b\n", "1:4: a list begins on a line of its own; or put the text in quotes"),
         ("a: ? b\n", "1:4: '? ' begins a key; put the text in quotes"),
+        ("- a\n- [{", "2:5: a value is missing: a ',' or bracket too many, or one not closed"),
         ("a: [1,, 2]\n", "1:7: a value is missing: a ',' or bracket too many, or one not closed"),
         (
             'a: "b" c\n',
