@@ -137,6 +137,6 @@ def test_a_moment_before_all_time_is_a_problem() -> None:
     ],
 )
 def test_problems_are_short_and_can_be_shown(rule: str, message: str) -> None:
-    """Keys that were made up are quoted like values: on one line, what cannot be seen by its number, not all of many."""
+    """Keys that were made up are quoted like values: in one line, what is invisible by its number, a few of many."""
     (problem,) = problems_of(f"rules: [{{name: a, {rule}}}]", ALL_GRANTED)
     assert message in problem
