@@ -12,14 +12,17 @@ import click
 from routerd.cli.options import EXIT_FOUND_WRONG, config_option, fit_to_print, load_or_exit, print_problems
 from routerd.cli.rules_here import compile_here
 from routerd.cli.strength import Covered, Mutated, Tested
+from routerd.config.nearest import did_you_mean
 from routerd.config.settings import Settings
 from routerd.config.values import Days
 from routerd.desk.assign import assign
 from routerd.desk.plan import Conversation, ConversationId, ConversationState, Role, Standing, Twin
 from routerd.desk.roster import Roster
+from routerd.rules.compile import Compiled
 from routerd.rules.decision import Decision, Skipped
-from routerd.rules.reading.cases import Given
-from routerd.rules.trying.cases import CaseResult, Placed, run_case
+from routerd.rules.reading.cases import Case, Given
+from routerd.rules.trying.cases import CaseResult, run_case
+from routerd.rules.trying.expected import Placed
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +93,9 @@ def _with_absences(settings: Settings, away: tuple[str, ...], at: datetime) -> S
 
 
 @click.command("test", short_help="Run the tests in the rule files.")
+@click.argument("files", metavar="[FILE]...", nargs=-1)
 @config_option
+@click.option("-k", "--name", "words", metavar="TEXT", help="Only the tests that have this text in their name.")
 @click.option("--coverage", is_flag=True, help="List the rules, and their branches, that no test decides.")
 @click.option(
     "--fail-under",
@@ -100,27 +105,39 @@ def _with_absences(settings: Settings, away: tuple[str, ...], at: datetime) -> S
 )
 @click.option("--mutate", is_flag=True, help="Spoil each rule in turn: some test must fail. Lists what none noticed.")
 @click.option("--json", "as_json", is_flag=True, help="Print it all as JSON.")
-def command(config: Path | None, coverage: bool, fail_under: float | None, mutate: bool, as_json: bool) -> None:
-    """Run the tests in the rule files; show what differed, with the trace and the place.
+def command(
+    files: tuple[str, ...],
+    config: Path | None,
+    words: str | None,
+    coverage: bool,
+    fail_under: float | None,
+    mutate: bool,
+    as_json: bool,
+) -> None:
+    """Run the tests in the rule files, or in these FILEs; show what differed, with the trace and the place.
 
-    Exits with 1 where a test fails, where --mutate finds a change that no test notices, and below --fail-under.
+    The rules are always all of them. Exits with 1 where a test fails, where --mutate finds a change that no test
+    notices, and below --fail-under.
     """
     settings = load_or_exit(config)
     compiled = compile_here(settings)
     if compiled.ruleset is None:
         print_problems(compiled.problems)
         sys.exit(EXIT_FOUND_WRONG)
+    strength = coverage or fail_under is not None or mutate
+    if strength and (files or words):
+        raise click.UsageError("what tests hold is asked of all of them: leave out FILE and -k")
     place = place_by(settings)
     results = [
         run_case(case, compiled.ruleset, place, lambda name: (settings.rules / name).read_bytes())
-        for case in compiled.cases
+        for case in _chosen(compiled, files, words)
     ]
     passed = all(result.passed for result in results)
     tested = Tested(settings, compiled.ruleset, compiled.files, results, place)
     reports: list[Covered | Mutated] = []
-    if coverage or fail_under is not None:
+    if passed and (coverage or fail_under is not None):
         reports.append(Covered.by(tested, fail_under))
-    if mutate and passed:
+    if passed and mutate:
         reports.append(Mutated.by(tested))
     if as_json:
         found: dict[str, object] = {"passed": passed, "tests": [_as_json(result) for result in results]}
@@ -130,10 +147,24 @@ def command(config: Path | None, coverage: bool, fail_under: float | None, mutat
     else:
         for line in _lines(results, reports):
             click.echo(fit_to_print(line))
-    if mutate and not passed:
-        click.echo("nothing was mutated: that needs tests that pass", err=True)
+    if strength and not passed:
+        click.echo("how much the tests hold was not looked at: that needs tests that pass", err=True)
     if not passed or not all(report.is_enough for report in reports):
         sys.exit(EXIT_FOUND_WRONG)
+
+
+def _chosen(compiled: Compiled, files: Sequence[str], words: str | None) -> list[Case]:
+    """The tests of these files (by name, or as the shell finds them) with `words` in their names. Raises UsageError."""
+    names = {Path(file).name for file in files}
+    unknown = sorted(name for name in names if name not in compiled.files)
+    if unknown:
+        raise click.UsageError(f"no rule file {unknown[0]!r}{did_you_mean(unknown[0], compiled.files)}")
+    chosen = [case for case in compiled.cases if not names or case.file in names]
+    if words is not None:
+        chosen = [case for case in chosen if words.casefold() in case.name.casefold()]
+    if not chosen and (files or words):
+        raise click.UsageError("there is no such test")
+    return chosen
 
 
 def _lines(results: list[CaseResult], reports: Sequence[Covered | Mutated]) -> Iterator[str]:

@@ -3,11 +3,12 @@
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
+from types import MappingProxyType
 
 from routerd.config.yaml_source import Mark
 from routerd.rules.actions import Actions, AssignTo
 from routerd.rules.conditions.truth import Condition, Truth
-from routerd.rules.decision import Assign, Decision, Match, Priority, RuleRef, Skipped, Trace, Trial
+from routerd.rules.decision import Assign, Decision, Evidence, Match, Priority, RuleRef, Skipped, Trace, Trial
 from routerd.rules.facts import Facts, Seen
 from routerd.rules.names import Names
 from routerd.rules.rule_index import Asked, RuleIndex
@@ -90,10 +91,13 @@ class Ruleset:
             if file.reads(facts.inbox.lower())
         )
 
-    def decide(self, facts: Facts, trials_live: bool = False) -> Decision:
+    def decide(
+        self, facts: Facts, trials_live: bool = False, told: Mapping[RuleRef, Truth] = MappingProxyType({})
+    ) -> Decision:
         """What the rules say of one message at an inbox. Pure. A rule that fails while it runs is skipped.
 
-        `trials_live`: rules on trial take effect, as a test may ask.
+        `trials_live`: rules on trial take effect, as a test may ask. `told`: what is taken for the truth of rules that
+        cannot be told.
         """
         seen = Seen(facts)
         outcome = _Outcome(seen)
@@ -108,16 +112,21 @@ class Ruleset:
                     if truth is _NO:
                         continue
                     evidence = () if truth is _UNKNOWN else rule.when.evidence(seen)[:MAX_EVIDENCE]
+                    if truth is _UNKNOWN and told:
+                        truth = told.get(rule.ref, _UNKNOWN)
                 except Exception as error:  # whatever a rule does wrong, the message goes on
                     outcome.failed.append(Skipped(rule.ref, f"{type(error).__name__}: {error}"))
+                    continue
+                if truth is _NO:
                     continue
                 if truth is _UNKNOWN:
                     outcome.unknown.append(Skipped(rule.ref, f"cannot be told now: {rule.when.describe()}"))
                     continue
                 if rule.trial and not trials_live:
-                    outcome.trials.append(Trial(rule.ref, evidence, rule.then.describe()))
+                    looked_up = outcome.look_up(rule)[1]
+                    outcome.trials.append(Trial(rule.ref, evidence + looked_up, rule.then.describe()))
                     continue
-                outcome.take(rule, Match(rule.ref, evidence))
+                outcome.take(rule, evidence)
                 if rule.then.stop is not None:
                     break
             if outcome.stopped_by is not None:
@@ -152,12 +161,23 @@ class _Outcome:
         self._hold: str | None = None
         self._reject: str | None = None
 
-    def take(self, rule: Rule, match: Match) -> None:
+    def look_up(self, rule: Rule) -> tuple[Assign | None, tuple[Evidence, ...]]:
+        """Whom the rule assigns to, and what its look-up table says of the message, where it has one."""
+        assign = rule.then.assign
+        if assign is None:
+            return None, ()
+        if isinstance(assign, AssignTo):
+            return Assign(assign.target, rule.ref, assign.pick), ()
+        target, found = assign.look_up(self._seen.addresses(assign.field))
+        return (Assign(target, rule.ref) if target else None), (found,)
+
+    def take(self, rule: Rule, evidence: tuple[Evidence, ...]) -> None:
         then = rule.then
-        self.matches.append(match)
+        given, looked_up = self.look_up(rule)
+        self.matches.append(Match(rule.ref, evidence + looked_up))
         for label in then.labels:
             self._seen.labels[label] = None
-        self._take_owner(rule)
+        self._take_owner(then, given)
         if then.priority is not None and (self._priority is None or _URGENCY[then.priority] > _URGENCY[self._priority]):
             self._priority = then.priority
         for target in then.watch:
@@ -173,18 +193,10 @@ class _Outcome:
         if then.stop == "all":
             self.stopped_by = rule.ref
 
-    def _take_owner(self, rule: Rule) -> None:
+    def _take_owner(self, then: Actions, given: Assign | None) -> None:
         """The first rule that assigns counts; in a known conversation the first that reassigns."""
-        then = rule.then
-        if then.assign is None or (self._assign is not None and not (then.reassign and self._reassign is None)):
+        if given is None:
             return
-        if isinstance(then.assign, AssignTo):
-            given = Assign(then.assign.target, rule.ref, then.assign.pick)
-        else:
-            target = then.assign.target_for(self._seen.addresses(then.assign.field))
-            if target is None:
-                return
-            given = Assign(target, rule.ref)
         self._assign = self._assign or given
         if then.reassign:
             self._reassign = self._reassign or given

@@ -224,8 +224,12 @@ def _test() -> Schema:
         },
         keys.GIVEN_KEYS,
     )
-    one_value = ("owner", "team", "priority", "held", "rejected", "inbox")
-    expect = _object({name: _TEXT if name in one_value else listed for name in keys.EXPECT_KEYS}, keys.EXPECT_KEYS)
+    one_value = ("owner", "team", "priority", "respond_within", "held", "rejected", "inbox")
+    headers: Schema = {
+        "anyOf": [{"type": "object", "additionalProperties": _TEXT}, {"type": "array", "maxItems": 0}],
+    }
+    expected = {name: _TEXT if name in one_value else listed for name in keys.EXPECT_KEYS} | {"headers": headers}
+    expect = _object(expected, keys.EXPECT_KEYS)
     return _object(
         {"name": _TEXT, "message": message, "given": given, "expect": expect, "todo": _FLAG},
         keys.TEST_KEYS,

@@ -1,12 +1,13 @@
 """`tests:` of a rule file: nodes to cases. What they say is run by `cases`."""
 
 import re
+import unicodedata
 from collections.abc import Mapping as MappingOf
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from routerd.config.nearest import quoted
-from routerd.config.values import parse_size
+from routerd.config.values import format_duration, parse_duration, parse_size
 from routerd.config.yaml_source import Mapping, Mark, Node, Scalar
 from routerd.rules import keys
 from routerd.rules.facts import ConversationFacts
@@ -19,6 +20,7 @@ from routerd.rules.reading.reader import Reader
 CLOCK = datetime(2025, 1, 15, 10, 0, tzinfo=UTC)  # a Wednesday: where a test's clock stands
 MAX_ATTACHMENT_BYTES = 10_000_000
 _HEADER_NAME = re.compile(r"[!-9;-~]{1,100}\Z")
+_LISTED = ("labels", "labels_exactly", "labels_exclude", "rules", "all_rules", "watchers", "headers", "forward")
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,7 +234,11 @@ class CaseReader:
             return CLOCK
         try:
             at = datetime.fromisoformat(scalar.text)
-            return (at if at.tzinfo else at.replace(tzinfo=UTC)).astimezone(UTC)
+            if at.tzinfo is None:
+                wrong = f"{quoted(scalar.text)} has no offset; write it with one, such as 2025-01-15T10:00+01:00, or Z"
+                self._reader.refuse(scalar.mark, wrong)
+                return CLOCK
+            return at.astimezone(UTC)
         except (ValueError, OverflowError):  # 0001-01-01 with an offset is before all time
             self._reader.refuse(scalar.mark, f"{quoted(scalar.text)} is not a moment, such as 2025-01-15T10:00:00Z")
             return CLOCK
@@ -266,7 +272,9 @@ class CaseReader:
         return tuple(expected for expected in (self._expected(key, value) for key, value in entries) if expected)
 
     def _expected(self, key: Scalar, node: Node) -> Expectation | None:
-        listed = key.text in ("labels", "labels_exactly", "labels_exclude", "rules", "all_rules", "watchers")
+        if key.text == "headers" and isinstance(node, Mapping):
+            return Expectation(key.text, self._expected_headers(node), key.mark)
+        listed = key.text in _LISTED
         if listed and not isinstance(node, Mapping | Scalar) and not node.items:
             return Expectation(key.text, (), key.mark)  # [] says: none
         if listed:
@@ -278,6 +286,19 @@ class CaseReader:
             return None
         values = [self._checked(key.text, scalar) for scalar in scalars]
         return Expectation(key.text, tuple(values), key.mark)
+
+    def _duration(self, scalar: Scalar) -> str:
+        try:
+            return format_duration(parse_duration(scalar.text))
+        except ValueError as error:
+            self._reader.refuse(scalar.mark, str(error))
+            return scalar.text
+
+    def _expected_headers(self, node: Mapping) -> tuple[str, ...]:
+        mapping = self._reader.mapping(node, "headers")
+        entries = mapping.entries if mapping else ()
+        texts = ((name, self._reader.text(value, quoted(name.text))) for name, value in entries)
+        return tuple(f"{name.text}: {unicodedata.normalize('NFC', text.text.strip())}" for name, text in texts if text)
 
     def _checked(self, key: str, scalar: Scalar) -> str:
         """The value, refused where nothing could ever be equal to it."""
@@ -296,6 +317,10 @@ class CaseReader:
         if choices:
             what = {"owner": "member", "watchers": "member or team"}.get(key, key)
             self._reader.chosen(scalar, choices, what)
+        if key == "respond_within" and text != "none":
+            return self._duration(scalar)
+        if key == "headers":
+            self._reader.refuse(scalar.mark, "headers takes names and values: {X-Ticket-Class: B2B}, or [] for none")
         if key == "inbox" and inbox_of(text, self._names) is None:
             self._reader.refuse(scalar.mark, f"{quoted(text)} is no inbox{suggestion(text, self._names.inboxes)}")
         return text

@@ -2,7 +2,9 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
+from routerd.config.values import format_duration
 from routerd.config.yaml_source import Mapping as Node
 from routerd.config.yaml_source import Mark
 from routerd.rules.actions import Actions, AssignTo
@@ -12,6 +14,8 @@ from routerd.rules.names import Names
 from routerd.rules.ruleset import Rule, RuleFile, Ruleset
 from routerd.rules.trying.cases import AssignCase, CaseResult, judge_case
 from routerd.rules.trying.variants import VariantReader, loosened, with_rule
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +33,7 @@ class Mutant:
 def mutants_of(ruleset: Ruleset, reader: VariantReader) -> tuple[Mutant, ...]:
     """Each condition dropped, each `not` turned round, each number moved, each action changed; in the files' order.
 
-    What no test could notice is left alone: rules on trial, and actions that `expect` has no word for.
+    What no test could notice is left alone: rules on trial.
     """
     return tuple(
         mutant
@@ -54,8 +58,16 @@ def _of_then(rule: Rule, node: Node, names: Names) -> Iterator[Mutant]:
         yield Mutant(mark, said, replace(rule, then=changed))
 
 
-def _changed_actions(then: Actions, names: Names) -> Iterator[tuple[str, str, Actions]]:
-    """The key that is changed, how, and the actions so changed."""
+_Change = tuple[str, str, Actions]  # the key that is changed, how, and the actions so changed
+
+
+def _changed_actions(then: Actions, names: Names) -> Iterator[_Change]:
+    yield from _changed_owner(then, names)
+    yield from _one_fewer(then)
+    yield from _without(then)
+
+
+def _changed_owner(then: Actions, names: Names) -> Iterator[_Change]:
     if isinstance(then.assign, AssignTo):
         other = _somebody_else(then.assign.target, names)
         if other is not None:
@@ -65,20 +77,36 @@ def _changed_actions(then: Actions, names: Names) -> Iterator[tuple[str, str, Ac
         yield "assign", "without `assign`", replace(then, assign=None, reassign=False)
     if then.reassign:
         yield "reassign", "without `reassign: true`", replace(then, reassign=False)
+
+
+def _one_fewer(then: Actions) -> Iterator[_Change]:
     for label in then.labels:
-        kept = tuple(one for one in then.labels if one != label)
-        yield "label", f"without `label: {label}`", replace(then, labels=kept)
+        yield "label", f"without `label: {label}`", replace(then, labels=_less(then.labels, label))
+    for target in then.watch:
+        yield "watch", f"without `watch: {target}`", replace(then, watch=_less(then.watch, target))
+    for header in then.headers:
+        said = f"without `header: {{{header[0]}: {header[1]}}}`"
+        yield "header", said, replace(then, headers=_less(then.headers, header))
+    for address in then.forward:
+        yield "forward", f"without `forward: {address}`", replace(then, forward=_less(then.forward, address))
+
+
+def _without(then: Actions) -> Iterator[_Change]:
     if then.priority is not None:
         yield "priority", f"without `priority: {then.priority}`", replace(then, priority=None)
-    for target in then.watch:
-        others = tuple(one for one in then.watch if one != target)
-        yield "watch", f"without `watch: {target}`", replace(then, watch=others)
+    if then.respond_within is not None:
+        said = f"without `respond_within: {format_duration(then.respond_within)}`"
+        yield "respond_within", said, replace(then, respond_within=None)
     if then.hold is not None:
         yield "hold", "without `hold`", replace(then, hold=None)
     if then.reject is not None:
         yield "reject", "without `reject`", replace(then, reject=None)
     if then.stop is not None:
         yield "stop", f"without `stop: {'all' if then.stop == 'all' else 'true'}`", replace(then, stop=None)
+
+
+def _less(items: tuple[T, ...], one: T) -> tuple[T, ...]:
+    return tuple(item for item in items if item != one)
 
 
 def _somebody_else(target: str, names: Names) -> str | None:

@@ -85,7 +85,7 @@ def test_mutate_needs_tests_that_pass(rules: Path) -> None:
     rules.write_text(RULES.replace("labels: x}", "labels: q}"))
     result = run("--mutate")
     assert result.exit_code == 1
-    assert "nothing was mutated" in result.stderr
+    assert "needs tests that pass" in result.stderr
     assert "changes" not in result.stdout
 
 
@@ -100,3 +100,24 @@ def test_all_of_it_as_json() -> None:
     }  # fmt: skip
     assert found["mutants"]["made"] == 4
     assert found["mutants"]["survivors"][0]["change"] == "without `subject: [x, y]`"
+
+
+def test_one_file_and_one_name(rules: Path) -> None:
+    """The tests of a file, as the shell completes its name, and of those some; what there is not is wrong usage."""
+    rules.write_text(RULES + HOLDS)
+    (rules.parent / "b.yaml").write_text(RULES.replace("name: it,", "name: another,").replace("labels: x", "labels: q"))
+    assert run().output.endswith("1 of 5 tests failed\n")
+    assert run("rules.d/a.yaml").output == "ok: 4 tests\n"
+    assert run("a.yaml", "-k", "IT").output == "ok: 1 test\n"
+    assert run("c.yaml").exit_code == run("-k", "nothing").exit_code == run("a.yaml", "--mutate").exit_code == 2
+    assert "no rule file 'c.yaml'" in run("c.yaml").output
+
+
+def test_what_tests_hold_is_not_asked_while_some_fail(rules: Path) -> None:
+    """What a failing test would decide is not known."""
+    rules.write_text(RULES.replace("labels: x", "labels: q"))
+    result = run("--coverage", "--mutate")
+    assert result.exit_code == 1
+    assert "1 of 1 test failed" in result.output
+    assert "needs tests that pass" in result.output
+    assert "no test shows it" not in result.output

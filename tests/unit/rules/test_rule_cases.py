@@ -14,7 +14,14 @@ RULES = """
 rules:
   - name: invoices
     when: {subject: faktur}
-    then: {assign: finance, label: [invoice, fin/due], priority: high, watch: [omar, ewa]}
+    then:
+      assign: finance
+      label: [invoice, fin/due]
+      priority: high
+      watch: [omar, ewa]
+      respond_within: 4h
+      header: {X-Class: B2B, X-More: "yes"}
+      forward: archive@elsewhere.test
   - {name: internal, when: {is: internal}, then: {label: ours, assign: lottery}}
   - {name: odd, when: {subject: odd}, then: {hold: look at it, reject: no}}
   - {name: plus, when: {recipient: "*+vip@*"}, then: {label: vip}}
@@ -57,6 +64,14 @@ def run(
         ("priority: none", "priority: expected none, got high"),
         ("watchers: [omar]", None),  # the owner has a copy of his own
         ("watchers: []", "watchers: expected [], got [omar]"),
+        ("respond_within: 4h", None),
+        ("respond_within: 240m", None),
+        ("respond_within: none", "respond_within: expected none, got 4h"),
+        ("headers: {x-class: B2B}", None),
+        ("headers: {X-Class: B2C}", "headers: expected [X-Class: B2C], got [X-Class: B2B, X-More: yes]"),
+        ("headers: []", "headers: expected [], got [X-Class: B2B, X-More: yes]"),
+        ("forward: archive@elsewhere.test", None),
+        ("forward: []", "forward: expected [], got [archive@elsewhere.test]"),
         ("held: false", None),
         ("rejected: true", "rejected: expected true, got false"),
         ("inbox: support@example.com", None),
@@ -139,7 +154,7 @@ def test_a_known_gap_that_is_closed() -> None:
 def test_what_differed_is_shown_with_trace_and_place() -> None:
     """A failed test names its place, the place of what differed, and the rules that matched, with their words."""
     lines = report_lines(run("expect: {team: sales}"))
-    assert lines[0].startswith("a.yaml:11:5: ")
+    assert lines[0].startswith("a.yaml:18:5: ")
     assert "team: expected sales, got finance" in lines[1]
     assert 'matched a.yaml/invoices: subject has "Faktura" (contains faktur)' in lines[2]
 
@@ -235,6 +250,27 @@ def test_a_moment_that_matters_must_be_given() -> None:
     result = run("expect: {team: duty}", ALARM, CIRCUMSTANCES)
     assert result.error == "a.yaml/night asks when the message arrives; say it with given: {at: 2025-01-15T10:00:00Z}"
     assert not result.passed
+
+
+@pytest.mark.parametrize(
+    ("rest", "needs"),
+    [
+        ("expect: {labels: fast}", False),
+        ("expect: {labels_exclude: night}", True),
+        ("expect: {labels_exactly: [fast]}", True),
+        ("expect: {team: finance}", True),  # only where the first of the two does not assign
+        ("expect: {labels: other}", False),  # it fails, whatever the time
+    ],
+)
+def test_a_moment_is_asked_for_only_where_what_is_expected_hangs_on_it(rest: str, needs: bool) -> None:
+    """Every way in which the rules that ask for it may come out is tried, together too."""
+    rules = """
+rules:
+  - {name: fast, when: {subject: alarm}, then: {label: fast}}
+  - {name: night, when: {at: {during: night}}, then: {label: night, assign: duty}}
+  - {name: day, when: {at: {outside: night}}, then: {assign: finance}}
+"""
+    assert ("asks when" in run(rest, ALARM, rules).error) is needs
 
 
 def test_a_rule_on_trial_needs_no_moment() -> None:
