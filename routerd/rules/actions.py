@@ -5,7 +5,9 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from routerd.config.values import format_duration
-from routerd.rules.decision import Priority
+from routerd.rules.decision import Evidence, Priority
+
+_MOST_SHOWN = 3  # addresses that have no row
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,13 +29,16 @@ class AssignBy:
     table: str  # the file's path inside the rules folder
     rows: Mapping[str, str]  # address or domain in lower case → member or team
 
-    def target_for(self, addresses: tuple[str, ...]) -> str | None:
-        """The row of the first address that has one, of itself before its domain."""
+    def look_up(self, addresses: tuple[str, ...]) -> tuple[str | None, Evidence]:
+        """The target of the first address that has a row, of itself before its domain; and what was found where."""
         for address in addresses:
-            target = self.rows.get(address) or self.rows.get(address.rpartition("@")[2])
-            if target is not None:
-                return target
-        return None
+            for key in (address, address.rpartition("@")[2]):
+                target = self.rows.get(key)
+                if target is not None:
+                    return target, Evidence(self.field, address, f"{key} → {target} in {self.table}")
+        if not addresses:
+            return None, Evidence(self.field, "", f"is absent, so it has no row in {self.table}")
+        return None, Evidence(self.field, ", ".join(addresses[:_MOST_SHOWN]), f"no row in {self.table}")
 
     def describe(self) -> str:
         return f"by {self.field} in {self.table}"

@@ -22,7 +22,7 @@ class RuleRef:
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """Why one condition held: `subject has "skargę" (contains skarg)`."""
+    """Why one condition held, or what a look-up found: `subject has "skargę" (contains skarg)`."""
 
     field: str  # the condition's key: subject, from, header X-Spam-Flag, …
     found: str  # what stands in the message, as written there, at most 80 characters; "" where the term says it all

@@ -7,7 +7,7 @@ from rule_sets import ALL_GRANTED, facts_of, problems_of, ruleset_of, settings_w
 
 from routerd.config.settings import Settings
 from routerd.rules.compile import Compiled, compile_ruleset
-from routerd.rules.decision import Decision
+from routerd.rules.decision import Decision, Evidence
 
 ACCOUNTS = """\
 # who has whom
@@ -47,6 +47,27 @@ def test_a_table_says_whom_a_customer_belongs_to() -> None:
     assert by_table("Anna <Anna@Klient.PL>") == "ewa"
     assert by_table("bob@klient.pl") == "finance"
     assert by_table("bob@xn--d-uga0v4h.example") == "jan"
+
+
+@pytest.mark.parametrize(
+    ("message", "said"),
+    [
+        ({"sender": "bob@klient.pl"}, 'customer has "bob@klient.pl" (klient.pl → finance in lists/accounts.csv)'),
+        ({"sender": "anna@klient.pl"}, 'customer has "anna@klient.pl" (anna@klient.pl → ewa in lists/accounts.csv)'),
+        ({"sender": "bob@else.example"}, 'customer has "bob@else.example" (no row in lists/accounts.csv)'),
+        ({"sender": ""}, "customer is absent, so it has no row in lists/accounts.csv"),
+    ],
+)
+@pytest.mark.parametrize("mode", ["", ", mode: trial"])
+def test_what_a_table_said_is_among_the_reasons(message: dict[str, str], said: str, mode: str) -> None:
+    """Which row decided, or that there is none; also of a rule on trial, and where a rule above gave the owner."""
+    look_up = rule("{assign: {by: customer, in: lists/accounts.csv}}", more=mode)
+    compiled = compiled_with(ACCOUNTS, rule("{assign: omar}"), look_up)
+    assert compiled.ruleset is not None, compiled.problems
+    trace = compiled.ruleset.decide(facts_of(**message)).trace
+    last = (*trace.matches, *trace.trials)[-1]
+    assert last.evidence[0] == Evidence("always", "", "true")
+    assert [str(evidence) for evidence in last.evidence[1:]] == [said]
 
 
 def test_without_a_row_the_rule_does_not_assign() -> None:
