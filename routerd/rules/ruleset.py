@@ -171,16 +171,6 @@ class _Outcome:
         target, found = assign.look_up(self._seen.addresses(assign.field))
         return (Assign(target, rule.ref) if target else None), (found,)
 
-    def look_up(self, rule: Rule) -> tuple[Assign | None, tuple[Evidence, ...]]:
-        """Whom the rule assigns to, and what its look-up table says of the message, where it has one."""
-        assign = rule.then.assign
-        if assign is None:
-            return None, ()
-        if isinstance(assign, AssignTo):
-            return Assign(assign.target, rule.ref, assign.pick), ()
-        target, found = assign.look_up(self._seen.addresses(assign.field))
-        return (Assign(target, rule.ref) if target else None), (found,)
-
     def take(self, rule: Rule, evidence: tuple[Evidence, ...]) -> None:
         then = rule.then
         given, looked_up = self.look_up(rule)
