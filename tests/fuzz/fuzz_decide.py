@@ -1,0 +1,49 @@
+"""Rulesets and messages at random: the index, every rule one by one and the plain reference say the same."""
+
+import random
+import sys
+from pathlib import Path
+from typing import Any
+
+from harness import run
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+sys.path.append(str(Path(__file__).parents[1] / "unit" / "rules"))
+
+import reference
+import test_rules_by_reference as generated
+from deciding import check_decision
+
+from routerd.rules.facts import Facts
+
+SLOW_MS = 2_000
+FEW = 60  # executions that are run with the tests
+
+_MOST_BYTES = 4_000
+
+
+def make(source: random.Random) -> bytes:
+    """The choices that hypothesis makes a ruleset and messages of."""
+    return source.randbytes(source.randrange(200, _MOST_BYTES))
+
+
+@given(generated.rulesets, st.lists(generated.messages, min_size=1, max_size=4))
+@settings(database=None, deadline=None, suppress_health_check=list(HealthCheck))
+def _agree(files: list[list[dict[str, Any]]], messages: list[Facts]) -> None:
+    ruleset = generated.compiled(files)
+    for facts in messages:
+        check_decision(ruleset, facts)
+        wanted = reference.decide(files, facts, generated.LANGUAGES, generated.LISTS)
+        if generated.summary(ruleset, facts) != wanted:
+            raise AssertionError(
+                f"{generated.summary(ruleset, facts)}\nis by the reference\n{wanted}\n{files}\n{facts}"
+            )
+
+
+def target(data: bytes) -> None:
+    _agree.hypothesis.fuzz_one_input(data)
+
+
+if __name__ == "__main__":
+    sys.exit(run(target, make, slow_ms=SLOW_MS))
