@@ -53,14 +53,26 @@ conversations = (
 )
 types = some("application/pdf", "image/*", "*/zip")
 names = some("faktura.pdf", "a.zip", "zal")
+of_names = (
+    names
+    | names.map(lambda listed: {"other_than": listed})
+    | st.builds(
+        lambda operator, listed: {operator: listed},
+        st.sampled_from(["word", "equals", "starts_with", "ends_with"]),
+        names,
+    )
+    | st.sampled_from(
+        [{"exists": True}, {"exists": False}, {"regex": [r"\.zip$", "^za"]}, {"word": "Faktura", "exact": True}]
+    )
+)
 attachments = st.fixed_dictionaries(
     {},
     optional={
         "type": types | types.map(lambda listed: {"other_than": listed}),
-        "name": names | names.map(lambda listed: {"other_than": listed}),
+        "name": of_names,
         "size": numbers("10", "1KB"),
     },
-).filter(bool)
+).filter(bool) | st.sampled_from([{"exists": True}, {"exists": False}])
 conditions = st.one_of(
     st.fixed_dictionaries({"at": times}),
     st.fixed_dictionaries({"auth": asked_results}),

@@ -1,64 +1,93 @@
 """The rules read in the plainest way: rule by rule over the YAML as it stands, nothing compiled, nothing kept."""
 
-import re
-import unicodedata
 from collections.abc import Mapping, Sequence
+from datetime import timedelta
 from typing import Any
 
-import Stemmer
+from reference_addresses import ADDRESS_KEYS, ALIASES, addresses_fit, addresses_of
 from reference_circumstances import CIRCUMSTANCES, circumstance
+from reference_text import any_text, in_a_list
 
-from routerd.message.fold import fold, fold_exact, nfc_visible, words
+from routerd.message.fold import fold
 from routerd.rules.facts import Facts
 
-RuleText = dict[str, Any]  # {"name": …, "when": {…}, "then": {…}}
-STEMMERS = {
-    "en": "english",
-    "pl": "polish",
-    "de": "german",
-    "tr": "turkish",
-    "ru": "russian",
-    "el": "greek",
-    "ar": "arabic",
-}
-SILENT = dict.fromkeys([0x640, *range(0x64B, 0x653)])  # tatweel and harakat
-SCRIPTS = {"CYRILLIC": ["ru"], "GREEK": ["el"], "ARABIC": ["ar"]}
+File = dict[str, Any]  # {"rules": [{"name": …, "when": {…}, "then": {…}}]}, perhaps with "inbox" and "mode"
+RANKS = ["low", "normal", "high"]
+HOURS = {"h": 1, "d": 24}
 
 
 def decide(
-    files: list[list[RuleText]],
+    files: Sequence[File],
     facts: Facts,
     languages: Sequence[str] = ("en",),
     lists: Mapping[str, list[str]] | None = None,
 ) -> dict[str, Any]:
-    """What a decision comes down to, by the numbered sentences of "How rules add up".
+    """What a decision comes down to, by the numbered sentences of how rules add up.
 
-    `languages`: `lang:` of every file. `lists`: what the files hold that rules name, path → terms.
+    `languages`: `lang:` of every file. `lists`: what the files hold that rules name, path → lines.
     """
-    labels: list[str] = []
-    matched: list[str] = []
-    owner = priority = None
-    watch: list[str] = []
-    for number, rules in enumerate(files, 1):
-        for rule in rules:
-            if truth(with_lists(rule["when"], lists or {}), facts, labels, languages) is not True:
+    said: dict[str, Any] = {
+        **{part: [] for part in ("matched", "trials", "unknown", "labels", "watch", "headers", "forward")},
+        **dict.fromkeys(("assign", "reassign", "priority", "respond_within", "hold", "reject", "stopped_by")),
+    }
+    for number, file in enumerate(files, 1):
+        if "inbox" in file and facts.inbox not in [ALIASES.get(inbox, inbox) for inbox in file["inbox"]]:
+            continue
+        for rule in file["rules"]:
+            name = f"{number}.yaml/{rule['name']}"
+            holds = truth(with_lists(rule["when"], lists or {}), facts, said["labels"], languages)
+            if holds is None:
+                said["unknown"].append(name)
+            if holds is not True:
                 continue
-            then = rule["then"]
-            matched.append(f"{number}.yaml/{rule['name']}")
-            labels += [label for label in then.get("label", []) if label not in labels]
-            owner = owner or then.get("assign")
-            ranks = ["low", "normal", "high"]
-            priority = max((p for p in (priority, then.get("priority")) if p), key=ranks.index, default=None)
-            watch += [name for name in then.get("watch", []) if name not in watch]
-            if then.get("stop") == "all":
-                return result(matched, labels, owner, priority, watch)
-            if then.get("stop") is True:
+            if "trial" in (rule.get("mode"), file.get("mode")):
+                said["trials"].append(name)
+                continue
+            said["matched"].append(name)
+            add(rule["then"], name, said, facts, lists or {})
+            if rule["then"].get("stop") == "all":
+                said["stopped_by"] = name
+                return said
+            if rule["then"].get("stop") is True:
                 break
-    return result(matched, labels, owner, priority, watch)
+    return said
 
 
-def result(matched: list[str], labels: list[str], owner: Any, priority: Any, watch: list[str]) -> dict[str, Any]:
-    return {"matched": matched, "labels": labels, "owner": owner, "priority": priority, "watch": watch}
+def add(then: dict[str, Any], name: str, said: dict[str, Any], facts: Facts, lists: Mapping[str, list[str]]) -> None:
+    """What one rule does, on top of what those above it did."""
+    whom = owner_of(then.get("assign"), facts, lists)
+    if whom is not None:
+        said["assign"] = said["assign"] or (*whom, name)
+        if then.get("reassign"):
+            said["reassign"] = said["reassign"] or (*whom, name)
+    for key, sort in (("label", "labels"), ("watch", "watch"), ("forward", "forward")):
+        said[sort] += [one for one in then.get(key, []) if one not in said[sort]]
+    given = [header.lower() for header, _ in said["headers"]]
+    said["headers"] += [
+        (header, text) for header, text in then.get("header", {}).items() if header.lower() not in given
+    ]
+    said["priority"] = max((p for p in (said["priority"], then.get("priority")) if p), key=RANKS.index, default=None)
+    if "respond_within" in then:
+        within = timedelta(hours=int(then["respond_within"][:-1]) * HOURS[then["respond_within"][-1]])
+        said["respond_within"] = within if said["respond_within"] is None else min(said["respond_within"], within)
+    said["hold"] = said["hold"] or then.get("hold")
+    said["reject"] = said["reject"] or then.get("reject")
+
+
+def owner_of(assign: Any, facts: Facts, lists: Mapping[str, list[str]]) -> tuple[str, str | None] | None:
+    """Whom to pick from, and how where the rule says so; None: the rule does not assign."""
+    if assign is None:
+        return None
+    if isinstance(assign, str):
+        return assign, None
+    if "team" in assign:
+        return assign["team"], assign.get("pick")
+    rows = dict(line.split(",") for line in lists[assign["in"]])
+    for address in addresses_of(assign["by"], facts):
+        for asked in (address, address.rpartition("@")[2]):
+            if asked in rows:
+                return rows[asked], None
+    return None
 
 
 def with_lists(value: Any, lists: Mapping[str, list[str]]) -> Any:
@@ -84,8 +113,7 @@ def one_key(key: str, value: Any, facts: Facts, labels: list[str], languages: Se
     if key == "any":
         return any_of([truth(part, facts, labels, languages) for part in value])
     if key == "not":
-        parts = value if isinstance(value, list) else [value]
-        return negated(any_of([truth(part, facts, labels, languages) for part in parts]))
+        return negated(any_of([truth(part, facts, labels, languages) for part in in_a_list(value)]))
     if key == "always":
         return True
     if key in CIRCUMSTANCES:
@@ -94,133 +122,27 @@ def one_key(key: str, value: Any, facts: Facts, labels: list[str], languages: Se
         return any(label in labels for label in value)
     if key == "is":
         return any_of([facts.internal if kind == "internal" else kind in facts.view.kinds for kind in value])
-    if key == "from":
-        addresses = [mailbox.address for mailbox in facts.view.addresses("from")]
-        if isinstance(value, dict):
-            forms = in_a_list(value["other_than"])
-            return any(not any(address_fits(address, form) for form in forms) for address in addresses)
-        return any(address_fits(address, form) for address in addresses for form in value)
-    view = facts.view
-    texts = {
-        "subject": [view.bare_subject],
-        "body": [view.new_text],
-        "text": [view.bare_subject, view.new_text],
-        "everything": [view.bare_subject, view.whole_text],
-        "header": list(view.header("x-test")),
-    }[key]
+    if key in ADDRESS_KEYS:
+        return addresses_fit(key, value, facts)
     if key == "header":
-        value = value["X-Test"]
-    return any_text(value, [text for text in texts if fold(text).strip()], languages)
+        return all(any_text(asked, texts_of(f"header {name}", facts), languages) for name, asked in value.items())
+    return any_text(value, texts_of(key, facts), languages)
 
 
-def any_text(value: Any, texts: list[str], languages: Sequence[str]) -> bool:
-    asked = dict(value) if isinstance(value, dict) else {"contains": value}
-    folding = fold_exact if asked.pop("exact", False) else fold
-    also = in_a_list(asked.pop("also", []))
-    ((operator, terms),) = asked.items()
-    if operator == "exists":
-        return bool(texts) is terms
-    for text in texts:
-        compared = folding(text).strip()
-        for term in in_a_list(terms):
-            if operator == "regex" and regex_fits(term, text):
-                return True
-            if operator == "stem" and stem_fits(term, text, languages):
-                return True
-            if operator not in ("regex", "stem") and term_fits(operator, folding(term), compared):
-                return True
-        if any(term_fits("word", folding(term), compared) for term in also):
-            return True
-    return False
-
-
-def in_a_list(terms: Any) -> list[Any]:
-    return terms if isinstance(terms, list) else [terms]
-
-
-def regex_fits(pattern: str, text: str) -> bool:
-    """By the standard library, whose ^, \\b, \\d and \\w are the same for these patterns."""
-    flags = 0 if pattern.startswith("(?-i)") else re.IGNORECASE
-    return re.search(pattern.removeprefix("(?-i)"), nfc_visible(text), flags) is not None
-
-
-def term_fits(operator: str, term: str, text: str) -> bool:
-    if operator == "contains":
-        return term in text
-    if operator == "equals":
-        return term.strip() == text
-    if operator == "starts_with":
-        return text.startswith(term.strip())
-    if operator == "ends_with":
-        return text.endswith(term.strip())
-    wanted = words(term)
-    as_found = forms if any("\u0600" <= word[0] <= "\u06ff" for word in wanted) else lambda word: {word}
-    return in_a_row([{word} for word in wanted], [as_found(word) for word in words(text)])
-
-
-def in_a_row(wanted: list[set[Any]], found: list[set[Any]]) -> bool:
-    return any(
-        all(wanted[step] & found[start + step] for step in range(len(wanted)))
-        for start in range(len(found) - len(wanted) + 1)
-    )
-
-
-def stem_fits(term: str, text: str, languages: Sequence[str]) -> bool:
-    wanted = [word_stems(word, languages) | {("as written", fold(word))} for word in as_written(term)]
-    found = []
-    for word in as_written(text):
-        bare = word.translate(SILENT)
-        stems = {stem for form in forms(bare) for stem in word_stems(form, languages)}
-        found.append(stems | word_stems(word, languages) | {("as written", form) for form in forms(fold(word))})
-    return in_a_row(wanted, found)
-
-
-def as_written(text: str) -> list[str]:
-    return [word for word in words(fold_exact(text).lower()) if fold(word)]
-
-
-def word_stems(word: str, languages: Sequence[str]) -> set[tuple[str, str]]:
-    """Language and folded stem: of the word and the folded word; of an Arabic one never folded, but with both ends."""
-    scripts = {unicodedata.name(letter).split()[0] for letter in word if letter.isalpha() and letter != "\u0640"}
-    if len(scripts) != 1:
-        return set()
-    (script,) = scripts
-    spelled = {word, fold(word)}
-    if script == "ARABIC":
-        bare = word.translate(SILENT).replace("ی", "ي").replace("ک", "ك")
-        spelled = {bare}
-        if bare.endswith("ه"):
-            spelled.add(bare[:-1] + "ة")
-        if bare.endswith("ي"):
-            spelled.add(bare[:-1] + "ى")
-    return {
-        (language, fold(Stemmer.Stemmer(STEMMERS[language]).stemWord(form)))
-        for language in (languages if script == "LATIN" else SCRIPTS.get(script, []))
-        for form in spelled
-    }
-
-
-def forms(word: str) -> set[str]:
-    """An Arabic word with and without [و ف] [ب ك ل] [ال]; لل is ل and ال in one."""
-    found = {word}
-    if not "\u0600" <= word[0] <= "\u06ff":
-        return found
-    for conjunction in ("", "و", "ف"):
-        for preposition in ("", "ب", "ك", "ل"):
-            for article in ("", "ال"):
-                proclitics = conjunction + preposition + article
-                if word.startswith(proclitics):
-                    found.add(word.removeprefix(proclitics))
-        if word.startswith(conjunction + "لل"):
-            found.add(word.removeprefix(conjunction + "لل"))
-    return {form for form in found if len(form) >= 3} | {word}
-
-
-def address_fits(address: str, form: str) -> bool:
-    domain = address.rpartition("@")[2]
-    if form.startswith("."):
-        return domain == form[1:] or domain.endswith(form)
-    return address == form if "@" in form else domain == form
+def texts_of(key: str, facts: Facts) -> list[str]:
+    """The texts in any of which a term may stand; a blank one is not there."""
+    view = facts.view
+    if key.startswith("header "):
+        texts = list(view.header(key.removeprefix("header ").lower()))
+    else:
+        texts = {
+            "subject": [view.bare_subject],
+            "body": [view.new_text],
+            "text": [view.bare_subject, view.new_text],
+            "everything": [view.bare_subject, view.whole_text],
+            "from_name": [mailbox.name for mailbox in view.addresses("from")],
+        }[key]
+    return [text for text in texts if fold(text).strip()]
 
 
 def all_of(truths: list[bool | None]) -> bool | None:

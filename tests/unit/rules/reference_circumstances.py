@@ -6,6 +6,8 @@ from fnmatch import fnmatchcase
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from reference_text import any_text
+
 from routerd.message.fold import fold
 from routerd.rules.facts import Facts
 from routerd.rules.matching.languages import language_of
@@ -102,20 +104,22 @@ def number(test: dict[str, str], found: float) -> bool:
 
 
 def attachment(value: Any, facts: Facts) -> bool:
+    if "exists" in value:
+        return bool(facts.view.attachments) is value["exists"]
     return any(all(of_attachment(key, wanted, one) for key, wanted in value.items()) for one in facts.view.attachments)
 
 
 def of_attachment(key: str, wanted: Any, one: Any) -> bool:
     if key == "size":
         return number(wanted, one.size_bytes)
-    others = isinstance(wanted, dict)
-    listed = wanted["other_than"] if others else wanted
+    others = isinstance(wanted, dict) and "other_than" in wanted
     if key == "type":
+        listed = wanted["other_than"] if others else wanted
         return any(fnmatchcase(one.type, glob) for glob in listed) is not others
-    name = fold(one.name or "").strip()
+    names = [one.name] if one.name and fold(one.name).strip() else []
     if others:
-        return bool(name) and name not in [fold(term) for term in listed]
-    return any(fold(term) in name for term in listed)
+        return bool(names) and not any_text({"equals": wanted["other_than"]}, names, [])
+    return any_text(wanted, names, [])
 
 
 def recipients(value: Any, facts: Facts) -> bool:

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from made_rules import conditions, messages, read_beside
 from rule_sets import ALL_GRANTED, facts_of, ruleset_of
-from test_rules_by_reference import conditions, messages, read_beside
 
 from routerd.message.fold import fold, nfc_visible
 from routerd.message.view import MessageView

@@ -27,7 +27,7 @@ def test_language(lang: list[str], case: dict[str, Any]) -> None:
     rule = {"name": "it", "when": {on: case["is"]}, "then": {"label": ["hit"]}}
     decision = ruleset_of(json.dumps({"lang": lang, "rules": [rule]})).decide(facts)
     assert (decision.labels == ("hit",)) is case["holds"]
-    assert (reference.decide([[rule]], facts, lang)["labels"] == ["hit"]) is case["holds"]
+    assert (reference.decide([{"rules": [rule]}], facts, lang)["labels"] == ["hit"]) is case["holds"]
     for match in decision.trace.matches:
         (evidence,) = match.evidence
         assert evidence.field == on
