@@ -1,7 +1,7 @@
 """Which rules a message may match at all: found by what stands in it, so that the rest need not be asked."""
 
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import accumulate
 
 from routerd.rules.conditions.addresses import dotted_ends
@@ -11,6 +11,7 @@ from routerd.rules.matching.literals import Literals
 from routerd.rules.matching.patterns import PatternSet
 
 _Numbers = dict[str, list[int]]  # form → the conditions that it is a clue of
+_LONG_TEXTS = frozenset(("body", "text", "everything"))
 _RARE = 3  # bits: clues of up to seven conditions are told apart by what they cost
 
 
@@ -18,7 +19,8 @@ class RuleIndex:
     """Of the conditions of every file, from top to bottom. Never changes once made."""
 
     __slots__ = (
-        "_always", "_by_address", "_by_literal", "_by_pattern", "_by_stem", "_fields", "_files", "_literals", "_starts",
+        "_always", "_by_address", "_by_literal", "_by_pattern", "_by_stem", "_fields", "_fields_with_clues", "_files",
+        "_in_long_texts", "_in_others", "_starts",
     )  # fmt: skip
 
     def __init__(self, files: Sequence[Sequence[Condition]]) -> None:
@@ -47,11 +49,17 @@ class RuleIndex:
             for clue in _most_telling(sets, wanted_by):
                 self._forms_like(clue, patterns).setdefault(clue.form, []).append(number)
                 self._fields[file][clue.field] = None
-        # One automaton for all fields and files, so that a text is searched once.
-        self._literals = Literals({literal for numbers in self._by_literal.values() for literal in numbers})
+        self._fields_with_clues = frozenset(field for fields in self._fields for field in fields)
+        # One automaton for all files, so that a text is searched once; but a small one for the long texts: most of the
+        # time goes into loading it from memory.
+        self._in_long_texts = Literals(self._literals_of(_LONG_TEXTS))
+        self._in_others = Literals(self._literals_of(self._by_literal.keys() - _LONG_TEXTS))
         self._by_pattern = {
             field: (PatternSet(tuple(numbers)), tuple(numbers.values())) for field, numbers in patterns.items()
         }
+
+    def _literals_of(self, fields: Iterable[str]) -> set[str]:
+        return {literal for field in fields for literal in self._by_literal.get(field, ())}
 
     def _forms_like(self, clue: Clue, patterns: dict[str, _Numbers]) -> _Numbers:
         """The forms that are looked for in the same way as this one."""
@@ -69,11 +77,12 @@ class RuleIndex:
                 yield by_address[form]
         by_literal, by_pattern = self._by_literal.get(field), self._by_pattern.get(field)
         by_stem = self._by_stem.get(field, {})
+        literals = self._in_long_texts if field in _LONG_TEXTS else self._in_others
         if by_literal is None and by_pattern is None and not by_stem:
             return
         for part in seen.address_texts(field) if field in ADDRESS_FIELDS else seen.texts.parts(field):
             if by_literal is not None:
-                for literal in by_literal.keys() & part.found_of(self._literals):
+                for literal in by_literal.keys() & part.found_of(literals):
                     yield by_literal[literal]
             if by_pattern is not None:
                 for place in part.fitting(by_pattern[0]):
@@ -89,8 +98,13 @@ class RuleIndex:
                 file = self._files[number]
                 by_file.setdefault(file, []).append(number - self._starts[file])
 
-    def fields(self, file: int) -> Collection[str]:
-        return self._fields[file].keys()
+    @property
+    def fields(self) -> frozenset[str]:
+        """All in which there are clues."""
+        return self._fields_with_clues
+
+    def fields_of(self, file: int) -> Mapping[str, None]:
+        return self._fields[file]
 
     def always(self, file: int) -> list[int]:
         return self._always[file]
@@ -99,23 +113,21 @@ class RuleIndex:
 class Asked:
     """What one message has of the clues. A field is searched when the first file with clues in it is asked."""
 
-    __slots__ = ("_found", "_index", "_searched", "_seen")
+    __slots__ = ("_found", "_index", "_left", "_seen")
 
     def __init__(self, index: RuleIndex, seen: Seen) -> None:
         self._index = index
         self._seen = seen
-        self._searched: set[str] = set()
+        self._left = set(index.fields)  # to be searched
         self._found: dict[int, list[int]] = {}  # by file
 
     def to_ask(self, file: int) -> list[int]:
         """The conditions of a file, by their number in it, that may be other than NO, in their order."""
         index = self._index
-        fields = index.fields(file)
-        if not self._searched.issuperset(fields):
-            for field in fields:
-                if field not in self._searched:
-                    index.add_found_in(field, self._seen, self._found)
-                    self._searched.add(field)
+        for field in index.fields_of(file) if self._left else ():
+            if field in self._left:
+                index.add_found_in(field, self._seen, self._found)
+                self._left.remove(field)
         found = self._found.get(file)
         return index.always(file) if found is None else sorted({*found, *index.always(file)})
 

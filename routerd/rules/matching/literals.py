@@ -18,7 +18,8 @@ class Literals:
         # Of a tower of literals, each the end of the next, the upper ones would make of a flood of one letter a flood
         # of finds. They stand behind the last that is searched for, and are asked about one by one where it is found.
         self._behind: dict[str, list[str]] = {}
-        self._searched = self._low_in_their_towers(literals)
+        # In this order what they begin with alike lies together in memory.
+        self._searched = sorted(self._low_in_their_towers(literals))
         encoded = list(map(_encoded, self._searched))
         self._longest_bytes = max(map(len, encoded), default=1)
         self._automaton = BytesAhoCorasick(encoded) if encoded else None
