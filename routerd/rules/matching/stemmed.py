@@ -5,7 +5,15 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from routerd.message.fold import fold, fold_exact, word_spans, words
-from routerd.rules.matching.stems import NO_LANGUAGE, languages_of, silent_arabic, stems_in_text, stems_of
+from routerd.rules.matching.stems import (
+    NO_LANGUAGE,
+    languages_of,
+    script_of,
+    script_of_language,
+    silent_arabic,
+    stems_in_text,
+    stems_of,
+)
 
 _CHUNK = 256  # tokens folded at a time
 
@@ -51,12 +59,13 @@ def _stems_of_term(word: str, latin: tuple[str, ...]) -> frozenset[Stem]:
 class StemmedText:
     """Made once for a text, and only where a rule asks for stems; what a language does to it, on the first question."""
 
-    __slots__ = ("_places", "_text", "_tokens", "_words")
+    __slots__ = ("_by_script", "_places", "_text", "_tokens", "_words")
 
     def __init__(self, text: str) -> None:
         self._text = text
         self._words = written_words(text)
         self._places: dict[str, dict[str, list[int]]] = {}
+        self._by_script: dict[str, dict[str, list[int]]] | None = None
         self._tokens: tuple[list[str], list[int]] | None = None
 
     def places(self, language: str) -> Mapping[str, list[int]]:
@@ -64,10 +73,25 @@ class StemmedText:
         places = self._places.get(language)
         if places is None:
             places = self._places[language] = {}
-            for place, word in enumerate(self._words):
+            for word, its_places in self._written_in(script_of_language(language)).items():
                 for stem in stems_in_text(word, language):
-                    places.setdefault(stem, []).append(place)
+                    if stem in places:
+                        places[stem] += its_places
+                    else:
+                        places[stem] = its_places.copy()
         return places
+
+    def _written_in(self, script: str) -> Mapping[str, list[int]]:
+        """The words of a script, "" for all of them, and the numbers of each."""
+        if self._by_script is None:
+            every: dict[str, list[int]] = {}
+            for place, word in enumerate(self._words):
+                every.setdefault(word, []).append(place)
+            self._by_script = {"": every}
+            for word, folded in zip(every, _folded(list(every)), strict=True):
+                if its_script := script_of(folded):
+                    self._by_script.setdefault(its_script, {})[word] = every[word]
+        return self._by_script.get(script, {})
 
     def place_of(self, phrase: StemPhrase) -> int | None:
         """The number of the word with which the phrase first begins."""
@@ -91,6 +115,12 @@ class StemmedText:
 
     def _places_of(self, stems: frozenset[Stem]) -> set[int]:
         return {place for stem in stems for place in self.places(stem.language).get(stem.text, ())}
+
+
+def _folded(words_of_text: list[str]) -> list[str]:
+    """Each word folded by itself; all at once, for `|` keeps them apart in whatever form."""
+    folded = fold("|".join(words_of_text)).split("|") if words_of_text else []
+    return folded if len(folded) == len(words_of_text) else list(map(fold, words_of_text))
 
 
 def _tokens_of_words(tokens: list[str]) -> Iterator[int]:

@@ -23,10 +23,12 @@ LATIN_LANGUAGES: Mapping[str, str] = {
 }  # fmt: skip
 # Words in these scripts are always stemmed so.
 LANGUAGE_OF_SCRIPT: Mapping[str, str] = {"arabic": "ar", "cyrillic": "ru", "greek": "el"}
+_SCRIPT_OF_LANGUAGE = {language: script for script, language in LANGUAGE_OF_SCRIPT.items()}
 _ALGORITHMS = {**LATIN_LANGUAGES, "ar": "arabic", "ru": "russian", "el": "greek"}
 
 _MAX_LETTERS = 60  # of a word that is inflected; what is longer is not language
-_KEPT_WORDS = 16_384  # the common words of a few languages, with all their forms
+_KEPT_WORDS = 32_768  # of messages: the common words of a few languages, with all their forms
+_KEPT_TERMS = 4_096
 _SCRIPTS = (
     (0x41, 0x2B0, "latin"), (0x370, 0x400, "greek"), (0x400, 0x530, "cyrillic"), (0x600, 0x700, "arabic"),
     (0x750, 0x780, "arabic"), (0x870, 0x900, "arabic"), (0x1C80, 0x1C90, "cyrillic"), (0x1D00, 0x1DC0, "latin"),
@@ -37,6 +39,7 @@ _WHOLE = "="  # before a word that is no stem: where its letters fold to the sam
 _FINAL_HA, _FINAL_YA = "ه", "ي"
 _AS_FINAL = {_FINAL_HA: "ة", _FINAL_YA: "ى"}  # what many people type the left one for
 _PERSIAN = str.maketrans("یک", "يك")  # keyboards of Arabic's neighbours
+_ANY = "any"
 _of_thread = threading.local()  # a stemmer must not be used by two threads at once
 
 
@@ -46,16 +49,21 @@ def silent_arabic() -> Mapping[int, None]:
     return {code: None for code in range(0x0600, 0x0900) if not fold(chr(code))}
 
 
+def script_of_language(language: str) -> str:
+    """Whose words alone have stems in this language; "" for `NO_LANGUAGE`, where all have."""
+    return "latin" if language in LATIN_LANGUAGES else _SCRIPT_OF_LANGUAGE.get(language, "")
+
+
 def languages_of(word: str, latin: tuple[str, ...]) -> tuple[str, ...]:
     """The languages whose inflection `word` may follow: by its script, and for Latin those of `latin`; () for none."""
-    script = _script_of(fold(word))
+    script = script_of(fold(word))
     if script == "latin":
         return latin
     language = LANGUAGE_OF_SCRIPT.get(script)
     return (language,) if language else ()
 
 
-@lru_cache(maxsize=_KEPT_WORDS)
+@lru_cache(maxsize=_KEPT_TERMS)
 def stems_of(word: str, language: str) -> tuple[str, ...]:
     """The folded stems of a word in lower case and else as written; () where it is not of the language's script.
 
@@ -67,7 +75,7 @@ def stems_of(word: str, language: str) -> tuple[str, ...]:
 @lru_cache(maxsize=_KEPT_WORDS)
 def stems_in_text(word: str, language: str) -> tuple[str, ...]:
     """The same for a word of a message: an Arabic one also without its proclitics."""
-    stems = stems_of(word, language)
+    stems = tuple(dict.fromkeys(_stems(word, language)))
     if not stems or language != LANGUAGE_OF_SCRIPT["arabic"]:
         return stems
     behind = [stem for form in without_proclitics(word.translate(silent_arabic())) for stem in _stems(form, language)]
@@ -81,7 +89,7 @@ def _stems(word: str, language: str) -> Iterator[str]:
         if folded:
             yield folded
         return
-    if len(folded) > _MAX_LETTERS or not _is_written_in(language, _script_of(folded)):
+    if len(folded) > _MAX_LETTERS or not _is_written_in(language, script_of(folded)):
         return
     forms = _arabic_spellings(word) if language == "ar" else (word, folded)
     stemmer = _stemmer(language)
@@ -104,26 +112,20 @@ def _is_written_in(language: str, script: str) -> bool:
     return language in LATIN_LANGUAGES if script == "latin" else language == LANGUAGE_OF_SCRIPT.get(script)
 
 
-def _script_of(word: str) -> str:
-    """The one script of its letters; "" for others, for several, and for none."""
+def script_of(word: str) -> str:
+    """The one script of a folded word's letters; "" for others, for several, and for none."""
     if word.isascii():
         return "" if word.isdigit() else "latin"
-    found = ""
-    for letter in word:
-        script = _script_of_letter(letter)
-        if script is None:
-            continue
-        if not script or (found and script != found):
-            return ""
-        found = script
-    return found
+    scripts = set(map(_script_of_letter, word))
+    scripts.discard(_ANY)
+    return scripts.pop() if len(scripts) == 1 else ""
 
 
 @lru_cache(maxsize=4_096)
-def _script_of_letter(letter: str) -> str | None:
-    """None for what goes with any script: digits, marks, tatweel, letters that only modify."""
+def _script_of_letter(letter: str) -> str:
+    """`_ANY` for what goes with any script: digits, marks, tatweel, letters that only modify."""
     if not letter.isalpha() or letter == "\u0640" or 0x2B0 <= ord(letter) < 0x300:
-        return None
+        return _ANY
     code = ord(letter)
     return next((script for first, end, script in _SCRIPTS if first <= code < end), "")
 
