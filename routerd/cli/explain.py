@@ -6,7 +6,8 @@ import sys
 from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict, Unpack
+from zoneinfo import ZoneInfo
 
 import click
 
@@ -19,13 +20,15 @@ from routerd.cli.options import (
     load_or_exit,
     print_problems,
 )
+from routerd.cli.paragraphs import terminal_width
 from routerd.cli.rules_here import compile_here
 from routerd.cli.state import reading_state
 from routerd.cli.test import QuietDesk
 from routerd.config.settings import Settings
+from routerd.config.yaml_source import read_yaml
 from routerd.delivery.routes import Routes
 from routerd.desk.assign import assign
-from routerd.desk.consider import author_of, decide, facts_of
+from routerd.desk.consider import author_of, conversation_of, decide, facts_of, home_first
 from routerd.desk.plan import Conversation, DeskState, Twin
 from routerd.desk.roster import Roster
 from routerd.intake.recipients import Directory
@@ -35,6 +38,10 @@ from routerd.message.view import MessageView
 from routerd.router import Live, look
 from routerd.rules.decision import Decision
 from routerd.rules.explaining.explain import explain_decision
+from routerd.rules.facts import ConversationFacts
+from routerd.rules.reading.conversation import read_given_conversation
+from routerd.rules.reading.reader import Reader
+from routerd.rules.ruleset import Ruleset
 from routerd.store.base import StoreError, StoreMissingError
 
 _FIRST_YEAR, _LAST_YEAR = 1970, 9000
@@ -60,6 +67,16 @@ class Moment(click.ParamType[datetime]):
         return at.astimezone(UTC)
 
 
+class _Circumstances(TypedDict):
+    """What else is said of the message."""
+
+    rcpt: tuple[str, ...]
+    sender: str | None
+    client: str | None
+    at: datetime | None
+    conversation: str | None
+
+
 @click.command("explain", short_help="Show what would happen to a message, and why.")
 @click.argument(
     "file", metavar="FILE.eml", type=click.Path(path_type=Path, exists=True, dir_okay=False, allow_dash=True)
@@ -73,18 +90,14 @@ class Moment(click.ParamType[datetime]):
 )
 @click.option("--client", metavar="IP", help="The client's address: trusted_networks go by it [default: a stranger].")
 @click.option("--at", type=Moment(), help="When it is accepted [default: now].")
+@click.option(
+    "--conversation",
+    metavar="'owner: NAME, …'",
+    help="The known conversation that it belongs to, as in a test's given [default: what the state says].",
+)
 @click.option("--all", "list_all", is_flag=True, help="List the rules that did not match, too, however many there are.")
 @click.option("--json", "as_json", is_flag=True, help="Print it all as JSON.")
-def command(
-    file: Path,
-    config: Path | None,
-    rcpt: tuple[str, ...],
-    sender: str | None,
-    client: str | None,
-    at: datetime | None,
-    list_all: bool,
-    as_json: bool,
-) -> None:
+def command(file: Path, config: Path | None, list_all: bool, as_json: bool, **given: Unpack[_Circumstances]) -> None:
     """Explain what would happen to a message: its owner, its labels, and each rule's reasons."""
     settings = load_or_exit(config)
     compiled = compile_here(settings)
@@ -93,19 +106,25 @@ def command(
         sys.exit(EXIT_FOUND_WRONG)
     live = Live(settings, Roster(settings), compiled.ruleset, Routes(settings))
     raw = _BARE_LF.sub(b"\r\n", sys.stdin.buffer.read() if str(file) == "-" else file.read_bytes())
-    now = at or datetime.now(UTC)
+    now = given["at"] or datetime.now(UTC)
     if not raw.strip():
         click.echo(fit_to_print(f"{file} is empty"), err=True)
         sys.exit(EXIT_UNUSABLE)
     author = MessageView(raw).author
-    given = _sender(sender) if sender is not None else author.address if author else ""
-    envelope = Envelope(given, _recipients(raw, rcpt, live, now))
-    explained = explain(raw, envelope, _is_trusted(client, settings), now, live)
-    click.echo(explained_as_json(explained) if as_json else explained_as_text(explained, list_all))
+    sender = _sender(given["sender"]) if given["sender"] is not None else author.address if author else ""
+    envelope = Envelope(sender, _recipients(raw, given["rcpt"], live, now))
+    known = _conversation(given["conversation"], live.ruleset)
+    explained = explain(raw, envelope, _is_trusted(given["client"], settings), now, live, known)
+    click.echo(explained_as_json(explained) if as_json else explained_as_text(explained, list_all, terminal_width()))
 
 
-def explain(raw: bytes, envelope: Envelope, trusted: bool, at: datetime, live: Live) -> Explained:
-    """Steps 2 to 6 as the daemon takes them, on the desk's state as it is now; nothing is written."""
+def explain(
+    raw: bytes, envelope: Envelope, trusted: bool, at: datetime, live: Live, known: ConversationFacts | None = None
+) -> Explained:
+    """Steps 2 to 6 as the daemon takes them, on the desk's state as it is now; nothing is written.
+
+    `known`: what is taken for the conversation in place of that in the state.
+    """
     view, thread = look(raw, envelope, trusted, live.settings)
     with ExitStack() as stack:
         state: DeskState = QuietDesk()
@@ -119,6 +138,9 @@ def explain(raw: bytes, envelope: Envelope, trusted: bool, at: datetime, live: L
             click.echo(fit_to_print(reason), err=True)
         before = state.twin.queue_id if state.twin else None
         anew = _AsNew(state)
+        if known is not None:
+            home, _ = home_first(view, envelope, live.roster)[0]
+            anew.conversation = conversation_of(known, home, at)
         asked = (view, envelope, trusted, at, live, anew.conversation)
         decisions = decide(*asked)
         plan = assign(decisions, live.roster, anew, at, lambda members: members[0], author_of(*asked))
@@ -130,7 +152,26 @@ def explain(raw: bytes, envelope: Envelope, trusted: bool, at: datetime, live: L
         )
         for decision in decisions
     )
-    return Explained(view, decisions, plan, rules, before)
+    hours = live.roster.working_hours(plan.owner, plan.team)
+    zone = hours.zone if hours else ZoneInfo("UTC")
+    return Explained(view, at, zone, facts.conversation, decisions, plan, rules, before)
+
+
+def _conversation(text: str | None, ruleset: Ruleset) -> ConversationFacts | None:
+    """As a test's `given: {conversation: …}` says it, with or without its braces. Raises click.BadParameter."""
+    if text is None:
+        return None
+    written = text if text.lstrip().startswith("{") else f"{{{text}}}"
+    document = read_yaml("", written.encode(errors="replace"))
+    reader = Reader()
+    known = None
+    if document.root is not None:
+        known = read_given_conversation(reader, ruleset.names, document.root)
+    problems = (*document.problems, *reader.problems)
+    if problems or known is None:
+        wrong = "; ".join(problem.message for problem in problems) or "it is empty"
+        raise click.BadParameter(f"{wrong}; write it as 'owner: jan, state: closed'", param_hint="--conversation")
+    return known
 
 
 class _AsNew:

@@ -3,27 +3,37 @@
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from itertools import zip_longest
+from zoneinfo import ZoneInfo
 
 import click
 
-from routerd.desk.describe import why
+from routerd.cli.paragraphs import BOLD, BOLD_END, columns_of, cut, folded
+from routerd.desk.describe import reasons, why
 from routerd.desk.plan import Plan
 from routerd.message.fold import display
 from routerd.message.view import MessageView
-from routerd.rules.decision import Decision, Evidence
+from routerd.rules.conditions.conversation import shown_conversation
+from routerd.rules.conditions.time import shown_moment
+from routerd.rules.decision import Decision, Evidence, RuleRef
 from routerd.rules.explaining.context import Context
 from routerd.rules.explaining.explain import Outcome, RuleExplanation
+from routerd.rules.facts import ConversationFacts
 
 MAX_SHOWN = 400  # characters of a value
-MOST_LISTED = 40  # rules; of more only those are listed that had something to do with the message
+MOST_LISTED = 40  # rules that had nothing to do with the message
 _FAILING_SHOWN = 3
+_LABEL = 10  # columns of what a line of the summary tells of
+_FILE_COLUMNS = 6  # at least, of a file's name that is cut
+_WIDEST_NAME = 48  # columns, for what stands behind the names to stand in line
 _MARKS = {
     Outcome.MATCHED: ("+", "green"),
     Outcome.TRIAL: ("~", "cyan"),
     Outcome.UNKNOWN: ("?", "yellow"),
     Outcome.FAILED: ("!", "red"),
 }
+_UNMARKED = ("-", "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,76 +41,133 @@ class Explained:
     """One message's decisions and plan, with each inbox's rules one by one."""
 
     view: MessageView
+    at: datetime  # when it is accepted
+    zone: ZoneInfo  # of the calendar by which its owner works
+    conversation: ConversationFacts | None  # the known one that it belongs to
     decisions: tuple[Decision, ...]
     plan: Plan
     rules: tuple[tuple[str, list[RuleExplanation]], ...]  # inbox → its rules
     before: str | None  # the queue id of the same message, where it came before
 
 
-def explained_as_text(explained: Explained, list_all: bool) -> str:
-    """With colours, which `click.echo` takes out again where there is no terminal. Safe to print."""
-    lines = list(_summary(explained))
+def explained_as_text(explained: Explained, list_all: bool, width: int | None) -> str:
+    """With colours, which `click.echo` takes out again where there is no terminal. Safe to print.
+
+    `width`: columns to fold lines to; None leaves them whole.
+    """
+    lines: list[str] = []
+    for label, text in _summary(explained):
+        lines.extend(folded(text, width, f"{label:<{_LABEL}}", " " * _LABEL))
     for inbox, rules in explained.rules:
         lines.append("")
-        lines.extend(_rules_of(inbox, rules, list_all))
+        lines.extend(_RulesOf(inbox, rules, width).lines(list_all))
     return "\n".join(lines)
 
 
-def _summary(explained: Explained) -> Iterator[str]:
+def _summary(explained: Explained) -> Iterator[tuple[str, str]]:
     view, plan = explained.view, explained.plan
-    yield f"subject   {_shown(view.subject)}"
-    yield f"owner     {click.style(plan.owner, bold=True)}" + (f" (team {plan.team})" if plan.team else "")
-    yield f"why       {_shown(why(plan, explained.decisions), 2000)}"
+    yield "subject", _shown(view.subject)
+    yield "accepted", shown_moment(explained.at, explained.zone)
     if explained.before:
-        yield f"before    it came before; `routerd queue show {explained.before}` tells what was done then"
+        yield "before", f"it came before; `routerd queue show {explained.before}` tells what was done then"
+    if explained.conversation is not None:
+        yield "joins", f"a conversation: {_shown(shown_conversation(explained.conversation))}"
+    yield "owner", f"{BOLD}{plan.owner}{BOLD_END}" + (f" (team {plan.team})" if plan.team else "")
+    for number, reason in enumerate(reasons(plan, explained.decisions)):
+        yield "" if number else "why", _shown(reason)
     if plan.labels:
-        yield f"labels    {', '.join(plan.labels)}"
+        yield "labels", ", ".join(plan.labels)
     if plan.priority:
-        yield f"priority  {plan.priority}"
+        yield "priority", plan.priority
     if plan.respond_by:
-        yield f"respond   by {plan.respond_by:%Y-%m-%d %H:%M} UTC"
-    yield from (f"header    {name}: {_shown(value)}" for name, value in plan.headers)
+        yield "respond", f"by {shown_moment(plan.respond_by, explained.zone)}"
+    yield from (("header", f"{name}: {_shown(value)}") for name, value in plan.headers)
     for copy in plan.copies:
-        yield f"copy      {copy.member} ({copy.role})" + (f", held: {_shown(copy.held)}" if copy.held else "")
+        yield "copy", f"{copy.member} ({copy.role})" + (f", held: {_shown(copy.held)}" if copy.held else "")
     for decision in explained.decisions:
         if decision.reject is not None:
-            yield f"reject    at {decision.inbox}: {_shown(decision.reject)}"
-        yield from (f"note      {note}" for note in decision.trace.notes)
+            yield "reject", f"at {decision.inbox}: {_shown(decision.reject)}"
+        yield from (("note", note) for note in decision.trace.notes)
 
 
-def _rules_of(inbox: str, rules: list[RuleExplanation], list_all: bool) -> Iterator[str]:
-    yield click.style(f"rules for {inbox}", bold=True)
-    listed = rules if list_all or len(rules) <= MOST_LISTED else [rule for rule in rules if _had_to_do(rule)]
-    for rule in listed:
-        yield from _rule_lines(rule)
-    if len(listed) < len(rules):
-        yield f"  and {len(rules) - len(listed)} more that did not match (--all lists them)"
+@dataclass(frozen=True, slots=True)
+class _RulesOf:
+    """The rules for one inbox: first those that had to do with the message, then the others, a line each."""
+
+    inbox: str
+    rules: list[RuleExplanation]
+    width: int | None
+
+    def lines(self, list_all: bool) -> Iterator[str]:
+        """`list_all`: all is told of the others, too."""
+        matched = [rule for rule in self.rules if rule.outcome in _MARKS]
+        near = [rule for rule in self.rules if rule.near_miss]
+        others = [rule for rule in self.rules if rule.outcome not in _MARKS and not rule.near_miss]
+        counted = sum(rule.outcome is Outcome.MATCHED for rule in self.rules)
+        heading = f"{BOLD}rules for {self.inbox}: {counted} of {len(self.rules):,} matched{BOLD_END}"
+        yield from folded(heading, self.width)
+        for rule in (*matched, *near, *(others if list_all else ())):
+            yield from self._at_length(rule)
+        if others and not list_all:
+            yield from self._in_short(others)
+
+    def _at_length(self, rule: RuleExplanation) -> Iterator[str]:
+        mark, colour = _MARKS.get(rule.outcome, _UNMARKED)
+        name, place = _shown(str(rule.rule)), f"({_shown(str(rule.mark))})"
+        shown = click.style(mark, fg=colour) if colour else mark
+        if self.width is None or columns_of(name) + len(place) + 6 <= self.width:
+            yield f"  {shown} {name}  {click.style(place, dim=True)}"
+        else:
+            yield f"  {shown} {name}"
+            yield f"      {click.style(place, dim=True)}"
+        for lead, text in self._told(rule):
+            yield from folded(text, self.width, lead, " " * len(lead) if lead.isspace() else f"{'':8}")
+
+    def _told(self, rule: RuleExplanation) -> Iterator[tuple[str, str]]:
+        """What is said of one rule: the lead of each paragraph, and its text."""
+        lead = " " * 6
+        if rule.does:
+            yield lead, _shown(rule.does)
+        if rule.reason:
+            yield lead, f"{rule.outcome}: {_shown(rule.reason)}"
+        for evidence, context in zip_longest(rule.evidence, rule.contexts):
+            yield lead, _shown(str(evidence))
+            if context is not None:
+                yield f"{lead}  ", f"«{context.before}{BOLD}[{context.found}]{BOLD_END}{context.after}»"
+        if rule.near_miss:
+            yield lead, f"near miss: {_shown(rule.near_miss)}"
+        for failing in rule.failing[: 1 if rule.near_miss else _FAILING_SHOWN]:
+            yield lead, _shown((rule.near_miss and failing.saw) or str(failing))
+
+    def _in_short(self, rules: list[RuleExplanation]) -> Iterator[str]:
+        """One line for each: what kept it from matching."""
+        heading = "did not match, each with what was lacking (--all tells more):"
+        yield from (click.style(line, dim=True) for line in folded(heading, self.width, "  ", "  "))
+        listed = rules[:MOST_LISTED]
+        widest = max(columns_of(_shown(str(rule.rule))) for rule in listed)
+        column = min(widest, _WIDEST_NAME if self.width is None else self.width // 2)
+        for rule in listed:
+            name = _shown(str(rule.rule)) if self.width is None else _name_in(rule.rule, column)
+            gap = " " * (column - columns_of(name) + 2)
+            left = None if self.width is None else self.width - column - 6
+            yield f"  - {name}{gap}{click.style(cut(_kept_by(rule), left), dim=True)}"
+        if len(listed) < len(rules):
+            rest = f"and {len(rules) - len(listed):,} more that did not match (--all lists them)"
+            yield from folded(rest, self.width, "  ", "  ")
 
 
-def _had_to_do(rule: RuleExplanation) -> bool:
-    return rule.outcome in _MARKS or bool(rule.near_miss)
+def _name_in(rule: RuleRef, columns: int) -> str:
+    """The file's name is cut before the rule's own."""
+    name = _shown(rule.name)
+    file = cut(_shown(rule.file), max(columns - columns_of(name) - 1, _FILE_COLUMNS))
+    return cut(f"{file}/{name}", columns)
 
 
-def _rule_lines(rule: RuleExplanation) -> Iterator[str]:
-    mark, colour = _MARKS.get(rule.outcome, ("-", ""))
-    place = click.style(f"({_shown(str(rule.mark))})", dim=True)
-    yield f"  {click.style(mark, fg=colour) if colour else mark} {_shown(str(rule.rule))}  {place}"
-    if rule.does:
-        yield f"      {_shown(rule.does)}"
+def _kept_by(rule: RuleExplanation) -> str:
+    """What kept it from matching, in short."""
     if rule.reason:
-        yield f"      {rule.outcome}: {_shown(rule.reason)}"
-    for evidence, context in zip_longest(rule.evidence, rule.contexts):
-        yield from _evidence_lines(evidence, context)
-    if rule.near_miss:
-        yield f"      {click.style('near miss', fg='yellow')}: {_shown(rule.near_miss)}"
-    for failing in rule.failing[: 1 if rule.near_miss else _FAILING_SHOWN]:
-        yield f"      {_shown(str(failing))}"
-
-
-def _evidence_lines(evidence: Evidence, context: Context | None) -> Iterator[str]:
-    yield f"      {_shown(str(evidence))}"
-    if context is not None:
-        yield f"        «{context.before}{click.style(f'[{context.found}]', bold=True)}{context.after}»"
+        return _shown(f"{rule.outcome}: {rule.reason}")
+    return _shown("; ".join(failing.condition for failing in rule.failing))
 
 
 def _shown(text: str, most: int = MAX_SHOWN) -> str:
@@ -111,6 +178,8 @@ def explained_as_json(explained: Explained) -> str:
     plan = explained.plan
     found = {
         "subject": explained.view.subject,
+        "accepted_at": explained.at.isoformat(),
+        "conversation": _conversation_as_json(explained.conversation),
         "owner": plan.owner,
         "team": plan.team,
         "why": why(plan, explained.decisions),
@@ -135,6 +204,19 @@ def explained_as_json(explained: Explained) -> str:
         ],
     }
     return json.dumps(found, ensure_ascii=False, indent=2)
+
+
+def _conversation_as_json(known: ConversationFacts | None) -> dict[str, object] | None:
+    if known is None:
+        return None
+    return {
+        "owner": known.owner,
+        "team": known.team,
+        "labels": sorted(known.labels),
+        "state": known.state,
+        "messages": known.messages,
+        "waiting_seconds": int(known.waiting.total_seconds()) if known.waiting is not None else None,
+    }
 
 
 def _rule_as_json(rule: RuleExplanation) -> dict[str, object]:

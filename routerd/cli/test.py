@@ -4,7 +4,7 @@ import json
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 
 import click
@@ -16,7 +16,8 @@ from routerd.config.nearest import did_you_mean
 from routerd.config.settings import Settings
 from routerd.config.values import Days
 from routerd.desk.assign import assign
-from routerd.desk.plan import Conversation, ConversationId, ConversationState, Role, Standing, Twin
+from routerd.desk.consider import conversation_of
+from routerd.desk.plan import Conversation, Role, Twin
 from routerd.desk.roster import Roster
 from routerd.rules.compile import Compiled
 from routerd.rules.decision import Decision, Skipped
@@ -56,31 +57,14 @@ def place_by(settings: Settings) -> Callable[[tuple[Decision, ...], Given], Plac
             return members[0]
 
         roster = Roster(_with_absences(settings, given.away, given.at))
-        desk = QuietDesk(dict(given.load), _conversation(given, decisions[0].inbox))
+        known = given.conversation  # it lives where its message came
+        conversation = conversation_of(known, decisions[0].inbox, given.at) if known else None
+        desk = QuietDesk(dict(given.load), conversation)
         plan = assign(decisions, roster, desk, given.at, choose)
         watchers = tuple(copy.member for copy in plan.copies if copy.role is Role.WATCHER)
         return Placed(plan.inbox, plan.owner, bool(drawn), watchers)
 
     return place
-
-
-def _conversation(given: Given, inbox: str) -> Conversation | None:
-    """The known conversation that a test speaks of; it lives where its message came."""
-    facts = given.conversation
-    if facts is None:
-        return None
-    standing = Standing(
-        labels=tuple(sorted(facts.labels)),
-        messages=facts.messages,
-        state=ConversationState(facts.state),
-        waiting_since=_before(given.at, facts.waiting) if facts.waiting is not None else None,
-    )
-    return Conversation(ConversationId(1), inbox, facts.owner, facts.team, version=1, standing=standing)
-
-
-def _before(at: datetime, duration: timedelta) -> datetime:
-    """No earlier than dates begin."""
-    return at - min(duration, at - datetime.min.replace(tzinfo=UTC))
 
 
 def _with_absences(settings: Settings, away: tuple[str, ...], at: datetime) -> Settings:

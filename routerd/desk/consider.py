@@ -3,11 +3,11 @@ for each inbox, and whether it was here before. `explain` asks the same."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from routerd.auth.results import AuthResults, believed_results
 from routerd.config.settings import Settings
-from routerd.desk.plan import Author, Conversation, Voice
+from routerd.desk.plan import Author, Conversation, ConversationId, ConversationState, Standing, Voice
 from routerd.desk.roster import Roster
 from routerd.message.envelope import Envelope, Purpose
 from routerd.message.token import is_own_trace
@@ -122,6 +122,18 @@ def _known_so_far(conversation: Conversation, at: datetime) -> ConversationFacts
         messages=standing.messages,
         waiting=max(at - standing.waiting_since, timedelta(0)) if standing.waiting_since else None,
     )
+
+
+def conversation_of(facts: ConversationFacts, inbox: str, at: datetime) -> Conversation:
+    """The known conversation that `facts` tell of at `at`, as it would stand in the store; it lives in `inbox`."""
+    begin = datetime.min.replace(tzinfo=UTC)
+    standing = Standing(
+        labels=tuple(sorted(facts.labels)),
+        messages=facts.messages,
+        state=ConversationState(facts.state),
+        waiting_since=at - min(facts.waiting, at - begin) if facts.waiting is not None else None,
+    )
+    return Conversation(ConversationId(1), inbox, facts.owner, facts.team, version=1, standing=standing)
 
 
 def home_first(view: MessageView, envelope: Envelope, roster: Roster) -> list[tuple[str, Purpose]]:

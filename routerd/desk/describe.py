@@ -42,10 +42,15 @@ def describe_rerouted(annotation: Annotation, following: NextInLine, reason: str
 
 def why(plan: Plan, decisions: Iterable[Decision]) -> str:
     """One line: each rule that matched with the words that decided, why the owner is who he is, by what revision."""
+    return "; ".join(reasons(plan, decisions))
+
+
+def reasons(plan: Plan, decisions: Iterable[Decision]) -> tuple[str, ...]:
+    """The parts of `why`."""
     decisions = tuple(decisions)
-    reasons = dict.fromkeys(_reason(match) for decision in decisions for match in decision.trace.matches)
+    by_rule = dict.fromkeys(_reason(match) for decision in decisions for match in decision.trace.matches)
     revisions = dict.fromkeys(f"rules {decision.revision}" for decision in decisions if decision.revision)
-    return "; ".join([*reasons, plan.why, *revisions])
+    return (*by_rule, plan.why, *revisions)
 
 
 def _reason(match: Match) -> str:

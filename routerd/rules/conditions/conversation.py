@@ -57,7 +57,7 @@ class ConversationCondition(Condition):
         )
 
     def evidence(self, seen: Seen) -> tuple[Evidence, ...]:
-        return (Evidence("conversation", _shown(seen.facts.conversation), self._asked()),)
+        return (Evidence("conversation", shown_conversation(seen.facts.conversation), self._asked()),)
 
     def _asked(self) -> str:
         asked = []
@@ -79,14 +79,14 @@ class ConversationCondition(Condition):
         return f"conversation {self._asked()}"
 
     def saw(self, seen: Seen) -> str:
-        return _shown(seen.facts.conversation) or "no known conversation"
+        return shown_conversation(seen.facts.conversation) or "no known conversation"
 
 
 def _waits(waiting: timedelta | None, test: NumberTest) -> bool:
     return waiting is not None and test.holds(int(waiting.total_seconds()))
 
 
-def _shown(conversation: ConversationFacts | None) -> str:
+def shown_conversation(conversation: ConversationFacts | None) -> str:
     """`owner ewa of finance, open, 3 messages, labels invoice, waiting 2h`; "" where there is none."""
     if conversation is None:
         return ""

@@ -44,7 +44,7 @@ class KindCondition(Condition):
             kinds.append("internal")
         elif seen.facts.internal is None and "internal" in self.kinds:
             return "whether it is internal cannot be told now"
-        return f"is {', '.join(kinds)}" if kinds else "is none of the kinds"
+        return f"it is {', '.join(kinds)}" if kinds else "it is an ordinary message"
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,7 +31,7 @@ class Failing:
     saw: str
 
     def __str__(self) -> str:
-        return f"{self.condition}: {self.saw}" if self.saw else self.condition
+        return f"`{self.condition}` does not hold" + (f": {self.saw}" if self.saw else "")
 
 
 @dataclass(frozen=True, slots=True)

@@ -50,11 +50,11 @@ def test_outcomes() -> None:
     assert [str(one) for one in found["1.yaml/hits"].evidence] == ['subject has "Hello" (contains hello)']
     near = found["1.yaml/near"]
     assert near.near_miss == "all but `not from .pl` held"
-    assert [str(one) for one in near.failing] == ['not from .pl: from has "anna@klient.pl" (.pl)']
+    assert [str(one) for one in near.failing] == ['`not from .pl` does not hold: from has "anna@klient.pl" (.pl)']
     far = found["1.yaml/far"]
     assert far.near_miss == ""
-    assert str(far.failing[0]) == 'subject contains nothing: subject has "Hello"'
-    assert str(far.failing[1]).startswith("size over 1GB: size is ")
+    assert str(far.failing[0]) == '`subject contains nothing` does not hold: subject has "Hello"'
+    assert str(far.failing[1]).startswith("`size over 1GB` does not hold: size is ")
     assert found["1.yaml/unsure"].reason == "cannot be told now: is internal"
     assert found["1.yaml/behind"].reason == "1.yaml/stops stops this file"
     assert found["2.yaml/elsewhere"].reason == "only mail to billing@example.com"
