@@ -260,7 +260,7 @@ class RuleLimit(Model):
     actions: tuple[RuleAction, ...] = Field(
         (),
         description="what they may do beyond assign, label, priority, watch and stop: header hold reassign reply "
-        "approve reject forward stop-all, or all",
+        "approve reject forward stop-all, or all (reply and approve do not exist yet)",
     )
 
 

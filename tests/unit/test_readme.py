@@ -5,6 +5,7 @@
 
 import os
 import re
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import click
@@ -12,20 +13,20 @@ import pytest
 import yaml
 from peers.readme import README, readme_example
 
-from routerd.cli.init import write_starter
 from routerd.cli.main import routerd
-from routerd.cli.test import place_by
 from routerd.config.load import load_settings
-from routerd.config.rule_files import load_rule_files
 from routerd.config.schema import settings_reference
+from routerd.config.settings import RULE_ACTIONS, Settings
 from routerd.ops.metrics import Metrics
 from routerd.rules.compile import compile_ruleset
 from routerd.rules.finding import KINDS as FINDINGS
 from routerd.rules.keys import (
     ACTIONS,
     ADDRESS_OPERATORS,
+    ASSIGN_KEYS,
     AT_KEYS,
     ATTACHMENT_KEYS,
+    BESIDE_OPERATORS,
     CONDITIONS,
     CONVERSATION_KEYS,
     EXPECT_KEYS,
@@ -33,15 +34,15 @@ from routerd.rules.keys import (
     GIVEN_CONVERSATION_KEYS,
     GIVEN_KEYS,
     KINDS,
+    LATER_ACTIONS,
     MESSAGE_KEYS,
     NUMBER_OPERATORS,
     OTHER_THAN,
     RULE_KEYS,
     TEXT_OPERATORS,
 )
+from routerd.rules.limits import BASIC_ACTIONS
 from routerd.rules.reading.proofs import RESULTS
-from routerd.rules.trying.cases import run_case
-from routerd.starter import starter_files
 
 STARTER = README.parent / "routerd/starter/routerd.yaml"
 SAMPLES = README.parent / "rules.d"
@@ -167,25 +168,109 @@ def test_every_label_of_our_own_is_named() -> None:
     assert not [label for label in labels if f"| `{label}` |" not in text or f'= "{label}"' not in source]
 
 
-@pytest.mark.parametrize("beside", ["alone", "in what init writes"])
-def test_the_first_rule_passes_its_own_test(beside: str, tmp_path: Path) -> None:
-    """As written, under the name that it bears; the starter's own tests pass beside it."""
-    files = starter_files()
-    text = readme_example("rule")
-    name = text.partition("\n")[0].removeprefix("# ")
-    assert name.startswith("rules.d/")
-    assert name not in files
-    if beside == "alone":
-        files = {one: content for one, content in files.items() if one == "routerd.yaml"}
-    write_starter(tmp_path, {**files, name: text.encode()})
-    loaded = load_settings(tmp_path / "routerd.yaml", machine_name=lambda: "mx1.example.com")
+def _table(name: str) -> list[list[str]]:
+    """The cells of each row between `<!-- NAME -->` and `<!-- /NAME -->`, without the head."""
+    _, begin, rest = README.read_text().partition(f"<!-- {name} -->\n")
+    table, end, _ = rest.partition(f"<!-- /{name} -->")
+    assert begin, name
+    assert end, name
+    return [[cell.strip() for cell in line.strip("|\n").split("|")] for line in table.splitlines()[2:]]
+
+
+def _examples(*tables: str) -> list[str]:
+    """What stands in the last column of each row."""
+    cells = [row[-1] for table in tables for row in _table(table)]
+    return [cell.strip("`") for cell in cells if cell]
+
+
+def _mapping(entries: Mapping[str, str]) -> str:
+    return "{" + ", ".join(f"{key}: {value}" for key, value in entries.items()) + "}"
+
+
+MESSAGE = {"from": "a@far.example", "to": "support@example.com"}
+RULE = {"name": "r", "when": "{always: true}", "then": "{label: x}"}
+TEST = {"name": "t", "message": _mapping(MESSAGE), "expect": "{labels: []}"}
+TABLES: dict[str, tuple[str, ...]] = {
+    "when": ("conditions", "text", "addresses", "numbers", "mappings"),
+    "then": ("actions",),
+    "message": ("message",),
+    "given": ("given",),
+    "expect": ("expect",),
+}
+
+
+def _file_with(place: str, example: str) -> str:
+    """A rule file that has `example` under `place`."""
+    inside = example if example.startswith("{") else f"{{{example}}}"
+    if place in RULE:
+        return f"rules: [{_mapping({**RULE, place: inside})}]\n"
+    if place == "message" and not example.startswith("eml"):
+        further = {key: value for key, value in MESSAGE.items() if not example.startswith(f"{key}:")}
+        inside = f"{{{example}, {_mapping(further)[1:]}"
+    return f"tests: [{_mapping({**TEST, place: inside})}]\n"
+
+
+@pytest.fixture(scope="module")
+def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    """The starter's, with calendars, where rules may do everything."""
+    path = tmp_path_factory.mktemp("desk") / "routerd.yaml"
+    granted = "limits_of_rules: [{files: '*', actions: [all]}]\n"
+    path.write_text(STARTER.read_text() + readme_example("calendars") + granted)
+    loaded = load_settings(path, machine_name=lambda: "mx1.example.com")
     assert loaded.settings is not None
-    compiled = compile_ruleset(load_rule_files(loaded.settings.rules).files, loaded.settings)
-    assert compiled.problems == ()
-    assert compiled.ruleset is not None
-    results = [run_case(case, compiled.ruleset, place_by(loaded.settings)) for case in compiled.cases]
-    assert len(results) == 1 if beside == "alone" else len(results) > 10
-    assert not [(result.case.name, result.differences) for result in results if not result.passed]
+    return loaded.settings
+
+
+@pytest.mark.parametrize(
+    ("place", "example"), [(place, example) for place, tables in TABLES.items() for example in _examples(*tables)]
+)
+def test_each_example_of_the_reference_is_read(place: str, example: str, settings: Settings) -> None:
+    """In its place in a rule file, by the real reader, without a problem; and it is YAML for everybody."""
+    lists = {
+        "lists/vip.txt": "desk vip",
+        "lists/complaint.txt": "desk complaints",
+        "lists/accounts.csv": "desk accounts",
+    }
+    text = _file_with(place, example)
+    assert yaml.safe_load(text)
+    beside = {"50.yaml": text.encode()}
+    compiled = compile_ruleset(beside, settings, read_beside=lambda path: readme_example(lists[path]).encode())
+    assert compiled.problems == (), text
+
+
+@pytest.mark.parametrize(
+    ("table", "keys"),
+    [
+        ("conditions", CONDITIONS),
+        ("text", (*TEXT_OPERATORS, *BESIDE_OPERATORS, "in")),
+        ("addresses", (*ADDRESS_OPERATORS, "in")),
+        ("numbers", NUMBER_OPERATORS),
+        ("mappings", (*ATTACHMENT_KEYS, *AT_KEYS, *CONVERSATION_KEYS, *RESULTS)),
+        ("actions", (*ACTIONS, *ASSIGN_KEYS)),
+        ("message", MESSAGE_KEYS),
+        ("given", (*GIVEN_KEYS, *GIVEN_CONVERSATION_KEYS)),
+        ("expect", EXPECT_KEYS),
+    ],
+)
+def test_each_key_stands_in_its_table(table: str, keys: Iterable[str]) -> None:
+    """Nobody has to look for a key in prose."""
+    rows = " ".join(" ".join(row) for row in _table(table))
+    assert not [key for key in keys if not re.search(rf"[`{{ ]{key}[`:, ]", rows)]
+
+
+def test_the_actions_that_need_a_grant_are_marked() -> None:
+    """As the reader has it: those that are no basic ones, by the name that `limits_of_rules` has for each."""
+    marked = {row[2].strip("`") for row in _table("actions")} - {""}
+    assert marked == {action for action in RULE_ACTIONS if action not in (*LATER_ACTIONS, "all")}
+    assert not marked & BASIC_ACTIONS
+
+
+def test_links_lead_somewhere() -> None:
+    """Each `#…` is a heading, as GitHub names it."""
+    text = README.read_text()
+    headings = re.findall(r"(?m)^#+ (.*)$", re.sub(r"(?s)```.*?```", "", text))
+    known = {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+    assert not [link for link in re.findall(r"\]\(#([^)]*)\)", text) if link not in known]
 
 
 def test_all_yaml_reads_alike_in_every_parser() -> None:
