@@ -103,6 +103,7 @@ def _report(problems: tuple[Problem, ...], found: Findings, form: str, summary: 
             "problems": [_problem_as_json(problem) for problem in problems],
             "findings": [_finding_as_json(finding) for finding in found.listed],
             "more": dict(found.more),
+            "unseen": [{"kind": one.kind, "message": one.message} for one in found.unseen],
             "ok": ok,
             "summary": summary,
         }
@@ -125,6 +126,8 @@ def _lines(problems: Sequence[Problem], found: Findings) -> Iterator[str]:
             yield f"    {line}".rstrip()
     for kind, more in found.more.items():
         yield f"{kind}: at least {more} more"
+    for one in found.unseen:
+        yield f"{one.kind}: {one.message}"
 
 
 def _annotations(problems: Sequence[Problem], findings: Sequence[Finding]) -> Iterator[str]:

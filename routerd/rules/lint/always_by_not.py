@@ -11,6 +11,8 @@ from routerd.rules.lint.written import WrittenRule
 def find_always_by_not(written: Iterable[WrittenRule], asked: Iterable[Asked], prover: Prover) -> Iterator[Finding]:
     by_ref = {one.rule.ref: one for one in asked}
     for rule in written:
+        if rule.ref in by_ref and "always-by-not" in by_ref[rule.ref].rule.allow:
+            continue
         for mark in rule.always_by_not():
             yield Finding(
                 "always-by-not",
@@ -24,4 +26,4 @@ def find_always_by_not(written: Iterable[WrittenRule], asked: Iterable[Asked], p
 def _witness(one: Asked, prover: Prover) -> str:
     """A message that says nothing of what is asked for."""
     ref = one.rule.ref
-    return prover.show([frozenset()], one.inboxes, lambda decision: ref in matched(decision))
+    return prover.show("always-by-not", [frozenset()], one.inboxes, lambda decision, _: ref in matched(decision))

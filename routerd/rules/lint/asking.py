@@ -42,7 +42,8 @@ from routerd.rules.lint.atoms import (
     ThereAtom,
     ToldAtom,
 )
-from routerd.rules.lint.formula import FALSE, TRUE, And, Formula, Is, Not, Or, simplified
+from routerd.rules.lint.formula import FALSE, MAX_COMPARED, TRUE, And, Formula, Is, Not, Or, atoms_in, simplified
+from routerd.rules.lint.parts import Part, parts_of
 from routerd.rules.matching.patterns import is_glob
 from routerd.rules.ruleset import Rule, RuleFile, Ruleset
 
@@ -58,8 +59,16 @@ class Asked:
     rule: Rule
     place: Place
     formula: Formula  # with the file's inboxes
+    parts: tuple[Part, ...]  # of the formula
+    atoms: tuple[Atom, ...]  # of the formula, each once
+    scope: Formula  # the file's inboxes alone
     inboxes: frozenset[str]
     is_limited: bool  # to less than all inboxes
+
+    @property
+    def is_small(self) -> bool:
+        """Whether all ways in which it is true may be looked at."""
+        return len(self.atoms) <= MAX_COMPARED
 
 
 class Givers:
@@ -107,7 +116,10 @@ def asked_by(ruleset: Ruleset) -> tuple[tuple[Asked, ...], Givers]:
         for at, rule in enumerate(file.rules):
             reader = _ConditionReader(every_inbox, inboxes, givers, (number, at))
             formula = simplified(And((scope, reader.holds(rule.when))))
-            asked.append(Asked(rule, (number, at), formula, inboxes, inboxes < every_inbox))
+            atoms = tuple(dict.fromkeys(atoms_in(formula)))
+            its_parts = parts_of(formula)
+            is_limited = inboxes < every_inbox
+            asked.append(Asked(rule, (number, at), formula, its_parts, atoms, scope, inboxes, is_limited))
     return tuple(asked), givers
 
 

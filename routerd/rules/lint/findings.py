@@ -4,24 +4,25 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from errno import ENOENT
-from itertools import islice
 
 from routerd.config.settings import Settings
 from routerd.config.yaml_source import LINE_END, Node
 from routerd.rules.compile import Compiled
 from routerd.rules.decision import RuleRef
 from routerd.rules.finding import Finding
+from routerd.rules.lint.alone import look_alone
 from routerd.rules.lint.always_by_not import find_always_by_not
 from routerd.rules.lint.asking import Asked, asked_by
+from routerd.rules.lint.effort import Effort, Unseen
 from routerd.rules.lint.file_order import find_order
 from routerd.rules.lint.hash_sign import find_hashes
 from routerd.rules.lint.labels import find_labels
 from routerd.rules.lint.never import find_never
-from routerd.rules.lint.related import literals_of
+from routerd.rules.lint.related import Bearing
 from routerd.rules.lint.shadowed import find_shadows, findings_of
 from routerd.rules.lint.terms import find_in_terms
 from routerd.rules.lint.tested import find_fragile_owners, find_untested
-from routerd.rules.lint.two_owners import find_two_owners
+from routerd.rules.lint.two_owners import Known, find_two_owners
 from routerd.rules.lint.unused_lists import find_unused_lists
 from routerd.rules.lint.witness import Prover
 from routerd.rules.lint.written import WrittenRule, read_written
@@ -29,15 +30,18 @@ from routerd.rules.reading.list_files import ListFiles
 from routerd.rules.trying.cases import CaseResult
 
 MOST_SHOWN = 100  # findings of one kind; who has more mends these first
-_MOST_PROVED = 400  # findings of one kind for which messages are made
+_STEPS_ALONE = 100_000  # of looking at each rule by itself,
+_STEPS_ABOVE = 200_000  # at rules below others,
+_STEPS_OF_PAIRS = 150_000  # and at pairs that assign differently
 
 
 @dataclass(frozen=True, slots=True)
 class Findings:
-    """`more`: by kind, how many there are at least beyond those that are listed."""
+    """`more`: by kind, how many there are at least beyond those that are listed. `unseen`: where looking stopped."""
 
     listed: tuple[Finding, ...]
     more: Mapping[str, int] = field(default_factory=dict)
+    unseen: tuple[Unseen, ...] = ()
 
     @property
     def count(self) -> int:
@@ -65,6 +69,7 @@ def find_all(
     prover = Prover(ruleset, asked, givers)
     written: list[WrittenRule] = []
     found: list[Finding] = []
+    unseen: list[Unseen] = []
     for name, root, rules in read_written(compiled.files, folder_label):
         found += _hashes(compiled.files[name], root, rules)
         written += rules
@@ -73,7 +78,7 @@ def find_all(
         *(finding for rule in written for finding in find_in_terms(rule, lists, ruleset.names)),
         *find_labels(written, asked, givers),
         *find_always_by_not(written, asked, prover),
-        *_of_rules(asked, prover, results),
+        *_of_rules(asked, prover, results, unseen),
         *find_order((file.name for file in ruleset.files), folder_label),
         *find_unused_lists(beside, named, folder_label),
         *find_fragile_owners(results, settings),
@@ -81,7 +86,7 @@ def find_all(
     ]
     allowed = {rule.ref: rule.allow for file in ruleset.files for rule in file.rules if rule.allow}
     kept = [one for one in dict.fromkeys(found) if not _is_allowed(one, allowed)]
-    return _bounded(sorted(kept, key=lambda one: (one.mark, one.kind)))
+    return _bounded(sorted(kept, key=lambda one: (one.mark, one.kind)), (*unseen, *prover.unseen))
 
 
 def _hashes(source: bytes, root: Node, rules: tuple[WrittenRule, ...]) -> Iterator[Finding]:
@@ -98,23 +103,28 @@ def _lists_of(files: Mapping[str, bytes], folder_label: str) -> ListFiles:
     return ListFiles(read_beside, folder_label)
 
 
-def _of_rules(asked: Sequence[Asked], prover: Prover, results: Sequence[CaseResult]) -> Iterator[Finding]:
-    literals = literals_of(asked)
-    shadows = find_shadows(asked, literals)
-    yield from find_never(asked)
-    yield from islice(findings_of(shadows, prover), _MOST_PROVED)
-    yield from islice(find_two_owners(asked, shadows, literals, prover, results), _MOST_PROVED)
+def _of_rules(
+    asked: Sequence[Asked], prover: Prover, results: Sequence[CaseResult], unseen: list[Unseen]
+) -> Iterator[Finding]:
+    bearing = Bearing(asked)
+    alone = look_alone(asked, Effort(_STEPS_ALONE), unseen)
+    shadows = find_shadows(asked, alone, bearing, Effort(_STEPS_ABOVE), unseen)
+    yield from find_never(asked, alone.never)
+    yield from findings_of(shadows, prover)
+    known = Known(alone, shadows, bearing, Effort(_STEPS_OF_PAIRS))
+    yield from find_two_owners(asked, known, prover, results, unseen)
 
 
 def _is_allowed(finding: Finding, allowed: Mapping[RuleRef, frozenset[str]]) -> bool:
     return any(finding.kind in allowed.get(rule, ()) for rule in finding.rules)
 
 
-def _bounded(found: Sequence[Finding]) -> Findings:
+def _bounded(found: Sequence[Finding], unseen: tuple[Unseen, ...]) -> Findings:
     counted: Counter[str] = Counter()
     listed = []
     for finding in found:
         counted[finding.kind] += 1
         if counted[finding.kind] <= MOST_SHOWN:
             listed.append(finding)
-    return Findings(tuple(listed), {kind: count - MOST_SHOWN for kind, count in counted.items() if count > MOST_SHOWN})
+    more = {kind: count - MOST_SHOWN for kind, count in counted.items() if count > MOST_SHOWN}
+    return Findings(tuple(listed), more, unseen)

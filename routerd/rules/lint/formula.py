@@ -4,12 +4,15 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache
-from itertools import combinations
+from itertools import chain, combinations, islice, product
 
 from routerd.rules.lint.atoms import JOINED_FIELDS, Atom, EitherAtom, TextAtom, ThereAtom, impossible
+from routerd.rules.lint.effort import Effort
 
 MAX_ATOMS = 16  # of a pair of rules: 65,536 ways
-_MAX_COMPARED = 40  # atoms that are compared with each other before those that matter are counted
+MAX_COMPARED = 40  # atoms that are compared with each other before those that matter are counted
+_WAYS_A_STEP = 15  # a step for so many ways, as a power of 2
+_MOST_LISTED = 4_000  # ways that are looked at for simple ones
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,20 +41,22 @@ TRUE = And(())
 FALSE = Or(())
 
 
-def atoms_in(formula: Formula, *, only_wanted: bool = False) -> Iterator[Atom]:
+def atoms_in(formula: Formula, *, only_wanted: bool = False) -> list[Atom]:
     """Every occurrence, from left to right. `only_wanted`: those that help to make it true."""
-    yield from (atom for atom, wanted in _occurrences(formula, True) if wanted or not only_wanted)
+    found: list[Atom] = []
+    _gather(formula, True, only_wanted, found)
+    return found
 
 
-def _occurrences(formula: Formula, wanted: bool) -> Iterator[tuple[Atom, bool]]:
-    match formula:
-        case Is(atom):
-            yield atom, wanted
-        case Not(part):
-            yield from _occurrences(part, not wanted)
-        case And(parts) | Or(parts):
-            for part in parts:
-                yield from _occurrences(part, wanted)
+def _gather(formula: Formula, wanted: bool, only_wanted: bool, found: list[Atom]) -> None:
+    if isinstance(formula, Is):
+        if wanted or not only_wanted:
+            found.append(formula.atom)
+    elif isinstance(formula, Not):
+        _gather(formula.part, not wanted, only_wanted, found)
+    else:
+        for part in formula.parts:
+            _gather(part, wanted, only_wanted, found)
 
 
 def has_not(formula: Formula) -> bool:
@@ -61,6 +66,18 @@ def has_not(formula: Formula) -> bool:
         case And(parts) | Or(parts):
             return any(map(has_not, parts))
     return False
+
+
+def is_true_of_nothing(formula: Formula) -> bool:
+    """Whether it is true where none of its atoms are."""
+    match formula:
+        case Is():
+            return False
+        case Not(part):
+            return not is_true_of_nothing(part)
+        case And(parts):
+            return all(map(is_true_of_nothing, parts))
+    return any(map(is_true_of_nothing, formula.parts))
 
 
 def simplified(formula: Formula) -> Formula:
@@ -99,22 +116,28 @@ class World:
     A set of ways is a whole number with a bit for each way; atom N is true in those whose number has bit N.
     """
 
-    def __init__(self, *formulas: Formula) -> None:
-        if len({atom for formula in formulas for atom in atoms_in(formula)}) > _MAX_COMPARED:
-            raise TooManyError
-        simple = [simplified(formula) for formula in formulas]
-        if _has_mixed_texts(atom for formula in simple for atom in atoms_in(formula)):
-            simple = [simplified(_split(formula)) for formula in simple]
+    def __init__(self, effort: Effort, *formulas: Formula) -> None:
+        """Raises SpentError too."""
+        simple = list(formulas)
         occurring = Counter(atom for formula in simple for atom in atoms_in(formula))
-        if len(occurring) > _MAX_COMPARED:
+        effort.take(1 + occurring.total() // 4)
+        if len(occurring) > MAX_COMPARED:
             raise TooManyError
-        clashes = list(_clashes(tuple(occurring)))
+        if _has_mixed_texts(occurring):
+            simple = [simplified(_split(formula)) for formula in simple]
+            occurring = Counter(atom for formula in simple for atom in atoms_in(formula))
+            effort.take(occurring.total())
+        if len(occurring) > MAX_COMPARED or len(occurring) - _mergeable(simple, occurring) > MAX_ATOMS:
+            raise TooManyError
+        clashes = list(_clashes(tuple(occurring), effort))
         if len(occurring) > MAX_ATOMS:
-            simple = [_merged(formula, occurring, _neighbours(clashes)) for formula in simple]
+            neighbours = _neighbours(clashes)
+            simple = [_merged(formula, occurring, neighbours) for formula in simple]
             occurring = Counter(atom for formula in simple for atom in atoms_in(formula))
             if len(occurring) > MAX_ATOMS:
                 raise TooManyError
         self._atoms = tuple(occurring)
+        effort.take(1 + ((occurring.total() + 4 * len(clashes)) << len(self._atoms) >> _WAYS_A_STEP))
         self._all = (1 << (1 << len(self._atoms))) - 1
         self._columns = dict(zip(self._atoms, _columns(len(self._atoms)), strict=True))
         self._possible = self._all
@@ -130,11 +153,8 @@ class World:
 
     def true_in(self, ways: int, most: int) -> list[frozenset[Atom]]:
         """The atoms that are true in some of the ways, those with few of them first."""
-        found: list[int] = []
-        while ways and len(found) < 4_000:
-            lowest = ways & -ways
-            found.append(lowest.bit_length() - 1)
-            ways ^= lowest
+        bits = f"{ways:b}"[::-1]
+        found = list(islice((at for at, bit in enumerate(bits) if bit == "1"), _MOST_LISTED))
         found.sort(key=lambda way: (way.bit_count(), way))
         return [frozenset(atom for at, atom in enumerate(self._atoms) if way >> at & 1) for way in found[:most]]
 
@@ -172,10 +192,30 @@ def _columns(atoms: int) -> tuple[int, ...]:
     return tuple(columns)
 
 
-def _clashes(atoms: tuple[Atom, ...]) -> Iterator[tuple[Atom, Atom, tuple[bool, bool]]]:
-    for one, other in combinations(atoms, 2):
+def _clashes(atoms: tuple[Atom, ...], effort: Effort) -> Iterator[tuple[Atom, Atom, tuple[bool, bool]]]:
+    """Only atoms of one group clash, and those of the new text with those of the whole one."""
+    groups: dict[str, list[Atom]] = {}
+    for atom in atoms:
+        groups.setdefault(atom.group, []).append(atom)
+    compared = [combinations(group, 2) for group in groups.values()]
+    across = product(groups.get("text body", ()), groups.get("text whole", ()))
+    for one, other in chain(*compared, across):
+        effort.take(1)
         for values in impossible(one, other):
             yield one, other, values
+
+
+def _mergeable(formulas: Iterable[Formula], occurring: Counter[Atom]) -> int:
+    """How many fewer atoms there are at best when long lists are merged."""
+    fewer = 0
+    for formula in formulas:
+        if isinstance(formula, Or):
+            fewer += max(0, sum(isinstance(part, Is) and occurring[part.atom] == 1 for part in formula.parts) - 1)
+        if isinstance(formula, Not):
+            fewer += _mergeable((formula.part,), occurring)
+        elif not isinstance(formula, Is):
+            fewer += _mergeable(formula.parts, occurring)
+    return fewer
 
 
 def _neighbours(clashes: Iterable[tuple[Atom, Atom, tuple[bool, bool]]]) -> dict[Atom, set[Atom]]:

@@ -3,15 +3,14 @@
 from collections.abc import Iterable, Iterator
 
 from routerd.rules.finding import Finding
-from routerd.rules.lint.asking import Asked
-from routerd.rules.lint.verdict import is_never
+from routerd.rules.lint.asking import Asked, Place
 
 _SHOWN = 3  # inboxes
 
 
-def find_never(asked: Iterable[Asked]) -> Iterator[Finding]:
+def find_never(asked: Iterable[Asked], never: frozenset[Place]) -> Iterator[Finding]:
     for one in asked:
-        if is_never(one.formula):
+        if one.place in never:
             name, asks = one.rule.ref.name, one.rule.when.describe()
             yield Finding(
                 "never", one.rule.mark, f"no message can meet what {name!r} asks{_where(one)}: {asks}", (one.rule.ref,)

@@ -4,23 +4,26 @@ A rule is filed under traits of what it asks: its terms, its addresses and their
 looked up by the traits that its own atoms bear on: the terms that stand in its terms, the domains of its addresses.
 """
 
+from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import islice
 
 from routerd.rules.lint.asking import Asked
 from routerd.rules.lint.atoms import (
     AddressAtom,
     Atom,
     EitherAtom,
+    InboxAtom,
     KindAtom,
     LabelAtom,
+    NumberAtom,
     OpaqueAtom,
     TextAtom,
     ThereAtom,
     ToldAtom,
 )
-from routerd.rules.lint.formula import TRUE, And, Formula, atoms_in, has_not
+from routerd.rules.lint.effort import Effort
+from routerd.rules.lint.formula import TRUE, atoms_in, has_not
 from routerd.rules.matching.literals import Literals
 
 Trait = tuple[object, ...]
@@ -29,7 +32,7 @@ _PLACES_OF_TEXT = frozenset(("subject", "body", "text", "everything", "whole"))
 
 def trait(atom: Atom) -> Trait:
     """Under which a rule that asks for this atom is filed."""
-    found: Trait = (atom.group,)
+    found: Trait
     match atom:
         case TextAtom(field, "regex", term):
             found = "regex", _place(field), term
@@ -47,21 +50,32 @@ def trait(atom: Atom) -> Trait:
             found = "opaque", key
         case EitherAtom():
             found = "either", atom
+        case NumberAtom() | InboxAtom():
+            found = (atom.group,)
     return found
 
 
-def literals_of(asked: Iterable[Asked]) -> Literals:
-    """All terms of all rules, to be found in each other's."""
-    found = set()
-    for one in asked:
-        for atom in atoms_in(one.formula):
-            if isinstance(atom, TextAtom) and atom.operator != "regex":
-                found.add(trait(atom)[2])
-    return Literals([term for term in found if isinstance(term, str)])
+class Bearing:
+    """Which atoms of the rules may hold because another one does, by their traits."""
+
+    def __init__(self, asked: Iterable[Asked]) -> None:
+        atoms = {atom for one in asked for atom in one.atoms}
+        self._literals = Literals({str(trait(atom)[2]) for atom in atoms if _is_literal(atom)})
+        self._known: dict[Atom, tuple[Trait, ...]] = {}
+
+    def of(self, atom: Atom) -> tuple[Trait, ...]:
+        """The atom's own trait first."""
+        known = self._known.get(atom)
+        if known is None:
+            known = self._known[atom] = tuple(_bears_on(atom, self._literals))
+        return known
 
 
-def bears_on(atom: Atom, literals: Literals) -> Iterator[Trait]:
-    """The traits of atoms that may hold because this one does."""
+def _is_literal(atom: Atom) -> bool:
+    return isinstance(atom, TextAtom) and atom.operator != "regex"
+
+
+def _bears_on(atom: Atom, literals: Literals) -> Iterator[Trait]:
     yield trait(atom)
     match atom:
         case TextAtom(field, operator, term):
@@ -94,32 +108,33 @@ def _place(field: str) -> str:
 class Filed:
     """Rules that others may be looked up against: each under the rarest thing that it asks for in any case."""
 
-    def __init__(self, rules: Sequence[Asked], always: frozenset[int], literals: Literals) -> None:
+    def __init__(self, rules: Sequence[Asked], always: frozenset[int], bearing: Bearing) -> None:
         """`always`: the numbers of those that match every message at their inboxes."""
-        self._rules = rules
-        self._literals = literals
+        self._bearing = bearing
         self._for_all = sorted(always)
         self._by_trait: dict[Trait, list[int]] = {}
-        counted = Counter(trait(atom) for one in rules for atom in set(atoms_in(one.formula)))
+        counted = Counter(bearing.of(atom)[0] for one in rules for atom in one.atoms)
         for number, one in enumerate(rules):
             if number not in always:
-                for found in _rarest_part(one.formula, counted):
+                for found in self._rarest_part(one, counted):
                     self._by_trait.setdefault(found, []).append(number)
 
-    def related_to(self, formula: Formula, before: int, most: int) -> list[int]:
-        """Numbers of rules above number `before` that may match wherever `formula` is true, the first `most`."""
-        found = {number for number in self._for_all[:most] if number < before}
-        for atom in dict.fromkeys(atoms_in(formula)):
-            for one in bears_on(atom, self._literals):
-                for number in islice(self._by_trait.get(one, ()), most):
-                    if number < before:
-                        found.add(number)
-        return sorted(found)[:most]
+    def related_to(self, one: Asked, before: int, most: int, effort: Effort) -> list[int]:
+        """Numbers of rules above number `before` that may match wherever this one does, `most` of them and one more."""
+        effort.take(1 + len(one.atoms) // 2)
+        found = set(self._for_all[: min(most + 1, bisect_left(self._for_all, before))])
+        for atom in one.atoms:
+            for bearing in self._bearing.of(atom):
+                filed = self._by_trait.get(bearing)
+                if filed is not None:
+                    found.update(filed[: min(most + 1, bisect_left(filed, before))])
+        effort.take(len(found) // 8)
+        return sorted(found)[: most + 1]
 
-
-def _rarest_part(formula: Formula, counted: Counter[Trait]) -> set[Trait]:
-    parts = formula.parts if isinstance(formula, And) else (formula,)
-    filed = [{trait(atom) for atom in atoms_in(part)} for part in parts if part != TRUE]
-    negated = [has_not(part) for part in parts if part != TRUE]
-    ranked = sorted(zip(negated, (sum(counted[one] for one in part) for part in filed), range(len(filed)), strict=True))
-    return filed[ranked[0][2]] if ranked else set()
+    def _rarest_part(self, one: Asked, counted: Counter[Trait]) -> set[Trait]:
+        ranked: list[tuple[bool, int, int, set[Trait]]] = []
+        for part in one.parts:
+            if part.formula != TRUE:
+                traits = {self._bearing.of(atom)[0] for atom in atoms_in(part.formula)}
+                ranked.append((has_not(part.formula), sum(counted[found] for found in traits), len(ranked), traits))
+        return min(ranked)[-1] if ranked else set()

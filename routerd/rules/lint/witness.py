@@ -1,13 +1,16 @@
 """A message made of what rules ask for, and whether it shows what it is to show."""
 
+from collections import Counter
 from collections.abc import Callable, Iterable
 
 from routerd.message.compose import Draft, compose_message
 from routerd.message.view import MessageView
+from routerd.rules.conditions.truth import Truth
 from routerd.rules.decision import Decision, RuleRef
-from routerd.rules.facts import Facts
+from routerd.rules.facts import Facts, Seen
 from routerd.rules.lint.asking import Asked, Givers, Place
 from routerd.rules.lint.atoms import Atom, InboxAtom, LabelAtom
+from routerd.rules.lint.effort import Effort, SpentError, Unseen
 from routerd.rules.lint.formula import And, Formula, Is, Not, Or
 from routerd.rules.lint.sketch import STRANGER, Sketch, sketch_of
 from routerd.rules.reading.cases import CLOCK
@@ -16,7 +19,12 @@ from routerd.rules.ruleset import Ruleset
 _MOST_SHOWN = 400  # characters of its text
 _HEADERS_OF_FIELDS = {"cc": "Cc", "reply_to": "Reply-To"}
 
-Shows = Callable[[Decision], bool]
+_STEPS_A_MESSAGE = 250  # made, read and decided by ten thousand rules, of which it matches few
+_STEPS_A_MATCH = 15
+_BYTES_A_STEP = 250
+_STEPS_OF_A_KIND = 150_000
+
+Shows = Callable[[Decision, Facts], bool]
 
 
 def matched(decision: Decision) -> frozenset[RuleRef]:
@@ -30,19 +38,49 @@ class Prover:
 
     def __init__(self, ruleset: Ruleset, asked: Iterable[Asked], givers: Givers) -> None:
         self._ruleset = ruleset
-        self._formulas = {one.place: one.formula for one in asked}
+        self._asked = tuple(asked)
+        self._formulas = {one.place: one.formula for one in self._asked}
+        self._by_ref = {one.rule.ref: one for one in self._asked}
         self._givers = givers
+        self._efforts: dict[str, Effort] = {}
+        self._not_made: Counter[str] = Counter()
 
-    def show(self, ways: Iterable[frozenset[Atom]], inboxes: frozenset[str], shows: Shows) -> str:
-        """The first message of those ways that the ruleset says `shows` of, as people read it; "" without one."""
-        for atoms in ways:
-            sketch = sketch_of(self._with_labels(atoms))
-            for inbox in sorted(_inboxes_of(atoms, inboxes))[:1]:
-                draft = _draft_of(sketch, inbox)
-                facts = self._facts(sketch, draft, inbox)
-                if shows(self._ruleset.decide(facts)):
-                    return _shown(sketch, draft, facts.sender)
+    def show(self, kind: str, ways: Iterable[frozenset[Atom]], inboxes: frozenset[str], shows: Shows) -> str:
+        """The first message of those ways that the ruleset says `shows` of, as people read it; "" without one.
+
+        Each `kind` of finding has as many steps as the others.
+        """
+        effort = self._efforts.setdefault(kind, Effort(_STEPS_OF_A_KIND))
+        try:
+            for atoms in ways:
+                sketch = sketch_of(self._with_labels(atoms))
+                for inbox in sorted(_inboxes_of(atoms, inboxes))[:1]:
+                    draft = _draft_of(sketch, inbox)
+                    effort.take(_STEPS_A_MESSAGE)
+                    facts = self._facts(sketch, draft, inbox)
+                    decision = self._ruleset.decide(facts)
+                    effort.take(len(decision.trace.matches) * _STEPS_A_MATCH + len(facts.view.raw) // _BYTES_A_STEP)
+                    if shows(decision, facts):
+                        return _shown(sketch, draft, facts.sender)
+        except SpentError:
+            self._not_made[kind] += 1
         return ""
+
+    @property
+    def unseen(self) -> tuple[Unseen, ...]:
+        """The kinds of finding for some of which no message was made."""
+        return tuple(
+            Unseen(kind, f"no message was made for {count:,} of the findings") for kind, count in self._not_made.items()
+        )
+
+    def meets(self, one: Asked, decision: Decision, facts: Facts) -> bool:
+        """Whether the message meets what the rule asks, even where it was not asked."""
+        seen = Seen(facts)
+        for match in decision.trace.matches:
+            giver = self._by_ref[match.rule]
+            if giver.place < one.place:
+                seen.labels.update(dict.fromkeys(giver.rule.then.labels))
+        return one.rule.when.truth(seen) is Truth.YES
 
     def _with_labels(self, atoms: frozenset[Atom]) -> list[Atom]:
         """With what gives the labels that are asked for, and the labels that those ask for, once each."""

@@ -5,8 +5,10 @@ from rule_sets import ALL_GRANTED, ruleset_of
 
 from routerd.config.settings import Settings
 from routerd.rules.compile import compile_ruleset
+from routerd.rules.lint.alone import look_alone
 from routerd.rules.lint.asking import asked_by
 from routerd.rules.lint.atoms import KindAtom, TextAtom
+from routerd.rules.lint.effort import Effort, Unseen
 from routerd.rules.lint.findings import MOST_SHOWN, find_all
 from routerd.rules.lint.formula import (
     FALSE,
@@ -21,7 +23,10 @@ from routerd.rules.lint.formula import (
     World,
     simplified,
 )
-from routerd.rules.lint.verdict import is_always, is_never, matches_wherever
+from routerd.rules.lint.parts import parts_of, plainly_wherever
+from routerd.rules.lint.related import Bearing
+from routerd.rules.lint.shadowed import find_shadows
+from routerd.rules.lint.verdict import holds_wherever, is_always, is_never
 
 IMPLIED = [
     ("{subject: skarga pilna}", "{subject: skarga}"),
@@ -83,6 +88,14 @@ SOMETIMES = [
 ]
 
 
+def effort() -> Effort:
+    return Effort(100_000)
+
+
+def wherever(upper: Formula, lower: Formula) -> bool:
+    return plainly_wherever(parts_of(upper), parts_of(lower), effort()) or holds_wherever(upper, lower, effort())
+
+
 def asked(*whens: str) -> list[Formula]:
     rules = "".join(f"  - {{name: r{number}, when: {when}, then: {{label: x}}}}\n" for number, when in enumerate(whens))
     return [one.formula for one in asked_by(ruleset_of(f"rules:\n{rules}"))[0]]
@@ -91,23 +104,23 @@ def asked(*whens: str) -> list[Formula]:
 @pytest.mark.parametrize(("lower", "upper"), IMPLIED)
 def test_one_holds_wherever_the_other_does(lower: str, upper: str) -> None:
     given, wanted = asked(lower, upper)
-    assert matches_wherever(wanted, given)
+    assert wherever(wanted, given)
 
 
 @pytest.mark.parametrize(("lower", "upper"), OPEN)
 def test_what_may_be_otherwise_is_not_claimed(lower: str, upper: str) -> None:
     given, wanted = asked(lower, upper)
-    assert not matches_wherever(wanted, given)
+    assert not wherever(wanted, given)
 
 
 @pytest.mark.parametrize("when", NEVER)
 def test_nothing_meets_a_contradiction(when: str) -> None:
-    assert is_never(asked(when)[0])
+    assert is_never(asked(when)[0], effort())
 
 
 @pytest.mark.parametrize("when", SOMETIMES)
 def test_what_some_message_meets_is_no_contradiction(when: str) -> None:
-    assert not is_never(asked(when)[0])
+    assert not is_never(asked(when)[0], effort())
 
 
 def test_what_every_message_meets() -> None:
@@ -117,21 +130,21 @@ def test_what_every_message_meets() -> None:
         "{any: [{is: internal}, {not: {is: internal}}]}",
         "{inbox: [support@example.com, billing@example.com]}",
     )
-    assert [is_always(term), is_always(unknown), is_always(inboxes)] == [True, False, True]
+    assert [is_always(one, effort()) for one in (term, unknown, inboxes)] == [True, False, True]
 
 
 def test_more_atoms_than_are_decided() -> None:
     """What has nothing to do with the rest is one atom; the rest is counted."""
     kinds = [Is(KindAtom(str(number))) for number in range(MAX_ATOMS + 1)]
-    assert World(Or(tuple(kinds))).ways[0]
+    assert World(effort(), Or(tuple(kinds))).ways[0]
     with pytest.raises(TooManyError):
-        World(And(tuple(kinds)))
+        World(effort(), And(tuple(kinds)))
 
 
 def test_ways_are_those_of_a_truth_table() -> None:
     """Each way is a set of atoms that are true together, and the few come first."""
     a, b = Is(TextAtom("subject", "contains", "ab")), Is(TextAtom("subject", "contains", "b"))
-    world = World(Or((a, b)), TRUE, FALSE)
+    world = World(effort(), Or((a, b)), TRUE, FALSE)
     assert world.true_in(world.ways[0], 9) == [frozenset({b.atom}), frozenset({a.atom, b.atom})]
     assert world.true_in(world.ways[1], 9)[0] == frozenset()
     assert world.ways[2] == 0
@@ -199,3 +212,44 @@ def test_one_pair_is_told_once_and_many_are_counted() -> None:
     assert len(findings.listed) == MOST_SHOWN
     assert findings.more["two-owners"] >= 100
     assert len({(one.mark, one.message) for one in findings.listed}) == MOST_SHOWN
+
+
+def test_several_rules_hide_one_together() -> None:
+    """One of them matches whenever the lower one does, though none by itself; so do a condition and its opposite."""
+    upper = "{name: a, when: {subject: hello}, then: {assign: ewa}}, "
+    upper += "{name: b, when: {body: hello}, then: {assign: jan}}"
+    opposite = upper.replace("{body: hello}", "{not: {subject: hello}}")
+    lower = "{name: c, when: {text: hello there}, then: {assign: omar}}"
+    other = "{name: c, when: {from: klient.pl}, then: {assign: omar}}"
+    place = f"shadowed 1.yaml:1:{11 + len(upper)}"
+    assert place in found(f"rules: [{upper}, {lower}]")
+    assert found(f"rules: [{opposite}, {other}]") == [f"shadowed 1.yaml:1:{11 + len(opposite)}"]
+    assert not any("shadowed" in one for one in found(f"rules: [{upper}, {other}]"))
+
+
+def test_rules_that_stop_hide_what_is_below_them_in_their_file_alone() -> None:
+    """What they leave to the files below is still decided there."""
+    stops = (
+        "{name: a, when: {subject: hello}, then: {label: x, stop: true}}, "
+        "{name: b, when: {not: {subject: hello}}, then: {label: y, stop: true}}"
+    )
+    lower = "{name: c, when: {from: klient.pl}, then: {assign: omar}}"
+    assert found(f"rules: [{stops}, {lower}]") == [f"shadowed 1.yaml:1:{11 + len(stops)}"]
+    assert found(f"rules: [{stops}]", f"rules: [{lower}]") == []
+
+
+def test_what_was_not_looked_at_is_said() -> None:
+    """Steps are counted; where none are left, it is said how many rules were looked at."""
+    rules = [
+        f"{{name: r{number}, when: {{subject: [hi, x{number:02}]}}, then: {{assign: {who}}}}}"
+        for number, who in zip(range(30), ["ewa", "jan"] * 15, strict=True)
+    ]
+    every, _ = asked_by(ruleset_of(f"rules: [{', '.join(rules)}]"))
+    unseen: list[Unseen] = []
+    alone = look_alone(every, effort(), unseen)
+    find_shadows(every, alone, Bearing(every), effort(), unseen)
+    assert [one.message.partition(",")[0] for one in unseen] == [
+        "17 rules were compared with the first 12 above that ask for the same"
+    ]
+    find_shadows(every, alone, Bearing(every), Effort(30), unseen)
+    assert "of 30 rules were compared with those above them" in unseen[1].message
