@@ -12,13 +12,14 @@ from hypothesis import strategies as st
 sys.path.append(str(Path(__file__).parents[1] / "unit" / "rules"))
 
 import reference
-import test_rules_by_reference as generated
 from deciding import check_decision
+from made_rules import LANGUAGES, LISTS, compiled, messages, rulesets
+from test_rules_by_reference import summary
 
 from routerd.rules.facts import Facts
 
 SLOW_MS = 2_000
-FEW = 60  # executions that are run with the tests
+FEW = 40  # executions that are run with the tests
 
 _MOST_BYTES = 4_000
 
@@ -28,17 +29,15 @@ def make(source: random.Random) -> bytes:
     return source.randbytes(source.randrange(200, _MOST_BYTES))
 
 
-@given(generated.rulesets, st.lists(generated.messages, min_size=1, max_size=4))
+@given(rulesets, st.lists(messages, min_size=1, max_size=4))
 @settings(database=None, deadline=None, suppress_health_check=list(HealthCheck))
-def _agree(files: list[list[dict[str, Any]]], messages: list[Facts]) -> None:
-    ruleset = generated.compiled(files)
-    for facts in messages:
+def _agree(files: list[dict[str, Any]], seen: list[Facts]) -> None:
+    ruleset = compiled(files)
+    for facts in seen:
         check_decision(ruleset, facts)
-        wanted = reference.decide(files, facts, generated.LANGUAGES, generated.LISTS)
-        if generated.summary(ruleset, facts) != wanted:
-            raise AssertionError(
-                f"{generated.summary(ruleset, facts)}\nis by the reference\n{wanted}\n{files}\n{facts}"
-            )
+        wanted = reference.decide(files, facts, LANGUAGES, LISTS)
+        if summary(ruleset, facts) != wanted:
+            raise AssertionError(f"{summary(ruleset, facts)}\nis by the reference\n{wanted}\n{files}\n{facts}")
 
 
 def target(data: bytes) -> None:

@@ -54,6 +54,7 @@ SENDERS = ("anna@klient.pl", "jan@sub.klient.pl", "x@other.example", "ewa@exampl
 LABELS = ("red", "green", "blue")
 REGEXES = (r"skarg\w", r"\bna\b", r"\d+", "faktur[aę]", "(?i)pilna$")
 SMALL_CASES = 50  # messages that a ruleset meets in the suite
+FEW = 60  # executions that are run with the tests
 
 
 @dataclass(frozen=True, slots=True)
