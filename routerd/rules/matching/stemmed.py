@@ -45,9 +45,16 @@ def stem_phrase(term: str, latin: tuple[str, ...]) -> StemPhrase:
 
 def written_words(text: str) -> tuple[str, ...]:
     """The words of `text` as written but in lower case: those whose folded forms `words(fold(text))` gives."""
-    silent = silent_arabic()
+    return _words_of_lower(fold_exact(text).lower())
+
+
+def _words_of_lower(lower: str) -> tuple[str, ...]:
+    found = words(lower)
     # What folds to nothing is no word; nothing else does than marks without a letter.
-    return tuple(word for word in words(fold_exact(text).lower()) if ord(word[0]) not in silent or fold(word))
+    silent = silent_arabic()
+    if silent.keys().isdisjoint([ord(word[0]) for word in found]):
+        return tuple(found)
+    return tuple(word for word in found if ord(word[0]) not in silent or fold(word))
 
 
 def _stems_of_term(word: str, latin: tuple[str, ...]) -> frozenset[Stem]:
@@ -59,14 +66,17 @@ def _stems_of_term(word: str, latin: tuple[str, ...]) -> frozenset[Stem]:
 class StemmedText:
     """Made once for a text, and only where a rule asks for stems; what a language does to it, on the first question."""
 
-    __slots__ = ("_by_script", "_places", "_text", "_tokens", "_words")
+    __slots__ = ("_by_script", "_lower", "_of_words", "_places", "_starts", "_text", "_tokens", "_words")
 
     def __init__(self, text: str) -> None:
         self._text = text
-        self._words = written_words(text)
+        self._lower = fold_exact(text).lower().strip()
+        self._words = _words_of_lower(self._lower)
         self._places: dict[str, dict[str, list[int]]] = {}
         self._by_script: dict[str, dict[str, list[int]]] | None = None
-        self._tokens: tuple[list[str], list[int]] | None = None
+        self._tokens: list[str] = []  # between white space
+        self._starts: list[int] = []  # of the words in `_lower`
+        self._of_words: list[int] | None = None
 
     def places(self, language: str) -> Mapping[str, list[int]]:
         """Each stem that stands in the text, and the numbers of the words that have it."""
@@ -88,9 +98,9 @@ class StemmedText:
             for place, word in enumerate(self._words):
                 every.setdefault(word, []).append(place)
             self._by_script = {"": every}
-            for word, folded in zip(every, _folded(list(every)), strict=True):
-                if its_script := script_of(folded):
-                    self._by_script.setdefault(its_script, {})[word] = every[word]
+            for word, places in every.items():
+                if its_script := script_of(word):
+                    self._by_script.setdefault(its_script, {})[word] = places
         return self._by_script.get(script, {})
 
     def place_of(self, phrase: StemPhrase) -> int | None:
@@ -105,22 +115,25 @@ class StemmedText:
     def find(self, phrase: StemPhrase) -> str | None:
         """The phrase as the text has it, with what is written onto its words; None where that cannot be told."""
         place = self.place_of(phrase)
-        if self._tokens is None:
-            tokens = self._text.split()
-            self._tokens = tokens, list(_tokens_of_words(tokens))
-        tokens, of_words = self._tokens
-        if place is None or len(of_words) != len(self._words):
+        if place is None:
             return None
-        return " ".join(tokens[of_words[place] : of_words[place + len(phrase.words) - 1] + 1])
+        last = place + len(phrase.words) - 1
+        if not self._tokens:
+            self._tokens = self._text.split()
+            self._starts = [start for start, _ in word_spans(self._lower)]
+        if len(self._starts) == len(self._words):  # mostly each token remains one, and all words are some
+            first, end = (self._lower.count(" ", 0, self._starts[word]) for word in (place, last))
+            found = " ".join(self._tokens[first : end + 1])
+            if set(written_words(found)).issuperset(self._words[place : last + 1]):
+                return found
+        if self._of_words is None:
+            self._of_words = list(_tokens_of_words(self._tokens))
+        if len(self._of_words) != len(self._words):
+            return None
+        return " ".join(self._tokens[self._of_words[place] : self._of_words[last] + 1])
 
     def _places_of(self, stems: frozenset[Stem]) -> set[int]:
         return {place for stem in stems for place in self.places(stem.language).get(stem.text, ())}
-
-
-def _folded(words_of_text: list[str]) -> list[str]:
-    """Each word folded by itself; all at once, for `|` keeps them apart in whatever form."""
-    folded = fold("|".join(words_of_text)).split("|") if words_of_text else []
-    return folded if len(folded) == len(words_of_text) else list(map(fold, words_of_text))
 
 
 def _tokens_of_words(tokens: list[str]) -> Iterator[int]:

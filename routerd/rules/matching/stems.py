@@ -56,7 +56,7 @@ def script_of_language(language: str) -> str:
 
 def languages_of(word: str, latin: tuple[str, ...]) -> tuple[str, ...]:
     """The languages whose inflection `word` may follow: by its script, and for Latin those of `latin`; () for none."""
-    script = script_of(fold(word))
+    script = script_of(word)
     if script == "latin":
         return latin
     language = LANGUAGE_OF_SCRIPT.get(script)
@@ -89,7 +89,7 @@ def _stems(word: str, language: str) -> Iterator[str]:
         if folded:
             yield folded
         return
-    if len(folded) > _MAX_LETTERS or not _is_written_in(language, script_of(folded)):
+    if len(folded) > _MAX_LETTERS or not _is_written_in(language, script_of(word)):
         return
     forms = _arabic_spellings(word) if language == "ar" else (word, folded)
     stemmer = _stemmer(language)
@@ -112,11 +112,13 @@ def _is_written_in(language: str, script: str) -> bool:
     return language in LATIN_LANGUAGES if script == "latin" else language == LANGUAGE_OF_SCRIPT.get(script)
 
 
+@lru_cache(maxsize=_KEPT_WORDS)
 def script_of(word: str) -> str:
-    """The one script of a folded word's letters; "" for others, for several, and for none."""
-    if word.isascii():
-        return "" if word.isdigit() else "latin"
-    scripts = set(map(_script_of_letter, word))
+    """The one script of a word's letters, when it is folded; "" for others, for several, and for none."""
+    folded = fold(word)
+    if folded.isascii():
+        return "" if folded.isdigit() else "latin"
+    scripts = set(map(_script_of_letter, folded))
     scripts.discard(_ANY)
     return scripts.pop() if len(scripts) == 1 else ""
 
