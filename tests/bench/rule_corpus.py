@@ -1,7 +1,7 @@
 """Made-up rules and mail for measuring: three scripts, words as unevenly spread as in a language, always the same."""
 
 import random
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from email.header import Header
 from itertools import accumulate
 
@@ -50,10 +50,16 @@ class Corpus:
     def rule_files(self, rules: int) -> Mapping[str, str]:
         """Files of YAML, 500 rules each: 70 % literals, 30 % regexes of which nine in ten have to have a literal."""
         lines = [self._rule(number) for number in range(rules)]
-        return {
-            f"{start // _RULES_A_FILE:03}.yaml": "rules:\n" + "".join(lines[start : start + _RULES_A_FILE])
-            for start in range(0, rules, _RULES_A_FILE)
-        }
+        return _files(lines)
+
+    def stem_files(self, rules: int) -> Mapping[str, str]:
+        """The same with rules that look for any form of a word; those in Latin script in two languages."""
+        lines = [
+            f"  - name: rule-{number}\n    when: {{text: {{stem: '{self._seldom(_SCRIPTS[number % 3])}'}}}}\n"
+            f"    then: {{label: topic-{number % 200}}}\n"
+            for number in range(rules)
+        ]
+        return _files(lines, "lang: [pl, en]\n")
 
     def messages(self, count: int, size_bytes: int) -> list[bytes]:
         """Mail of about that size as it came, each in one script, its text in 8 bit."""
@@ -140,3 +146,10 @@ class Corpus:
             for place, word in enumerate(words):
                 yield word.capitalize() if place % 12 == 0 else f"{word}," if place % 9 == 0 else word
             yield f"nr {self._random.randrange(10_000)}/2026."
+
+
+def _files(lines: Sequence[str], head: str = "") -> Mapping[str, str]:
+    return {
+        f"{start // _RULES_A_FILE:03}.yaml": f"{head}rules:\n" + "".join(lines[start : start + _RULES_A_FILE])
+        for start in range(0, len(lines), _RULES_A_FILE)
+    }

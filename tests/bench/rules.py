@@ -48,6 +48,8 @@ class Figures:
     most_matches: int  # of 4 KiB
     re_loop_ms: float  # one pattern after the other with `re`, 4 KiB
     re_ratio: float
+    few_stems_ms: float  # a decision of 4 KiB with ten rules of stems
+    many_stems_ms: float  # with as many as the others are
 
 
 BOUNDS = {"load_seconds": 3.0, "daemon_megabytes": 200.0, "many_ms": 1.0, "ratio": 1.5, "large_ms": 15.0}
@@ -60,6 +62,8 @@ def measure(rules: int, rounds: int, *, daemon: bool = True) -> Figures:
     messages, large = corpus.messages(30, 4_096), corpus.messages(3, 100 * 1_024)
     with TemporaryDirectory(prefix="routerd-bench-") as folder:
         few, _ = _load(Path(folder) / "few", Corpus().rule_files(FEW))
+        few_stems, _ = _load(Path(folder) / "few-stems", Corpus().stem_files(FEW))
+        many_stems, _ = _load(Path(folder) / "many-stems", Corpus().stem_files(rules))
         many, seconds = _load(Path(folder) / "many", files)
         megabytes = _daemon_megabytes(Path(folder) / "daemon", files, messages) if daemon else 0.0
     gc.collect()
@@ -67,8 +71,11 @@ def measure(rules: int, rounds: int, *, daemon: bool = True) -> Figures:
     for message in messages:
         _decide(few, message)
         _decide(many, message)
+        _decide(few_stems, message)
+        _decide(many_stems, message)
     few_ms, many_ms, folding_ms, most = _in_turns(few, many, messages, rounds)
     large_ms = statistics.median(_timed(lambda one=one: _decide(many, one)) for _ in range(rounds + 1) for one in large)
+    few_stems_ms, many_stems_ms, _, _ = _in_turns(few_stems, many_stems, messages, rounds)
     loop_ms = _re_loop(files.values(), messages)
     return Figures(
         rules=rules,
@@ -82,6 +89,8 @@ def measure(rules: int, rounds: int, *, daemon: bool = True) -> Figures:
         most_matches=most,
         re_loop_ms=loop_ms,
         re_ratio=loop_ms / many_ms,
+        few_stems_ms=few_stems_ms,
+        many_stems_ms=many_stems_ms,
     )
 
 

@@ -13,7 +13,7 @@ def test_few_rules_are_measured() -> None:
 
 def test_a_missed_bound_is_named() -> None:
     """A figure above its bound is said in words, the others are not."""
-    figures = Figures(10, 1.0, 250.0, 0.5, 0.6, 1.2, 0.2, 9.0, 3, 10.0, 16.0)
+    figures = Figures(10, 1.0, 250.0, 0.5, 0.6, 1.2, 0.2, 9.0, 3, 10.0, 16.0, 0.8, 1.5)
     assert missed(figures) == ["daemon_megabytes is 250.00, above 200.0"]
 
 
