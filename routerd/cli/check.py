@@ -109,7 +109,7 @@ def _report(problems: tuple[Problem, ...], found: Findings, form: str, summary: 
         }
         click.echo(json.dumps(report))
         return
-    lines = _annotations(problems, found.listed) if form == "github" else _lines(problems, found)
+    lines = _annotations(problems, found) if form == "github" else _lines(problems, found)
     for line in lines:
         click.echo(fit_to_print(line))
     if not problems:
@@ -124,18 +124,24 @@ def _lines(problems: Sequence[Problem], found: Findings) -> Iterator[str]:
         yield str(finding)
         for line in finding.witness.splitlines():
             yield f"    {line}".rstrip()
+    yield from _left_out(found)
+
+
+def _left_out(found: Findings) -> Iterator[str]:
     for kind, more in found.more.items():
         yield f"{kind}: at least {more} more"
     for one in found.unseen:
         yield f"{one.kind}: {one.message}"
 
 
-def _annotations(problems: Sequence[Problem], findings: Sequence[Finding]) -> Iterator[str]:
+def _annotations(problems: Sequence[Problem], found: Findings) -> Iterator[str]:
     for problem in problems:
         yield _annotation("error", problem.mark, problem.message)
-    for finding in findings:
+    for finding in found.listed:
         shown = f"\n{finding.witness}" if finding.witness else ""
         yield _annotation("warning", finding.mark, f"{finding.kind}: {finding.message}{shown}")
+    for line in _left_out(found):
+        yield f"::notice::{line}"
 
 
 def _annotation(level: str, mark: Mark, text: str) -> str:

@@ -20,7 +20,9 @@ from routerd.rules.compile import Compiled, compile_ruleset
 from routerd.rules.facts import Facts
 from routerd.rules.finding import KINDS, Finding
 from routerd.rules.lint.findings import find_all
+from routerd.rules.lint.witness import matched
 from routerd.rules.names import names_of
+from routerd.rules.ruleset import Ruleset
 from routerd.rules.trying.cases import CaseResult, run_case
 
 ROOT = Path(__file__).parents[3]
@@ -87,6 +89,15 @@ def test_a_witness_shows_what_it_is_said_to(finding: Finding) -> None:
     assert named or finding.kind == "always-by-not"
     for name in named or [rule.name for rule in finding.rules]:
         assert reference.truth(listed(WHENS[name]), facts, []) is True, name
+    if finding.kind == "two-owners":
+        assert set(finding.rules) <= matched(ruleset_at(PREPARED_SETTINGS).decide(facts))
+
+
+def ruleset_at(settings: Settings) -> Ruleset:
+    read = load_rule_files(settings.rules)
+    ruleset = compile_ruleset(read.files, settings, read_beside=read.read_beside).ruleset
+    assert ruleset is not None
+    return ruleset
 
 
 def whens() -> dict[str, Any]:
