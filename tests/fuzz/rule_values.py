@@ -67,7 +67,8 @@ _ODD_SENDERS = ("", ",", "a" * 2_000, "<>", "Ż <ż@ż.pl>", "\r\nX: y", "@@@", 
 _ODD: tuple[Any, ...] = (
     None, True, False, 0, -1, 1e400, "", " ", [], {}, [[]], [{}], {"": ""}, [None], {"a": {"b": "c"}}, "x",
     "true",
-    "2026", ["a", ["b", ["c"]]], {"in": "lists/a.txt"}, {"exists": True}, {"over": "5MB"}, "~", {"not": {}}, [1, "a", None, {}],
+    "2026",
+    ["a", ["b", ["c"]]], {"in": "lists/a.txt"}, {"exists": True}, {"over": "5MB"}, "~", {"not": {}}, [1, "a", None, {}],
 )  # fmt: skip
 _STRAYS = 0.06  # of the values of a wild file, something else stands there
 _MANY = (100, 2_000)
