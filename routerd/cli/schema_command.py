@@ -27,9 +27,12 @@ def schema_text(kind: Kind) -> str:
 
 
 def with_schemas(files: Mapping[str, bytes]) -> dict[str, bytes]:
-    """`files` (relative path → bytes of routerd.yaml and rule files), each with the line by which editors find its
-    schema, and the schemas."""
-    known = {name: _comment(name).encode() + content for name, content in files.items()}
+    """`files` (relative path → bytes of routerd.yaml, rule files and lists), each that has a schema with the line by
+    which editors find it, and the schemas."""
+    known = {
+        name: _comment(name).encode() + content if name.endswith(".yaml") else content
+        for name, content in files.items()
+    }
     return known | {f"{FOLDER}/{kind}.json": schema_text(kind).encode() for kind in ("config", "rules")}
 
 

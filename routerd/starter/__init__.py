@@ -5,17 +5,25 @@ from importlib.resources import files
 from importlib.resources.abc import Traversable
 from pathlib import Path
 
+from routerd.config.rule_files import LISTS
+
 _RULES = "rules.d"
 
 
 def starter_files() -> Mapping[str, bytes]:
-    """Relative path → bytes: `routerd.yaml`, and the sample rules as `rules.d/NAME.yaml`."""
+    """Relative path → bytes: `routerd.yaml`, the sample rules as `rules.d/NAME.yaml`, and the lists that they name."""
     here = files(__name__)
-    rules = sorted((entry.name, entry) for entry in _sample_rules(here).iterdir() if entry.name.endswith(".yaml"))
+    samples = _sample_rules(here)
     return {
         "routerd.yaml": (here / "routerd.yaml").read_bytes(),
-        **{f"{_RULES}/{name}": entry.read_bytes() for name, entry in rules},
+        **_read(samples, _RULES, ".yaml"),
+        **_read(samples / LISTS, f"{_RULES}/{LISTS}", ".txt"),
     }
+
+
+def _read(folder: Traversable, name: str, suffix: str) -> dict[str, bytes]:
+    entries = sorted((entry.name, entry) for entry in folder.iterdir() if entry.name.endswith(suffix))
+    return {f"{name}/{entry_name}": entry.read_bytes() for entry_name, entry in entries}
 
 
 def _sample_rules(here: Traversable) -> Traversable:

@@ -8,6 +8,7 @@ from peers.daemon import CONFIG, DELIVER_TO_MAILDIRS, REPOSITORY
 from peers.golden import FOLDER, Golden, load_golden
 
 from routerd.config.load import load_settings
+from routerd.config.rule_files import load_rule_files
 from routerd.config.settings import Settings
 from routerd.message.annotate import Annotation, annotate
 from routerd.message.view import MessageView
@@ -35,8 +36,8 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
 
 @pytest.fixture(scope="module")
 def ruleset(settings: Settings) -> Ruleset:
-    files = {path.name: path.read_bytes() for path in sorted((REPOSITORY / "rules.d").glob("*.yaml"))}
-    compiled = compile_ruleset(files, settings)
+    files = load_rule_files(REPOSITORY / "rules.d")
+    compiled = compile_ruleset(files.files, settings, read_beside=files.read_beside)
     assert compiled.ruleset is not None, compiled.problems
     return compiled.ruleset
 

@@ -42,8 +42,19 @@ def test_the_starter_has_the_sample_rules() -> None:
     """The config comes with rules to start from, in an installed wheel and in a checkout."""
     names = list(starter_files())
     assert names[0] == "routerd.yaml"
-    assert names[1:] == sorted(name for name in names if name.startswith("rules.d/") and name.endswith(".yaml"))
-    assert len(names) > 1
+    assert {name.rpartition("/")[0] for name in names[1:]} == {"rules.d", "rules.d/lists"}
+    assert names[1:] == [
+        *sorted(name for name in names if name.startswith("rules.d/") and name.endswith(".yaml")),
+        *sorted(name for name in names if name.startswith("rules.d/lists/") and name.endswith(".txt")),
+    ]
+
+
+def test_a_list_is_written_as_it_is() -> None:
+    """It is no YAML, and has no schema."""
+    written = with_schemas(starter_files())
+    lists = {name: content for name, content in starter_files().items() if name.endswith(".txt")}
+    assert lists == {name: written[name] for name in lists}
+    assert lists
 
 
 @pytest.mark.parametrize("there", ["routerd.yaml", "rules.d/mine.yaml"])
@@ -87,7 +98,7 @@ def test_schema_prints_json(arguments: list[str], title: str) -> None:
 def test_editors_find_the_schema_of_every_file(tmp_path: Path) -> None:
     """The first line of each leads from the file to a schema that it fits; the README shows that line."""
     CliRunner().invoke(command, [str(tmp_path / "desk")], catch_exceptions=False)
-    files = [tmp_path / "desk" / "routerd.yaml", *sorted((tmp_path / "desk" / "rules.d").iterdir())]
+    files = [tmp_path / "desk" / "routerd.yaml", *sorted((tmp_path / "desk" / "rules.d").glob("*.yaml"))]
     for path in files:
         told = path.read_text().partition("\n")[0].removeprefix("# yaml-language-server: $schema=")
         schema = json.loads((path.parent / told).read_text())

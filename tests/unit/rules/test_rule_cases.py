@@ -175,7 +175,7 @@ def test_a_missing_eml_is_said() -> None:
 def test_the_samples_pass_their_own_tests() -> None:
     """rules.d compiles without a grant, and every test in it passes."""
     files = load_rule_files(Path(__file__).parents[3] / "rules.d")
-    compiled = compile_ruleset(files.files, SETTINGS)
+    compiled = compile_ruleset(files.files, SETTINGS, read_beside=files.read_beside)
     assert compiled.ruleset is not None, compiled.problems
     results = [run_case(case, compiled.ruleset, place_by(SETTINGS)) for case in compiled.cases]
     assert len(results) >= 20
