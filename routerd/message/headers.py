@@ -6,7 +6,7 @@ ends a line too, and a name is read without the control characters and white spa
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, KeysView
 from typing import NamedTuple
 
 from routerd.message.envelope import Raw
@@ -88,6 +88,11 @@ class HeaderBlock:
         """One field's value, unfolded and trimmed."""
         value = self._bytes[field.value_start : field.end]
         return value.translate(None, b"\r\n").strip(b" \t")
+
+    @property
+    def names(self) -> KeysView[str]:
+        """The names of all fields, in lower case."""
+        return self._index().keys()
 
     def count(self, name: str) -> int:
         """How many fields are called `name`."""

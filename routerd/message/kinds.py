@@ -134,6 +134,8 @@ def _kind_by_armour(raw: Raw, part: Part) -> str:
 
 
 def _has(headers: HeaderBlock, names: tuple[str, ...]) -> bool:
+    if headers.names.isdisjoint(names):  # as mostly
+        return False
     return any(value.strip() for name in names for value in headers.raw_values(name))
 
 
