@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shlex
 import shutil
 from pathlib import Path
 
@@ -75,12 +76,16 @@ def less_revisions(text: str) -> str:
     return re.sub(r"\b(revision|rules) [0-9a-f]{12}\b", r"\1 …", text)
 
 
-def lone_rule_file() -> None:
-    """The rules of "Rules by example" in the place of the starter's."""
+def only(*texts: str) -> None:
+    """These files in the place of the starter's rules."""
     shutil.rmtree("rules.d")
-    for name in LISTS:
-        put(readme_example(name))
-    put(readme_example("desk rules") + readme_example("desk tests"))
+    for text in texts:
+        put(text)
+
+
+def lone_rule_file() -> None:
+    """The rules of "Rules by example"."""
+    only(readme_example("desk rules") + readme_example("desk tests"), *map(readme_example, LISTS))
 
 
 @pytest.mark.usefixtures("desk")
@@ -136,14 +141,39 @@ def test_the_second_team_holds_and_cannot_overstep(desk: Path) -> None:
     check_shown("second team oversteps", shown_by("check"))
 
 
-def test_the_grant_grants(desk: Path) -> None:
-    shutil.rmtree(desk / "rules.d")
-    (desk / "rules.d").mkdir()
-    more_settings(readme_example("grant"))
-    rules = "rules: [{name: a, when: {subject: x}, then: {hold: look, stop: all}}]\n"
-    Path("rules.d/00-policy.yaml").write_text(rules)
+@pytest.mark.usefixtures("desk")
+def test_what_is_found_in_two_rules_that_overlap() -> None:
+    """What `check` finds, and what their tests do not hold."""
+    only(readme_example("two owners"))
+    more_settings("limits_of_rules: [{files: '*.yaml'}]")
+    check_shown("two owners found", shown_by("check"))
+    check_shown("two owners tested", shown_by("test", "--coverage", "--mutate"))
+
+
+def test_explain_is_asked_of_another_conversation(desk: Path) -> None:
+    """As the README writes the command."""
+    lone_rule_file()
+    (desk / "mail.eml").write_text(readme_example("desk mail"))
+    command, *arguments = shlex.split(readme_example("conversation asked"))
+    explained = run(*arguments)
+    assert (command, explained.exit_code) == ("routerd", 0), explained.output
+    assert "escalated" in explained.output
+
+
+@pytest.mark.usefixtures("desk")
+def test_the_beginning_of_a_file_for_editors_is_a_rule_file() -> None:
+    (Path("rules.d") / "60-mine.yaml").write_text(readme_example("editor"))
     assert run("check").exit_code == 0
-    Path("rules.d/10-other.yaml").write_text(rules)
+
+
+@pytest.mark.usefixtures("desk")
+def test_the_grant_grants() -> None:
+    """To the files that it names, and to no other."""
+    rules = "rules: [{name: a, when: {subject: x}, then: {hold: look, stop: all}}]\n"
+    only(f"# rules.d/00-policy.yaml\n{rules}")
+    more_settings(readme_example("grant"))
+    assert run("check").exit_code == 0
+    put(f"# rules.d/10-other.yaml\n{rules}")
     refused = run("check")
     assert refused.exit_code == 1
     assert "00-policy" not in refused.output
