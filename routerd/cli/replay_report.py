@@ -7,13 +7,14 @@ from collections.abc import Iterator
 
 from rich import box
 from rich.console import Console
+from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
 from routerd.message.fold import display
 from routerd.rules.compile import Compiled
 from routerd.rules.ruleset import Rule, Ruleset
-from routerd.rules.trying.replay_diff import ASPECTS, Change, Example, Figures, Seen, Tally, never_matched
+from routerd.rules.trying.replay_diff import ASPECTS, Change, Example, Figures, Seen, Tally, never_matched, on_trial
 
 PLAIN_WIDTH = 110  # columns where the output is no terminal
 MOST_SHOWN = 20
@@ -38,7 +39,7 @@ class Report:
         for part in self._parts():
             console.print(part)
 
-    def _parts(self) -> Iterator[Table | Text]:
+    def _parts(self) -> Iterator[Table | Text | Padding]:
         tally = self._tally
         yield self._heading()
         if self._after is not None:
@@ -50,6 +51,8 @@ class Report:
             if not tally.changes:  # a table leaves a blank line behind it
                 yield Text()
             yield self._figures()
+        if tally.decided and (trials := self._trials()):
+            yield trials
         yield from self._never_matched()
         yield from self._troubles()
 
@@ -87,7 +90,7 @@ class Report:
         for rule, changes in self._tally.by_rule():
             table.add_row(Text(_shown(rule), "bold cyan"), "", "")
             for place, (change, seen) in enumerate(changes, 1):
-                what = Text(f"  {_shown(change.what)}")
+                what = _indented(_shown(change.what))
                 table.add_row(what, f"{seen.messages:,}", _examples(seen), end_section=place == len(changes))
         return table
 
@@ -119,20 +122,42 @@ class Report:
             table.add_row(Text(f"  and {len(names) - MOST_SHOWN:,} more (--json has all)", "dim"))
         table.add_section()
 
-    def _never_matched(self) -> Iterator[Text]:
+    def _trials(self) -> Table | None:
+        """What rules on trial met, which without effect is no change; None where there are none."""
+        before, after = on_trial(self._before), on_trial(self._after) if self._after else {}
+        rules = before | after
+        if not rules:
+            return None
+        table = _table("On trial, without effect", expand=True)
+        table.add_column("rule and what it would do", ratio=5, overflow="fold")
+        for name in ("messages",) if self._after is None else ("before", "after"):
+            table.add_column(name, justify="right", no_wrap=True)
+        table.add_column("for example", ratio=4, overflow="fold")
+        for name, rule in list(rules.items())[:MOST_SHOWN]:
+            sides = [(before, self._tally.before), (after, self._tally.after)][: 1 if self._after is None else 2]
+            seen = [figures.trials.get(name, Seen()) if name in known else None for known, figures in sides]
+            counts = ["–" if one is None else f"{one.messages:,}" for one in seen]
+            table.add_row(Text(_shown(name), "bold cyan"))
+            would = _indented(f"would {_shown(rule.then.describe())}")
+            table.add_row(would, *counts, _examples(seen[-1] or Seen()), end_section=True)
+        if len(rules) > MOST_SHOWN:
+            table.add_row(Text(f"and {len(rules) - MOST_SHOWN:,} more (--json has all)", "dim"))
+        return table
+
+    def _never_matched(self) -> Iterator[Text | Padding]:
         figures = self._tally.before if self._after is None else self._tally.after
         ruleset = self._after or self._before
         never = never_matched(ruleset, figures)
         if not never or not self._tally.decided:
             return
-        text = Text(f"{_counted(len(never), 'rule')} of {ruleset.rules:,} met no message", "bold")
-        if self._after is not None:
-            text.append(" (after)")
+        heading = Text(f"{_counted(len(never), 'rule')} of {ruleset.rules:,} met no message", "bold")
+        yield heading if self._after is None else heading.append(" (after)", "not bold")
         for rule in never[:MOST_SHOWN]:
-            text.append(f"\n  {_shown(str(rule.ref))}").append(f"  {_place(rule, self._name)}", "dim")
+            place = Text(_place(rule, self._name), "dim", overflow="fold")
+            place.append(f"  {_shown(rule.ref.name)}", "not dim")
+            yield _indented(place.append("  on trial" if rule.trial else "", "not dim cyan"))
         if len(never) > MOST_SHOWN:
-            text.append(f"\n  and {len(never) - MOST_SHOWN:,} more (--json has all)", "dim")
-        yield text
+            yield _indented(Text(f"and {len(never) - MOST_SHOWN:,} more (--json has all)", "dim"))
 
     @property
     def _name(self) -> str:
@@ -202,6 +227,11 @@ def _described(name: str, ruleset: Ruleset) -> str:
     return f"{_shown(name)}: {_counted(ruleset.rules, 'rule')} in {files}, revision {ruleset.revision}"
 
 
+def _indented(text: str | Text) -> Padding:
+    """On each of the lines that it takes."""
+    return Padding(Text(text) if isinstance(text, str) else text, (0, 0, 0, 2), expand=False)
+
+
 def _examples(seen: Seen) -> Text:
     text = Text()
     for place, example in enumerate(seen.examples):
@@ -253,9 +283,21 @@ def _side_as_json(name: str, ruleset: Ruleset, figures: Figures) -> dict[str, ob
         "held": figures.held,
         "rejected": figures.rejected,
         "matched": _sorted(figures.rules),
+        "trials": [
+            _trial_as_json(name, rule, figures.trials.get(name, Seen())) for name, rule in on_trial(ruleset).items()
+        ],
         "never_matched": [str(rule.ref) for rule in never_matched(ruleset, figures)],
         "unknown": _sorted(figures.unknown),
         "failed": _sorted(figures.failed),
+    }
+
+
+def _trial_as_json(name: str, rule: Rule, seen: Seen) -> dict[str, object]:
+    return {
+        "rule": name,
+        "would": rule.then.describe(),
+        "messages": seen.messages,
+        "examples": [_example_as_json(example) for example in seen.examples],
     }
 
 

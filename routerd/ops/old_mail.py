@@ -41,7 +41,7 @@ class Place(NamedTuple):
     number: int = 0  # of the message in its mbox, from 1
 
     def __str__(self) -> str:
-        return f"{self.path}:{self.number}" if self.number else self.path
+        return f"{self.path}, message {self.number}" if self.number else self.path
 
 
 def find_mail(path: Path) -> Iterator[Place]:

@@ -142,7 +142,29 @@ def test_one_ruleset_alone(desk: Path) -> None:
     assert sum(answer["before"]["owners"].values()) == 30
     text = replay("old.mbox").stdout
     assert "Who gets how much" in text
-    assert "10-desk.yaml/never  rules.d/10-desk.yaml:5" in text
+    assert "  rules.d/10-desk.yaml:5  never\n" in text
+
+
+def test_trials_are_told_apart(desk: Path) -> None:
+    """What a rule on trial meets, and what another form of it would, stands in a block of its own with an example."""
+    trial = "rules: [{name: t, mode: trial, when: {subject: %s}, then: {label: tried, hold: wait}}]"
+    (desk / "rules.d" / "90-trial.yaml").write_text(trial % "nowhere")
+    shutil.copytree(desk / "rules.d", desk / "wider.d")
+    (desk / "wider.d" / "90-trial.yaml").write_text(
+        "rules: [{name: t, mode: trial, when: {always: true}, then: {label: tried}}]"
+    )
+    write_mbox(desk / "old.mbox", messages(20))
+    answer = found("old.mbox", "--against", "wider.d")
+    assert answer["changed"] == 0
+    (before,), (after,) = answer["before"]["trials"], answer["after"]["trials"]
+    assert (before["rule"], before["would"], before["messages"]) == ("90-trial.yaml/t", "label tried, hold (wait)", 0)
+    assert (after["would"], after["messages"]) == ("label tried", 20)
+    assert after["examples"][0]["file"] == "old.mbox, message 1"
+    assert "90-trial.yaml/t" in answer["before"]["never_matched"]
+    assert "90-trial.yaml/t" not in answer["after"]["never_matched"]
+    lines = [line.rstrip() for line in replay("old.mbox", "--against", "wider.d").stdout.splitlines()]
+    place = lines.index("On trial, without effect")
+    assert any(line.split()[:5] == ["would", "label", "tried", "0", "20"] for line in lines[place:])
 
 
 def test_what_is_broken_is_counted_and_named(desk: Path) -> None:

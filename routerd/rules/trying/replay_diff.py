@@ -25,6 +25,7 @@ class Ruled:
     """What one ruleset makes of one message, each part with the rule that gives it."""
 
     matched: tuple[str, ...]  # rules, as FILE/NAME
+    on_trial: tuple[str, ...]  # rules on trial that matched
     unknown: tuple[str, ...]
     failed: tuple[str, ...]
     one: Mapping[str, tuple[str, str]]  # aspect → value, rule; an aspect without a value is not in it
@@ -58,6 +59,7 @@ class RuleBook:
         traces = [decision.trace for decision in decisions]
         return Ruled(
             tuple(dict.fromkeys(str(match.rule) for trace in traces for match in trace.matches)),
+            tuple(dict.fromkeys(str(trial.rule) for trace in traces for trial in trace.trials)),
             tuple(dict.fromkeys(str(skipped.rule) for trace in traces for skipped in trace.unknown)),
             tuple(dict.fromkeys(str(skipped.rule) for trace in traces for skipped in trace.failed)),
             one,
@@ -150,10 +152,19 @@ class Example(NamedTuple):
 
 @dataclass(slots=True)
 class Seen:
-    """How often a change was seen, and the first messages that show it."""
+    """How often a change was seen, or a rule on trial met, and the first messages that show it."""
 
     messages: int = 0
     examples: list[Example] = field(default_factory=list)
+
+    def add(self, example: Example, max_examples: int) -> None:
+        self.messages += 1
+        if len(self.examples) < max_examples:
+            self.examples.append(example)
+
+    def merge(self, other: "Seen", max_examples: int) -> None:
+        self.messages += other.messages
+        self.examples.extend(other.examples[: max_examples - len(self.examples)])
 
 
 @dataclass(slots=True)
@@ -164,13 +175,16 @@ class Figures:
     labels: Counter[str] = field(default_factory=Counter)
     priorities: Counter[str] = field(default_factory=Counter)
     rules: Counter[str] = field(default_factory=Counter)  # messages that each matched
+    trials: dict[str, Seen] = field(default_factory=dict)  # of each rule on trial that matched
     unknown: Counter[str] = field(default_factory=Counter)  # messages of which each could not tell
     failed: Counter[str] = field(default_factory=Counter)
     by_default: int = 0
     held: int = 0
     rejected: int = 0
 
-    def add(self, ruled: Ruled) -> None:
+    def add(self, ruled: Ruled, example: Example, max_examples: int) -> None:
+        for rule in ruled.on_trial:
+            self.trials.setdefault(rule, Seen()).add(example, max_examples)
         self.owners[ruled.value(OWNER)] += 1
         self.labels.update(ruled.many["labels"].keys())
         self.priorities[ruled.value("priority")] += 1
@@ -181,7 +195,9 @@ class Figures:
         self.held += "held" in ruled.one and "rejected" not in ruled.one
         self.rejected += "rejected" in ruled.one
 
-    def merge(self, other: "Figures") -> None:
+    def merge(self, other: "Figures", max_examples: int) -> None:
+        for rule, theirs in other.trials.items():
+            self.trials.setdefault(rule, Seen()).merge(theirs, max_examples)
         for mine, others in (
             (self.owners, other.owners),
             (self.labels, other.labels),
@@ -232,20 +248,17 @@ class Tally:
     def add(self, before: Ruled, after: Ruled | None, example: Example) -> None:
         """`after` None: there is one ruleset only."""
         self.messages += 1
-        self.before.add(before)
+        self.before.add(before, example, self.max_examples)
         if after is None:
             return
-        self.after.add(after)
+        self.after.add(after, example, self.max_examples)
         changes = changes_between(before, after)
         if not changes:
             return
         self.changed += 1
         self.aspects.update({change.aspect for change in changes})
         for change in changes:
-            seen = self.changes.setdefault(change, Seen())
-            seen.messages += 1
-            if len(seen.examples) < self.max_examples:
-                seen.examples.append(example)
+            self.changes.setdefault(change, Seen()).add(example, self.max_examples)
 
     def merge(self, other: "Tally") -> None:
         self.messages += other.messages
@@ -254,12 +267,10 @@ class Tally:
         self.changed += other.changed
         self.broken_examples.extend(other.broken_examples[: self.max_examples - len(self.broken_examples)])
         for change, theirs in other.changes.items():
-            seen = self.changes.setdefault(change, Seen())
-            seen.messages += theirs.messages
-            seen.examples.extend(theirs.examples[: self.max_examples - len(seen.examples)])
+            self.changes.setdefault(change, Seen()).merge(theirs, self.max_examples)
         self.aspects.update(other.aspects)
-        self.before.merge(other.before)
-        self.after.merge(other.after)
+        self.before.merge(other.before, self.max_examples)
+        self.after.merge(other.after, self.max_examples)
 
     def by_rule(self) -> list[tuple[str, list[tuple[Change, Seen]]]]:
         """The changes of each rule; the rules that change most come first, and of a rule the changes that are most."""
@@ -270,6 +281,11 @@ class Tally:
 
 
 def never_matched(ruleset: Ruleset, figures: Figures) -> tuple[Rule, ...]:
-    """The rules that no message met, in their order. Rules on trial are not counted, so they are left out."""
+    """The rules that no message met, in their order; also those on trial."""
     rules = (rule for file in ruleset.files for rule in file.rules)
-    return tuple(rule for rule in rules if not rule.trial and str(rule.ref) not in figures.rules)
+    return tuple(rule for rule in rules if str(rule.ref) not in (figures.trials if rule.trial else figures.rules))
+
+
+def on_trial(ruleset: Ruleset) -> dict[str, Rule]:
+    """The rules on trial in their order, as FILE/NAME."""
+    return {str(rule.ref): rule for file in ruleset.files for rule in file.rules if rule.trial}

@@ -67,7 +67,7 @@ def test_places_name_the_message(tmp_path: Path) -> None:
     """A message in an mbox by its number."""
     path = tmp_path / "old.mbox"
     path.write_bytes(SEPARATOR + MESSAGE + SEPARATOR + MESSAGE)
-    assert [str(place) for place in find_mail(path)] == [f"{path}:1", f"{path}:2"]
+    assert [str(place) for place in find_mail(path)] == [f"{path}, message 1", f"{path}, message 2"]
     assert str(Place("a.eml")) == "a.eml"
 
 

@@ -98,14 +98,27 @@ def test_owners_of_other_inboxes_watch() -> None:
 
 
 def test_rules_that_met_nothing() -> None:
-    """In their order; rules on trial are no matter."""
+    """In their order; a rule on trial that met something is none of them."""
     ruleset = ruleset_of(
         f"rules:\n  - {rule('a', 'label: x')}\n  - {rule('b', 'label: x', 'subject: no')}\n"
         "  - {name: c, mode: trial, when: {subject: no}, then: {label: x}}\n"
+        "  - {name: d, mode: trial, when: {always: true}, then: {label: x}}\n"
     )
     figures = Figures()
-    figures.add(RuleBook(ruleset).ruled([ruleset.decide(facts_of())]))
-    assert [one.ref.name for one in never_matched(ruleset, figures)] == ["b"]
+    figures.add(RuleBook(ruleset).ruled([ruleset.decide(facts_of())]), Example("x", "y"), 1)
+    assert [one.ref.name for one in never_matched(ruleset, figures)] == ["b", "c"]
+
+
+def test_a_trial_is_counted_and_changes_nothing() -> None:
+    """How many messages it met, with the first of them; what it would do is no change."""
+    tally = Tally(max_examples=1)
+    without = ruled(rule("a", "label: x", "subject: no"))
+    tried = ruled("{name: a, mode: trial, when: {always: true}, then: {label: x}}")
+    for number in range(3):
+        tally.add(without, tried, Example("subject", f"place {number}"))
+    assert (tally.changed, tally.before.trials) == (0, {})
+    seen = tally.after.trials["1.yaml/a"]
+    assert (seen.messages, seen.examples) == (3, [Example("subject", "place 0")])
 
 
 RULED = [
