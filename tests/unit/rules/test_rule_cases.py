@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from rule_sets import ALL_GRANTED, SETTINGS
+from rule_sets import ALL_GRANTED, SETTINGS, settings_with
 
 from routerd.cli.test import place_by, report_lines, summary_of
 from routerd.config.rule_files import load_rule_files
@@ -278,3 +278,33 @@ def test_a_rule_on_trial_needs_no_moment() -> None:
     rules = "rules: [{name: a, when: {at: {during: office}}, then: {label: x}, mode: trial}]\n"
     assert run("expect: {labels_exactly: []}", STRANGER, rules).passed
     assert "asks when" in run("given: {trial: live}, expect: {labels_exactly: []}", STRANGER, rules).error
+
+
+@pytest.mark.parametrize(
+    ("given", "owner"),
+    [("", "omar"), ("given: {load: {omar: 3}}, ", "ewa"), ("given: {load: {omar: 3, ewa: 4}}, ", "omar")],
+)
+def test_loads_are_nothing_unless_they_are_given(given: str, owner: str) -> None:
+    """And a rotation stands at its first member; who is away in the config is there in a test."""
+    members = {
+        "ewa": {"mailbox": "ewa@example.com"},
+        "jan": {"mailbox": "jan@example.com"},
+        "omar": {"mailbox": "omar@example.com", "away": "2025-01-01..2025-01-31"},
+    }
+    teams = {
+        "sales": {"members": ["omar", "ewa"], "pick": "least_loaded"},
+        "finance": {"members": ["omar", "jan"], "pick": "round_robin"},
+        "duty": {"members": ["jan"]},
+    }
+    settings = settings_with(members=members, teams=teams)
+    text = (
+        "rules: [{name: a, when: {subject: price}, then: {assign: sales}}]\n"
+        "tests:\n"
+        f"  - {{name: loads, message: {{from: a@b.example, to: support@example.com, subject: price}}, {given}"
+        f"expect: {{owner: {owner}}}}}\n"
+        "  - {name: turns, message: {from: a@b.example, to: billing@example.com}, expect: {owner: omar}}\n"
+    )
+    compiled = compile_ruleset({"a.yaml": text.encode()}, settings)
+    assert compiled.ruleset is not None, compiled.problems
+    results = [run_case(case, compiled.ruleset, place_by(settings)) for case in compiled.cases]
+    assert [line for result in results for line in report_lines(result)] == []

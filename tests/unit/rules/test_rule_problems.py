@@ -140,3 +140,56 @@ def test_problems_are_short_and_can_be_shown(rule: str, message: str) -> None:
     """Keys that were made up are quoted like values: in one line, what is invisible by its number, a few of many."""
     (problem,) = problems_of(f"rules: [{{name: a, {rule}}}]", ALL_GRANTED)
     assert message in problem
+
+
+@pytest.mark.parametrize(
+    ("name", "wrong"),
+    [
+        ("complaints are urgent", None),
+        ("شكاوى (2026)", None),
+        ("n" * 80, None),
+        ("n" * 81, "has 81 characters; at most 80 are allowed"),
+        ("a, b", "contains ','"),
+        ("a: b", "contains ':'"),
+        ("a/b", "contains '/'"),
+        (" a", "begins or ends with a space"),
+        ("", "name is empty"),
+        ("a\u200fb", "contains the invisible character <U+200F>"),
+    ],
+)
+def test_names_of_rules(name: str, wrong: str | None) -> None:
+    """Any script, short, and nothing that stands between names where they are listed."""
+    problems = problems_of(f'rules: [{{name: "{name}", when: {{always: true}}, then: {{label: x}}}}]')
+    assert (len(problems) == 1 and wrong in problems[0]) if wrong else not problems
+
+
+@pytest.mark.parametrize(
+    ("label", "wrong"),
+    [
+        ("fin/due-2_a.b", None),
+        ("شَكْوَى", None),
+        ("2026", None),
+        ("x" * 64, None),
+        ("x" * 65, "has 65 characters; at most 64 are allowed"),
+        ("two words", "contains a space"),
+        ("a,b", "contains ','"),
+        ("a+b", "contains '+'"),
+        ("-/-", "has no letter or digit"),
+        ("", "label is empty"),
+        ("a\u200db", "contains the invisible character <U+200D>"),
+    ],
+)
+def test_what_a_label_is_made_of(label: str, wrong: str | None) -> None:
+    """Where it is given, and where it is asked for."""
+    for problems in (
+        problems_of(f'rules: [{{name: a, when: {{always: true}}, then: {{label: "{label}"}}}}]'),
+        problems_of(f'rules: [{{name: a, when: {{label: "{label}"}}, then: {{label: x}}}}]'),
+    ):
+        assert (len(problems) == 1 and wrong in problems[0]) if wrong else not problems
+
+
+def test_a_label_in_two_spellings_of_unicode_is_one() -> None:
+    text = 'rules: [{name: a, when: {always: true}, then: {label: ["Lo\u0301dz\u0301", "Łódź", "Łódz\u0301", "Lódź"]}}]'
+    ruleset = compile_ruleset({"a.yaml": text.encode()}, SETTINGS).ruleset
+    assert ruleset is not None
+    assert ruleset.labels == ("Lódź", "Łódź")
