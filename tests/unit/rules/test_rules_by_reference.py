@@ -1,5 +1,6 @@
 """The compiled ruleset and the plain reference say the same of generated rules and messages."""
 
+import re
 from dataclasses import replace
 from typing import Any
 
@@ -16,6 +17,7 @@ from routerd.rules.facts import Facts
 from routerd.rules.ruleset import Ruleset
 
 File = dict[str, Any]
+UNSEEN = re.compile(r"<U\+([0-9A-F]{4,6})>")  # as what is found shows what cannot be seen
 OF_TEXT = ("subject", "body", "everything", "from_name", "header x-test", "header subject")
 
 
@@ -76,11 +78,11 @@ def test_what_was_found_stands_in_the_message(when: dict[str, Any], facts: Facts
 
 
 def check_text_found(evidence: Evidence, facts: Facts) -> None:
-    found = evidence.found.removesuffix("…")
+    found = UNSEEN.sub(lambda code: chr(int(code[1], 16)), evidence.found.removesuffix("…"))
     assert any_text({"contains": found}, reference.texts_of(evidence.field, facts), [])
     operator, _, term = evidence.term.partition(" ")
     exact = {"exact": True} if term.endswith(", exact") else {}
-    if operator != "exists" and found == evidence.found:
+    if operator != "exists" and not evidence.found.endswith("…"):
         asked = {"word" if operator == "also" else operator: term.removesuffix(", exact")}
         assert any_text({**asked, **exact}, [found], LANGUAGES)
 
