@@ -3,10 +3,11 @@
 import asyncio
 import json
 import sys
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NoReturn
+from zoneinfo import ZoneInfo
 
 import click
 
@@ -15,7 +16,8 @@ from routerd.cli.queue_report import MAX_TEXT, copy_to_json, history_to_json, pr
 from routerd.cli.state import naming_state, reading_state
 from routerd.config.nearest import quoted
 from routerd.config.settings import Settings
-from routerd.delivery.routes import Routes
+from routerd.delivery.maildir import maildir_path
+from routerd.delivery.routes import MAILDIR, Routes
 from routerd.delivery.succession import stand_in_for
 from routerd.desk.roster import Roster
 from routerd.message.fold import display
@@ -23,7 +25,7 @@ from routerd.rules.names import names_of, suggestion
 from routerd.store.base import CopyState, StoreError, StoreLockedError
 from routerd.store.by_hand import do_by_hand
 from routerd.store.life import OPEN
-from routerd.store.queue_view import as_owner
+from routerd.store.queue_view import QueuedCopy, as_owner
 from routerd.store.sqlite import open_store
 from routerd.web.control import ControlRefusedError, ControlUnavailableError, send_command
 
@@ -60,6 +62,7 @@ def list_copies(
     settings = load_or_exit(config)
     inboxes = names_of(settings).inboxes
     wanted = frozenset(map(CopyState, states)) or OPEN
+    where = _where(settings)
     lives_in = inboxes.get(inbox.lower(), inbox) if inbox else inbox
     try:
         with reading_state(settings.state) as view:
@@ -67,6 +70,7 @@ def list_copies(
                 copy
                 for key in _destinations(destination)
                 for copy in view.list(destination=key, inbox=lives_in, member=member, states=wanted)
+                if key != MAILDIR or destination in (MAILDIR, where(copy))
             ]
     except StoreError as error:
         _fail(str(error))
@@ -77,7 +81,7 @@ def list_copies(
     if as_json:
         click.echo(json.dumps([copy_to_json(copy) for copy in copies], indent=2))
     else:
-        print_copies(copies)
+        print_copies(copies, where)
 
 
 @command.command("show", short_help="Show one message's history.")
@@ -97,12 +101,32 @@ def show(config: Path | None, id: str, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(history_to_json(history), indent=2))
     else:
-        print_history(history)
+        hours = Roster(settings).working_hours(history.plan.owner, history.plan.team)
+        print_history(history, _where(settings), hours.zone if hours else ZoneInfo("UTC"))
 
 
 def _destinations(given: str | None) -> tuple[str | None, ...]:
     """The keys of destinations that `given` may mean."""
-    return (None,) if given is None else (given, f"smtp:{given}", f"lmtp:{given}")
+    if given is None:
+        return (None,)
+    return (MAILDIR,) if given.startswith(f"{MAILDIR}:") else (given, f"smtp:{given}", f"lmtp:{given}")
+
+
+def _where(settings: Settings) -> Callable[[QueuedCopy], str]:
+    """How a copy's destination is listed: its key, and of a Maildir by which path it goes now."""
+    routes, here = Routes(settings), Path.cwd()
+
+    def where(copy: QueuedCopy) -> str:
+        route = routes.route_for(copy.mailbox) if copy.destination == MAILDIR else None
+        if route is None or route.maildir is None:
+            return copy.destination
+        try:
+            path = maildir_path(route, copy.mailbox)
+        except ValueError:  # an address that is no folder's name: its copy says so
+            return copy.destination
+        return f"{MAILDIR}:{path.relative_to(here) if path.is_relative_to(here) else path}"
+
+    return where
 
 
 def _refuse_unknown(what: str, name: str | None, known: Collection[str]) -> None:
@@ -167,9 +191,9 @@ def _print_reply(name: str, ids: Iterable[str], reply: dict[str, Any]) -> None:
     typed = {one.upper(): one for one in ids}
     for copy in reply.get("changed", ()):
         done = "its owner is away; another copy takes its place" if copy.get("state") == "rerouted" else _DONE[name]
-        click.echo(f"{_shown(copy.get('id'))}: {done}")
+        click.echo(f"{_shown(copy.get('copy'))}: {done}")
     for copy in reply.get("unchanged", ()):
-        click.echo(f"{_shown(copy.get('id'))}: is {_shown(copy.get('state'))}, left as it is", err=True)
+        click.echo(f"{_shown(copy.get('copy'))}: is {_shown(copy.get('state'))}, left as it is", err=True)
     for one in reply.get("unknown", ()):
         click.echo(f"{_shown(typed.get(one, one))}: no such copy or message", err=True)
 

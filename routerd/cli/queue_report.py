@@ -1,71 +1,81 @@
 """The queue as text for a terminal, and as JSON for programs."""
 
-import shutil
-import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import click
 
+from routerd.cli.paragraphs import columns_of, folded, terminal_width
 from routerd.desk.plan import Role
 from routerd.message.fold import display
+from routerd.rules.conditions.time import shown_moment
 from routerd.store.base import CopyState
 from routerd.store.queue_view import MessageHistory, QueuedCopy
 
 MAX_TEXT = 200
+_NOTHING = "-"
+_LABEL = 13  # columns of what a line of a history tells of
 
-_HEADINGS = (
-    "COPY",
-    "STATE",
-    "AGE",
-    "INBOX",
-    "FROM",
-    "MEMBER",
-    "MAILBOX",
-    "DESTINATION",
-    "TRIES",
-    "NEXT ATTEMPT",
-    "REASON",
-)
+_REASON = "REASON"
 _GAP = "  "
-_FIRST_LEFT_OUT = ("FROM", "INBOX")  # where the terminal is too narrow for all columns
+_INDENT = " " * 4
+_FIRST_LEFT_OUT = ("FROM", "INBOX", "MAILBOX")  # where the terminal is too narrow for all columns
+_THEN_LEFT_OUT = ("DESTINATION", "TRIES")  # where it is so without the reasons, too
+
+Where = Callable[[QueuedCopy], str]
 
 
-def print_copies(copies: Sequence[QueuedCopy]) -> None:
-    """A table, as many columns as fit into the terminal's width; all of them where the output is no terminal."""
+def print_copies(copies: Sequence[QueuedCopy], where: Where) -> None:
+    """A table, as many columns as fit into the terminal's width; all of them where the output is no terminal.
+
+    Where it is narrow, each copy's reason stands below it. `where`: how a copy's destination is listed.
+    """
     if not copies:
         click.echo("Nothing waits.", err=True)
         return
     now = datetime.now(UTC)
-    rows = [
-        (
-            copy.id,
-            str(copy.state),
-            _span(now - copy.created_at),
-            display(copy.inbox, MAX_TEXT),
-            display(copy.sender, MAX_TEXT) or "<>",
-            display(copy.member, MAX_TEXT),
-            display(copy.mailbox, MAX_TEXT),
-            display(copy.destination, MAX_TEXT),
-            str(copy.attempts),
-            _time(copy.next_attempt_at),
-            display(copy.reason, MAX_TEXT) or "-",
-        )
-        for copy in copies
-    ]
-    columns = dict(zip(_HEADINGS, zip(*rows, strict=True), strict=True))
-    most = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
-    for name in _FIRST_LEFT_OUT:
-        if most is not None and sum(_widths(columns)) + len(_GAP) * (len(columns) - 1) > most:
-            del columns[name]
+    rows = [_row(copy, now, where) for copy in copies]
+    columns = {name: tuple(row[name] for row in rows) for name in rows[0]}
+    width = terminal_width()
+    below: Sequence[str] = ("",) * len(copies)
+    for name in (*_FIRST_LEFT_OUT, _REASON, *_THEN_LEFT_OUT):
+        if width is not None and sum(_widths(columns)) + len(_GAP) * (len(columns) - 1) > width:
+            gone = columns.pop(name)
+            below = gone if name == _REASON else below
     widths = _widths(columns)
-    for row in (tuple(columns), *zip(*columns.values(), strict=True)):
-        click.echo(_GAP.join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+    _print_row(tuple(columns), widths)
+    for row, reason in zip(zip(*columns.values(), strict=True), below, strict=True):
+        _print_row(row, widths)
+        if reason not in ("", _NOTHING):
+            for line in folded(reason, width, _INDENT, _INDENT):
+                click.echo(line)
+
+
+def _row(copy: QueuedCopy, now: datetime, where: Where) -> dict[str, str]:
+    return {
+        "COPY": copy.id,
+        "STATE": str(copy.state),
+        "AGE": _span(now - copy.created_at),
+        "INBOX": display(copy.inbox, MAX_TEXT),
+        "FROM": display(copy.sender, MAX_TEXT) or "<>",
+        "MEMBER": display(copy.member, MAX_TEXT),
+        "MAILBOX": display(copy.mailbox, MAX_TEXT),
+        "DESTINATION": display(where(copy), MAX_TEXT),
+        "TRIES": str(copy.attempts),
+        "NEXT ATTEMPT": _time(copy.next_attempt_at),
+        _REASON: display(copy.reason, MAX_TEXT) or _NOTHING,
+    }
+
+
+def _print_row(cells: Sequence[str], widths: Sequence[int]) -> None:
+    padded = (cell + " " * (width - columns_of(cell)) for cell, width in zip(cells, widths, strict=True))
+    click.echo(_GAP.join(padded).rstrip())
 
 
 def _widths(columns: Mapping[str, Sequence[str]]) -> list[int]:
-    return [max(map(len, (name, *cells))) for name, cells in columns.items()]
+    return [max(map(columns_of, (name, *cells))) for name, cells in columns.items()]
 
 
 def owner_now(history: MessageHistory) -> str:
@@ -77,47 +87,59 @@ def owner_now(history: MessageHistory) -> str:
     return next((copy.member for copy in reversed(owned) if copy.state is not CopyState.REROUTED), owned[-1].member)
 
 
-def print_history(history: MessageHistory) -> None:
-    """All that is known of a message: where it came from, what was decided, its copies, its events."""
+def print_history(history: MessageHistory, where: Where, zone: ZoneInfo) -> None:
+    """All that is known of a message: where it came from, what was decided, its copies, its events.
+
+    `zone`: of the calendar by which its owner works; what happened is told in UTC, as in the logs.
+    """
+    for label, text in (*_facts(history, zone), *_decided(history)):
+        for line in folded(text, terminal_width(), f"{label:<{_LABEL}}", " " * _LABEL):
+            click.echo(line)
+    click.echo()
+    print_copies(history.copies, where)
+    click.echo()
+    for event in history.events:
+        told = ", ".join(f"{key}={value}" for key, value in event.data.items() if value is not None)
+        for line in folded(display(told, 1000), terminal_width(), f"{_time(event.at)}  {event.kind}  ", _INDENT):
+            click.echo(line.rstrip())
+
+
+def _facts(history: MessageHistory, zone: ZoneInfo) -> Iterator[tuple[str, str]]:
     plan, envelope = history.plan, history.envelope
     owner = plan.owner if owner_now(history) == plan.owner else f"{plan.owner}, rerouted to {owner_now(history)}"
+    size = "1 byte" if history.size_bytes == 1 else f"{history.size_bytes:,} bytes"
     facts = (
         ("id", history.queue_id),
         ("received", _time(history.received_at)),
         ("from", f"<{history.sender}>"),
         ("to", ", ".join(envelope.recipients)),
         ("client", f"{envelope.client or 'unix socket'} ({envelope.helo}) {envelope.protocol} on {envelope.listener}"),
-        ("message-id", f"<{history.message_id}>" if history.message_id else "-"),
-        ("size", f"{history.size_bytes} bytes" + ("" if history.has_bytes else ", no longer kept")),
+        ("message-id", f"<{history.message_id}>" if history.message_id else _NOTHING),
+        ("size", size + ("" if history.has_bytes else ", no longer kept")),
         ("inbox", plan.inbox),
         ("owner", owner + f" ({plan.why})"),
-        ("labels", ", ".join(plan.labels) or "-"),
-        ("respond by", plan.respond_by or ""),
-        ("why", history.annotation.why or "-"),
+        ("labels", ", ".join(plan.labels) or _NOTHING),
+        ("respond by", shown_moment(datetime.fromisoformat(plan.respond_by), zone) if plan.respond_by else ""),
+        ("why", history.annotation.why or _NOTHING),
         ("joins", history.twin_of or ""),
         ("see also", ", ".join(history.namesakes)),
     )
-    for name, value in facts:
-        if value:
-            click.echo(f"{name + ':':<12} {display(value, 2000)}")
+    return ((f"{name}:", display(value, 2000)) for name, value in facts if value)
+
+
+def _decided(history: MessageHistory) -> Iterator[tuple[str, str]]:
     for decision in history.decisions:
-        click.echo(f"{'decided:':<12} for {display(decision.inbox, MAX_TEXT)}, rules {decision.revision or '-'}")
+        yield "decided:", f"for {display(decision.inbox, MAX_TEXT)}, rules {decision.revision or _NOTHING}"
         for match in decision.trace.matches:
             reasons = "; ".join(map(str, match.evidence)) or "always"
-            click.echo(f"{'':<12}   {display(str(match.rule), MAX_TEXT)}: {display(reasons, 1000)}")
+            yield "", f"{display(str(match.rule), MAX_TEXT)}: {display(reasons, 1000)}"
         for trial in decision.trace.trials:
-            click.echo(f"{'':<12}   {display(str(trial.rule), MAX_TEXT)}: on trial, would {display(trial.would, 1000)}")
-    click.echo()
-    print_copies(history.copies)
-    click.echo()
-    for event in history.events:
-        told = ", ".join(f"{key}={value}" for key, value in event.data.items() if value is not None)
-        click.echo(f"{_time(event.at)}  {event.kind}  {display(told, 1000)}".rstrip())
+            yield "", f"{display(str(trial.rule), MAX_TEXT)}: on trial, would {display(trial.would, 1000)}"
 
 
 def copy_to_json(copy: QueuedCopy) -> dict[str, Any]:
     return {
-        "id": copy.id,
+        "copy": copy.id,
         "queue_id": copy.queue_id,
         "state": str(copy.state),
         "role": str(copy.role),

@@ -33,5 +33,5 @@ class QueueHand:
         if queued:
             self._worker.retry_now({copy["destination"] for copy in queued})
         for copy in done["changed"]:
-            log.info("copy_changed_by_hand", copy=copy["id"], command=command.get("do"), state=copy["state"])
+            log.info("copy_changed_by_hand", copy=copy["copy"], command=command.get("do"), state=copy["state"])
         return done

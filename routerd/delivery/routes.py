@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from routerd.config.settings import Route, Settings
 
 UNROUTED = "unrouted"
+MAILDIR = "maildir"  # the key of every Maildir: all are on this machine
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +46,7 @@ class Routes:
 def _destination(route: Route, known: dict[str, Route]) -> str:
     """Routes to the same hosts that differ in TLS or AUTH are destinations of their own."""
     if route.transport == "maildir":
-        return "maildir"
+        return MAILDIR
     hosts = route.lmtp if route.lmtp else ",".join(str(endpoint) for endpoint in route.smtp or ())
     key = f"{route.transport}:{hosts}"
     first = known.setdefault(key, route)

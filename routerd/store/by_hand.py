@@ -28,7 +28,8 @@ async def do_by_hand(
     A message's queue id stands for all of its copies. `retry` is for queued copies, `release` for held ones: there
     `stand_in` is asked who gets a copy whose member is away.
     Raises BadCommandError, StoreError.
-    Gives `{"changed": [{"id", "number", "state", "destination"}], "unchanged": [{"id", "state"}], "unknown": [ids]}`.
+    Gives `{"changed": [{"copy", "number", "state", "destination"}], "unchanged": [{"copy", "state"}],
+    "unknown": [ids]}`.
     """
     doing, ids, reason = _read_command(command)
     found = await store.find_copies(ids)
@@ -39,10 +40,10 @@ async def do_by_hand(
     moved = {copy.number for copy in changed}
     return {
         "changed": [
-            {"id": copy.id, "number": copy.number, "state": str(copy.state), "destination": copy.destination}
+            {"copy": copy.id, "number": copy.number, "state": str(copy.state), "destination": copy.destination}
             for copy in changed
         ],
-        "unchanged": [{"id": copy.id, "state": str(copy.state)} for copy in found if copy.number not in moved],
+        "unchanged": [{"copy": copy.id, "state": str(copy.state)} for copy in found if copy.number not in moved],
         "unknown": [one for one in ids if one not in named],
     }
 

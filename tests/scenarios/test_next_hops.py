@@ -42,7 +42,7 @@ def test_copies_wait_for_a_next_hop_that_is_down_and_arrive_when_it_is_back(
     assert "127.0.0.1" in copy["reason"]
     assert copy["next_attempt_at"]
     shown = daemon.command("queue", "list")
-    assert copy["id"] in shown.stdout
+    assert copy["copy"] in shown.stdout
     kept = tmp_path / "kept"
     kept.mkdir()
     back = sink(captured=kept, port=port)
@@ -85,8 +85,8 @@ def test_a_copy_that_would_fail_for_everybody_is_held_and_can_be_dropped(
     [copy] = wait_until(held, "the held copy", trouble=lambda: daemon.log_text()[-3000:])
     assert "5.3.4" in copy["reason"]
     assert not list((server.folder / "mail").glob("*/new/*"))
-    done = daemon.command("queue", "drop", copy["id"])
+    done = daemon.command("queue", "drop", copy["copy"])
     assert done.returncode == 0, done.stderr
     assert json.loads(daemon.command("queue", "list", "--json").stdout) == []
-    history = daemon.command("queue", "show", copy["id"])
+    history = daemon.command("queue", "show", copy["copy"])
     assert "dropped" in history.stdout

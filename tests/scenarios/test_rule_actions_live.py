@@ -124,7 +124,7 @@ def test_a_held_message_is_released_to_who_is_there(routerd: Callable[..., Route
     away = "mailbox: ewa@mail.example.com, away: 2020-01-01..2099-12-31, deputy: omar"
     daemon.config_path.write_text(text.replace("mailbox: ewa@mail.example.com", away))
     daemon.restart()
-    done = daemon.command("queue", "release", held["id"])
+    done = daemon.command("queue", "release", held["copy"])
     assert done.returncode == 0, done.stderr
     [copy] = named(daemon, "omar")
     assert copy["X-Assigned-To"] == "omar@mail.example.com"

@@ -38,7 +38,12 @@ INBOX = "support@example.com"
 Run = Callable[..., click.testing.Result]
 
 
-async def commit_one(state: Path, held: str | None) -> None:
+async def commit_one(
+    state: Path,
+    held: str | None,
+    destination: str = "smtp:mail.example.com:25",
+    respond_by: datetime | None = None,
+) -> None:
     store = open_store(state)
     sent_to = Recipient(parse_address(INBOX), Purpose.INBOX, INBOX)
     received = Received(
@@ -53,10 +58,16 @@ async def commit_one(state: Path, held: str | None) -> None:
 
     def settle(_: DeskState) -> Settled:
         plan = Plan(
-            INBOX, "ewa", None, "owner by default", copies=(PlannedCopy("ewa", Role.OWNER, held),), events=(Event("x"),)
+            INBOX,
+            "ewa",
+            None,
+            "owner by default",
+            copies=(PlannedCopy("ewa", Role.OWNER, held),),
+            events=(Event("x"),),
+            respond_by=respond_by,
         )
         copies = tuple(
-            NewCopy(name, f"{name}@example.com", "smtp:mail.example.com:25", role, held=held)
+            NewCopy(name, f"{name}@example.com", destination, role, held=held)
             for name, role in (("ewa", Role.OWNER), ("jan", Role.WATCHER))
         )
         return Settled(plan, Annotation(ID, INBOX, "ewa@example.com", "Ewa", why="invoices: \u202e"), copies)
@@ -146,15 +157,49 @@ def test_a_narrow_terminal_has_fewer_columns(
     lines = queue("list").output.splitlines()
     assert [INBOX in lines[1], "anna@klient.pl" in lines[1]] == [True, True]
     wide = max(map(len, lines))
+    reason = f"held {'for a long reason ' * 8}".strip()
     with QueueView.open(tmp_path / "state") as view:
         copies = view.list()
     monkeypatch.setattr("sys.stdout.isatty", lambda: True)
     shown = []
     for columns in (wide, wide - 1, 80):
         monkeypatch.setenv("COLUMNS", str(columns))
-        print_copies(copies)
+        print_copies(copies, lambda copy: copy.destination)
         shown.append(capsys.readouterr().out.splitlines()[0].split())
     assert [("INBOX" in line, "FROM" in line) for line in shown] == [(True, True), (True, False), (False, False)]
+    for columns in (72, 80, 100, 140):
+        monkeypatch.setenv("COLUMNS", str(columns))
+        print_copies([replace(copies[0], reason=reason)], lambda copy: copy.destination)
+        heading, *told = capsys.readouterr().out.splitlines()
+        assert max(map(len, (heading, *told))) <= columns
+        assert "REASON" not in heading
+        assert " ".join(line.strip() for line in told[1:]) == reason
+
+
+def test_a_maildir_is_listed_by_its_path(queue: Run, tmp_path: Path) -> None:
+    """As the config says it now; and found by that path, or with all Maildirs by the key."""
+    asyncio.run(commit_one(tmp_path / "state", None, destination="maildir"))
+    config = tmp_path / "routerd.yaml"
+    config.write_text(
+        config.read_text().replace('smtp: "mail.example.com:25"', f'maildir: "{tmp_path}/mail/{{local}}"')
+    )
+    listed = f"maildir:{tmp_path}/mail/jan"
+    assert [line.split().count(listed) for line in queue("list").output.splitlines()] == [0, 0, 1]
+    for named, found in ((listed, ["jan"]), ("maildir", ["ewa", "jan"]), (f"{listed}x", [])):
+        told = json.loads(queue("list", "--json", "--destination", named).output)
+        assert [copy["member"] for copy in told] == found
+
+
+def test_a_deadline_is_told_by_the_teams_clock(queue: Run, tmp_path: Path) -> None:
+    """In the zone of its calendar; what happened is in UTC, as in the logs."""
+    asyncio.run(commit_one(tmp_path / "state", None, respond_by=datetime(2026, 11, 23, 8, tzinfo=UTC)))
+    config = tmp_path / "routerd.yaml"
+    text = config.read_text()
+    assert "respond by:  mon 2026-11-23 08:00 UTC\n" in queue("show", ID).output
+    text = text.replace("ewa: {mailbox: ewa@example.com}", "ewa: {mailbox: ewa@example.com, calendar: office}")
+    config.write_text(f"{text}calendars: {{office: {{zone: Europe/Warsaw, hours: '08:00-17:00'}}}}\n")
+    assert "respond by:  mon 2026-11-23 09:00 Europe/Warsaw\n" in queue("show", ID).output
+    assert json.loads(queue("show", ID, "--json").output)["respond_by"] == "2026-11-23T08:00:00+00:00"
 
 
 def test_show_names_the_present_owner(queue: Run, tmp_path: Path) -> None:
@@ -182,7 +227,7 @@ def test_show_tells_a_messages_history(queue: Run, tmp_path: Path) -> None:
         assert "\x1b" not in result.output
         assert "\u202e" not in result.output
     told = json.loads(queue("show", ID, "--json").output)
-    assert (told["owner"], [copy["id"] for copy in told["copies"]]) == ("ewa", [f"{ID}-1", f"{ID}-2"])
+    assert (told["owner"], [copy["copy"] for copy in told["copies"]]) == ("ewa", [f"{ID}-1", f"{ID}-2"])
     assert queue("show", "nothing").exit_code == 1
 
 
