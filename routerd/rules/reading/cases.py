@@ -21,6 +21,7 @@ CLOCK = datetime(2025, 1, 15, 10, 0, tzinfo=UTC)  # a Wednesday: where a test's 
 MAX_ATTACHMENT_BYTES = 10_000_000
 _HEADER_NAME = re.compile(r"[!-9;-~]{1,100}\Z")
 _LISTED = ("labels", "labels_exactly", "labels_exclude", "rules", "all_rules", "watchers", "headers", "forward")
+_MET_BY_NONE = ("labels", "labels_exclude")  # by whatever comes of a message, where they name no label
 
 
 @dataclass(frozen=True, slots=True)
@@ -276,6 +277,9 @@ class CaseReader:
             return Expectation(key.text, self._expected_headers(node), key.mark)
         listed = key.text in _LISTED
         if listed and not isinstance(node, Mapping | Scalar) and not node.items:
+            if key.text in _MET_BY_NONE:
+                wrong = f"`{key.text}: []` is met by every message; for no label write `labels_exactly: []`"
+                self._reader.refuse(node.mark, wrong)
             return Expectation(key.text, (), key.mark)  # [] says: none
         if listed:
             scalars = self._reader.texts(node, key.text)

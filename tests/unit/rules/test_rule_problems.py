@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from rule_sets import ALL_GRANTED, SETTINGS, problems_of, settings_with
 
+from routerd.config.settings import Settings
 from routerd.rules.compile import compile_ruleset
 
 GOLDEN = sorted((Path(__file__).parents[2] / "golden" / "rules").glob("*.bad.yaml"))
@@ -20,7 +21,7 @@ def test_bad_file(path: Path) -> None:
     assert problems_of(text) == expected
 
 
-def limited(**entry: object) -> object:
+def limited(**entry: object) -> Settings:
     return settings_with(limits_of_rules=[{"files": "1-*", "actions": ["all"]}, {"files": "*", **entry}])
 
 
@@ -52,7 +53,7 @@ def test_a_limit_on_inboxes_is_an_implied_inbox() -> None:
     settings = limited(inboxes=["help@example.com"])  # an alias of support@
     compiled = compile_ruleset({"a.yaml": b"rules: [{name: a, when: {subject: x}, then: {label: x}}]"}, settings)
     assert compiled.ruleset is not None
-    assert compiled.ruleset.files[0].inboxes == {"support@example.com"}
+    assert compiled.ruleset.files[0].inboxes == frozenset({"support@example.com"})
     assert len(problems_of("inbox: billing@example.com", settings)) == 1
     assert not problems_of("inbox: support@example.com", settings)
     condition = "rules: [{name: a, when: {inbox: billing@example.com}, then: {label: x}}]"
@@ -193,3 +194,16 @@ def test_a_label_in_two_spellings_of_unicode_is_one() -> None:
     ruleset = compile_ruleset({"a.yaml": text.encode()}, SETTINGS).ruleset
     assert ruleset is not None
     assert ruleset.labels == ("Lódź", "Łódź")
+
+
+@pytest.mark.parametrize(
+    ("key", "wrong"),
+    [("labels", True), ("labels_exclude", True), ("labels_exactly", False), ("rules", False), ("watchers", False)],
+)
+def test_an_empty_list_that_any_message_meets_is_no_expectation(key: str, wrong: bool) -> None:
+    """Where it says "none of them at all", it is one."""
+    message = "{from: a@far.example, to: support@example.com}"
+    found = problems_of(f"tests: [{{name: a, message: {message}, expect: {{{key}: []}}}}]")
+    assert bool(found) is wrong
+    if wrong:
+        assert f"`{key}: []` is met by every message; for no label write `labels_exactly: []`" in found[0]
