@@ -16,6 +16,7 @@ from routerd.config.nearest import quoted, visible
 
 MAX_DEPTH = 50
 MAX_BYTES = 32_000_000
+MAX_PROBLEMS = 1_000  # after which a file is not read on
 
 LINE_END = re.compile("\r\n|[\r\n\x85\u2028\u2029]")  # what YAML 1.1 counts as the end of a line
 
@@ -126,6 +127,9 @@ class _Builder:
 
     def take(self, event: yaml.Event) -> bool:
         """Adds one event; False when reading on makes no sense."""
+        if len(self.problems) >= MAX_PROBLEMS:
+            self.root = None
+            return False
         match event:
             case yaml.ScalarEvent():
                 self._refuse_extras(event)
@@ -230,6 +234,7 @@ _SENTENCES = (  # what libyaml says, and what a person can do about it
     ("mapping keys are not allowed", "'? ' begins a key; put the text in quotes"),
     ("did not find expected node content", "a value is missing: a ',' or bracket too many, or one not closed"),
     ("expected hexdecimal number", 'too few digits behind "\\"; use single quotes, or write "\\\\"'),
+    ("invalid Unicode character escape code", 'half of a character behind "\\u"; write the character itself'),
     ("found unknown escape character", 'an unknown escape behind "\\"; use single quotes, or write "\\\\"'),
     ("did not find expected <document start>", "more behind the end; mend the indentation"),
 )

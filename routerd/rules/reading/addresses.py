@@ -20,6 +20,8 @@ from routerd.rules.reading.reader import Reader
 from routerd.rules.reading.terms import entry_scalars, read_each, terms_and_lists
 from routerd.rules.reading.text import one_operator, read_regexes
 
+MAX_GLOBS = 1_000  # of one list; each is asked by itself, of every message
+
 Canonical = Callable[[Scalar, str], str | None]  # another form of an address, or None where it is refused
 
 
@@ -84,6 +86,8 @@ def _forms(
         try:
             if is_glob(text):
                 globs.append(compile_glob(_glob_in_a_labels(text)))
+                if len(globs) == MAX_GLOBS + 1:
+                    reader.refuse(scalar.mark, f"{what}: more than {MAX_GLOBS} globs; for subdomains write .gov.pl")
             elif text.startswith("."):
                 suffixes.add("." + parse_domain(text[1:], utf8=True))
             elif "@" in text[1:]:

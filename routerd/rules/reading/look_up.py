@@ -12,6 +12,7 @@ from routerd.config.yaml_source import Mark, Problem
 from routerd.message.address import AddressError, parse_address, parse_host_name
 from routerd.rules.names import suggestion
 
+MAX_PROBLEMS = 1_000  # of one table, after which it is not read on
 SHAPE = "a row is ADDRESS-OR-DOMAIN,MEMBER-OR-TEAM, such as klient.pl,finance"
 
 
@@ -36,6 +37,8 @@ def read_table(entries: Iterable[Entry], targets: Collection[str]) -> Table:
     named: dict[str, Mark] = {}
     problems: list[Problem] = []
     for entry in entries:
+        if len(problems) >= MAX_PROBLEMS:
+            break
         try:
             key, target = _row(entry, targets)
             if key in rows:

@@ -23,8 +23,13 @@ class Reader:
         self.languages: tuple[str, ...] = DEFAULT_LANGUAGES  # of the file: what words in Latin script are stemmed by
 
     def refuse(self, mark: Mark, message: str) -> None:
-        if len(self.problems) < MAX_PROBLEMS:
+        if not self._is_full:
             self.problems.append(Problem(mark, message))
+
+    @property
+    def _is_full(self) -> bool:
+        """No more problems are told, so what they would say need not be made up."""
+        return len(self.problems) >= MAX_PROBLEMS
 
     def mapping(self, node: Node, what: str) -> Mapping | None:
         """`node` as a mapping with at least one key."""
@@ -76,7 +81,8 @@ class Reader:
         """The text, where it is one of the choices."""
         if scalar.text in choices:
             return scalar.text
-        self.refuse(scalar.mark, f"no {what} {quoted(scalar.text)}{suggestion(scalar.text, choices)}")
+        if not self._is_full:
+            self.refuse(scalar.mark, f"no {what} {quoted(scalar.text)}{suggestion(scalar.text, choices)}")
         return None
 
     def known_entries(
@@ -90,6 +96,8 @@ class Reader:
                 self.unknown(key, known, where, later)
 
     def unknown(self, key: Scalar, known: Collection[str], where: str, later: Collection[str] = ()) -> None:
+        if self._is_full:
+            return
         if key.text in later:
             self.refuse(key.mark, f"{quoted(key.text)} {where} is not available yet; remove it")
         else:

@@ -4,7 +4,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from routerd.config.yaml_source import MAX_BYTES, MAX_DEPTH, Mapping, Mark, Node, Scalar, Sequence, read_yaml, walk
+from routerd.config.yaml_source import (
+    MAX_BYTES,
+    MAX_DEPTH,
+    MAX_PROBLEMS,
+    Mapping,
+    Mark,
+    Node,
+    Scalar,
+    Sequence,
+    read_yaml,
+    walk,
+)
 
 
 def found(text: str | bytes) -> list[str]:
@@ -83,6 +94,7 @@ def test_walk_goes_in_the_order_of_the_file() -> None:
         ),
         ("a: [b]]\n", "1:7: more behind the closing bracket; remove it, or put all of it in quotes"),
         ('a: "\\x4"\n', '1:7: too few digits behind "\\"; use single quotes, or write "\\\\"'),
+        ('a: "\\ud83d"\n', '1:7: half of a character behind "\\u"; write the character itself'),
         ('a: "\\d"\n', '1:5: an unknown escape behind "\\"; use single quotes, or write "\\\\"'),
         ("a: b\x00\n", "1:5: U+0000 is not allowed in YAML; remove it"),
         ("a: b\r\r\nc: \x17\n", "3:4: U+0017 is not allowed in YAML; remove it"),
@@ -108,6 +120,7 @@ def test_depth_and_size_are_bounded() -> None:
     """A hundred thousand brackets end at the limit, and a huge file is not read at all."""
     assert found("[" * 100_000) == [f"x.yaml:1:{MAX_DEPTH + 1}: nested deeper than {MAX_DEPTH} levels"]
     assert found(b" " * (MAX_BYTES + 1)) == [f"x.yaml:1:1: the file is larger than {MAX_BYTES} bytes"]
+    assert len(found("- &a x\n" * 3_000)) == MAX_PROBLEMS
 
 
 def test_an_empty_file_has_no_root() -> None:

@@ -105,10 +105,13 @@ def test_problems_in_a_list_bear_its_own_place() -> None:
 
 
 def test_what_a_list_may_hold_is_bounded() -> None:
-    """Fifty thousand terms can be looked for in a text, and addresses in any number."""
+    """Fifty thousand terms can be looked for in a text, and addresses in any number; globs are asked one by one."""
     lists = {"a.txt": "".join(f"word{number}\n" for number in range(50_001))}
     (problem,) = compiled("rules:\n" + rule("{body: {in: a.txt}}"), lists).problems
     assert str(problem) == "rules.d/1.yaml:2:30: a.txt has 50001 terms; at most 50000 can be looked for in a text"
+    globs = {"a.txt": "".join(f"*@*.{number}.example\n" for number in range(1_001))}
+    (problem,) = compiled("rules:\n" + rule("{from: {in: a.txt}}"), globs).problems
+    assert str(problem) == "rules.d/a.txt:1001:1: a.txt: more than 1000 globs; for subdomains write .gov.pl"
 
 
 def test_a_limit_on_inboxes_holds_in_a_list() -> None:
