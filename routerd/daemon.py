@@ -31,7 +31,7 @@ from routerd.ops import systemd
 from routerd.ops.crash_points import reach
 from routerd.ops.metrics import Metrics
 from routerd.ops.process import spare_collector
-from routerd.ops.rules_folder import compile_folder, compile_saved
+from routerd.ops.rules_folder import FolderReader, compile_saved
 from routerd.ops.watching import Seen, changes_of, look
 from routerd.router import Live, Router
 from routerd.rules.compile import Compiled
@@ -80,7 +80,7 @@ class Daemon:
         self._stop = asyncio.Event()
         self._hurry = asyncio.Event()
         self._reloads: asyncio.Queue[Callable[[], Coroutine[Any, Any, None]]] = asyncio.Queue()
-        self._tried = ""  # the revision of the files that were read last, good or bad
+        self._rules_folder = FolderReader()
         self._tasks: list[asyncio.Task[None]] = []
 
     # Built by _build, in this order.
@@ -157,9 +157,8 @@ class Daemon:
     async def _ruleset_at_start(self) -> Ruleset:
         """The present files, or the last good ones where those are bad. Raises StartError where there are none."""
         self._seen = await asyncio.to_thread(look, self.settings.rules)
-        compiled = await asyncio.to_thread(compile_folder, self.settings)
+        compiled = await self._rules_folder.read(self.settings)
         ruleset, problems = compiled.ruleset, compiled.problems
-        self._tried = compiled.revision
         if ruleset is not None:
             await self.store.save_ruleset(SavedRuleset(ruleset.revision, compiled.files, utc_now()))
             self._count_rules(ruleset)
@@ -270,19 +269,18 @@ class Daemon:
             self._refuse(problems)
             return
         tls = tls_context(settings.tls) if settings.tls else None
-        compiled = await asyncio.to_thread(compile_folder, settings)
+        compiled = await self._rules_folder.read(settings)
         if await self._take_effect(settings, compiled):
             self._warn_of_restart(settings, self.intake.adopt(settings, tls))
             self._worker.adopt(self._policy())
 
     async def _reload_rules(self) -> None:
         """The rules alone, by the config that runs: a half-edited config is nobody's wish."""
-        compiled = await asyncio.to_thread(compile_folder, self._live.settings)
-        if compiled.revision != self._tried:
+        compiled = await self._rules_folder.read(self._live.settings)
+        if self._rules_folder.brought_news:
             await self._take_effect(self._live.settings, compiled)
 
     async def _take_effect(self, settings: Settings, compiled: Compiled) -> bool:
-        self._tried = compiled.revision
         ruleset = compiled.ruleset
         if ruleset is None:
             self._refuse(compiled.problems)

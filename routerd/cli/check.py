@@ -3,6 +3,7 @@
 import json
 import sys
 from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 
 import click
@@ -18,7 +19,7 @@ from routerd.cli.options import (
 from routerd.cli.rules_here import compile_here, shown_folder
 from routerd.cli.test import place_by
 from routerd.config.load import load_settings
-from routerd.config.rule_files import names_of_lists
+from routerd.config.rule_files import names_of_lists, read_in_folder
 from routerd.config.settings import Settings
 from routerd.config.yaml_source import Mark, Problem
 from routerd.rules.compile import Compiled
@@ -82,9 +83,7 @@ def _run_tests(compiled: Compiled, settings: Settings) -> list[CaseResult]:
         return []
     place = place_by(settings)
     ruleset = compiled.ruleset
-    return [
-        run_case(case, ruleset, place, lambda name: (settings.rules / name).read_bytes()) for case in compiled.cases
-    ]
+    return [run_case(case, ruleset, place, partial(read_in_folder, settings.rules)) for case in compiled.cases]
 
 
 def _summary(compiled: Compiled, found: Findings) -> str:

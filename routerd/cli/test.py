@@ -5,6 +5,7 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 
 import click
@@ -13,6 +14,7 @@ from routerd.cli.options import EXIT_FOUND_WRONG, config_option, fit_to_print, l
 from routerd.cli.rules_here import compile_here
 from routerd.cli.strength import Covered, Mutated, Tested
 from routerd.config.nearest import did_you_mean
+from routerd.config.rule_files import read_in_folder
 from routerd.config.settings import Settings
 from routerd.config.values import Days
 from routerd.desk.assign import assign
@@ -113,7 +115,7 @@ def command(
         raise click.UsageError("what tests hold is asked of all of them: leave out FILE and -k")
     place = place_by(settings)
     results = [
-        run_case(case, compiled.ruleset, place, lambda name: (settings.rules / name).read_bytes())
+        run_case(case, compiled.ruleset, place, partial(read_in_folder, settings.rules))
         for case in _chosen(compiled, files, words)
     ]
     passed = all(result.passed for result in results)

@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo, available_timezones
 from pydantic import BeforeValidator, ValidationInfo, WithJsonSchema
 
 from routerd.config.nearest import did_you_mean, quoted
+from routerd.config.regular_file import read_regular
 from routerd.config.values import Days, OneOrMore, one_or_more, parse_days
 from routerd.config.working_hours import Hours
 from routerd.config.yaml_source import Mark, Problem
@@ -128,14 +129,11 @@ def _read_holidays(value: object, info: ValidationInfo) -> object:
 
 def _holidays_in(path: Path, label: str) -> tuple[Days, ...]:
     try:
-        with path.open("rb") as opened:
-            data = opened.read(_MAX_HOLIDAYS_BYTES + 1)
+        data = read_regular(path, _MAX_HOLIDAYS_BYTES)
     except OSError as error:
         raise ValueError(
             f"{quoted(label)} cannot be read: {error.strerror or error}; name a file with one date a line"
         ) from None
-    if len(data) > _MAX_HOLIDAYS_BYTES:
-        raise ValueError(f"{quoted(label)} is larger than {_MAX_HOLIDAYS_BYTES} bytes")
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:

@@ -3,10 +3,11 @@
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from errno import EFBIG, EINVAL, ENOENT, EPERM
+from errno import EILSEQ, ENOENT, EPERM
 from functools import partial
 from pathlib import Path
 
+from routerd.config.regular_file import read_regular, resolved
 from routerd.config.yaml_source import MAX_BYTES, Mark, Problem
 
 MAX_FILES = 10_000
@@ -42,28 +43,35 @@ def split_saved(saved: Mapping[str, bytes]) -> RuleFiles:
 def load_rule_files(folder: Path) -> RuleFiles:
     """Every `*.yaml` and `*.yml` directly in `folder`; dotfiles and names that end in `~` are passed over.
 
-    Never raises: a folder or file that cannot be read, or is too large, is a problem that bears its path.
+    Never raises: a folder or file that cannot be read, is too large, or lies elsewhere behind its links, is a problem
+    that bears its path. The folder's own links are followed once, so that all is read of the same one.
     """
-    read_beside = partial(_read_beside, folder)
+    real = folder
     try:
-        names = sorted(entry.name for entry in os.scandir(folder) if _is_rule_file(entry))
+        real = resolved(folder)
+        names = sorted(entry.name for entry in os.scandir(real) if _is_rule_file(entry))
     except OSError as error:
         missing = isinstance(error, FileNotFoundError)
         wrong = "there is no such folder of rules" if missing else f"cannot be read: {error.strerror or error}"
-        return RuleFiles({}, (_about(folder, wrong),), read_beside)
+        return RuleFiles({}, (_about(folder, wrong),), partial(_read_inside, real))
     if len(names) > MAX_FILES:
-        return RuleFiles({}, (_about(folder, f"holds more than {MAX_FILES} rule files"),), read_beside)
+        wrong = f"holds more than {MAX_FILES} rule files"
+        return RuleFiles({}, (_about(folder, wrong),), partial(_read_inside, real))
     files: dict[str, bytes] = {}
     problems: list[Problem] = []
     left = MAX_TOTAL_BYTES
     for name in names:
-        read = _read(folder / name, min(MAX_BYTES, left))
-        if isinstance(read, Problem):
-            problems.append(read)
-        else:
-            files[name] = read
-            left -= len(read)
-    return RuleFiles(files, tuple(problems), read_beside)
+        try:
+            files[name] = _read_inside(real, name, min(MAX_BYTES, left))
+            left -= len(files[name])
+        except OSError as error:
+            problems.append(_about(folder / name, f"cannot be read: {error.strerror or error}"))
+    return RuleFiles(files, tuple(problems), partial(_read_inside, real))
+
+
+def read_in_folder(folder: Path, path: str) -> bytes:
+    """A file of the rules folder by its path relative to it, as a list or a message of a test. Raises OSError."""
+    return _read_inside(resolved(folder), path)
 
 
 def names_of_lists(folder: Path) -> tuple[str, ...]:
@@ -80,38 +88,26 @@ def names_of_lists(folder: Path) -> tuple[str, ...]:
     return tuple(sorted(name for name in found if _is_utf8(name)))
 
 
-def _read_beside(folder: Path, path: str) -> bytes:
+def _read_inside(real: Path, path: str, most_bytes: int = MAX_BYTES) -> bytes:
     """Symbolic links are followed as far as they stay inside: that is how mounted volumes and git worktrees swap files.
 
     Raises OSError.
     """
-    place = (folder / path).resolve()
-    if not place.is_relative_to(folder.resolve()):
+    if not _is_utf8(path):
+        raise OSError(EILSEQ, "its name is not UTF-8; rename it", path)
+    place = resolved(real / path)
+    if not place.is_relative_to(real):
         raise PermissionError(EPERM, "it lies outside the rules folder", path)
-    if place.exists() and not place.is_file():
-        raise OSError(EINVAL, "it is not a regular file", path)
-    with place.open("rb") as opened:
-        data = opened.read(MAX_BYTES + 1)
-    if len(data) > MAX_BYTES:
-        raise OSError(EFBIG, f"it is larger than {MAX_BYTES} bytes", path)
-    return data
+    return read_regular(place, most_bytes)
 
 
 def _is_rule_file(entry: os.DirEntry[str]) -> bool:
-    return entry.name.endswith(_SUFFIXES) and not entry.name.startswith(".") and not entry.is_dir()
-
-
-def _read(path: Path, most: int) -> bytes | Problem:
-    if not _is_utf8(path.name):
-        return _about(path, "the file's name is not UTF-8; rename it")
+    if not entry.name.endswith(_SUFFIXES) or entry.name.startswith("."):
+        return False
     try:
-        if not path.is_file():
-            return _about(path, "is not a regular file")  # a pipe would block, a dangling link has nothing to read
-        with path.open("rb") as opened:
-            data = opened.read(most + 1)
-    except OSError as error:
-        return _about(path, f"cannot be read: {error.strerror or error}")
-    return data if len(data) <= most else _about(path, f"is larger than {most} bytes")
+        return not entry.is_dir()
+    except OSError:  # its links go round in circles: that is said when it is read
+        return True
 
 
 def _is_utf8(name: str) -> bool:

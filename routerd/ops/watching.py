@@ -14,6 +14,8 @@ from typing import NamedTuple
 import structlog
 from watchfiles import awatch
 
+from routerd.config.regular_file import resolved
+
 QUIET_MS = 200  # an editor or a checkout writes many files: it is over when nothing was written for so long
 LONGEST_MS = 2_000  # … or after so long
 LOOK_MS = 2_000  # without a hint
@@ -39,8 +41,11 @@ class Seen(NamedTuple):
 
 def look(folder: Path) -> Seen:
     """The folder as it is now; touches the disk, never raises."""
-    real = folder.resolve()
-    return Seen(real if real.is_dir() else None, _stamps(folder))
+    try:
+        real = resolved(folder)
+    except OSError:
+        return Seen(None, frozenset())
+    return Seen(real, _stamps(real)) if real.is_dir() else Seen(None, frozenset())
 
 
 async def changes_of(folder: Path, since: Seen) -> AsyncGenerator[None]:
@@ -82,18 +87,19 @@ async def _hints(real: Path | None) -> AsyncGenerator[None]:
         yield
 
 
-def _stamps(folder: Path) -> frozenset[_Stamp]:
-    """All files below, as they are behind their links; none where there is no folder."""
+def _stamps(real: Path) -> frozenset[_Stamp]:
+    """All files below, as they are behind their links."""
     found: list[_Stamp] = []
-    for stamp in _walk(folder, MAX_DEPTH):
+    for stamp in _walk(real, real, MAX_DEPTH):
         found.append(stamp)
         if len(found) >= MAX_ENTRIES:
             break
     return frozenset(found)
 
 
-def _walk(folder: Path, depth: int) -> Iterator[_Stamp]:
-    """Passes over what begins with a dot: a repository's own files are none of ours."""
+def _walk(folder: Path, real: Path, depth: int) -> Iterator[_Stamp]:
+    """Passes over what begins with a dot (a repository's own files are none of ours), and over links to folders
+    elsewhere: nothing is read there."""
     try:
         entries = list(os.scandir(folder))
     except OSError:
@@ -103,8 +109,8 @@ def _walk(folder: Path, depth: int) -> Iterator[_Stamp]:
             continue
         try:
             if entry.is_dir():
-                if depth:
-                    yield from _walk(Path(entry.path), depth - 1)
+                if depth and (not entry.is_symlink() or resolved(Path(entry.path)).is_relative_to(real)):
+                    yield from _walk(Path(entry.path), real, depth - 1)
                 continue
             seen = entry.stat()
         except OSError:  # it has just gone, or its link leads nowhere

@@ -13,6 +13,8 @@ from routerd.config.yaml_source import Mark
 from routerd.rules.reading.look_up import Entry, Table, read_table
 
 MAX_ENTRIES = 500_000  # of one list
+MAX_ALL_BYTES = 64_000_000  # of all lists
+MAX_ALL_ENTRIES = 1_000_000
 _RULE_FILES = (".yaml", ".yml")
 _BOM = "\ufeff"
 
@@ -47,6 +49,7 @@ class ListFiles:
         self._lists: dict[str, ListFile] = {}
         self._made: dict[tuple[str, str], object] = {}
         self._tables: dict[str, Table] = {}
+        self._count = 0  # of entries
 
     @property
     def read(self) -> Mapping[str, bytes]:
@@ -90,6 +93,8 @@ class ListFiles:
         except UnicodeDecodeError as error:
             bad_line = data.count(b"\n", 0, error.start) + 1
             raise ListError(f"{quoted(path)} is not UTF-8 (line {bad_line})") from None
+        if sum(map(len, self._read.values())) + len(data) > MAX_ALL_BYTES:
+            raise ListError(f"with {quoted(path)} the lists have more than {MAX_ALL_BYTES} bytes in all")
         self._read[path] = data
         entries = []
         for number, line in enumerate(text.removeprefix(_BOM).splitlines(), 1):
@@ -101,6 +106,9 @@ class ListFiles:
             raise ListError(f"{quoted(path)} has no entry")
         if len(entries) > MAX_ENTRIES:
             raise ListError(f"{quoted(path)} has more than {MAX_ENTRIES} entries")
+        self._count += len(entries)
+        if self._count > MAX_ALL_ENTRIES:
+            raise ListError(f"with {quoted(path)} the lists have more than {MAX_ALL_ENTRIES} entries in all")
         return tuple(entries)
 
 

@@ -71,7 +71,7 @@ def test_each_wrong_line_of_the_file_is_a_problem_with_its_own_place(
     [
         (None, "cannot be read: No such file or directory; name a file with one date a line"),
         (b"2026-01-01\n" * 10_001, "'holidays' names 10001 days; at most 10000 are taken"),
-        (b"#" * 1_000_001, "is larger than 1000000 bytes"),
+        (b"#" * 1_000_001, "it is larger than 1000000 bytes; name a file with one date a line"),
         (b"2026-05-01\n\xff\n", "days.txt:2:1: not UTF-8; save the file as UTF-8"),
     ],
 )
