@@ -57,14 +57,14 @@ def truth(when: dict[str, Any], facts: Facts) -> bool | None:
 
 
 @given(rulesets, messages)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 def test_same_as_the_reference(files: list[File], facts: Facts) -> None:
     """The whole decision, and which rules matched, would have, or could not be told."""
     assert summary(compiled(files), facts) == reference.decide(files, facts, LANGUAGES, LISTS)
 
 
 @given(conditions, messages)
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=40, deadline=None)
 def test_what_was_found_stands_in_the_message(when: dict[str, Any], facts: Facts) -> None:
     """Every match says why; what it says was found is in that field, and has there what the term asks."""
     decision = compiled([{"rules": [{"name": "r", "when": when, "then": {"label": ["red"]}}]}]).decide(facts)
