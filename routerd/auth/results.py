@@ -73,8 +73,20 @@ class AuthResults:
 
     @property
     def by_method(self) -> dict[str, str]:
-        """`result` of each method that there is."""
-        return {method: self.result(method) or "" for method in dict.fromkeys(result.method for result in self.results)}
+        """`result` of each method that there is, as far as it speaks of who the message says it is from.
+
+        DMARC speaks of one author's domain (RFC 9989 5.3.1): of a message with several it says nothing.
+        """
+        methods = dict.fromkeys(result.method for result in self.results)
+        if not self._is_of_author("dmarc"):
+            methods.pop("dmarc", None)
+        return {method: self.result(method) or "" for method in methods}
+
+    def _is_of_author(self, method: str) -> bool:
+        """Whether every result of the method that names a domain of From names the author's, and there is one author."""
+        domain = self.author.rpartition("@")[2] if self.author else ""
+        named = (result.property("header.from") for result in self.results if result.method == method)
+        return bool(domain) and all(one is None or _is(one, domain) for one in named)
 
     def authenticates(self, address: str) -> bool:
         """Whether the message is proven to come from `address`.

@@ -149,6 +149,7 @@ class Calendar(Model):
     zone: Zone = Field(description="IANA time zone of its hours, such as Europe/Warsaw")
     days: WeekdaysList = Field((Weekdays(0, 4),), min_length=1, description="working days: mon-fri, or [mon, wed-fri]")
     hours: HoursList = Field(
+        max_length=24,
         min_length=1,
         description="working hours: 08:00-17:00, or several; the end is excluded, 22:00-06:00 belongs to the day it "
         "starts",

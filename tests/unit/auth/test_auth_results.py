@@ -186,6 +186,17 @@ def test_the_topmost_field_of_a_method_counts() -> None:
     assert not results.authenticates("ewa@example.com")
 
 
+def test_what_rules_see_of_dmarc_is_of_the_author() -> None:
+    """A pass for another domain than that of the one From, or of a message with two, is no result; others are."""
+    spf = "Authentication-Results: mx.example.com; spf=pass"
+    assert believed_results(view(DMARC, spf), True, IDS).by_method == {"dmarc": "pass", "spf": "pass"}
+    assert believed_results(view(DMARC, spf, author="a@evil.test"), True, IDS).by_method == {"spf": "pass"}
+    twice = view(DMARC, spf, "From: a@evil.test")
+    assert believed_results(twice, True, IDS).by_method == {"spf": "pass"}
+    bare = "Authentication-Results: mx.example.com; dmarc=pass"
+    assert believed_results(view(bare), True, IDS).by_method == {"dmarc": "pass"}
+
+
 def test_summaries() -> None:
     """One good signature of several is a pass; none is None."""
     results = AuthResults((MethodResult("dkim", "fail"), MethodResult("dkim", "pass"), MethodResult("spf", "softfail")))
