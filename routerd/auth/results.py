@@ -83,7 +83,7 @@ class AuthResults:
         return {method: self.result(method) or "" for method in methods}
 
     def _is_of_author(self, method: str) -> bool:
-        """Whether every result of the method that names a domain of From names the author's, and there is one author."""
+        """Whether there is one author, and every result of the method that names a domain of From names his."""
         domain = self.author.rpartition("@")[2] if self.author else ""
         named = (result.property("header.from") for result in self.results if result.method == method)
         return bool(domain) and all(one is None or _is(one, domain) for one in named)

@@ -66,10 +66,8 @@ def _sentence(error: ErrorDetails, loc: Loc) -> str:
         return f"{quoted(text)} is not one of {', '.join(choices)}{did_you_mean(text, choices)}"
     if kind in _TAKES:
         return f"{name} takes {_TAKES[kind]}, not {_kind_of(error['input'])}"
-    if kind == "too_short":
-        return _empty(loc, name)
-    if kind == "too_long":
-        return f"{name} takes at most {context['max_length']}, not {len(error['input'])}"
+    if kind in ("too_short", "too_long"):
+        return _empty(loc, name) if kind == "too_short" else f"{name} takes at most {context['max_length']} entries"
     if kind in _BOUNDS:
         words, bound = _BOUNDS[kind]
         return f"{name} must be {words} {_written(loc, context[bound])}"
