@@ -7,6 +7,7 @@ import sys
 import click
 
 from routerd import __version__
+from routerd.config.nearest import did_you_mean, quoted
 
 INTERRUPTED = 130  # 128 + SIGINT, as shells have it
 SHOW_TRACEBACK = "ROUTERD_TRACEBACK"
@@ -37,6 +38,13 @@ class _LazyGroup(click.Group):
         command = importlib.import_module(module).command
         assert isinstance(command, click.Command)  # noqa: S101 - each command's file has one
         return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if not args[0].startswith("-") and args[0] not in _COMMANDS:
+            raise click.UsageError(f"no command {quoted(args[0])}{did_you_mean(args[0], _COMMANDS)}", ctx)
+        return super().resolve_command(ctx, args)
 
 
 @click.group(cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})

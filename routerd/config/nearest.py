@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 
 MAX_SHOWN = 60
 _CUTOFF = 0.6  # difflib's ratio: what is less alike is no misspelling
+_SHORT, _SHORT_CUTOFF = 5, 0.55  # letters: in so few, one more counts for much
 _ADDRESS_CUTOFF = 0.8  # any two addresses share much
 
 
@@ -18,7 +19,7 @@ def nearest(word: str, choices: Iterable[str]) -> str | None:
     by_folded = {choice.casefold(): choice for choice in choices}
     _, at, domain = folded.rpartition("@")
     if not at:
-        return _closest(folded, by_folded, _CUTOFF)
+        return _closest(folded, by_folded, _CUTOFF if len(folded) > _SHORT else _SHORT_CUTOFF)
     neighbours = {one.rpartition("@")[0]: choice for one, choice in by_folded.items() if one.endswith(at + domain)}
     others = {one: choice for one, choice in by_folded.items() if not one.endswith(at + domain)}
     return _closest(folded.rpartition("@")[0], neighbours, _CUTOFF) or _closest(folded, others, _ADDRESS_CUTOFF)

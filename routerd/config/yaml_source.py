@@ -18,6 +18,7 @@ MAX_DEPTH = 50
 MAX_BYTES = 32_000_000
 MAX_PROBLEMS = 1_000  # after which a file is not read on
 
+_COMMENT_IN_LIST = re.compile(r"[\[{,](#[^\s,\]}]*)")
 LINE_END = re.compile("\r\n|[\r\n\x85\u2028\u2029]")  # what YAML 1.1 counts as the end of a line
 
 _BOM = "\ufeff"
@@ -280,7 +281,10 @@ def _behind_what(text: str, mark: Mark) -> str:
 
 
 def _of_comment(line: str) -> str:
-    return "; what stands behind ' #' is a comment: put it in quotes" if " #" in line else ""
+    if " #" in line:
+        return "; what stands behind ' #' is a comment: put it in quotes"
+    cut_off = _COMMENT_IN_LIST.search(line)
+    return f"; '#' begins a comment: put {visible(cut_off[1])} in quotes" if cut_off else ""
 
 
 def _refused_start(rest: str) -> str:

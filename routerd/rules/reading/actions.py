@@ -23,6 +23,7 @@ MAX_REASON = 400  # characters: a reply line of SMTP has room for 512 with its c
 MAX_HEADER_NAME = 60
 MAX_HEADER_VALUE = 400
 LONGEST_RESPONSE = timedelta(days=365)
+_BELOW = {"when": keys.CONDITIONS}
 _HEADER_NAME = re.compile(r"[Xx]-[A-Za-z0-9-]*[A-Za-z0-9]\Z")
 _NOT_FOR_RULES = {  # the key that sets it, or what it is for
     "x-priority": "`priority` sets it",
@@ -60,7 +61,7 @@ class ActionReader:
         if mapping is None:
             return Actions()
         given: dict[str, Any] = {}
-        for key, value in self._reader.known_entries(mapping, keys.ACTIONS, "in then", keys.LATER_ACTIONS):
+        for key, value in self._reader.known_entries(mapping, keys.ACTIONS, "in then", keys.LATER_ACTIONS, _BELOW):
             field, read = self._read_by[key.text]
             if (found := read(key, value)) is not None:
                 given[field] = found

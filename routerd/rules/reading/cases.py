@@ -93,7 +93,8 @@ class CaseReader:
         self._file = file
 
     def read(self, node: Node) -> tuple[Case, ...]:
-        cases = (self._case(item) for item in self._reader.sequence(node, "tests"))
+        items = self._reader.sequence(node, "tests", "each test begins with a dash: `- name: …`")
+        cases = (self._case(item) for item in items)
         return tuple(case for case in cases if case)
 
     def _case(self, node: Node) -> Case | None:

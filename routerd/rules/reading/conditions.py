@@ -26,6 +26,7 @@ from routerd.rules.reading.terms import entry_scalars, read_each, terms_and_list
 from routerd.rules.reading.text import read_text_test
 from routerd.rules.reading.time import read_at
 
+_ACTIONS = {"then": keys.ACTIONS}
 _HEADER_NAME = re.compile(r"[!-9;-~]{1,100}\Z")  # RFC 5322 2.2, bounded
 _SHOWN_KEYS = 5  # of those that may not stand together
 
@@ -68,7 +69,7 @@ class ConditionReader:
         if mapping is None:
             return None
         parts = []
-        for key, value in self._reader.known_entries(mapping, keys.CONDITIONS, f"in {what}"):
+        for key, value in self._reader.known_entries(mapping, keys.CONDITIONS, f"in {what}", elsewhere=_ACTIONS):
             part = self._read_by[keys.CONDITIONS[key.text].takes](key, value)
             if part is not None:
                 parts.append(part)
@@ -108,7 +109,9 @@ class ConditionReader:
     def _always(self, _key: Scalar, node: Node) -> Condition | None:
         if isinstance(node, Scalar) and node.text == "true":
             return Always()
-        self._reader.refuse(node.mark, "always takes true")
+        off = "; to switch a rule off write `mode: trial`, or `#` before its lines"
+        is_off = isinstance(node, Scalar) and node.text == "false"
+        self._reader.refuse(node.mark, "always takes true" + (off if is_off else ""))
         return None
 
     def _text(self, key: Scalar, node: Node) -> Condition | None:

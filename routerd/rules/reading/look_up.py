@@ -36,10 +36,12 @@ def read_table(entries: Iterable[Entry], targets: Collection[str]) -> Table:
     places: dict[str, Mark] = {}
     named: dict[str, Mark] = {}
     problems: list[Problem] = []
-    for entry in entries:
+    for number, entry in enumerate(entries):
         if len(problems) >= MAX_PROBLEMS:
             break
         try:
+            if number == 0 and _is_header(entry.text, targets):
+                raise ValueError(f"{quoted(entry.text)} is a header row; leave it out: {SHAPE}")
             key, target = _row(entry, targets)
             if key in rows:
                 raise ValueError(f"a second row for {quoted(key)}; the first is at line {places[key].line}")
@@ -50,6 +52,12 @@ def read_table(entries: Iterable[Entry], targets: Collection[str]) -> Table:
         places[key] = entry.mark
         named.setdefault(target, entry.mark)
     return Table(rows, named, tuple(problems))
+
+
+def _is_header(text: str, targets: Collection[str]) -> bool:
+    """Whether a first line names columns: no part of it is what would stand in a row."""
+    parts = [part.strip().strip('"') for part in text.split(",")]
+    return len(parts) > 1 and parts[1] not in targets and all(part.isidentifier() for part in parts)
 
 
 def _row(entry: Entry, targets: Collection[str]) -> tuple[str, str]:

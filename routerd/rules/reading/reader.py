@@ -1,6 +1,8 @@
 """Reading nodes of a rule file: every problem is gathered with its place, and reading goes on."""
 
 from collections.abc import Collection, Iterable
+from collections.abc import Mapping as MappingOf
+from types import MappingProxyType
 
 from routerd.config.nearest import quoted
 from routerd.config.yaml_source import Mapping, Mark, Node, Problem, Scalar, Sequence
@@ -9,6 +11,7 @@ from routerd.rules.matching.stems import DEFAULT_LANGUAGES
 from routerd.rules.names import suggestion
 from routerd.rules.reading.list_files import ListFiles, nothing_beside
 
+_NULLS = ("~", "null", "Null", "NULL")  # YAML 1.2.2, 10.3.2; editors take them for a key without a value
 MAX_PROBLEMS = 1_000  # of one file; more help nobody
 
 
@@ -41,12 +44,13 @@ class Reader:
             self.refuse(node.mark, f"{what} must be a mapping of keys, not {_kind(node)}")
         return None
 
-    def sequence(self, node: Node, what: str) -> list[Node]:
+    def sequence(self, node: Node, what: str, written: str = "") -> list[Node]:
+        """The items of a list that is not empty. `written`: how the list is meant to look."""
         if isinstance(node, Sequence):
             if not node.items:
                 self.refuse(node.mark, f"{what} is an empty list")
             return node.items
-        self.refuse(node.mark, f"{what} must be a list, not {_kind(node)}")
+        self.refuse(node.mark, f"{what} must be a list, not {_kind(node)}" + (written and f"; {written}"))
         return []
 
     def text(self, node: Node, what: str) -> Scalar | None:
@@ -56,6 +60,9 @@ class Reader:
             return None
         if not node.text.strip():
             self.refuse(node.mark, f"{what} is empty")
+            return None
+        if node.plain and node.text in _NULLS:
+            self.refuse(node.mark, f'{what}: {node.text} is nothing in YAML; if the text is meant, write "{node.text}"')
             return None
         return node
 
@@ -86,12 +93,24 @@ class Reader:
         return None
 
     def known_entries(
-        self, node: Mapping, known: Collection[str], where: str, later: Collection[str] = ()
+        self,
+        node: Mapping,
+        known: Collection[str],
+        where: str,
+        later: Collection[str] = (),
+        elsewhere: MappingOf[str, Collection[str]] = MappingProxyType({}),
     ) -> Iterable[tuple[Scalar, Node]]:
-        """The entries whose keys are known; the others are refused."""
+        """The entries whose keys are known; the others are refused.
+
+        `elsewhere`: what may be meant by an unknown key, by the key that it belongs below.
+        """
         for key, value in node.entries:
             if key.text in known:
                 yield key, value
+                continue
+            places = [f"`{place}`" for place, there in elsewhere.items() if key.text in there]
+            if places:
+                self.refuse(key.mark, f"{quoted(key.text)} {where}; indent it below {' or '.join(places)}")
             else:
                 self.unknown(key, known, where, later)
 

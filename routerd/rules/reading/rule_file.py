@@ -4,7 +4,7 @@ import unicodedata
 from dataclasses import replace
 
 from routerd.config.nearest import invisible, quoted
-from routerd.config.yaml_source import Mapping, Mark, Node, read_yaml
+from routerd.config.yaml_source import Mapping, Mark, Node, Sequence, read_yaml
 from routerd.rules import keys
 from routerd.rules.decision import RuleRef
 from routerd.rules.finding import KINDS
@@ -19,6 +19,8 @@ from routerd.rules.ruleset import Rule, RuleFile
 
 MAX_RULE_NAME = 80
 _NOT_IN_NAMES = ",:/"
+_DASH = "each rule begins with a dash: `- name: …`"
+_BELOW = {"when": keys.CONDITIONS, "then": keys.ACTIONS}
 
 
 def read_rule_file(
@@ -38,6 +40,9 @@ def read_rule_file(
         limit = UNLIMITED
     if document.root is None:
         return RuleFile(name, None, ()), ()
+    if isinstance(document.root, Sequence):
+        reader.refuse(document.root.mark, "a rule file begins with a key, not with a list; write `rules:` above it")
+        return None, ()
     root = reader.mapping(document.root, "a rule file")
     if root is None:
         return None, ()
@@ -73,7 +78,7 @@ class _FileReader:
             if key.text == "inbox":
                 inboxes = self._inboxes(value)
             elif key.text == "rules":
-                items = self._reader.sequence(value, "rules")
+                items = self._reader.sequence(value, "rules", _DASH)
                 rules = [rule for rule in (self._rule(item) for item in items) if rule]
             elif key.text == "mode":
                 trial = self._trial(value)
@@ -104,7 +109,8 @@ class _FileReader:
         if mapping is None:
             return None
         found = dict(
-            (key.text, value) for key, value in self._reader.known_entries(mapping, keys.RULE_KEYS, "in a rule")
+            (key.text, value)
+            for key, value in self._reader.known_entries(mapping, keys.RULE_KEYS, "in a rule", elsewhere=_BELOW)
         )
         missing = [key for key in ("name", "when", "then") if key not in found]
         if missing:

@@ -4,10 +4,12 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from routerd.config.yaml_source import Mapping, Node, Scalar, Sequence
+from routerd.rules import keys
 from routerd.rules.conditions.terms import Sought, Terms
 from routerd.rules.reading.list_files import ListError, ListFile
 from routerd.rules.reading.reader import Reader
 
+_OPERATORS = keys.TEXT_OPERATORS.keys() | keys.ADDRESS_OPERATORS.keys() | {"other_than"}
 MAX_TERM = 2_000  # characters
 MAX_LISTED_TERMS = 50_000  # of one list, for texts; addresses are found by looking them up, and may be more
 
@@ -61,7 +63,13 @@ def terms_and_lists(reader: Reader, what: str, node: Node) -> tuple[list[Scalar]
         items, each = [node], what
     scalars: list[Scalar] = []
     lists: list[ListFile] = []
+    tests = [item for item in items if _is_test(item)] if isinstance(node, Sequence) else []
+    if tests:
+        reader.refuse(tests[0].mark, f"{each} must be text or {{in: FILE}}; {_as_any(what, tests, len(items))}")
+    refused = set(map(id, tests))
     for item in items:
+        if id(item) in refused:
+            continue
         if isinstance(item, Mapping):
             lists += _lists(reader, each, item)
         else:
@@ -69,6 +77,23 @@ def terms_and_lists(reader: Reader, what: str, node: Node) -> tuple[list[Scalar]
             if scalar is not None:
                 scalars.append(scalar)
     return scalars, lists
+
+
+def _is_test(node: Node) -> bool:
+    """Whether it asks something by an operator of its own."""
+    return isinstance(node, Mapping) and len(node.entries) == 1 and node.entries[0][0].text in _OPERATORS
+
+
+def _as_any(what: str, tests: list[Node], terms: int) -> str:
+    """How to ask several things of one field, where `tests` stand among `terms` in all."""
+    field = what.split(": ")
+    if field[-1] in _OPERATORS and len(field) > 1:
+        field.pop()
+    field[:1] = field[0].split(" ")  # header X-Spam
+    operators = dict.fromkeys(test.entries[0][0].text for test in tests if isinstance(test, Mapping))
+    asked = ["…"] * (terms > len(tests)) + [f"{{{operator}: …}}" for operator in operators]
+    before, behind = "".join(f"{{{key}: " for key in field), "}" * len(field)
+    return f"to ask one thing or another write `any: [{', '.join(f'{before}{one}{behind}' for one in asked)}]`"
 
 
 def entry_scalars(file: ListFile) -> list[Scalar]:

@@ -1,6 +1,6 @@
 """`at:` nodes to conditions: by calendars of `routerd.yaml`, or by days and hours that stand in the rule."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterator
 from typing import TypeVar
 from zoneinfo import ZoneInfo
 
@@ -33,13 +33,23 @@ def read_at(reader: Reader, names: Names, node: Node) -> Condition | None:
         return None
     by_calendar = [key for key in found if key in ("during", "outside")]
     if by_calendar and len(found) > 1:
-        both = ", ".join(f"{{at: {{{key}: …}}}}" for key in found)
+        both = ", ".join(f"{{at: {{{keys}}}}}" for keys in _by_themselves(found))
         second = mapping.entries[1][0]
         reader.refuse(second.mark, f"{quoted(second.text)} beside {by_calendar[0]!r}; write them as `all: [{both}]`")
         return None
     if by_calendar:
         return _of_calendars(reader, names, by_calendar[0], found[by_calendar[0]])
     return _of_hours(reader, mapping, found)
+
+
+def _by_themselves(found: Collection[str]) -> Iterator[str]:
+    """What stands under each `at`, where one asks for days or hours and the others for calendars."""
+    for key in found:
+        if key in ("during", "outside"):
+            yield f"{key}: …"
+    own = [key for key in ("days", "hours") if key in found]
+    if own:
+        yield ", ".join(f"{key}: …" for key in (*own, "zone"))
 
 
 def _of_calendars(reader: Reader, names: Names, key: str, node: Node) -> Condition | None:

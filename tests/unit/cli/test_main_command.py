@@ -49,3 +49,15 @@ def test_init_says_commands_that_work_from_here(tmp_path: Path, monkeypatch: pyt
         f"      {called} test -c 'my desk/routerd.yaml'",
         f"      {called} run -c 'my desk/routerd.yaml'",
     ]
+
+
+def test_a_command_that_there_is_not() -> None:
+    """With the one that was probably meant; an option in its place is click's to tell of."""
+    for typed, said in (
+        ("chek", "no command 'chek'; did you mean 'check'?"),
+        ("frobnicate", "no command 'frobnicate'\n"),
+    ):
+        result = CliRunner().invoke(routerd, [typed])
+        assert result.exit_code == 2
+        assert said in result.output
+    assert "No such option" in CliRunner().invoke(routerd, ["--chek"]).output

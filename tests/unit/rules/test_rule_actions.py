@@ -90,6 +90,8 @@ def test_a_table_belongs_to_the_revision() -> None:
 @pytest.mark.parametrize(
     ("table", "wrong"),
     [
+        ("address,owner\n", "rules.d/lists/accounts.csv:1:1: 'address,owner' is a header row; leave it out: a row is"),
+        ("klient.pl,owner\n", "rules.d/lists/accounts.csv:1:1: no member or team 'owner'"),
         ("klient.pl\n", "rules.d/lists/accounts.csv:1:1: 'klient.pl' is no row of a look-up table"),
         ("# a\n  klient.pl,\n", "rules.d/lists/accounts.csv:2:3: 'klient.pl,' is no row"),
         ("klient.pl,ewa,jan\n", "1:1: 'klient.pl,ewa,jan' is no row"),

@@ -19,7 +19,7 @@ BEYOND_A_SCHEMA = {
     "label_with_space", "name_with_colon", "regex_inner_border", "regex_look_ahead", "regex_matches_nothing_needed",
     "dnsbl", "regex_not_closed", "same_name_twice", "ungranted_actions", "unknown_inbox",
     "unknown_member", "unknown_owner", "word_without_letters", "yaml_at", "yaml_behind_quote", "yaml_comment_in_list",
-    "yaml_glob",
+    "short_name", "yaml_glob", "yaml_hash_first_in_list",
 }  # fmt: skip
 
 
@@ -31,6 +31,8 @@ def as_editors_see(node: Node) -> Any:
     assert isinstance(node, Scalar)
     if node.plain and node.text in ("true", "false"):
         return node.text == "true"
+    if node.plain and node.text in ("null", "~"):
+        return None
     return int(node.text) if node.plain and node.text.isdecimal() else node.text
 
 
