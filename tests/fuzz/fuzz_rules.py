@@ -1,5 +1,4 @@
-"""Hostile rule files: never raise, every problem has its place, and what compiles decides the same with and without
-the index."""
+"""Hostile rule files: never raise, problems and findings have their places, and what compiles decides as it should."""
 
 import random
 import sys
@@ -8,6 +7,7 @@ from datetime import timedelta
 from functools import cache
 from pathlib import Path
 
+import fuzz_message
 from harness import run
 from rule_text import list_file, rule_file, split_by, table_file
 
@@ -20,6 +20,7 @@ from routerd.config.yaml_source import LINE_END, Problem
 from routerd.rules.compile import Compiled, compile_ruleset
 from routerd.rules.decision import Decision
 from routerd.rules.facts import ConversationFacts
+from routerd.rules.finding import Finding
 from routerd.rules.lint.findings import find_all
 from routerd.rules.reading.cases import Given
 from routerd.rules.trying.cases import Placed, run_case
@@ -30,6 +31,7 @@ FEW = 100  # executions that are run with the tests
 _BREAK = b"\n=====\n"
 _MOST_FLOODED = 200_000
 _MOST_SMALL = 2_000
+_MOST_OF_MESSAGE = 20_000
 _LONGEST_PROBLEM = 3_000  # characters: a list of all that there is may stand in one
 _LIMITED = settings_with(
     limits_of_rules=[
@@ -47,7 +49,7 @@ _SETTINGS = (ALL_GRANTED, SETTINGS, _LIMITED)
 
 
 def make(source: random.Random) -> bytes:
-    """Which settings, two rule files, a list and a look-up table."""
+    """Which settings, two rule files, a list, a look-up table and a message."""
     wild = source.random() < 0.5
     most = _MOST_FLOODED if source.random() < 0.05 else _MOST_SMALL
     number = source.randrange(len(_SETTINGS)) if wild else 0
@@ -55,11 +57,12 @@ def make(source: random.Random) -> bytes:
     files.append(rule_file(source, wild=wild, most=most) if source.random() < 0.3 else b"")
     listed = list_file(source, wild=wild and source.random() < 0.3, most=most)
     table = table_file(source, wild=wild and source.random() < 0.3)
-    return _BREAK.join([b"%d" % number, *files, listed, table])
+    message = fuzz_message.make(source)[:_MOST_OF_MESSAGE] if source.random() < 0.3 else b""
+    return _BREAK.join([b"%d" % number, *files, listed, table, message])
 
 
 def target(data: bytes) -> None:
-    number, one, other, listed, table = split_by(data, _BREAK, 5)
+    number, one, other, listed, table, message = split_by(data, _BREAK, 6)
     settings = _SETTINGS[int(number) if number.isdigit() and int(number) < len(_SETTINGS) else 0]
     rule_files = {"0.yaml": one} | ({"1-b.yaml": other} if other else {})
     beside = {"lists/a.txt": listed, "lists/b.csv": table}
@@ -74,13 +77,15 @@ def target(data: bytes) -> None:
         raise AssertionError(f"a ruleset with problems, or neither: {compiled.problems}")
     lines = {name: _lines(name, files[name]) for files in (rule_files, beside) for name in files}
     for problem in compiled.problems:
-        _check_problem(problem, lines)
+        _check_said(problem, lines)
     if compiled.ruleset is not None:
-        _check_ruleset(compiled)
-        find_all(compiled, settings, beside=beside, strict=True)
+        _check_ruleset(compiled, message)
+        for finding in find_all(compiled, settings, beside=beside, strict=True).listed:
+            _check_said(finding, lines)
 
 
-def _check_problem(problem: Problem, lines_of: dict[str, list[str]]) -> None:
+def _check_said(problem: Problem | Finding, lines_of: dict[str, list[str]]) -> None:
+    """It has a place, and is one line that can be shown."""
     said, (file, line, column) = problem.message, problem.mark
     if file not in lines_of:
         raise AssertionError(f"{problem} is in no file")
@@ -102,10 +107,10 @@ def _lines(file: str, data: bytes) -> list[str]:
     return LINE_END.split(text) if file.endswith(".yaml") else text.splitlines()
 
 
-def _check_ruleset(compiled: Compiled) -> None:
+def _check_ruleset(compiled: Compiled, message: bytes) -> None:
     ruleset = compiled.ruleset
     assert ruleset is not None
-    for raw, about in _messages():
+    for raw, about in (*_messages(), *([(message, {})] if message else [])):
         check_decision(ruleset, facts_of(raw, **about))
     for case in compiled.cases:
         if sum(attached.size_bytes for attached in case.message.attachments) < 1_000_000:
