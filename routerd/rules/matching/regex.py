@@ -21,12 +21,14 @@ MAX_ALL_PROGRAMS = 10_000_000  # RE2 instructions of all regexes of a ruleset: s
 _WORD = r"_\pL\pN\pM"
 _DIGIT = r"\p{Nd}"
 _SPACE = r"\t\n\x0b\f\r \x{85}\pZ"
-# Inside [ ] a complement cannot be nested, so the rest of the categories is spelled out.
+# Inside [ ] a complement cannot be nested, so the rest of the categories is spelled out; and the pictures, of which
+# there are more every year than RE2 knows a category of.
+_PICTURES = r"\x{1F300}-\x{1FAFF}"
 _NOT_WORD = (
-    r"\x{203F}\x{2040}\x{2054}\x{FE33}\x{FE34}\x{FE4D}-\x{FE4F}\x{FF3F}"
+    _PICTURES + r"\x{203F}\x{2040}\x{2054}\x{FE33}\x{FE34}\x{FE4D}-\x{FE4F}\x{FF3F}"
     r"\pZ\pS\p{Cc}\p{Cf}\p{Co}\p{Pd}\p{Ps}\p{Pe}\p{Pi}\p{Pf}\p{Po}"
 )
-_NOT_SPACE = r"\x00-\x08\x0e-\x1f\x7f-\x{84}\x{86}-\x{9f}\p{Cf}\p{Co}\pL\pM\pN\pP\pS"
+_NOT_SPACE = _PICTURES + r"\x00-\x08\x0e-\x1f\x7f-\x{84}\x{86}-\x{9f}\p{Cf}\p{Co}\pL\pM\pN\pP\pS"
 _CLASSES = {
     "w": (f"[{_WORD}]", _WORD),
     "W": (f"[^{_WORD}]", _NOT_WORD),

@@ -83,6 +83,8 @@ def test_borders(word: str, text: str) -> None:
         (r"\bnr\b|-x", "a-x", "-x"),
         (r"\bnr\b", "a-nr-", "nr"),
         ("ab\udcee|c", "a?b", None),
+        (r"[\S]+", " \U0001fae9a", "\U0001fae9a"),
+        (r"[^\W_]+", "_\U0001fae9a", "a"),
     ],
 )
 def test_pattern(pattern: str, text: str, found: str | None) -> None:
