@@ -35,6 +35,7 @@ HOSTNAME = "demo.routerd.test"
 MARKER = ".routerd-demo"  # a folder without it is not the demo's
 DELIVERED_WITHIN_SECONDS = 30.0
 LOOK_AGAIN_SECONDS = 0.05
+_WIDE = 100  # columns of a terminal that has room for the rules beside the reasons
 
 
 class DemoError(Exception):
@@ -144,7 +145,7 @@ def _show(
         console.print(f"SMTP on 127.0.0.1:{smtp_port}, HTTP on http://127.0.0.1:{http_port}/metrics", highlight=False)
         sent = _send_samples(smtp_port)
         arrived = _wait_for(sent, place.folder / "mail")
-        console.print(_table(sent, arrived))
+        console.print(_table(sent, arrived, console.width))
         console.print(f"The copies are in {place.folder}/mail/*/new/; one of them:\n", highlight=False)
         console.print(_head(arrived[0]), highlight=False, markup=False)
     except (DemoError, OSError, smtplib.SMTPException) as error:
@@ -193,17 +194,25 @@ def _wait_for(sent: dict[str, Sample], mail: Path) -> list[_Arrived]:
     raise DemoError(f"not all mail arrived under {mail} within {DELIVERED_WITHIN_SECONDS:.0f} s")
 
 
-def _table(sent: dict[str, Sample], arrived: list[_Arrived]) -> Table:
+def _table(sent: dict[str, Sample], arrived: list[_Arrived], width: int) -> Table:
+    """In `width` columns; where they are few, the rules are named in the reasons alone."""
     table = Table(title="Who got what, and why", box=box.SQUARE, show_lines=True, expand=True)
-    for name, ratio in (("message", 4), ("owner", None), ("labels", None), ("rules", 4), ("why", 6)):
-        table.add_column(name, ratio=ratio, no_wrap=ratio is None, overflow="fold")
+    recipients = max(len(sample.recipient) for sample in sent.values()) + len("→ ")
+    # To rich the width of a column that has a ratio is the least that it gets.
+    table.add_column("message", ratio=4, width=recipients, overflow="fold")
+    table.add_column("owner", no_wrap=True)
+    table.add_column("labels", no_wrap=True)
+    if width >= _WIDE:
+        table.add_column("rules", ratio=4, overflow="fold")
+    table.add_column("why", ratio=6, overflow="fold")
     for one in arrived:
         sample = sent[one.view.message_id or ""]
+        rules = Text("\n".join(rule.rpartition("/")[2] for rule in one.says("x-routerd-rules").split(", ")))
         table.add_row(
-            Text(f"{sample.subject}\n{sample.name} → {sample.recipient}"),
+            Text(f"{sample.subject}\n{sample.name}\n→ {sample.recipient}"),
             Text(one.member),
             Text(one.says("x-labels").replace(", ", "\n")),
-            Text("\n".join(rule.rpartition("/")[2] for rule in one.says("x-routerd-rules").split(", "))),
+            *((rules,) if width >= _WIDE else ()),
             Text(one.says("x-routerd-why").replace("; ", "\n")),
         )
     return table

@@ -1,11 +1,13 @@
 """How much the tests of rule files hold: what `routerd test` says with --coverage and --mutate."""
 
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
 from routerd.config.settings import Settings
+from routerd.rules.decision import RuleRef
 from routerd.rules.ruleset import Ruleset
 from routerd.rules.trying.cases import AssignCase, CaseResult
 from routerd.rules.trying.coverage import Branch, coverage_of, percent_of
@@ -104,7 +106,7 @@ def _summed(branches: Sequence[Branch]) -> str:
 class Mutated:
     """Changes that were made on purpose, and those that no test noticed."""
 
-    made: int
+    made: tuple[Mutant, ...]
     survivors: tuple[Mutant, ...]
 
     @classmethod
@@ -113,15 +115,26 @@ class Mutated:
         mutants = mutants_of(tested.ruleset, tested.reader)
         with _progress(len(tested.results)) as advance:
             survivors = surviving(tested.ruleset, mutants, tested.results, tested.place, advance)
-        return cls(len(mutants), survivors)
+        return cls(tuple(mutants), survivors)
 
     @property
     def is_enough(self) -> bool:
         return not self.survivors
 
     def lines(self) -> Iterator[str]:
-        yield from map(str, self.survivors)
-        made = _counted(self.made, "change")
+        """A line for each change that no test noticed; one for all of a rule of which no test notices any."""
+        made_of = Counter(mutant.rule.ref for mutant in self.made)
+        left_of = Counter(mutant.rule.ref for mutant in self.survivors)
+        told: set[RuleRef] = set()
+        for mutant in self.survivors:
+            rule = mutant.rule
+            if left_of[rule.ref] == 1 or left_of[rule.ref] < made_of[rule.ref]:
+                yield str(mutant)
+            elif rule.ref not in told:
+                told.add(rule.ref)
+                changes = f"none of its {left_of[rule.ref]} changes makes a test fail"
+                yield f"{rule.mark}: {rule.ref.name}: untested: {changes}"
+        made = _counted(len(self.made), "change")
         if self.survivors:
             yield f"{len(self.survivors)} of {made} made no test fail"
         else:
@@ -130,7 +143,7 @@ class Mutated:
     def as_json(self) -> dict[str, object]:
         return {
             "mutants": {
-                "made": self.made,
+                "made": len(self.made),
                 "survivors": [
                     {
                         "file": mutant.mark.file,

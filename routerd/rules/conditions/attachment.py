@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from routerd.message.view import Attachment
-from routerd.rules.conditions.numbers import NumberTest
+from routerd.rules.conditions.numbers import NumberTest, shown_bytes
 from routerd.rules.conditions.text_tests import TextTest
 from routerd.rules.conditions.truth import Condition, Truth
 from routerd.rules.decision import Evidence
@@ -93,4 +93,4 @@ def _listed(types: Types) -> str:
 
 
 def _shown_attachment(attachment: Attachment) -> str:
-    return shown(f"{attachment.name or 'unnamed'} ({attachment.type}, {attachment.size_bytes} bytes)")
+    return shown(f"{attachment.name or 'unnamed'} ({attachment.type}, {shown_bytes(attachment.size_bytes)})")

@@ -46,7 +46,11 @@ class SizeCondition(Condition):
         return f"size {self.test.describe()}"
 
     def saw(self, seen: Seen) -> str:
-        return f"size is {seen.facts.view.size_bytes} bytes"
+        return f"size is {shown_bytes(seen.facts.view.size_bytes)}"
+
+
+def shown_bytes(count: int) -> str:
+    return "1 byte" if count == 1 else f"{count} bytes"
 
 
 @dataclass(frozen=True, slots=True)

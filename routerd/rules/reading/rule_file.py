@@ -1,6 +1,7 @@
 """One rule file: nodes to rules and test cases."""
 
 import unicodedata
+from collections.abc import Collection
 from dataclasses import replace
 
 from routerd.config.nearest import invisible, quoted
@@ -20,7 +21,7 @@ from routerd.rules.ruleset import Rule, RuleFile
 MAX_RULE_NAME = 80
 _NOT_IN_NAMES = ",:/"
 _DASH = "each rule begins with a dash: `- name: …`"
-_BELOW = {"when": keys.CONDITIONS, "then": keys.ACTIONS}
+_BELOW: dict[str, Collection[str]] = {"when": keys.CONDITIONS, "then": keys.ACTIONS}
 
 
 def read_rule_file(

@@ -63,7 +63,8 @@ def terms_and_lists(reader: Reader, what: str, node: Node) -> tuple[list[Scalar]
         items, each = [node], what
     scalars: list[Scalar] = []
     lists: list[ListFile] = []
-    tests = [item for item in items if _is_test(item)] if isinstance(node, Sequence) else []
+    has_operators = isinstance(node, Sequence) and what != "label"
+    tests = [item for item in items if _is_test(item)] if has_operators else []
     if tests:
         reader.refuse(tests[0].mark, f"{each} must be text or {{in: FILE}}; {_as_any(what, tests, len(items))}")
     refused = set(map(id, tests))

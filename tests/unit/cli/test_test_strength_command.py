@@ -73,6 +73,10 @@ def test_mutate(rules: Path) -> None:
     assert result.exit_code == 1
     assert "rules.d/a.yaml:3:22: a: without `subject: [x, y]`: no test fails\n" in result.output
     assert result.output.endswith("3 of 4 changes made no test fail\n")
+    untested = "  - {name: far, when: {subject: far, body: off}, then: {label: y}}\n"
+    rules.write_text(RULES.replace("tests:", f"{untested}tests:"))
+    told = [line for line in run("--mutate").output.splitlines() if ": far: " in line]
+    assert [line.partition("far: ")[2].split(": ")[0] for line in told] == ["untested"]
     rules.write_text(RULES + HOLDS)
     assert (run("--mutate").exit_code, run("--mutate").output) == (
         0,
