@@ -23,7 +23,7 @@ from routerd.delivery.succession import stand_in_for, take_over
 from routerd.delivery.worker import Worker
 from routerd.desk.roster import Roster
 from routerd.intake.reception import World
-from routerd.intake.server import Intake, tls_context
+from routerd.intake.server import Intake, Unserved, tls_context
 from routerd.message.envelope import Raw
 from routerd.message.fold import fold
 from routerd.message.token import BOUNCE
@@ -164,14 +164,14 @@ class Daemon:
             self._count_rules(ruleset)
             return ruleset
         self.metrics.reloads.labels("error").inc()
-        for problem in problems:
-            log.error("ruleset_refused", problem=str(problem))
         saved = await self.store.last_ruleset()
         if saved is None:
             raise StartError("\n".join(str(problem) for problem in problems))
         old = await asyncio.to_thread(compile_saved, self.settings, saved.files, f"last good {saved.revision}")
         if old.ruleset is None:
             raise StartError("\n".join(str(problem) for problem in (*problems, *old.problems)))
+        for problem in problems:
+            log.error("ruleset_refused", problem=str(problem))
         log.error("ruleset_kept", revision=saved.revision, saved_at=saved.saved_at.isoformat())
         self._count_rules(old.ruleset)
         return old.ruleset
@@ -271,6 +271,7 @@ class Daemon:
         tls = tls_context(settings.tls) if settings.tls else None
         compiled = await self._rules_folder.read(settings)
         if await self._take_effect(settings, compiled):
+            log.info("config_reloaded", config=self._config_path)
             self._warn_of_restart(settings, self.intake.adopt(settings, tls))
             self._worker.adopt(self._policy())
 
@@ -305,12 +306,12 @@ class Daemon:
         loaded = load_settings(self._config_path, in_service=True)
         return loaded.settings, loaded.problems
 
-    def _warn_of_restart(self, settings: Settings, listeners: tuple[str, ...]) -> None:
+    def _warn_of_restart(self, settings: Settings, listeners: Unserved) -> None:
         """Says which changes wait for a restart; they are the ones that a running process cannot make."""
         fixed = ("hostname", "state", "http", "limits")
         keys = [key for key in fixed if getattr(settings, key) != getattr(self.settings, key)]
-        if keys or listeners:
-            log.warning("restart_needed", keys=keys, listeners=listeners)
+        if keys or listeners.added or listeners.removed:
+            log.warning("restart_needed", keys=keys, added=listeners.added, still_open=listeners.removed)
 
     async def _readdress(self, live: Live) -> None:
         ways = {name: str(member.mailbox) for name, member in live.settings.members.items()}

@@ -4,6 +4,7 @@ import asyncio
 import socket
 import ssl
 from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 import structlog
 
@@ -31,6 +32,13 @@ def tls_context(files: TlsFiles) -> ssl.SSLContext:
     context.options |= ssl.OP_NO_COMPRESSION | ssl.OP_NO_RENEGOTIATION
     context.load_cert_chain(files.certificate, files.key)
     return context
+
+
+class Unserved(NamedTuple):
+    """Listeners, by name, that a running process cannot do justice to."""
+
+    added: tuple[str, ...]  # by the new config, and not open yet
+    removed: tuple[str, ...]  # from it, and still open
 
 
 class Intake:
@@ -81,10 +89,10 @@ class Intake:
                 bound.setdefault(name, []).append((at[0], at[1]) if isinstance(at, tuple) else (str(at), 0))
         return bound
 
-    def adopt(self, settings: Settings, tls: ssl.SSLContext | None = None) -> tuple[str, ...]:
+    def adopt(self, settings: Settings, tls: ssl.SSLContext | None = None) -> Unserved:
         """Takes over a reloaded config for what comes from now on; `tls` is the certificate as read anew.
 
-        Listeners keep their sockets. Gives the names of those whose coming or going needs a restart.
+        Listeners keep their sockets. Gives those whose coming or going needs a restart.
         """
         self._reception.adopt(settings)
         given = {listener.name: listener for listener in settings.listen}
@@ -92,7 +100,8 @@ class Intake:
             if name in given:
                 gate.terms = _terms(settings, given[name], tls)
                 gate.tls = _tls_of(given[name], tls)
-        return tuple(sorted(given.keys() ^ self._gates.keys()))
+        names, open_now = given.keys(), self._gates.keys()
+        return Unserved(tuple(sorted(names - open_now)), tuple(sorted(open_now - names)))
 
     async def stop_listening(self) -> None:
         """No new connections; those that are open go on."""
