@@ -23,10 +23,9 @@ from weakref import WeakValueDictionary
 
 import structlog
 
-from routerd.config.settings import Settings
 from routerd.delivery.routes import Routes
 from routerd.desk.assign import assign, last_resort_plan
-from routerd.desk.consider import Office, author_of, decide, loops, passed_inboxes
+from routerd.desk.consider import Office, author_of, comes_from_member, decide, loops, passed_inboxes
 from routerd.desk.describe import describe
 from routerd.desk.pick import Choose
 from routerd.desk.plan import SOMEBODY, Author, DeskState, Plan, PlannedCopy, Role
@@ -159,7 +158,7 @@ class Router:
     async def _consider(self, received: Received, live: Live) -> Considered:
         began = perf_counter()
         view, thread = await _off_loop_if_large(
-            received.raw, partial(look, received.raw, received.envelope, received.client.trusted, live.settings)
+            received.raw, partial(look, received.raw, received.envelope, received.client.trusted, live)
         )
         passed = passed_inboxes(view, self._trace_key, live.settings.inboxes, received.envelope)
         viewed = perf_counter()
@@ -320,9 +319,9 @@ class Router:
                 log.warning("bounce_received", id=copy.queue_id, **about)
 
 
-def look(raw: Raw, envelope: Envelope, trusted: bool, settings: Settings) -> tuple[MessageView, ThreadKeys]:
+def look(raw: Raw, envelope: Envelope, trusted: bool, office: Office) -> tuple[MessageView, ThreadKeys]:
     """Step 2, and the keys of step 4."""
-    view = MessageView(raw, text_limit=settings.limits.rule_text)
+    view = MessageView(raw, text_limit=office.settings.limits.rule_text)
     parties = (mailbox.address for name in ("from", "reply-to", "to", "cc") for mailbox in view.addresses(name))
     return view, ThreadKeys(
         message_id=view.message_id,
@@ -330,6 +329,7 @@ def look(raw: Raw, envelope: Envelope, trusted: bool, settings: Settings) -> tup
         participants=tuple(dict.fromkeys(parties)),
         author=view.author.address if view.author else None,
         content_hash=_identity(view, envelope, trusted),
+        vouched=bool(view.references) and comes_from_member(view, trusted, office) is True,
     )
 
 

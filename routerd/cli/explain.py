@@ -125,7 +125,7 @@ def explain(
 
     `known`: what is taken for the conversation in place of that in the state.
     """
-    view, thread = look(raw, envelope, trusted, live.settings)
+    view, thread = look(raw, envelope, trusted, live)
     with ExitStack() as stack:
         state: DeskState = QuietDesk()
         try:

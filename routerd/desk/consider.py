@@ -64,14 +64,13 @@ def facts_of(
 ) -> Facts:
     """The facts but for the inbox, to be read by `Facts.at_inbox`."""
     results = believed_results(view, trusted, office.settings.authserv_ids)
-    author = view.author.address if view.author else ""
     return Facts(
         view,
         envelope.sender,
         (),
         "",
         office.roster.own_addresses,
-        internal=_is_internal(author, results, office.roster),
+        internal=_is_internal(view, results, office.roster),
         at=at,
         results=results.by_method,
         conversation=_known_so_far(conversation, at) if conversation else None,
@@ -79,8 +78,13 @@ def facts_of(
     )
 
 
-def _is_internal(author: str, results: AuthResults, roster: Roster) -> bool | None:
-    """Whether a member wrote it, authenticated; None: that could not be told then."""
+def comes_from_member(view: MessageView, trusted: bool, office: Office) -> bool | None:
+    """Whether a member wrote it, and that is proven; None: it could not be told then."""
+    return _is_internal(view, believed_results(view, trusted, office.settings.authserv_ids), office.roster)
+
+
+def _is_internal(view: MessageView, results: AuthResults, roster: Roster) -> bool | None:
+    author = view.author.address if view.author else ""
     if roster.member_with(author) is None:
         return False
     if results.authenticates(author):

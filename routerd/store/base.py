@@ -58,6 +58,7 @@ class ThreadKeys:
     participants: tuple[str, ...] = ()  # the addresses of From, Reply-To, To and Cc, in lower case
     author: str | None = None  # of From, in lower case
     content_hash: bytes = b""  # of the body and the headers that a resending does not change
+    vouched: bool = False  # the author is a member, and proven to be: he needs no part in the conversation
 
 
 @dataclass(frozen=True, slots=True)

@@ -44,7 +44,10 @@ _LOAD = "SELECT coalesce(sum(messages), 0) FROM loads WHERE member = ? AND minut
 
 
 def recall(db: Connection, thread: ThreadKeys) -> Known:
-    """The conversation of the newest reference that is known; a suspect where the author has no part in it."""
+    """The conversation of the newest reference that is known.
+
+    A suspect where the author has no part in it, and is no member who is proven to be one.
+    """
     if not thread.references:
         return Known()
     newest_first = [message_key(reference) for reference in reversed(thread.references[-_MAX_REFERENCES:])]
@@ -52,7 +55,7 @@ def recall(db: Connection, thread: ThreadKeys) -> Known:
     row = select_one(db, _CONVERSATION, (found[0],)) if found else None
     if row is None:
         return Known()
-    if thread.author is None or thread.author not in texts_from_json(row[5]):
+    if not thread.vouched and (thread.author is None or thread.author not in texts_from_json(row[5])):
         return Known(suspect=True)
     return Known(_conversation(row))
 

@@ -64,6 +64,14 @@ def test_how_a_message_joins(desk: Desk) -> None:
     assert desk.labels(eve, DESK, "x", "References: <1@x> <5@x>") == {"known", "waits"}, "the newest that is known"
 
 
+def test_a_member_who_is_proven_needs_no_part_and_one_who_is_not_is_a_stranger(desk: Desk) -> None:
+    """No message before names the owner: he has it from routerd."""
+    assert desk.labels(ANNA, DESK, "hello") == set()
+    assert desk.labels(EWA, f"{ANNA}, {DESK}", "x", "References: <1@x>") == {"known", "waits", "internal"}
+    assert desk.labels("omar@far.example", DESK, "x", "References: <1@x>") == {"thread-suspect"}
+    assert "waits" not in desk.labels(ANNA, DESK, "x", "References: <2@x>")
+
+
 def test_who_waits_and_what_ends_it(desk: Desk) -> None:
     """Only a member's proven answer to somebody outside does; a machine and a talk among colleagues do not."""
     assert desk.labels(ANNA, f"{DESK}, {EWA}", "hello") == set()
