@@ -116,7 +116,7 @@ def compile_regex(pattern: str) -> Regex:
     except PatternError as error:
         raise RegexError(in_words(str(error), pattern)) from None
     if steps > MAX_PROGRAM:
-        raise RegexError(too_large(steps))
+        raise RegexError(too_large(steps), steps)
     if found_in_nothing:
         raise RegexError("the pattern fits the empty text, so it would match everything")
     literals = piece.required.best if reader.is_sure else frozenset[str]()
@@ -134,6 +134,10 @@ class RegexBudget:
     @property
     def is_spent(self) -> bool:
         return not self._left
+
+    def take_refused(self, error: RegexError) -> None:
+        """What is too large takes as long to refuse."""
+        self._left = max(0, self._left - error.steps)
 
     def take(self, regex: Regex) -> Regex:
         """Raises RegexError where it is too much with those taken before."""
@@ -224,7 +228,7 @@ class _Reader:
     def _within_bounds(self, steps: int) -> int:
         """Far too large is refused before RE2 spends seconds on it."""
         if steps > _HOPELESS * MAX_PROGRAM:
-            raise RegexError(too_large(steps))
+            raise RegexError(too_large(steps), MAX_PROGRAM)
         return steps
 
     def _takes_border(self, top: bool) -> bool:

@@ -18,7 +18,14 @@ _IN_WORDS = (
 
 
 class RegexError(ValueError):
-    """What is wrong with a user's pattern, in words; where a place is known it is named."""
+    """What is wrong with a user's pattern, in words; where a place is known it is named.
+
+    `steps`: about how many RE2 instructions it took to find out, where they were many.
+    """
+
+    def __init__(self, message: str, steps: int = 0) -> None:
+        super().__init__(message)
+        self.steps = steps
 
 
 def misplaced(at: int, what: str = r"\b") -> str:

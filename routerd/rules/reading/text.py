@@ -208,6 +208,7 @@ def read_regexes(reader: Reader, key: str, node: Node) -> tuple[Terms[RegexTerm]
         try:
             return RegexTerm(scalar.text, reader.regexes.take(compile_regex(scalar.text)))
         except RegexError as error:
+            reader.regexes.take_refused(error)
             reader.refuse(scalar.mark, f"regex: {error}")
             return None
 

@@ -145,6 +145,17 @@ def test_all_regexes_share_a_budget() -> None:
         budget.take(compile_regex(r"\w+c"))
 
 
+@pytest.mark.parametrize("pattern", [r"\w{14}", r"(\w{30}){30}"])
+def test_what_is_refused_as_too_large_counts(pattern: str) -> None:
+    """Else a file of thousands of such patterns would take hours to refuse."""
+    budget = RegexBudget(20_000)
+    with pytest.raises(RegexError, match="too large") as refused:
+        compile_regex(pattern)
+    assert not budget.is_spent
+    budget.take_refused(refused.value)
+    assert budget.is_spent
+
+
 @pytest.mark.parametrize("count", [1, 3, 600])
 def test_a_set_says_what_may_fit(count: int) -> None:
     """Each pattern that fits is named, however many there are; the others are not."""
