@@ -1,10 +1,12 @@
 """A team edits its rules while the daemon runs."""
 
+import json
 import signal
 from collections.abc import Callable
 from pathlib import Path
 
 from peers.daemon import RouterdDaemon
+from peers.machine import free_port
 
 GOOD = """\
 rules:
@@ -59,6 +61,20 @@ def test_a_broken_file_never_takes_effect_and_a_mended_one_does(
     assert any(b"X-Labels: bill\n" in copy for copy in daemon.wait_for_copies(2))
 
 
+def test_a_reload_says_what_waits_for_a_restart(routerd: Callable[..., RouterdDaemon]) -> None:
+    """The config was read anew; a listener that is new is not open yet, one that is gone still is."""
+    daemon = routerd(rules={"10-invoices.yaml": GOOD})
+    text = daemon.config_path.read_text()
+    before = f"127.0.0.1:{daemon.smtp_port}"
+    assert before in text
+    after = f"127.0.0.1:{free_port()}"
+    daemon.config_path.write_text(text.replace(before, after))
+    daemon.signal(signal.SIGHUP)
+    [event] = daemon.wait_for_event("restart_needed")
+    assert (event["keys"], event["added"], event["still_open"]) == ([], [after], [before])
+    assert daemon.log_events("config_reloaded")[0]["config"] == str(daemon.config_path)
+
+
 def test_rules_that_come_by_a_swapped_link_take_effect_by_themselves(
     routerd: Callable[..., RouterdDaemon], swaks: Callable[..., str], tmp_path: Path
 ) -> None:
@@ -101,5 +117,9 @@ def test_a_first_start_with_broken_files_refuses(routerd: Callable[..., RouterdD
     (daemon.rules / "10-invoices.yaml").write_text(BROKEN)
     refused = daemon.command("run")
     assert refused.returncode == 1
-    assert refused.stderr.count("10-invoices.yaml:") >= 4
+    plain = [line for line in refused.stderr.splitlines() if not line.startswith("{")]
+    assert len([line for line in plain if "10-invoices.yaml:" in line]) == len(plain) == 4
+    assert [event["event"] for event in map(json.loads, refused.stderr.splitlines()[: -len(plain)])] == [
+        "daemon_failed"
+    ]
     assert "Traceback" not in refused.stderr
