@@ -187,6 +187,8 @@ class CaseReader:
                     self._attachment_size(size) if size else 1,
                 )
             )
+        if sum(one.size_bytes for one in attachments) > MAX_ATTACHMENT_BYTES:
+            self._reader.refuse(node.mark, f"the attachments of a test may have at most {MAX_ATTACHMENT_BYTES} bytes")
         return tuple(attachments)
 
     def _attachment_size(self, scalar: Scalar) -> int:

@@ -207,3 +207,19 @@ def test_an_empty_list_that_any_message_meets_is_no_expectation(key: str, wrong:
     assert bool(found) is wrong
     if wrong:
         assert f"`{key}: []` is met by every message; for no label write `labels_exactly: []`" in found[0]
+
+
+def test_problems_without_end_are_not_all_told() -> None:
+    """Of a file, and of a table beside it, the first thousand; so that a flood of mistakes takes no time."""
+    conditions = ", ".join(f"key{number}: x" for number in range(3_000))
+    assert len(problems_of(f"rules: [{{name: a, when: {{{conditions}}}, then: {{label: x}}}}]")) == 1_000
+    rule = "rules: [{name: a, when: {always: true}, then: {assign: {by: from, in: t.csv}}}]"
+    rows = "\n".join(f"{number}.example,nobody{number}" for number in range(3_000)).encode()
+    assert len(compile_ruleset({"a.yaml": rule.encode()}, SETTINGS, read_beside=lambda _: rows).problems) == 1_000
+
+
+def test_attachments_of_a_test_are_bounded_together() -> None:
+    """Though each may be as large as all of them."""
+    message = "{from: a@far.test, to: support@example.com, attachments: [{size: 6MB}, {size: 6MB}]}"
+    (problem,) = problems_of(f"tests: [{{name: a, message: {message}, expect: {{held: false}}}}]")
+    assert "the attachments of a test may have at most 10000000 bytes" in problem
