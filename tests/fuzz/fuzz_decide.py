@@ -19,17 +19,17 @@ from test_rules_by_reference import summary
 from routerd.rules.facts import Facts
 
 SLOW_MS = 2_000
-FEW = 40  # executions that are run with the tests
+FEW = 25  # executions that are run with the tests
 
-_MOST_BYTES = 4_000
+_MOST_BYTES = 8_000
 
 
 def make(source: random.Random) -> bytes:
     """The choices that hypothesis makes a ruleset and messages of."""
-    return source.randbytes(source.randrange(200, _MOST_BYTES))
+    return source.randbytes(source.randrange(1_000, _MOST_BYTES))
 
 
-@given(rulesets, st.lists(messages, min_size=1, max_size=4))
+@given(rulesets, st.lists(messages, min_size=3, max_size=8))
 @settings(database=None, deadline=None, suppress_health_check=list(HealthCheck))
 def _agree(files: list[dict[str, Any]], seen: list[Facts]) -> None:
     ruleset = compiled(files)
