@@ -61,7 +61,7 @@ class Moment(click.ParamType[datetime]):
         except ValueError:
             self.fail(f"{value!r} is not a moment; write it as 2026-11-23T09:00+01:00", param, ctx)
         if at.tzinfo is None:
-            self.fail(f"{value!r} has no offset; write it as {value}+00:00 or {value}Z", param, ctx)
+            self.fail(f"{value!r} has no offset; write it with one, such as {value}+01:00, or {value}Z", param, ctx)
         if not _FIRST_YEAR <= at.year <= _LAST_YEAR:  # what is reckoned from it must have a date too
             self.fail(f"{value!r} is not between {_FIRST_YEAR} and {_LAST_YEAR}", param, ctx)
         return at.astimezone(UTC)
