@@ -12,7 +12,7 @@ from routerd.rules.matching.letter_folds import fold_by_letter, is_plain
 from routerd.rules.matching.literals import Literals
 from routerd.rules.matching.patterns import PatternSet
 from routerd.rules.matching.phrases import Words
-from routerd.rules.matching.stemmed import StemmedText
+from routerd.rules.matching.stemmed import MAX_STEMMED_WORDS, StemmedText, Vocabulary
 
 _JOINED: Mapping[str, tuple[str, ...]] = {"text": ("subject", "body"), "everything": ("subject", "whole")}
 _HEADER = "header "
@@ -23,16 +23,24 @@ class Part:
     """One text of the message in the forms in which it is compared."""
 
     __slots__ = (
-        "_exact", "_fitting", "_found", "_plain", "_stemmed", "_visible", "_words",
+        "_exact", "_fitting", "_found", "_plain", "_stemmed", "_visible", "_vocabulary", "_words",
         "field", "folded", "folding", "original",
     )  # fmt: skip
 
-    def __init__(self, name: str, original: str, folded: str, folding: Callable[[str], str] = fold) -> None:
+    def __init__(
+        self,
+        name: str,
+        original: str,
+        folded: str,
+        folding: Callable[[str], str] = fold,
+        vocabulary: Vocabulary | None = None,
+    ) -> None:
         """`folded` is what `folding` makes of `original`, without white space at its ends."""
         self.field = name  # subject, body, header x-spam-flag, …
         self.original = original
         self.folded = folded
         self.folding = folding
+        self._vocabulary = vocabulary
         self._exact: Part | None = None
         self._words: Words | None = None
         self._stemmed: StemmedText | None = None
@@ -74,7 +82,7 @@ class Part:
     @property
     def stemmed(self) -> StemmedText:
         if self._stemmed is None:
-            self._stemmed = StemmedText(self.original)
+            self._stemmed = StemmedText(self.original, self._vocabulary)
         return self._stemmed
 
     @property
@@ -99,12 +107,13 @@ class FieldText:
     file name). A text that is blank when folded is not there.
     """
 
-    __slots__ = ("_folded", "_language", "_parts", "view")
+    __slots__ = ("_folded", "_language", "_parts", "_vocabulary", "view")
 
     def __init__(self, view: MessageView) -> None:
         self.view = view
         self._parts: dict[str, tuple[Part, ...]] = {}
         self._folded: dict[str, tuple[str, ...]] = {}
+        self._vocabulary = Vocabulary()
         self._language: tuple[str | None] | None = None
 
     def folded(self, name: str) -> tuple[str, ...]:
@@ -137,6 +146,18 @@ class FieldText:
         """Whether a text that was asked about had been cut at `limits.rule_text`."""
         return ("body" in self._parts or "whole" in self._parts) and self.view.text_was_cut
 
+    @property
+    def cuts(self) -> tuple[str, ...]:
+        """What of the message rules have not seen, or not in full, in words."""
+        notes = []
+        if self.was_cut:
+            notes.append("the text was cut at limits.rule_text before the rules saw it")
+        if self._vocabulary.was_cut:
+            notes.append(
+                f"the message has more than {MAX_STEMMED_WORDS:,} different words: `stem` compares the others as `word`"
+            )
+        return tuple(notes)
+
     def _read(self, name: str) -> tuple[Part, ...]:
         if name == "whole":
             return self._whole()
@@ -144,7 +165,7 @@ class FieldText:
         for original in self._originals(name):
             folded = fold(original).strip()
             if folded:
-                parts.append(Part(name, original, folded))
+                parts.append(Part(name, original, folded, vocabulary=self._vocabulary))
         return tuple(parts)
 
     def _whole(self) -> tuple[Part, ...]:
@@ -152,9 +173,9 @@ class FieldText:
         whole = self.view.whole_text
         for part in self._parts.get("body", ()):
             if part.original == whole:
-                return (Part("everything", whole, part.folded),)
+                return (Part("everything", whole, part.folded, vocabulary=self._vocabulary),)
         folded = fold(whole).strip()
-        return (Part("everything", whole, folded),) if folded else ()
+        return (Part("everything", whole, folded, vocabulary=self._vocabulary),) if folded else ()
 
     def _originals(self, name: str) -> tuple[str, ...]:
         view = self.view

@@ -88,7 +88,7 @@ class RuleIndex:
                 for place in part.fitting(by_pattern[0]):
                     yield by_pattern[1][place]
             for language, numbers in by_stem.items():
-                for stem in numbers.keys() & part.stemmed.places(language).keys():
+                for stem in part.stemmed.stems_among(numbers.keys(), language):
                     yield numbers[stem]
 
     def add_found_in(self, field: str, seen: Seen, by_file: dict[int, list[int]]) -> None:

@@ -202,7 +202,6 @@ class _Outcome:
             self._reassign = self._reassign or given
 
     def decision(self, facts: Facts, revision: str) -> Decision:
-        notes = ("the text was cut at limits.rule_text before the rules saw it",) if facts.texts.was_cut else ()
         return Decision(
             inbox=facts.inbox,
             assign=self._assign,
@@ -221,7 +220,7 @@ class _Outcome:
                 tuple(self.failed),
                 self.stopped_by,
                 tuple(self.trials),
-                notes,
+                facts.texts.cuts,
             ),
             revision=revision,
         )

@@ -140,6 +140,6 @@ class _Crowd:
         for literal in part.found_of(self._literals) if self._by_literal else ():
             numbers.update(self._by_literal[literal])
         for language, by_stem in self._by_stem.items():
-            for stem in by_stem.keys() & part.stemmed.places(language).keys():
+            for stem in part.stemmed.stems_among(by_stem.keys(), language):
                 numbers.update(by_stem[stem])
         return sorted(numbers)

@@ -102,8 +102,9 @@ class OfTerms(TextTest, Generic[T]):
     def hit(self, part: Part) -> Hit | None:
         for group in self.groups:
             for term in group.near(part):
-                if self._has(part, term):
-                    return Hit(self._find(part, term), f"{self.operator} {shown(term.written)}")
+                found = self._find(part, term)
+                if found is not None:
+                    return Hit(found, f"{self.operator} {shown(term.written)}")
         return None
 
     def describe(self) -> str:
@@ -116,8 +117,8 @@ class OfTerms(TextTest, Generic[T]):
         """Whether the text has this term."""
 
     @abstractmethod
-    def _find(self, part: Part, term: T) -> str:
-        """The term as the text has it; asked only where it does."""
+    def _find(self, part: Part, term: T) -> str | None:
+        """The term as the text has it; None where it has not."""
 
 
 class Contains(OfTerms[Term]):
@@ -129,7 +130,9 @@ class Contains(OfTerms[Term]):
     def _has(self, part: Part, term: Term) -> bool:
         return term.folded in part.folded
 
-    def _find(self, part: Part, term: Term) -> str:
+    def _find(self, part: Part, term: Term) -> str | None:
+        if not self._has(part, term):
+            return None
         return find_text(part.original, term.folded, part.folding, part.folded)
 
 
@@ -142,8 +145,8 @@ class Equals(OfTerms[Term]):
     def _has(self, part: Part, term: Term) -> bool:
         return part.folded == term.folded
 
-    def _find(self, part: Part, _term: Term) -> str:
-        return shown(part.original)
+    def _find(self, part: Part, term: Term) -> str | None:
+        return shown(part.original) if self._has(part, term) else None
 
 
 class StartsWith(OfTerms[Term]):
@@ -155,7 +158,9 @@ class StartsWith(OfTerms[Term]):
     def _has(self, part: Part, term: Term) -> bool:
         return part.folded.startswith(term.folded)
 
-    def _find(self, part: Part, term: Term) -> str:
+    def _find(self, part: Part, term: Term) -> str | None:
+        if not self._has(part, term):
+            return None
         return find_text(part.original, term.folded, part.folding, part.folded)
 
 
@@ -168,7 +173,9 @@ class EndsWith(OfTerms[Term]):
     def _has(self, part: Part, term: Term) -> bool:
         return part.folded.endswith(term.folded)
 
-    def _find(self, part: Part, term: Term) -> str:
+    def _find(self, part: Part, term: Term) -> str | None:
+        if not self._has(part, term):
+            return None
         # Of several hits the last: what stands before the others' ends is not asked about.
         tail = part.original[-4 * len(term.folded) - 200 :]
         return find_text(tail, term.folded, part.folding)
@@ -183,7 +190,9 @@ class HasWords(OfTerms[WordTerm]):
     def _has(self, part: Part, term: WordTerm) -> bool:
         return part.words.has(term.phrase)
 
-    def _find(self, part: Part, term: WordTerm) -> str:
+    def _find(self, part: Part, term: WordTerm) -> str | None:
+        if not self._has(part, term):
+            return None
         return find_phrase(part.original, term.phrase, part.folding, part.folded)
 
 
@@ -196,8 +205,9 @@ class HasStems(OfTerms[StemTerm]):
     def _has(self, part: Part, term: StemTerm) -> bool:
         return part.stemmed.place_of(term.phrase) is not None
 
-    def _find(self, part: Part, term: StemTerm) -> str:
-        return find_stems(part.stemmed, term.phrase) or shown(term.written)
+    def _find(self, part: Part, term: StemTerm) -> str | None:
+        place = part.stemmed.place_of(term.phrase)
+        return None if place is None else find_stems(part.stemmed, term.phrase, place) or shown(term.written)
 
 
 class FitsRegex(OfTerms[RegexTerm]):
@@ -213,8 +223,9 @@ class FitsRegex(OfTerms[RegexTerm]):
     def _has(self, part: Part, term: RegexTerm) -> bool:
         return term.regex.found(part.visible)
 
-    def _find(self, part: Part, term: RegexTerm) -> str:
-        return shown(term.regex.hit(part.visible) or "")
+    def _find(self, part: Part, term: RegexTerm) -> str | None:
+        found = term.regex.hit(part.visible)
+        return None if found is None else shown(found)
 
 
 class Also(HasWords):

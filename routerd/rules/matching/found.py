@@ -61,9 +61,9 @@ def find_phrase(original: str, wanted: Phrase, folding: Folding = fold, folded_t
     return shown(" ".join(phrase))
 
 
-def find_stems(text: StemmedText, wanted: StemPhrase) -> str | None:
-    """The words of the text that are forms of the phrase's; None where they cannot be told apart."""
-    found = text.find(wanted)
+def find_stems(text: StemmedText, wanted: StemPhrase, place: int) -> str | None:
+    """The words of the text, from that at `place`, that are forms of the phrase's; None: they cannot be told apart."""
+    found = text.find(wanted, place)
     return None if found is None else shown(_trim(found, "\0"))
 
 

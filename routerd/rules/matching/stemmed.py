@@ -1,7 +1,8 @@
 """The words of one text by their stems, and what a term of `stem` looks for among them."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Set
 from dataclasses import dataclass, field
+from itertools import repeat
 from typing import NamedTuple
 
 from routerd.message.fold import fold, fold_exact, word_spans, words
@@ -13,9 +14,13 @@ from routerd.rules.matching.stems import (
     silent_arabic,
     stems_in_text,
     stems_of,
+    unstemmed,
+    whole,
 )
 
+MAX_STEMMED_WORDS = 20_000  # of one message; in four languages that takes half a second
 _CHUNK = 256  # tokens folded at a time
+_FEW_PLACES = 4  # of a word in the letters of a text
 
 
 class Stem(NamedTuple):
@@ -27,34 +32,42 @@ class Stem(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class StemPhrase:
-    """One term of `stem`: for each of its words the stems of which one must be there, one word after the other."""
+    """One term of `stem`: for each of its words the stems of which one must be there, one word after the other.
+
+    `wholes`: what stands for each word itself, where a text has too many words for all to be stemmed.
+    """
 
     words: tuple[frozenset[Stem], ...]
+    wholes: tuple[str, ...]
     clues: frozenset[Stem] = field(init=False)  # one of these is among the stems of any text that has the phrase
 
     def __post_init__(self) -> None:
-        object.__setattr__(
-            self, "clues", max(self.words, key=lambda stems: max(len(stem.text) for stem in stems), default=frozenset())
-        )
+        clues: frozenset[Stem] = frozenset()
+        if self.words:
+            longest = max(range(len(self.words)), key=lambda word: max(len(stem.text) for stem in self.words[word]))
+            languages = {stem.language for stem in self.words[longest]} - {NO_LANGUAGE}
+            clues = self.words[longest] | {Stem(language, self.wholes[longest]) for language in languages}
+        object.__setattr__(self, "clues", clues)
 
 
 def stem_phrase(term: str, latin: tuple[str, ...]) -> StemPhrase:
     """`latin`: the languages that words in Latin script are stemmed by. Without words where the term has none."""
-    return StemPhrase(tuple(_stems_of_term(word, latin) for word in written_words(term)))
+    written = written_words(term)
+    return StemPhrase(tuple(_stems_of_term(word, latin) for word in written), tuple(whole(fold(w)) for w in written))
 
 
 def written_words(text: str) -> tuple[str, ...]:
     """The words of `text` as written but in lower case: those whose folded forms `words(fold(text))` gives."""
-    return _words_of_lower(fold_exact(text).lower())
+    found = words(fold_exact(text).lower())
+    return tuple(_audible(found, dict.fromkeys(found)))
 
 
-def _words_of_lower(lower: str) -> tuple[str, ...]:
-    found = words(lower)
-    # What folds to nothing is no word; nothing else does than marks without a letter.
+def _audible(found: list[str], different: Collection[str]) -> list[str]:
+    """Without what folds to nothing, and so is no word: nothing else does than marks without a letter."""
     silent = silent_arabic()
-    if silent.keys().isdisjoint([ord(word[0]) for word in found]):
-        return tuple(found)
-    return tuple(word for word in found if ord(word[0]) not in silent or fold(word))
+    if silent.keys().isdisjoint([ord(word[0]) for word in different]):
+        return found
+    return [word for word in found if ord(word[0]) not in silent or fold(word)]
 
 
 def _stems_of_term(word: str, latin: tuple[str, ...]) -> frozenset[Stem]:
@@ -63,63 +76,100 @@ def _stems_of_term(word: str, latin: tuple[str, ...]) -> frozenset[Stem]:
     return frozenset(stems or [Stem(NO_LANGUAGE, fold(word))])
 
 
+class Vocabulary:
+    """The different words of one message, in whatever text of it they stand, that are stemmed: a bounded number.
+
+    Those that the first texts have: a message may be made of words that stand nowhere else.
+    """
+
+    __slots__ = ("_stems", "_words", "was_cut")
+
+    def __init__(self) -> None:
+        self.was_cut = False  # whether there were more words
+        self._words: set[str] = set()
+        self._stems: dict[str, dict[str, tuple[str, ...]]] = {}  # by language, and by word
+
+    def beyond(self, different: Collection[str]) -> list[str]:
+        """Those of a text's words, each given once, that are not stemmed."""
+        known = self._words
+        if len(known) + len(different) <= MAX_STEMMED_WORDS:
+            known.update(different)
+            return []
+        beyond = []
+        for word in different:
+            if len(known) < MAX_STEMMED_WORDS:
+                known.add(word)
+            elif word not in known:
+                beyond.append(word)
+        self.was_cut = self.was_cut or bool(beyond)
+        return beyond
+
+    def stems(self, different: Collection[str], language: str) -> Mapping[str, tuple[str, ...]]:
+        """Of these words, and of others."""
+        stems = self._stems.setdefault(language, {})
+        new = [word for word in different if word not in stems]
+        stems.update(zip(new, map(stems_in_text, new, repeat(language)), strict=True))
+        return stems
+
+
 class StemmedText:
     """Made once for a text, and only where a rule asks for stems; what a language does to it, on the first question."""
 
-    __slots__ = ("_by_script", "_lower", "_of_words", "_places", "_starts", "_text", "_tokens", "_words")
+    __slots__ = (
+        "_by_script", "_forms", "_lower", "_of_words", "_places", "_starts", "_text", "_tokens", "_unstemmed",
+        "_vocabulary", "_words",
+    )  # fmt: skip
 
-    def __init__(self, text: str) -> None:
+    def __init__(self, text: str, vocabulary: Vocabulary | None = None) -> None:
+        """`vocabulary`: that of the message, which its texts share."""
         self._text = text
         self._lower = fold_exact(text).lower().strip()
-        self._words = _words_of_lower(self._lower)
-        self._places: dict[str, dict[str, list[int]]] = {}
-        self._by_script: dict[str, dict[str, list[int]]] | None = None
-        self._tokens: list[str] = []  # between white space
+        found = words(self._lower)
+        self._words = _audible(found, dict.fromkeys(found))
+        self._vocabulary = vocabulary or Vocabulary()
+        self._unstemmed: dict[str, list[str]] = {}  # words by what stands for them as a whole
+        self._by_script = self._told_apart()
+        self._forms: dict[str, dict[str, list[str]]] = {}  # by language, and by stem
+        self._places: dict[str, list[int]] | None = None
+        self._tokens: list[str] | None = None  # between white space
         self._starts: list[int] = []  # of the words in `_lower`
         self._of_words: list[int] | None = None
 
-    def places(self, language: str) -> Mapping[str, list[int]]:
-        """Each stem that stands in the text, and the numbers of the words that have it."""
-        places = self._places.get(language)
-        if places is None:
-            places = self._places[language] = {}
-            for word, its_places in self._written_in(script_of_language(language)).items():
-                for stem in stems_in_text(word, language):
-                    if stem in places:
-                        places[stem] += its_places
-                    else:
-                        places[stem] = its_places.copy()
-        return places
-
-    def _written_in(self, script: str) -> Mapping[str, list[int]]:
-        """The words of a script, "" for all of them, and the numbers of each."""
-        if self._by_script is None:
-            every: dict[str, list[int]] = {}
-            for place, word in enumerate(self._words):
-                every.setdefault(word, []).append(place)
-            self._by_script = {"": every}
-            for word, places in every.items():
-                if its_script := script_of(word):
-                    self._by_script.setdefault(its_script, {})[word] = places
-        return self._by_script.get(script, {})
+    def stems_among(self, wanted: Set[str], language: str) -> set[str]:
+        """Those of the wanted stems that stand in the text, and of the wanted wholes those of words not stemmed."""
+        found = set(wanted & self._forms_in(language).keys())
+        return found | (wanted & self._unstemmed.keys()) if self._unstemmed else found
 
     def place_of(self, phrase: StemPhrase) -> int | None:
         """The number of the word with which the phrase first begins."""
-        found = [self._places_of(stems) for stems in phrase.words]
-        rarest = min(range(len(found)), key=lambda step: len(found[step]))
-        for place in sorted(found[rarest]):
-            if all(place - rarest + step in places for step, places in enumerate(found)):
-                return place - rarest
+        found = [self._forms_of(stems, whole) for stems, whole in zip(phrase.words, phrase.wholes, strict=True)]
+        if not all(found):
+            return None
+        if self._places is None:
+            self._places = {}
+            for place, word in enumerate(self._words):
+                self._places.setdefault(word, []).append(place)
+        places = self._places
+        if len(found) == 1:
+            return min(places[word][0] for word in found[0])
+        counts = [sum(len(places[word]) for word in forms) for forms in found]
+        rarest = counts.index(min(counts))
+        begins = range(len(self._words) - len(found) + 1)
+        for start in sorted(place - rarest for word in found[rarest] for place in places[word]):
+            if start in begins and all(self._words[start + step] in forms for step, forms in enumerate(found)):
+                return start
         return None
 
-    def find(self, phrase: StemPhrase) -> str | None:
-        """The phrase as the text has it, with what is written onto its words; None where that cannot be told."""
-        place = self.place_of(phrase)
-        if place is None:
-            return None
+    def find(self, phrase: StemPhrase, place: int) -> str | None:
+        """The phrase at `place` as the text has it, with what is written onto its words; None: that cannot be told."""
         last = place + len(phrase.words) - 1
-        if not self._tokens:
+        if self._tokens is None:
             self._tokens = self._text.split()
+        if place == last:
+            found = self._token_of(self._words[place], self._tokens)
+            if found is not None:
+                return found
+        if not self._starts:
             self._starts = [start for start, _ in word_spans(self._lower)]
         if len(self._starts) == len(self._words):  # mostly each token remains one, and all words are some
             first, end = (self._lower.count(" ", 0, self._starts[word]) for word in (place, last))
@@ -132,8 +182,56 @@ class StemmedText:
             return None
         return " ".join(self._tokens[self._of_words[place] : self._of_words[last] + 1])
 
-    def _places_of(self, stems: frozenset[Stem]) -> set[int]:
-        return {place for stem in stems for place in self.places(stem.language).get(stem.text, ())}
+    def _token_of(self, word: str, tokens: list[str]) -> str | None:
+        """The first token that has the word, where its letters do not stand in many other words before."""
+        at = -1
+        for _ in range(_FEW_PLACES):
+            at = self._lower.find(word, at + 1)
+            if at < 0:
+                return None
+            number = self._lower.count(" ", 0, at)
+            if number < len(tokens) and word in written_words(tokens[number]):
+                return tokens[number]
+        return None
+
+    def _told_apart(self) -> dict[str, list[str]]:
+        """The words that are stemmed, each once, by script; "" for all of them."""
+        different: Collection[str] = dict.fromkeys(self._words)
+        beyond = self._vocabulary.beyond(different)
+        if beyond:
+            for word, folded in zip(beyond, _folded(beyond), strict=True):
+                for form in unstemmed(folded):
+                    self._unstemmed.setdefault(form, []).append(word)
+            left_out = set(beyond)
+            different = [word for word in different if word not in left_out]
+        by_script = {"": list(different)}
+        for word, script in zip(different, map(script_of, different), strict=True):
+            if script:
+                by_script.setdefault(script, []).append(word)
+        return by_script
+
+    def _forms_in(self, language: str) -> Mapping[str, list[str]]:
+        """The words of the text by their stems in a language."""
+        forms = self._forms.get(language)
+        if forms is None:
+            forms = self._forms[language] = {}
+            of_script = self._by_script.get(script_of_language(language), [])
+            stems = self._vocabulary.stems(of_script, language)
+            for word in of_script:
+                for stem in stems[word]:
+                    forms.setdefault(stem, []).append(word)
+        return forms
+
+    def _forms_of(self, stems: frozenset[Stem], whole: str) -> set[str]:
+        """The words of the text that have one of the stems, or are the word itself."""
+        found = {word for stem in stems for word in self._forms_in(stem.language).get(stem.text, ())}
+        return found.union(self._unstemmed.get(whole, ())) if self._unstemmed else found
+
+
+def _folded(written: list[str]) -> list[str]:
+    """Each of the words folded; all at once, which costs far less, where none of them becomes two."""
+    folded = fold(" ".join(written)).split(" ")
+    return folded if len(folded) == len(written) else list(map(fold, written))
 
 
 def _tokens_of_words(tokens: list[str]) -> Iterator[int]:

@@ -63,6 +63,16 @@ def languages_of(word: str, latin: tuple[str, ...]) -> tuple[str, ...]:
     return (language,) if language else ()
 
 
+def whole(folded: str) -> str:
+    """What stands for a word that is not stemmed, among stems."""
+    return _WHOLE + folded
+
+
+def unstemmed(folded: str) -> tuple[str, ...]:
+    """What stands for a word of a message that is compared as a whole: an Arabic one also without its proclitics."""
+    return (_WHOLE + folded, *(_WHOLE + form for form in without_proclitics(folded)))
+
+
 @lru_cache(maxsize=_KEPT_TERMS)
 def stems_of(word: str, language: str) -> tuple[str, ...]:
     """The folded stems of a word in lower case and else as written; () where it is not of the language's script.
@@ -79,8 +89,7 @@ def stems_in_text(word: str, language: str) -> tuple[str, ...]:
     if not stems or language != LANGUAGE_OF_SCRIPT["arabic"]:
         return stems
     behind = [stem for form in without_proclitics(word.translate(silent_arabic())) for stem in _stems(form, language)]
-    spelled = [_WHOLE + form for form in without_proclitics(fold(word))]
-    return tuple(dict.fromkeys((*stems, *behind, *spelled)))
+    return tuple(dict.fromkeys((*stems, *behind, *unstemmed(fold(word)))))
 
 
 def _stems(word: str, language: str) -> Iterator[str]:
@@ -91,14 +100,14 @@ def _stems(word: str, language: str) -> Iterator[str]:
         return
     if len(folded) > _MAX_LETTERS or not _is_written_in(language, script_of(word)):
         return
-    forms = _arabic_spellings(word) if language == "ar" else (word, folded)
+    forms = _arabic_spellings(word) if language == "ar" else (word,) if word == folded else (word, folded)
     stemmer = _stemmer(language)
     for form in forms:
         stem = fold(stemmer.stemWord(form))
         if stem:
             yield stem
     if language == LANGUAGE_OF_SCRIPT["arabic"]:
-        yield _WHOLE + folded
+        yield whole(folded)
 
 
 def _arabic_spellings(word: str) -> tuple[str, ...]:
