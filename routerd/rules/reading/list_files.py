@@ -15,6 +15,7 @@ from routerd.rules.reading.look_up import Entry, Table, read_table
 MAX_ENTRIES = 500_000  # of one list
 MAX_ALL_BYTES = 64_000_000  # of all lists
 MAX_ALL_ENTRIES = 1_000_000
+MAX_WEIGHT = 1_000_000
 _RULE_FILES = (".yaml", ".yml")
 _BOM = "\ufeff"
 
@@ -50,6 +51,7 @@ class ListFiles:
         self._made: dict[tuple[str, str], object] = {}
         self._tables: dict[str, Table] = {}
         self._count = 0  # of entries
+        self._weight = 0  # of all that was made of them
 
     @property
     def read(self) -> Mapping[str, bytes]:
@@ -76,9 +78,16 @@ class ListFiles:
         made = self._tables[file.path] = read_table(file.entries, targets)
         return made, True
 
-    def read_as(self, file: ListFile, kind: str, make: Callable[[ListFile], T]) -> T:
-        """What `make` makes of the list; it is asked once for each kind, whoever names the list."""
+    def read_as(self, file: ListFile, kind: str, make: Callable[[ListFile], T], weight: int = 1) -> T:
+        """What `make` makes of the list; it is asked once for each kind, whoever names the list.
+
+        `weight`: what an entry so read costs, of MAX_WEIGHT in all. Raises ListError where that is spent.
+        """
         if (file.path, kind) not in self._made:
+            self._weight += weight * len(file.entries)
+            if self._weight > MAX_WEIGHT:
+                most = MAX_WEIGHT // weight
+                raise ListError(f"with {quoted(file.path)} the lists that rules read so have more than {most} entries")
             self._made[file.path, kind] = make(file)
         return cast(T, self._made[file.path, kind])
 

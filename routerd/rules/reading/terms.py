@@ -11,6 +11,7 @@ from routerd.rules.reading.reader import Reader
 
 _OPERATORS = keys.TEXT_OPERATORS.keys() | keys.ADDRESS_OPERATORS.keys() | {"other_than"}
 MAX_TERM = 2_000  # characters
+WEIGHT = 5  # of a listed term, beside that of an address
 MAX_LISTED_TERMS = 50_000  # of one list, for texts; addresses are found by looking them up, and may be more
 
 T = TypeVar("T", bound=Sought)
@@ -34,9 +35,16 @@ def read_terms(reader: Reader, what: str, node: Node, kind: str, read: ReadTerm[
                 f"{file.path} has {len(file.entries)} terms; at most {MAX_LISTED_TERMS} can be looked for in a text",
             )
             continue
-        listed = reader.lists.read_as(
-            file, kind, lambda file: Terms(tuple(read_each(reader, entry_scalars(file), read)), file.path)
-        )
+        try:
+            listed = reader.lists.read_as(
+                file,
+                kind,
+                lambda file: Terms(tuple(read_each(reader, entry_scalars(file), read)), file.path),
+                weight=WEIGHT,
+            )
+        except ListError as error:
+            reader.refuse(node.mark, str(error))
+            continue
         if listed.terms:
             groups.append(listed)
     return tuple(groups)

@@ -9,6 +9,7 @@ from rule_sets import ALL_GRANTED, facts_of, settings_with
 from routerd.cli.test import place_by
 from routerd.rules.compile import Compiled, compile_ruleset
 from routerd.rules.facts import Facts
+from routerd.rules.reading import list_files
 from routerd.rules.trying.cases import run_case
 
 WORDS = "# what people complain with\nskarga\nreklamacja  # the formal one\n\n  شكوى\n"
@@ -194,3 +195,15 @@ def test_an_example_passes_its_own_test() -> None:
     (case,) = found.cases
     result = run_case(case, found.ruleset, place_by(settings_with()))
     assert result.passed, result.differences
+
+
+def test_all_lists_together_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file of rules cannot fill the memory with lists, nor by naming one list in many ways."""
+    monkeypatch.setattr(list_files, "MAX_WEIGHT", 500)
+    words = "".join(f"wort{number}\n" for number in range(40))
+    lists = {f"lists/{number}.txt": words for number in range(4)}
+    rules = "rules:\n" + "".join(rule(f"{{subject: {{in: {name}}}}}", f"r{at}") for at, name in enumerate(lists))
+    found = [str(problem) for problem in compiled(rules, lists).problems]
+    assert ["lists that rules read so have more than 100 entries" in one for one in found] == [True, True]
+    monkeypatch.setattr(list_files, "MAX_ALL_BYTES", 3 * len(words))
+    assert "more than 810 bytes" in str(compiled(rules, lists).problems[-1])
