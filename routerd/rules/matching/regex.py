@@ -119,8 +119,7 @@ def compile_regex(pattern: str) -> Regex:
         raise RegexError(too_large(steps), steps)
     if found_in_nothing:
         raise RegexError("the pattern fits the empty text, so it would match everything")
-    literals = piece.required.best if reader.is_sure else frozenset[str]()
-    return Regex(pattern, Pattern(piece.source), reader.has_borders, literals, steps)
+    return Regex(pattern, Pattern(piece.source), reader.has_borders, piece.required.best, steps)
 
 
 class RegexBudget:
@@ -158,7 +157,6 @@ class _Reader:
         self.text = pattern
         self.at = 0
         self.has_borders = False
-        self.is_sure = True  # that repetitions stand behind what they repeat, so that literals may be claimed
 
     def read(self) -> _Piece:
         try:
@@ -242,9 +240,9 @@ class _Reader:
     def _repeated(self) -> _Piece:
         piece = self._atom()
         while found := _REPEAT.match(self.text, self.at):
+            if _FLAGS.fullmatch(piece.source) or piece.source == r"\Q\E":  # for RE2 it repeats what stands before
+                raise RegexError(f"nothing stands before the repetition at character {self.at + 1}")
             self.at = found.end()
-            if _FLAGS.fullmatch(piece.source) or piece.source == r"\Q\E":
-                self.is_sure = False  # for RE2 it repeats what stands before
             least, most = _times(found[0])
             piece = _Piece(
                 piece.source + found[0],

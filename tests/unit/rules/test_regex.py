@@ -100,6 +100,8 @@ def test_pattern(pattern: str, text: str, found: str | None) -> None:
         ("[a", "a '[' is not closed"),
         ("*a", "nothing stands before the repetition"),
         ("a**", "a repetition of a repetition"),
+        (r"\w(?i){1000}", "nothing stands before the repetition at character 7"),
+        (r"a\Q\E*", "nothing stands before the repetition at character 6"),
         ("a{2000}", "a repetition above 1000"),
         ("[z-a]", "not a range or class"),
         ("a\\", "ends in a single backslash"),
