@@ -8,6 +8,7 @@ say. What a configuration never needs and what hurts (anchors, tags, duplicate k
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from typing import NamedTuple
 
 import yaml
@@ -99,7 +100,7 @@ def read_yaml(file: str, data: bytes) -> Document:
     except UnicodeDecodeError as error:
         mark = _behind(file, data[: error.start].decode().removeprefix(_BOM))
         return Document(file, None, (Problem(mark, "not UTF-8; save the file as UTF-8"),))
-    builder = _Builder(file)
+    builder = _Builder(file, text)
     try:
         for event in yaml.parse(text, Loader=_Loader):
             if not builder.take(event):
@@ -119,8 +120,9 @@ _NO_KEY = Scalar("", Mark("", 0, 0), plain=False)  # stands for a key that was r
 class _Builder:
     """Parser events to nodes, without recursion."""
 
-    def __init__(self, file: str) -> None:
+    def __init__(self, file: str, text: str) -> None:
         self.file = file
+        self._text = text
         self.root: Node | None = None
         self.problems: list[Problem] = []
         self._open: list[_Collection] = []
@@ -134,7 +136,8 @@ class _Builder:
         match event:
             case yaml.ScalarEvent():
                 self._refuse_extras(event)
-                self._place(Scalar(event.value, self._mark(event), bool(event.implicit[0])))
+                mark = self._mark(event) if event.value else min(self._mark(event), self._end)
+                self._place(Scalar(event.value, mark, bool(event.implicit[0])))
             case yaml.MappingStartEvent() | yaml.SequenceStartEvent():
                 self._refuse_extras(event)
                 mark = self._mark(event)
@@ -201,6 +204,11 @@ class _Builder:
         if tag is not None and tag != "!":
             self.problems.append(Problem(self._mark(event), f"tags ({visible(tag)}) are not allowed; remove it"))
 
+    @cached_property
+    def _end(self) -> Mark:
+        """For libyaml the end is on a line of its own, also where there is none; what is missing lies on it."""
+        return _behind(self.file, self._text)
+
     def _mark(self, event: yaml.Event) -> Mark:
         start = event.start_mark
         return Mark(self.file, start.line + 1, start.column + 1)
@@ -245,7 +253,7 @@ def _in_words(file: str, error: yaml.MarkedYAMLError, text: str) -> Problem:
     """libyaml's error as a sentence that says what would be right."""
     at = error.problem_mark or error.context_mark
     mark = Mark(file, at.line + 1, at.column + 1) if at else Mark(file, 1, 1)
-    mark = min(mark, _behind(file, text))  # for libyaml the end is on a line of its own, also where there is none
+    mark = min(mark, _behind(file, text))  # as what is missing at the end lies behind it
     problem = error.problem or "not valid YAML"
     opened = Mark(file, error.context_mark.line + 1, error.context_mark.column + 1) if error.context_mark else mark
     if "cannot start any token" in problem:

@@ -116,6 +116,15 @@ def test_places_are_in_characters(before: bytes) -> None:
     assert found(before + "b: żółć".encode() + b"\xea") == ["x.yaml:2:8: not UTF-8; save the file as UTF-8"]
 
 
+@pytest.mark.parametrize("text", ["b: 1\na:", "b: 1\n? a", "b:\n- 1\n-"])
+def test_a_value_that_is_not_there_has_its_place_in_the_file(text: str) -> None:
+    """Behind the last character, where no line follows."""
+    root = read_yaml("x.yaml", text.encode()).root
+    assert root is not None
+    (missing,) = [node for node in walk(root) if isinstance(node, Scalar) and not node.text]
+    assert missing.mark == ("x.yaml", text.count("\n") + 1, len(text.rpartition("\n")[2]) + 1)
+
+
 def test_depth_and_size_are_bounded() -> None:
     """A hundred thousand brackets end at the limit, and a huge file is not read at all."""
     assert found("[" * 100_000) == [f"x.yaml:1:{MAX_DEPTH + 1}: nested deeper than {MAX_DEPTH} levels"]
