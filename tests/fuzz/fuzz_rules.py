@@ -2,13 +2,13 @@
 
 import random
 import sys
-import unicodedata
 from datetime import timedelta
 from functools import cache
 from pathlib import Path
 
 import fuzz_message
 from harness import run
+from placed import check_said, lines_of
 from rule_text import list_file, rule_file, split_by, table_file
 
 sys.path.append(str(Path(__file__).parents[1] / "unit" / "rules"))
@@ -16,11 +16,9 @@ sys.path.append(str(Path(__file__).parents[1] / "unit" / "rules"))
 from deciding import check_decision
 from rule_sets import ALL_GRANTED, SETTINGS, facts_of, raw_message, settings_with
 
-from routerd.config.yaml_source import LINE_END, Problem
 from routerd.rules.compile import Compiled, compile_ruleset
 from routerd.rules.decision import Decision
 from routerd.rules.facts import ConversationFacts
-from routerd.rules.finding import Finding
 from routerd.rules.lint.findings import find_all
 from routerd.rules.reading.cases import Given
 from routerd.rules.trying.cases import Placed, run_case
@@ -32,7 +30,6 @@ _BREAK = b"\n=====\n"
 _MOST_FLOODED = 200_000
 _MOST_SMALL = 2_000
 _MOST_OF_MESSAGE = 20_000
-_LONGEST_PROBLEM = 3_000  # characters: a list of all that there is may stand in one
 _LIMITED = settings_with(
     limits_of_rules=[
         {
@@ -75,36 +72,13 @@ def target(data: bytes) -> None:
     compiled = compile_ruleset(rule_files, settings, read_beside=read_beside)
     if (compiled.ruleset is None) is not bool(compiled.problems):
         raise AssertionError(f"a ruleset with problems, or neither: {compiled.problems}")
-    lines = {name: _lines(name, files[name]) for files in (rule_files, beside) for name in files}
+    lines = {name: lines_of(text, of_yaml=name in rule_files) for name, text in (rule_files | beside).items()}
     for problem in compiled.problems:
-        _check_said(problem, lines)
+        check_said(problem, lines)
     if compiled.ruleset is not None:
         _check_ruleset(compiled, message)
         for finding in find_all(compiled, settings, beside=beside, strict=True).listed:
-            _check_said(finding, lines)
-
-
-def _check_said(problem: Problem | Finding, lines_of: dict[str, list[str]]) -> None:
-    """It has a place, and is one line that can be shown."""
-    said, (file, line, column) = problem.message, problem.mark
-    if file not in lines_of:
-        raise AssertionError(f"{problem} is in no file")
-    lines = lines_of[file]
-    if not (line == 0 or (0 < line <= len(lines) and 0 < column <= len(lines[line - 1]) + 1)):
-        where = f"{len(lines)} lines" + (f", {len(lines[line - 1])} columns" if 0 < line <= len(lines) else "")
-        raise AssertionError(f"{problem} has its place outside of the file ({where})")
-    if not said.strip() or len(said) > _LONGEST_PROBLEM or any(map(_is_invisible, said)):
-        raise AssertionError(f"{problem.mark}: {said[:500]!r} cannot be shown ({len(said)} characters)")
-
-
-def _is_invisible(letter: str) -> bool:
-    return unicodedata.category(letter) in ("Cc", "Cf", "Cs", "Zl", "Zp")
-
-
-def _lines(file: str, data: bytes) -> list[str]:
-    """As YAML counts them, or as lists are read."""
-    text = data.decode(errors="replace").removeprefix("\ufeff")
-    return LINE_END.split(text) if file.endswith(".yaml") else text.splitlines()
+            check_said(finding, lines)
 
 
 def _check_ruleset(compiled: Compiled, message: bytes) -> None:

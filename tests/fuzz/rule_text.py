@@ -42,7 +42,7 @@ def rule_file(source: random.Random, *, wild: bool, most: int) -> bytes:
     """`most`: bytes of a flood."""
     kind = source.random()
     if wild and kind < 0.3:
-        return spoil(source, _mixed(source))
+        return spoil(source, mixed(source, _samples()))
     if wild and kind < 0.37:
         return flood(source, most)
     data = yaml_of(source, RuleValues(source, wild).file()).encode("utf-8", "surrogatepass")
@@ -94,9 +94,9 @@ def _samples() -> tuple[bytes, ...]:
     return found
 
 
-def _mixed(source: random.Random) -> bytes:
+def mixed(source: random.Random, samples: Sequence[bytes]) -> bytes:
     """Lines of one or two samples, some of them moved, indented, or in the place of others."""
-    lines = [line for _ in range(source.choice((1, 1, 2))) for line in source.choice(_samples()).split(b"\n")]
+    lines = [line for _ in range(source.choice((1, 1, 2))) for line in source.choice(samples).split(b"\n")]
     for _ in range(source.choice((0, 1, 2, 5))):
         at = source.randrange(len(lines))
         match source.randrange(5):
