@@ -19,7 +19,7 @@ from test_rules_by_reference import summary
 from routerd.rules.facts import Facts
 
 SLOW_MS = 2_000
-FEW = 25  # executions that are run with the tests
+FEW = 15  # executions that are run with the tests
 
 _MOST_BYTES = 8_000
 
