@@ -2,7 +2,6 @@
 
 from collections.abc import Collection, Iterator, Mapping, Set
 from dataclasses import dataclass, field
-from itertools import repeat
 from typing import NamedTuple
 
 from routerd.message.fold import fold, fold_exact, word_spans, words
@@ -18,7 +17,7 @@ from routerd.rules.matching.stems import (
     whole,
 )
 
-MAX_STEMMED_WORDS = 20_000  # of one message; in four languages that takes half a second
+MAX_STEMMED_WORDS = 10_000  # of one message; 256 KB of Polish, which inflects much, have about as many
 _CHUNK = 256  # tokens folded at a time
 _FEW_PLACES = 4  # of a word in the letters of a text
 
@@ -58,14 +57,16 @@ def stem_phrase(term: str, latin: tuple[str, ...]) -> StemPhrase:
 
 def written_words(text: str) -> tuple[str, ...]:
     """The words of `text` as written but in lower case: those whose folded forms `words(fold(text))` gives."""
-    found = words(fold_exact(text).lower())
-    return tuple(_audible(found, dict.fromkeys(found)))
+    return tuple(_words_of_lower(fold_exact(text).lower()))
 
 
-def _audible(found: list[str], different: Collection[str]) -> list[str]:
-    """Without what folds to nothing, and so is no word: nothing else does than marks without a letter."""
+def _words_of_lower(lower: str) -> list[str]:
+    """What folds to nothing is no word; nothing else does than marks without a letter."""
+    found = words(lower)
+    if lower.isascii():
+        return found
     silent = silent_arabic()
-    if silent.keys().isdisjoint([ord(word[0]) for word in different]):
+    if silent.keys().isdisjoint(map(ord, {word[0] for word in found})):
         return found
     return [word for word in found if ord(word[0]) not in silent or fold(word)]
 
@@ -82,12 +83,11 @@ class Vocabulary:
     Those that the first texts have: a message may be made of words that stand nowhere else.
     """
 
-    __slots__ = ("_stems", "_words", "was_cut")
+    __slots__ = ("_words", "was_cut")
 
     def __init__(self) -> None:
         self.was_cut = False  # whether there were more words
         self._words: set[str] = set()
-        self._stems: dict[str, dict[str, tuple[str, ...]]] = {}  # by language, and by word
 
     def beyond(self, different: Collection[str]) -> list[str]:
         """Those of a text's words, each given once, that are not stemmed."""
@@ -104,32 +104,22 @@ class Vocabulary:
         self.was_cut = self.was_cut or bool(beyond)
         return beyond
 
-    def stems(self, different: Collection[str], language: str) -> Mapping[str, tuple[str, ...]]:
-        """Of these words, and of others."""
-        stems = self._stems.setdefault(language, {})
-        new = [word for word in different if word not in stems]
-        stems.update(zip(new, map(stems_in_text, new, repeat(language)), strict=True))
-        return stems
-
 
 class StemmedText:
     """Made once for a text, and only where a rule asks for stems; what a language does to it, on the first question."""
 
     __slots__ = (
-        "_by_script", "_forms", "_lower", "_of_words", "_places", "_starts", "_text", "_tokens", "_unstemmed",
-        "_vocabulary", "_words",
+        "_by_script", "_forms", "_lower", "_of_words", "_places", "_starts", "_text", "_tokens", "_unstemmed", "_words",
     )  # fmt: skip
 
     def __init__(self, text: str, vocabulary: Vocabulary | None = None) -> None:
         """`vocabulary`: that of the message, which its texts share."""
         self._text = text
         self._lower = fold_exact(text).lower().strip()
-        found = words(self._lower)
-        self._words = _audible(found, dict.fromkeys(found))
-        self._vocabulary = vocabulary or Vocabulary()
+        self._words = _words_of_lower(self._lower)
         self._unstemmed: dict[str, list[str]] = {}  # words by what stands for them as a whole
-        self._by_script = self._told_apart()
-        self._forms: dict[str, dict[str, list[str]]] = {}  # by language, and by stem
+        self._by_script = self._told_apart(vocabulary or Vocabulary())
+        self._forms: dict[str, dict[str, list[str]]] = {}  # words by language, and by stem
         self._places: dict[str, list[int]] | None = None
         self._tokens: list[str] | None = None  # between white space
         self._starts: list[int] = []  # of the words in `_lower`
@@ -137,14 +127,19 @@ class StemmedText:
 
     def stems_among(self, wanted: Set[str], language: str) -> set[str]:
         """Those of the wanted stems that stand in the text, and of the wanted wholes those of words not stemmed."""
-        found = set(wanted & self._forms_in(language).keys())
+        stems = stems_in_text(language)
+        of_script = self._by_script.get(script_of_language(language), ())
+        found = {stem for word in of_script for stem in stems[word] if stem in wanted}
         return found | (wanted & self._unstemmed.keys()) if self._unstemmed else found
 
     def place_of(self, phrase: StemPhrase) -> int | None:
         """The number of the word with which the phrase first begins."""
-        found = [self._forms_of(stems, whole) for stems, whole in zip(phrase.words, phrase.wholes, strict=True)]
-        if not all(found):
-            return None
+        found = []
+        for stems, one in zip(phrase.words, phrase.wholes, strict=True):
+            forms = self._forms_of(stems, one)
+            if not forms:
+                return None
+            found.append(forms)
         if self._places is None:
             self._places = {}
             for place, word in enumerate(self._words):
@@ -194,18 +189,23 @@ class StemmedText:
                 return tokens[number]
         return None
 
-    def _told_apart(self) -> dict[str, list[str]]:
-        """The words that are stemmed, each once, by script; "" for all of them."""
-        different: Collection[str] = dict.fromkeys(self._words)
-        beyond = self._vocabulary.beyond(different)
-        if beyond:
-            for word, folded in zip(beyond, _folded(beyond), strict=True):
-                for form in unstemmed(folded):
-                    self._unstemmed.setdefault(form, []).append(word)
-            left_out = set(beyond)
-            different = [word for word in different if word not in left_out]
-        by_script = {"": list(different)}
-        for word, script in zip(different, map(script_of, different), strict=True):
+    def _told_apart(self, vocabulary: Vocabulary) -> dict[str, list[str]]:
+        """The words that are stemmed, each once, by script, "" for all of them; others are remembered as wholes."""
+        different = dict.fromkeys(self._words)
+        beyond = vocabulary.beyond(different)
+        for word, folded in zip(beyond, _folded(beyond), strict=True):
+            del different[word]
+            for form in unstemmed(folded):
+                same = self._unstemmed.get(form)
+                if same is None:
+                    self._unstemmed[form] = [word]
+                else:
+                    same.append(word)
+        every = list(different)
+        if self._lower.isascii():
+            return {"": every, "latin": every}
+        by_script = {"": every}
+        for word, script in zip(every, map(script_of, every), strict=True):
             if script:
                 by_script.setdefault(script, []).append(word)
         return by_script
@@ -215,17 +215,16 @@ class StemmedText:
         forms = self._forms.get(language)
         if forms is None:
             forms = self._forms[language] = {}
-            of_script = self._by_script.get(script_of_language(language), [])
-            stems = self._vocabulary.stems(of_script, language)
-            for word in of_script:
+            stems = stems_in_text(language)
+            for word in self._by_script.get(script_of_language(language), ()):
                 for stem in stems[word]:
                     forms.setdefault(stem, []).append(word)
         return forms
 
-    def _forms_of(self, stems: frozenset[Stem], whole: str) -> set[str]:
-        """The words of the text that have one of the stems, or are the word itself."""
+    def _forms_of(self, stems: frozenset[Stem], one: str) -> set[str]:
+        """The words of the text that have one of the stems, or are that one word."""
         found = {word for stem in stems for word in self._forms_in(stem.language).get(stem.text, ())}
-        return found.union(self._unstemmed.get(whole, ())) if self._unstemmed else found
+        return found.union(self._unstemmed.get(one, ())) if self._unstemmed else found
 
 
 def _folded(written: list[str]) -> list[str]:

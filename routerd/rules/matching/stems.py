@@ -4,16 +4,18 @@ A language is an ISO 639-1 code; "" stands for none: there a word has itself in 
 """
 
 import threading
-from collections.abc import Iterator, Mapping
-from functools import cache, lru_cache
+from collections.abc import Callable, Mapping
+from functools import cache, lru_cache, partial
+from typing import TypeVar
 
 import Stemmer
 
 from routerd.message.fold import fold
-from routerd.rules.matching.arabic import without_proclitics
+from routerd.rules.matching.arabic import has_arabic, without_proclitics
 
 NO_LANGUAGE = ""
 DEFAULT_LANGUAGES: tuple[str, ...] = ("en",)
+MAX_LANGUAGES = 6  # in Latin script, of one file
 # What `lang:` may name: languages in Latin script, and the stemmer of each.
 LATIN_LANGUAGES: Mapping[str, str] = {
     "ca": "catalan", "cs": "czech", "da": "danish", "de": "german", "en": "english", "eo": "esperanto",
@@ -27,7 +29,7 @@ _SCRIPT_OF_LANGUAGE = {language: script for script, language in LANGUAGE_OF_SCRI
 _ALGORITHMS = {**LATIN_LANGUAGES, "ar": "arabic", "ru": "russian", "el": "greek"}
 
 _MAX_LETTERS = 60  # of a word that is inflected; what is longer is not language
-_KEPT_WORDS = 32_768  # of messages: the common words of a few languages, with all their forms
+_KEPT_WORDS = 16_384  # of messages, for each language: its common words, with all their forms
 _KEPT_TERMS = 4_096
 _SCRIPTS = (
     (0x41, 0x2B0, "latin"), (0x370, 0x400, "greek"), (0x400, 0x530, "cyrillic"), (0x600, 0x700, "arabic"),
@@ -40,6 +42,7 @@ _FINAL_HA, _FINAL_YA = "ه", "ي"
 _AS_FINAL = {_FINAL_HA: "ة", _FINAL_YA: "ى"}  # what many people type the left one for
 _PERSIAN = str.maketrans("یک", "يك")  # keyboards of Arabic's neighbours
 _ANY = "any"
+T = TypeVar("T")
 _of_thread = threading.local()  # a stemmer must not be used by two threads at once
 
 
@@ -70,6 +73,8 @@ def whole(folded: str) -> str:
 
 def unstemmed(folded: str) -> tuple[str, ...]:
     """What stands for a word of a message that is compared as a whole: an Arabic one also without its proclitics."""
+    if not has_arabic(folded[:1]):
+        return (_WHOLE + folded,)
     return (_WHOLE + folded, *(_WHOLE + form for form in without_proclitics(folded)))
 
 
@@ -79,35 +84,59 @@ def stems_of(word: str, language: str) -> tuple[str, ...]:
 
     Two words of a language are forms of one word where they share a stem. For `NO_LANGUAGE` the folded word.
     """
-    return tuple(dict.fromkeys(_stems(word, language)))
+    return _stems(word, language)
 
 
-@lru_cache(maxsize=_KEPT_WORDS)
-def stems_in_text(word: str, language: str) -> tuple[str, ...]:
-    """The same for a word of a message: an Arabic one also without its proclitics."""
-    stems = tuple(dict.fromkeys(_stems(word, language)))
+class _Remembered(dict[str, T]):
+    """What is made of words; kept until there are too many. Cheaper to ask than what forgets the oldest: mostly the
+    time goes into loading it from memory.
+    """
+
+    def __init__(self, make: Callable[[str], T]) -> None:
+        super().__init__()
+        self._make = make
+
+    def __missing__(self, word: str) -> T:
+        made = self._make(word)
+        if len(self) >= _KEPT_WORDS:
+            self.clear()
+        self[word] = made
+        return made
+
+
+@cache
+def stems_in_text(language: str) -> Mapping[str, tuple[str, ...]]:
+    """The same of any word of a message, to be looked up: an Arabic one also without its proclitics."""
+    return _Remembered(partial(_stems_in_text, language))
+
+
+def _stems_in_text(language: str, word: str) -> tuple[str, ...]:
+    stems = _stems(word, language)
     if not stems or language != LANGUAGE_OF_SCRIPT["arabic"]:
         return stems
     behind = [stem for form in without_proclitics(word.translate(silent_arabic())) for stem in _stems(form, language)]
     return tuple(dict.fromkeys((*stems, *behind, *unstemmed(fold(word)))))
 
 
-def _stems(word: str, language: str) -> Iterator[str]:
-    folded = fold(word)
+def _stems(word: str, language: str) -> tuple[str, ...]:
+    folded = _folded(word)
     if language == NO_LANGUAGE:
-        if folded:
-            yield folded
-        return
+        return (folded,) if folded else ()
     if len(folded) > _MAX_LETTERS or not _is_written_in(language, script_of(word)):
-        return
-    forms = _arabic_spellings(word) if language == "ar" else (word,) if word == folded else (word, folded)
-    stemmer = _stemmer(language)
-    for form in forms:
-        stem = fold(stemmer.stemWord(form))
-        if stem:
-            yield stem
+        return ()
+    stem = _stemmer(language).stemWord
     if language == LANGUAGE_OF_SCRIPT["arabic"]:
-        yield whole(folded)
+        found = [*(_folded(stem(form)) for form in _arabic_spellings(word)), whole(folded)]
+    elif word == folded:
+        found = [_folded(stem(word))]
+    else:
+        found = [_folded(stem(word)), _folded(stem(folded))]
+    return tuple(dict.fromkeys(filter(None, found)))
+
+
+def _folded(word: str) -> str:
+    """A word in lower case folded."""
+    return word if word.isascii() else fold(word)
 
 
 def _arabic_spellings(word: str) -> tuple[str, ...]:
@@ -121,15 +150,23 @@ def _is_written_in(language: str, script: str) -> bool:
     return language in LATIN_LANGUAGES if script == "latin" else language == LANGUAGE_OF_SCRIPT.get(script)
 
 
-@lru_cache(maxsize=_KEPT_WORDS)
 def script_of(word: str) -> str:
     """The one script of a word's letters, when it is folded; "" for others, for several, and for none."""
+    if word.isascii():
+        return "" if word.isdigit() else "latin"
+    return _scripts[word]
+
+
+def _script_of(word: str) -> str:
     folded = fold(word)
     if folded.isascii():
         return "" if folded.isdigit() else "latin"
     scripts = set(map(_script_of_letter, folded))
     scripts.discard(_ANY)
     return scripts.pop() if len(scripts) == 1 else ""
+
+
+_scripts = _Remembered(_script_of)
 
 
 @lru_cache(maxsize=4_096)

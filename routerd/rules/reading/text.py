@@ -26,7 +26,7 @@ from routerd.rules.matching.phrases import Phrase
 from routerd.rules.matching.regex import compile_regex
 from routerd.rules.matching.regex_errors import RegexError
 from routerd.rules.matching.stemmed import stem_phrase
-from routerd.rules.matching.stems import DEFAULT_LANGUAGES, LANGUAGE_OF_SCRIPT, LATIN_LANGUAGES
+from routerd.rules.matching.stems import DEFAULT_LANGUAGES, LANGUAGE_OF_SCRIPT, LATIN_LANGUAGES, MAX_LANGUAGES
 from routerd.rules.names import suggestion
 from routerd.rules.reading.reader import Reader
 from routerd.rules.reading.terms import read_terms
@@ -194,7 +194,13 @@ def read_languages(reader: Reader, node: Node) -> tuple[str, ...]:
             meant = f"; did you mean {quoted(by_name)}?" if by_name else suggestion(code, LATIN_LANGUAGES)
             known = "" if meant else f"; known are {', '.join(LATIN_LANGUAGES)}"
             reader.refuse(scalar.mark, f"lang: there is no stemmer for {quoted(scalar.text)}{meant}{known}")
-    return tuple(found) or DEFAULT_LANGUAGES
+    if len(found) > MAX_LANGUAGES:
+        reader.refuse(
+            node.mark,
+            f"lang: {len(found)} languages, of at most {MAX_LANGUAGES}; each is tried of every word of a message: "
+            "keep those that mail comes in, or let another file have its own",
+        )
+    return tuple(found)[:MAX_LANGUAGES] or DEFAULT_LANGUAGES
 
 
 def _no_word(what: str, scalar: Scalar) -> str:

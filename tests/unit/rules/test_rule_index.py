@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from made_rules import conditions, messages, read_beside
 from rule_sets import ALL_GRANTED, facts_of, ruleset_of
@@ -50,7 +50,7 @@ def test_a_tower_of_literals_in_a_flood() -> None:
 
 
 @given(st.lists(conditions, min_size=1, max_size=5), messages)
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_asks_all_that_could_hold(whens: list[dict[str, Any]], facts: Facts) -> None:
     """What is not asked would have said no, not even that it cannot be told."""
     rules = [{"name": f"r{number}", "when": when, "then": {"label": "x"}} for number, when in enumerate(whens)]
