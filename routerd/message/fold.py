@@ -117,6 +117,8 @@ def word_spans(folded: str) -> Iterator[tuple[int, int]]:
 
 def display(text: str, max_characters: int) -> str:
     """`text` fit for a terminal or a log: control, bidi and other unseen characters as `<U+200F>`, shortened."""
+    if text.isprintable() and len(text) <= max_characters:  # as most is: none of those characters counts as printable
+        return text
     shown = _UNPRINTED.sub(lambda match: f"<U+{ord(match[0]):04X}>", text[: max_characters + 1])
     return shown if len(shown) <= max_characters else shown[: max(max_characters - 1, 0)] + "…"
 

@@ -124,12 +124,13 @@ class Asked:
     def to_ask(self, file: int) -> list[int]:
         """The conditions of a file, by their number in it, that may be other than NO, in their order."""
         index = self._index
-        for field in index.fields_of(file) if self._left else ():
-            if field in self._left:
-                index.add_found_in(field, self._seen, self._found)
-                self._left.remove(field)
-        found = self._found.get(file)
-        return index.always(file) if found is None else sorted({*found, *index.always(file)})
+        if self._left:
+            for field in index.fields_of(file):
+                if field in self._left:
+                    index.add_found_in(field, self._seen, self._found)
+                    self._left.remove(field)
+        found, always = self._found.get(file), index.always(file)
+        return always if found is None else sorted({*found, *always})
 
 
 def _most_telling(sets: Sequence[frozenset[Clue]], wanted_by: Mapping[Clue, int]) -> frozenset[Clue]:

@@ -136,7 +136,8 @@ class Ruleset:
 
 def _to_ask(file: RuleFile, asked: Asked, file_number: int) -> Iterable[Rule]:
     try:
-        return [file.rules[number] for number in asked.to_ask(file_number)]
+        numbers = asked.to_ask(file_number)
+        return [file.rules[number] for number in numbers] if numbers else ()
     except Exception:  # those rules will say what is wrong that have to do with it
         return file.rules
 

@@ -45,7 +45,10 @@ def find_phrase(original: str, wanted: Phrase, folding: Folding = fold, folded_t
     They are found sooner with `folded_text`, all of `original` folded.
     """
     phrase = wanted.words
-    share = _share(folded_text, " ".join(phrase)) or _share(folded_text, max(phrase, key=len))
+    # Between spaces it is mostly meant, not a piece of a longer word.
+    share = _share(folded_text, wanted.joined) or _share(folded_text, wanted.joined.strip())
+    if share is None:
+        share = _share(folded_text, phrase[wanted.longest])
     for tokens in _chunks(original, len(phrase) + 1, share):
         folded = folding(" ".join(tokens)).split(" ")
         if len(folded) == len(tokens):
@@ -130,4 +133,4 @@ def _trim(found: str, term: str) -> str:
 
 
 def _is_word_end(letter: str) -> bool:
-    return bool(words("a" + letter)) and "".join(words("a" + letter)) != "a"
+    return letter.isalnum() or words("a" + letter) != ["a"]

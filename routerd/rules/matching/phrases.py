@@ -39,16 +39,24 @@ class Phrase:
 class Words:
     """The words of one folded text, ready to be asked for words and phrases. They are told apart when they must be."""
 
-    __slots__ = ("_folded", "_index", "_joined", "_words")
+    __slots__ = ("_answer", "_folded", "_index", "_joined", "_words")
 
     def __init__(self, folded: str) -> None:
         self._folded = folded
         self._words: tuple[str, ...] = ()
         self._joined: str | None = None
         self._index: dict[str, list[int]] | None = None
+        self._answer: tuple[Phrase | None, bool] = (None, False)
 
     def has(self, phrase: Phrase) -> bool:
         """Whether the phrase's words stand here one after the other."""
+        asked, found = self._answer
+        if asked is not phrase:  # a rule that matched asks the same again, to say what it found
+            found = self._stands_here(phrase)
+            self._answer = (phrase, found)
+        return found
+
+    def _stands_here(self, phrase: Phrase) -> bool:
         found = self._has_in_few_places(phrase)
         if found is not None:
             return found

@@ -109,7 +109,8 @@ class StemmedText:
     """Made once for a text, and only where a rule asks for stems; what a language does to it, on the first question."""
 
     __slots__ = (
-        "_by_script", "_forms", "_lower", "_of_words", "_places", "_starts", "_text", "_tokens", "_unstemmed", "_words",
+        "_answer", "_by_script", "_firsts", "_forms", "_lower", "_of_words", "_places", "_starts", "_text", "_tokens",
+        "_unstemmed", "_words",
     )  # fmt: skip
 
     def __init__(self, text: str, vocabulary: Vocabulary | None = None) -> None:
@@ -120,7 +121,9 @@ class StemmedText:
         self._unstemmed: dict[str, list[str]] = {}  # words by what stands for them as a whole
         self._by_script = self._told_apart(vocabulary or Vocabulary())
         self._forms: dict[str, dict[str, list[str]]] = {}  # words by language, and by stem
-        self._places: dict[str, list[int]] | None = None
+        self._firsts: dict[str, int] | None = None  # where each word first stands
+        self._places: dict[str, list[int]] | None = None  # and all places
+        self._answer: tuple[StemPhrase | None, int | None] = (None, None)
         self._tokens: list[str] | None = None  # between white space
         self._starts: list[int] = []  # of the words in `_lower`
         self._of_words: list[int] | None = None
@@ -134,19 +137,28 @@ class StemmedText:
 
     def place_of(self, phrase: StemPhrase) -> int | None:
         """The number of the word with which the phrase first begins."""
+        asked, place = self._answer
+        if asked is not phrase:  # a rule that matched asks the same again, to say what it found
+            place = self._first_place_of(phrase)
+            self._answer = (phrase, place)
+        return place
+
+    def _first_place_of(self, phrase: StemPhrase) -> int | None:
         found = []
         for stems, one in zip(phrase.words, phrase.wholes, strict=True):
             forms = self._forms_of(stems, one)
             if not forms:
                 return None
             found.append(forms)
+        if len(found) == 1:
+            if self._firsts is None:
+                self._firsts = dict(zip(reversed(self._words), range(len(self._words) - 1, -1, -1), strict=True))
+            return min(self._firsts[word] for word in found[0])
         if self._places is None:
             self._places = {}
             for place, word in enumerate(self._words):
                 self._places.setdefault(word, []).append(place)
         places = self._places
-        if len(found) == 1:
-            return min(places[word][0] for word in found[0])
         counts = [sum(len(places[word]) for word in forms) for forms in found]
         rarest = counts.index(min(counts))
         begins = range(len(self._words) - len(found) + 1)
