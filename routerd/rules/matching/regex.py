@@ -332,8 +332,8 @@ class _Reader:
             first = False
         self.at += 1
         source = "".join(parts) + "]"
-        steps = _STEPS["w"] if "\\p" in source.lower() else 10
-        return _Piece(source, words_only, words_only, False, steps, ANYTHING if negated else any_of(required))
+        found = ANYTHING if negated else any_of(required)
+        return _Piece(source, words_only, words_only, False, _bracket_steps(source), found)
 
     def _member(self) -> tuple[str, bool, str]:
         """One character, escape or range of a class, whether all of it is letters and digits, and all of it if few."""
@@ -357,6 +357,13 @@ class _Reader:
         high = self.text[high_at : self.at]
         same_kind = any(low in letters and high in letters for letters in _RUNS) if low and high else False
         return f"{low}-{high}", same_kind, _between(character, _escaped(high) if found else high)
+
+
+def _bracket_steps(source: str) -> int:
+    """Few for some letters of ASCII; what else is in a class, or left out of it, can come to many and is counted."""
+    if "\\p" in source.lower():
+        return _STEPS["w"]
+    return 10 if source.isascii() and "^" not in source and "\\x" not in source else compile_pattern(source).size
 
 
 def _literal(source: str, character: str) -> _Piece:

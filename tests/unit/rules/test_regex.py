@@ -119,6 +119,8 @@ def test_pattern(pattern: str, text: str, found: str | None) -> None:
         ("x*", "fits the empty text"),
         ("^", "fits the empty text"),
         (r"(\w{30}){30}", "too large"),
+        ("[[:^word:]]{1000}", "too large"),
+        ("[^ żśćπЖ字-学]{600}", "too large"),
         ("a" * (MAX_PATTERN + 1), "at most"),
         (r"\ba(?-i)b\b", "go to the front"),
     ],
