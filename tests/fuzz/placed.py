@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from routerd.config.yaml_source import LINE_END, Problem
 from routerd.rules.finding import Finding
 
-_LONGEST = 3_000  # characters: a list of all that there is may stand in one
+_LONGEST = 3_000  # characters, beyond the line itself: a list of all that there is may stand in one
 
 
 def lines_of(data: bytes, *, of_yaml: bool) -> Sequence[str]:
@@ -24,7 +24,7 @@ def check_said(problem: Problem | Finding, lines_by_file: Mapping[str, Sequence[
     if not (line == 0 or (0 < line <= len(lines) and 0 < column <= len(lines[line - 1]) + 1)):
         where = f"{len(lines)} lines" + (f", {len(lines[line - 1])} columns" if 0 < line <= len(lines) else "")
         raise AssertionError(f"{problem} has its place outside of the file ({where})")
-    if not said.strip() or len(said) > _LONGEST or any(map(_is_invisible, said)):
+    if not said.strip() or len(said) > _LONGEST + max(map(len, lines)) or any(map(_is_invisible, said)):
         raise AssertionError(f"{problem.mark}: {said[:500]!r} cannot be shown ({len(said)} characters)")
 
 
