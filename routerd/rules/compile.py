@@ -9,7 +9,7 @@ from routerd.config.yaml_source import Mark, Problem
 from routerd.message.fold import fold
 from routerd.rules.decision import RuleRef
 from routerd.rules.limits import limit_of
-from routerd.rules.matching.regex import RegexBudget
+from routerd.rules.matching.regex_budget import RegexBudget
 from routerd.rules.names import names_of
 from routerd.rules.reading.cases import Case
 from routerd.rules.reading.list_files import ListFiles, ReadBeside, nothing_beside

@@ -15,7 +15,6 @@ from routerd.rules.matching.regex_errors import RegexError, in_words, misplaced,
 from routerd.rules.matching.required import ANYTHING, NOTHING, Required, any_of, in_a_row, letter, repeated
 
 MAX_PATTERN = 2_000  # characters
-MAX_ALL_PROGRAMS = 10_000_000  # RE2 instructions of all regexes of a ruleset: some 400 MB if all were in use at once
 
 # In brackets a `-` may follow, so each of these ends in a category, of which that makes no range.
 _WORD = r"_\pL\pN\pM"
@@ -120,34 +119,6 @@ def compile_regex(pattern: str) -> Regex:
     if found_in_nothing:
         raise RegexError("the pattern fits the empty text, so it would match everything")
     return Regex(pattern, Pattern(piece.source), reader.has_borders, piece.required.best, steps)
-
-
-class RegexBudget:
-    """What all regexes of a ruleset may come to."""
-
-    __slots__ = ("_left",)
-
-    def __init__(self, steps: int = MAX_ALL_PROGRAMS) -> None:
-        self._left = steps
-
-    @property
-    def is_spent(self) -> bool:
-        return not self._left
-
-    def take_refused(self, error: RegexError) -> None:
-        """What is too large takes as long to refuse."""
-        self._left = max(0, self._left - error.steps)
-
-    def take(self, regex: Regex) -> Regex:
-        """Raises RegexError where it is too much with those taken before."""
-        if regex.steps > self._left or self.is_spent:
-            self._left = 0
-            raise RegexError(
-                f"the regexes of all rules are too large together (above {MAX_ALL_PROGRAMS} steps); repeat less, or "
-                "ask for words"
-            )
-        self._left -= regex.steps
-        return regex
 
 
 class _Reader:

@@ -6,7 +6,7 @@ from types import MappingProxyType
 
 from routerd.config.nearest import quoted
 from routerd.config.yaml_source import Mapping, Mark, Node, Problem, Scalar, Sequence
-from routerd.rules.matching.regex import RegexBudget
+from routerd.rules.matching.regex_budget import RegexBudget
 from routerd.rules.matching.stems import DEFAULT_LANGUAGES
 from routerd.rules.names import suggestion
 from routerd.rules.reading.list_files import ListFiles, nothing_beside

@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from routerd.rules.matching.patterns import PatternSet
-from routerd.rules.matching.regex import MAX_PATTERN, RegexBudget, RegexError, compile_regex
+from routerd.rules.matching.regex import MAX_PATTERN, RegexError, compile_regex
+from routerd.rules.matching.regex_budget import RegexBudget
 
 LETTERS = "aZ09_ -.żÓłشكوىь字٣’\n\tя\u00a0"
 PIECES = [
