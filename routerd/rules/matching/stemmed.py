@@ -109,8 +109,8 @@ class StemmedText:
     """Made once for a text, and only where a rule asks for stems; what a language does to it, on the first question."""
 
     __slots__ = (
-        "_answer", "_by_script", "_firsts", "_forms", "_lower", "_of_words", "_places", "_starts", "_text", "_tokens",
-        "_unstemmed", "_words",
+        "_alike", "_answer", "_by_script", "_firsts", "_forms", "_lower", "_of_words", "_places", "_starts", "_text",
+        "_tokens", "_unstemmed", "_words",
     )  # fmt: skip
 
     def __init__(self, text: str, vocabulary: Vocabulary | None = None) -> None:
@@ -118,7 +118,8 @@ class StemmedText:
         self._text = text
         self._lower = fold_exact(text).lower().strip()
         self._words = _words_of_lower(self._lower)
-        self._unstemmed: dict[str, list[str]] = {}  # words by what stands for them as a whole
+        self._unstemmed: dict[str, str] = {}  # words by what stands for them as a whole
+        self._alike: dict[str, list[str]] = {}  # further ones of the same
         self._by_script = self._told_apart(vocabulary or Vocabulary())
         self._forms: dict[str, dict[str, list[str]]] = {}  # words by language, and by stem
         self._firsts: dict[str, int] | None = None  # where each word first stands
@@ -208,11 +209,8 @@ class StemmedText:
         for word, folded in zip(beyond, _folded(beyond), strict=True):
             del different[word]
             for form in unstemmed(folded):
-                same = self._unstemmed.get(form)
-                if same is None:
-                    self._unstemmed[form] = [word]
-                else:
-                    same.append(word)
+                if self._unstemmed.setdefault(form, word) is not word:
+                    self._alike.setdefault(form, []).append(word)
         every = list(different)
         if self._lower.isascii():
             return {"": every, "latin": every}
@@ -236,7 +234,9 @@ class StemmedText:
     def _forms_of(self, stems: frozenset[Stem], one: str) -> set[str]:
         """The words of the text that have one of the stems, or are that one word."""
         found = {word for stem in stems for word in self._forms_in(stem.language).get(stem.text, ())}
-        return found.union(self._unstemmed.get(one, ())) if self._unstemmed else found
+        if one in self._unstemmed:
+            found.update((self._unstemmed[one], *self._alike.get(one, ())))
+        return found
 
 
 def _folded(written: list[str]) -> list[str]:
