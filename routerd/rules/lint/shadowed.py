@@ -49,9 +49,7 @@ def find_shadows(
         if shadow is not None and lower.place not in alone.never:
             shadows[lower.place] = shadow
     if search.cut_short:
-        told = (
-            f"{search.cut_short:,} rules were compared with the first {_MOST_ABOVE} above that ask for the same"
-        )
+        told = f"{search.cut_short:,} rules were compared with the first {_MOST_ABOVE} above that ask for the same"
         unseen.append(Unseen("shadowed", f"{told}, not with all"))
     return shadows
 
