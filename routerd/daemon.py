@@ -142,7 +142,7 @@ class Daemon:
                 return_path_key=self.store.key(BOUNCE),
                 tls=tls,
                 sockets=sockets,
-                world=World(chance=secrets.token_bytes, spool_folder=_spool_folder(settings.state)),
+                world=World(chance=secrets.token_bytes, spool_folder=spool_folder(settings.state)),
             )
             self.http = HttpServer(settings.http, self.metrics, self.store, self.store.is_alive)
             hand = QueueHand(self.store, self._worker, utc_now, self._stand_in)
@@ -396,9 +396,3 @@ def _naming(state: Path, error: Exception) -> str:
     """What is wrong with the state, which few errors name."""
     said = str(error)
     return said if str(state) in said else f"state {state}: {said}"
-
-
-def _spool_folder(state: Path) -> Path:
-    folder = state / "tmp"
-    folder.mkdir(mode=0o700, exist_ok=True)
-    return folder

@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo, available_timezones
 from pydantic import BeforeValidator, ValidationInfo, WithJsonSchema
 
 from routerd.config.nearest import did_you_mean, quoted
-from routerd.config.regular_file import read_regular
+from routerd.config.regular_file import lines_of, read_regular
 from routerd.config.values import Days, OneOrMore, one_or_more, parse_days
 from routerd.config.working_hours import Hours
 from routerd.config.yaml_source import Mark, Problem
@@ -145,7 +145,7 @@ def _holidays_in(path: Path, label: str) -> tuple[Days, ...]:
 def _holidays_of(text: str, label: str) -> tuple[Days, ...]:
     holidays: list[Days] = []
     problems: list[Problem] = []
-    for number, line in enumerate(text.splitlines(), 1):
+    for number, line in enumerate(lines_of(text), 1):
         said = line.partition("#")[0].strip()
         if not said:
             continue

@@ -1,9 +1,12 @@
 """Files that others put in our way, read without being caught: no pipe that never ends, no device, no endless file."""
 
 import os
+import re
 import stat
 from errno import EFBIG, EINVAL, ELOOP
 from pathlib import Path
+
+_LINE_END = re.compile("\r\n|\n|\r")
 
 
 def read_regular(path: Path, most_bytes: int) -> bytes:
@@ -19,6 +22,11 @@ def read_regular(path: Path, most_bytes: int) -> bytes:
     if len(data) > most_bytes:
         raise OSError(EFBIG, f"it is larger than {most_bytes} bytes", str(path))
     return data
+
+
+def lines_of(text: str) -> list[str]:
+    """The lines as editors count them: of all that `str.splitlines` parts, a form feed or U+2028 ends none."""
+    return _LINE_END.split(text.removeprefix("\ufeff"))
 
 
 def resolved(path: Path) -> Path:

@@ -10,6 +10,13 @@ from routerd.message.envelope import Raw
 MEMORY_BYTES = 1 << 20  # of one message; above it, to the file
 
 
+def spool_folder(state: Path) -> Path:
+    """Where the files lie; made where it is not there. Raises OSError."""
+    folder = state / "tmp"
+    folder.mkdir(mode=0o700, exist_ok=True)
+    return folder
+
+
 class Spool:
     """`append` only keeps; `write_out`, `finish` (where there is a file) and `discard` touch the disk.
 

@@ -9,6 +9,7 @@ from pathlib import PurePosixPath
 from typing import TypeVar, cast
 
 from routerd.config.nearest import invisible, quoted
+from routerd.config.regular_file import lines_of
 from routerd.config.yaml_source import Mark
 from routerd.rules.reading.look_up import Entry, Table, read_table
 
@@ -17,7 +18,6 @@ MAX_ALL_BYTES = 64_000_000  # of all lists
 MAX_ALL_ENTRIES = 1_000_000
 MAX_WEIGHT = 1_000_000
 _RULE_FILES = (".yaml", ".yml")
-_BOM = "\ufeff"
 
 T = TypeVar("T")
 ReadBeside = Callable[[str], bytes]  # a path relative to the folder; raises OSError
@@ -106,7 +106,7 @@ class ListFiles:
             raise ListError(f"with {quoted(path)} the lists have more than {MAX_ALL_BYTES} bytes in all")
         self._read[path] = data
         entries = []
-        for number, line in enumerate(text.removeprefix(_BOM).splitlines(), 1):
+        for number, line in enumerate(lines_of(text), 1):
             said = line.strip()
             if said and not said.startswith("#"):
                 column = len(line) - len(line.lstrip()) + 1

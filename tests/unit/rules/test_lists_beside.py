@@ -207,3 +207,12 @@ def test_all_lists_together_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None
     assert ["lists that rules read so have more than 100 entries" in one for one in found] == [True, True]
     monkeypatch.setattr(list_files, "MAX_ALL_BYTES", 3 * len(words))
     assert "more than 810 bytes" in str(compiled(rules, lists).problems[-1])
+
+
+def test_lines_are_those_that_editors_count() -> None:
+    """A form feed or a line separator inside an entry ends no line, so that places stay right."""
+    rules = "rules:\n" + rule("{from: {in: lists/vip.txt}}")
+    lists = {"lists/vip.txt": "a@b.example\x0b\u2028\r\nb@c.example\rno address here\n"}
+    assert [str(one).partition(": ")[0] for one in compiled(rules, lists).problems] == [
+        "rules.d/lists/vip.txt:3:1",
+    ]
