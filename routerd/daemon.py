@@ -24,6 +24,7 @@ from routerd.delivery.worker import Worker
 from routerd.desk.roster import Roster
 from routerd.intake.reception import World
 from routerd.intake.server import Intake, Unserved, tls_context
+from routerd.intake.spool import spool_folder
 from routerd.message.envelope import Raw
 from routerd.message.fold import fold
 from routerd.message.token import BOUNCE

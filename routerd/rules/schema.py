@@ -22,7 +22,6 @@ _FLAG: Schema = {"type": "boolean"}
 _SIZE: Schema = {"type": ["string", "integer"], "pattern": r"^[0-9]+\s*(B|KB|MB|GB)?$"}
 _COUNT: Schema = {"type": ["string", "integer"], "pattern": "^[0-9]+$"}
 _DURATION: Schema = {"type": "string", "pattern": r"^[0-9]+\s*[smhdwy]$", "examples": ["4h", "2d"]}
-_COUNT: Schema = {"type": ["integer", "string"], "pattern": "^[0-9]{1,6}$"}
 _CONDITION: Schema = {"$ref": "#/definitions/condition"}
 _NOT_TOGETHER = (("exists", "also"), ("exists", "exact"), ("regex", "exact"), ("stem", "exact"))
 _LABEL: Schema = {"type": ["string", "number", "boolean"], "maxLength": 64}
@@ -216,10 +215,7 @@ def _test() -> Schema:
         {
             "at": _TEXT,
             "away": _some(_TEXT),
-            "load": {
-                "type": "object",
-                "additionalProperties": {"type": ["integer", "string"], "pattern": "^[0-9]{1,6}$"},
-            },
+            "load": {"type": "object", "additionalProperties": _COUNT},
             "recipient": _TEXT,
             "internal": _FLAG,
             "auth": _given_results(),

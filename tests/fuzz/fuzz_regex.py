@@ -10,6 +10,7 @@ import re
 import sys
 import unicodedata
 from collections.abc import Iterator
+from functools import cache
 from typing import Any
 
 from harness import run
@@ -269,12 +270,13 @@ def _fits(tree: Tree, letter: str, flags: Flags) -> bool:
     raise ValueError(f"no tree: {tree}")
 
 
-def _alike(letter: str) -> set[str]:
-    return {
+@cache
+def _alike(letter: str) -> frozenset[str]:
+    return frozenset(
         one
         for one in {*_KNOWN, letter, *letter.lower(), *letter.upper()}
         if re.fullmatch(re.escape(one), letter, re.IGNORECASE)
-    }
+    )
 
 
 _OF_TURKISH = "İı"  # which fold with i for `re`, and only in Turkish for RE2
