@@ -30,22 +30,26 @@ def after_message(
     respond_by: datetime | None = None,
     also: tuple[tuple[str, str], ...] = (),
 ) -> Standing:
-    """`before` None: the message begins the conversation. All else is what was decided for this message."""
+    """`before` None: the message begins the conversation. All else is what was decided for this message.
+
+    Promised is an answer to who waits for one: not to a member's own, nor to a machine.
+    """
     state = STATES[before.state if before else None, voice]
     if before is None:
         waits = state is OPEN
-        return Standing(labels, 1, state, now if waits else None, respond_by, also)
+        return Standing(labels, 1, state, now if waits else None, respond_by if waits else None, also)
     if voice is Voice.MEMBER:
         waiting_since = promised = None
     else:
         waiting_since, promised = before.waiting_since, before.respond_by
-    if voice is Voice.CUSTOMER and waiting_since is None:
-        waiting_since = now
+    if voice is Voice.CUSTOMER:
+        waiting_since = waiting_since or now
+        promised = min((at for at in (promised, respond_by) if at is not None), default=None)
     return Standing(
         labels=tuple(dict.fromkeys((*before.labels, *labels))),
         messages=before.messages + 1,
         state=state,
         waiting_since=waiting_since,
-        respond_by=min((at for at in (promised, respond_by) if at is not None), default=None),
+        respond_by=promised,
         also=tuple({**dict(before.also), **dict(also)}.items()),
     )
