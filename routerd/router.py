@@ -25,7 +25,7 @@ import structlog
 
 from routerd.delivery.routes import Routes
 from routerd.desk.assign import assign, last_resort_plan
-from routerd.desk.consider import Office, author_of, comes_from_member, decide, loops, passed_inboxes
+from routerd.desk.consider import Office, author_of, comes_from_member, decide, facts_of, loops, passed_inboxes
 from routerd.desk.describe import describe
 from routerd.desk.pick import Choose
 from routerd.desk.plan import SOMEBODY, Author, DeskState, Plan, PlannedCopy, Role
@@ -168,8 +168,7 @@ class Router:
         known = await self._store.recall(thread)
         recalled = perf_counter()
         self._recall_seconds(recalled - viewed)
-        asked = (view, received.envelope, received.client.trusted, received.at, live, known.conversation)
-        decisions, author = await _off_loop_if_large(received.raw, lambda: (decide(*asked), author_of(*asked)))
+        decisions, author = await _off_loop_if_large(received.raw, partial(_judge, view, received, live, known))
         self._decide_seconds(perf_counter() - recalled)
         if known.suspect:
             decisions = (_labelled(decisions[0], SUSPECT), *decisions[1:])
@@ -317,6 +316,13 @@ class Router:
                 about = {"copy": copy.id, "member": copy.member, "by": committed.id}
                 await self._store.note(copy.queue_id, "bounce_received", about, received.at)
                 log.warning("bounce_received", id=copy.queue_id, **about)
+
+
+def _judge(view: MessageView, received: Received, live: Live, known: Known) -> tuple[tuple[Decision, ...], Author]:
+    """Step 5: what the rules say for each inbox, and who speaks."""
+    envelope = received.envelope
+    facts = facts_of(view, envelope, received.client.trusted, received.at, live, known.conversation)
+    return decide(facts, envelope, live), author_of(facts, envelope, live.roster)
 
 
 def look(raw: Raw, envelope: Envelope, trusted: bool, office: Office) -> tuple[MessageView, ThreadKeys]:

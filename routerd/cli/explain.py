@@ -141,10 +141,10 @@ def explain(
         if known is not None:
             home, _ = home_first(view, envelope, live.roster)[0]
             anew.conversation = conversation_of(known, home, at)
-        asked = (view, envelope, trusted, at, live, anew.conversation)
-        decisions = decide(*asked)
-        plan = assign(decisions, live.roster, anew, at, lambda members: members[0], author_of(*asked))
-    facts = facts_of(*asked)
+        facts = facts_of(view, envelope, trusted, at, live, anew.conversation)
+        decisions = decide(facts, envelope, live)
+        author = author_of(facts, envelope, live.roster)
+        plan = assign(decisions, live.roster, anew, at, lambda members: members[0], author)
     rules = tuple(
         (
             decision.inbox,

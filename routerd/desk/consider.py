@@ -32,25 +32,14 @@ class Office:
     ruleset: Ruleset
 
 
-def decide(
-    view: MessageView,
-    envelope: Envelope,
-    trusted: bool,
-    at: datetime,
-    office: Office,
-    conversation: Conversation | None = None,
-) -> tuple[Decision, ...]:
-    """For each inbox its decision, the home inbox's first.
-
-    `trusted`: it came from one of trusted_networks. `conversation`: the known one that it belongs to.
-    """
-    facts = facts_of(view, envelope, trusted, at, office, conversation)
+def decide(facts: Facts, envelope: Envelope, office: Office) -> tuple[Decision, ...]:
+    """For each inbox its decision, the home inbox's first. `facts`: as `facts_of` gives them."""
     return tuple(
         _ruled_by(purpose, office.settings.postmaster, inbox, envelope.sender)
         or office.ruleset.decide(
             facts.at_inbox(inbox, tuple(str(r.address) for r in envelope.recipients if r.inbox == inbox))
         )
-        for inbox, purpose in home_first(view, envelope, office.roster)
+        for inbox, purpose in home_first(facts.view, envelope, office.roster)
     )
 
 
@@ -62,7 +51,10 @@ def facts_of(
     office: Office,
     conversation: Conversation | None = None,
 ) -> Facts:
-    """The facts but for the inbox, to be read by `Facts.at_inbox`."""
+    """The facts but for the inbox, to be read by `Facts.at_inbox`.
+
+    `trusted`: it came from one of trusted_networks. `conversation`: the known one that it belongs to.
+    """
     results = believed_results(view, trusted, office.settings.authserv_ids)
     return Facts(
         view,
@@ -92,25 +84,17 @@ def _is_internal(view: MessageView, results: AuthResults, roster: Roster) -> boo
     return None if results.result("dmarc") == TEMPORARY else False
 
 
-def author_of(
-    view: MessageView,
-    envelope: Envelope,
-    trusted: bool,
-    at: datetime,
-    office: Office,
-    conversation: Conversation | None,
-) -> Author:
+def author_of(facts: Facts, envelope: Envelope, roster: Roster) -> Author:
     """Who wrote it, and what it is to its conversation.
 
     In a known conversation a member's message that goes to somebody outside is an answer, any other an aside.
     """
-    facts = facts_of(view, envelope, trusted, at, office, conversation)
+    view = facts.view
     customer = next(iter(Seen(facts).addresses("customer")), None)
     if not envelope.sender or not view.kinds.isdisjoint(_OF_MACHINES):
         return Author(Voice.ASIDE, customer)
-    if conversation is None or not facts.internal:
+    if facts.conversation is None or not facts.internal:
         return Author(Voice.CUSTOMER, customer)
-    roster = office.roster
     others = (mailbox.address for name in ("to", "cc") for mailbox in view.addresses(name))
     reaches_out = any(roster.inbox_of(other) is None and roster.member_with(other) is None for other in others)
     return Author(Voice.MEMBER if reaches_out else Voice.ASIDE, customer)

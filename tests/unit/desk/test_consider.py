@@ -77,19 +77,23 @@ def test_the_home_is_the_inbox_that_to_or_cc_names_first(header: str, home: str)
     assert {inbox for inbox, _ in found} == {BILLING, SUPPORT}
 
 
+def _decided(message: MessageView, envelope: Envelope) -> tuple[Decision, ...]:
+    return decide(facts_of(message, envelope, False, NOW, office()), envelope, office())
+
+
 @pytest.mark.parametrize("first", [True, False])
 def test_a_return_path_beside_the_inbox_does_not_turn_mail_into_a_bounce(first: bool) -> None:
     """The rules read what comes to the inbox, in whatever order the recipients were named."""
     pair = [recipient("support+b.token@example.com", Purpose.RETURN_PATH, SUPPORT), recipient(SUPPORT)]
     envelope = Envelope("", tuple(pair if first else reversed(pair)))
-    [decision] = decide(view("Subject: x"), envelope, False, NOW, office())
+    [decision] = _decided(view("Subject: x"), envelope)
     assert decision.labels == ("seen",)
 
 
 def test_what_comes_to_a_return_path_is_the_postmasters_and_a_bounce_only_from_nobody() -> None:
     bounce = recipient("support+b.token@example.com", Purpose.RETURN_PATH, SUPPORT)
     for sender, labels in (("", ("bounce",)), ("a@b.c", ())):
-        [decision] = decide(view("Subject: x"), Envelope(sender, (bounce,)), False, NOW, office())
+        [decision] = _decided(view("Subject: x"), Envelope(sender, (bounce,)))
         assert decision.assign is not None
         assert (decision.assign.target, decision.labels) == ("jan", labels)
 
@@ -197,7 +201,8 @@ JAN = "From: jan@mail.example.com\nAuthentication-Results: mx.example.com; dmarc
 def author(header: str, conversation: Conversation | None = None, *, sender: str = "a@klient.pl") -> Author:
     settings = office().settings.model_copy(update={"authserv_ids": ("mx.example.com",)})
     envelope = Envelope(sender, (recipient(SUPPORT),))
-    return author_of(view(header), envelope, True, NOW, replace(office(), settings=settings), conversation)
+    desk = replace(office(), settings=settings)
+    return author_of(facts_of(view(header), envelope, True, NOW, desk, conversation), envelope, desk.roster)
 
 
 def test_a_customer_waits_for_an_answer_and_is_known_by_his_address() -> None:

@@ -6,6 +6,7 @@ from typing import Any
 from rule_sets import ALL_GRANTED, AT, facts_of, raw_message, ruleset_of
 
 from routerd.config.settings import Settings
+from routerd.desk import consider
 from routerd.desk.assign import assign
 from routerd.desk.consider import Office, decide
 from routerd.desk.plan import SOMEBODY, Conversation, Plan, Twin
@@ -91,5 +92,5 @@ def mailed(
     envelope = Envelope("a@b.example", tuple(recipient(one) if isinstance(one, str) else one for one in rcpt))
     office = Office(settings, roster, compiled.ruleset)
     view = MessageView(raw_message(**message))
-    decisions = decide(view, envelope, False, AT, office, state.conversation)
+    decisions = decide(consider.facts_of(view, envelope, False, AT, office, state.conversation), envelope, office)
     return Mailed(decisions, assign(decisions, roster, state, AT, lambda names: names[0], SOMEBODY))
