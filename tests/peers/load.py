@@ -4,6 +4,7 @@ import os
 import re
 import subprocess
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Self
 
@@ -110,5 +111,22 @@ class SmtpSink:
         return int(found[-1]) if found else 0
 
     def messages(self) -> list[bytes]:
-        """What was captured; smtp-sink writes the envelope as X- headers above each."""
-        return [path.read_bytes() for path in sorted(self._captured.iterdir())] if self._captured else []
+        """What was captured whole; smtp-sink writes the envelope as X- headers above each.
+
+        It makes a message's file at MAIL and writes it as data come: a file that it still has open is not whole.
+        """
+        if self._captured is None:
+            return []
+        paths = sorted(self._captured.iterdir())
+        being_written = self._open_files()
+        return [path.read_bytes() for path in paths if path not in being_written]
+
+    def _open_files(self) -> set[Path]:
+        """What the running sink holds open."""
+        if self.process is None or self.process.exit_status is not None:
+            return set()
+        held = set()
+        for entry in Path(f"/proc/{self.process.pid}/fd").iterdir():
+            with suppress(FileNotFoundError):  # closed since it was listed
+                held.add(entry.readlink())
+        return held
