@@ -8,9 +8,20 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
+from pydantic import Field, WithJsonSchema
 
 from routerd.config.calendar_values import Holidays, HoursList, Weekdays, WeekdaysList, Zone, days_of
+from routerd.config.intake_settings import (
+    Dns,
+    DnsList,
+    Limits,
+    Listener,
+    ListenProtocol,
+    ListenTls,
+    TlsFiles,
+    TrustedLimits,
+)
+from routerd.config.model import Model
 from routerd.config.values import (
     PLACEHOLDER,
     Absences,
@@ -31,7 +42,6 @@ from routerd.config.values import (
     Network,
     NextHops,
     RouteDomain,
-    Size,
     Text,
     parse_duration,
     parse_size,
@@ -44,11 +54,14 @@ __all__ = [
     "Addresses",
     "Calendar",
     "Days",
+    "Dns",
+    "DnsList",
     "HostPort",
     "Http",
     "Inbox",
     "Limits",
     "ListenProtocol",
+    "ListenTls",
     "Listener",
     "Member",
     "Model",
@@ -62,23 +75,13 @@ __all__ = [
     "Team",
     "TlsFiles",
     "TlsPolicy",
+    "TrustedLimits",
     "parse_duration",
     "parse_size",
 ]
 
 RULE_ACTIONS = ("header", "hold", "reassign", "reply", "approve", "reject", "forward", "stop-all", "all")
 RuleAction = Annotated[Text, WithJsonSchema({"enum": list(RULE_ACTIONS)})]
-
-
-class Model(BaseModel):
-    """Frozen, and no key that it does not know."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
-
-
-class ListenProtocol(StrEnum):
-    SMTP = "smtp"
-    LMTP = "lmtp"
 
 
 class TlsPolicy(StrEnum):
@@ -93,46 +96,6 @@ class Pick(StrEnum):
     RANDOM = "random"
     LEAST_LOADED = "least_loaded"
     LAST = "last"
-
-
-class Listener(Model):
-    address: Endpoint | None = Field(None, description="IP address and port to listen on")
-    systemd: Text | None = Field(
-        None, description="name of a socket passed by systemd (FileDescriptorName=), instead of an address"
-    )
-    protocol: ListenProtocol = Field(ListenProtocol.SMTP, description="smtp, or lmtp with one reply per recipient")
-    tls: TlsPolicy = Field(
-        TlsPolicy.MAY, description="none: no STARTTLS; may: offered where `tls:` is set; required: no mail without it"
-    )
-    bare_newlines: Literal["auto", "refuse", "normalise"] = Field(
-        "auto",
-        description="a bare CR or LF in a message: refuse it, make it CRLF, or (auto) CRLF from trusted networks only",
-    )
-    smtputf8: Bool = Field(False, description="offer SMTPUTF8 (RFC 6531)")
-    reject_through: Bool = Field(
-        False, description="what a rule rejects is refused to a trusted hop too, which then tells the sender"
-    )
-
-    @property
-    def name(self) -> str:
-        """What metrics and logs call it."""
-        return self.systemd or str(self.address)
-
-
-class TlsFiles(Model):
-    certificate: FilePath = Field(description="PEM file with the certificate and its chain")
-    key: FilePath = Field(description="PEM file with the private key")
-
-
-class Limits(Model):
-    message_size: Size = Field(50_000_000, ge=1000, description="largest message taken, as advertised by SIZE")
-    recipients: Count = Field(1000, ge=1, description="recipients per message")
-    connections: Count = Field(1000, ge=1, description="connections in all")
-    connections_per_client: Count = Field(
-        50, ge=1, description="connections per client address; trusted networks are not counted"
-    )
-    rule_text: Size = Field(256_000, ge=1000, description="text per part that rules see")
-    memory: Size = Field(512_000_000, ge=1000, description="bytes of messages in flight; more is answered 452")
 
 
 class Http(Model):
@@ -276,12 +239,20 @@ class Settings(Model):
         (Listener(address=HostPort(host="127.0.0.1", port=2525)),), min_length=1, description="where mail comes in"
     )
     tls: TlsFiles | None = Field(None, description="certificate for STARTTLS; absent: not offered")
+    passwords: FilePath | None = Field(
+        None, description="file of the members' passwords, mode 0600, as `routerd password` writes it"
+    )
     trusted_networks: tuple[Network, ...] = Field((), description="hops that may hand mail over; never an identity")
     authserv_ids: tuple[Text, ...] = Field(
         (), description="Authentication-Results of these, from a trusted hop, are believed"
     )
-    proxies: tuple[Network, ...] = Field((), max_length=0, description="PROXY protocol; not available yet, so empty")
-    dnsbl: tuple[Text, ...] = Field((), max_length=0, description="DNS lists; not available yet, so empty")
+    proxies: tuple[Network, ...] = Field(
+        (), description="load balancers: what comes from them begins with the PROXY protocol, v1 or v2"
+    )
+    dnsbl: tuple[DnsList, ...] = Field(
+        (), description="DNS lists that clients other than trusted ones are looked up in"
+    )
+    dns: Dns = Field(Dns(), description="how DNS is asked")
     limits: Limits = Field(Limits(), description="bounds on what comes in")
     http: Http = Field(Http(), description="metrics and health")
     postmaster: Text = Field(
@@ -331,10 +302,8 @@ _LATER_KEYS = {
     "reports": "figures of the desk",
     "arc_sealers": "ARC",
     "templates": "automatic replies",
-    "listen.auth": "AUTH on a listener",
     "listen.members": "AUTH on a listener",
     "listen.verify": "sender verification",
-    "listen.greet_delay": "a greet delay",
     "members.show": "changing copies for a client",
     "members.handover": "handing conversations over",
     "inboxes.replies": "answering through routerd",
@@ -352,8 +321,6 @@ NOT_YET: dict[str, str] = {
         key: f"'{key.rpartition('.')[2]}' ({what}) is not available yet; remove it" for key, what in _LATER_KEYS.items()
     },
     "workers": "more than one worker is not available yet; write 1 or remove the key",
-    "proxies": "the PROXY protocol is not available yet; remove the key",
-    "dnsbl": "DNS lists are not available yet; remove the key",
     "delivery.mx": "delivery by MX is not available yet; name the next hop with 'smtp:'",
     "return_path=srs": "'return_path: srs' is not available yet; take inbox or keep",
 }

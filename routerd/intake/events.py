@@ -1,7 +1,7 @@
 """What a dialogue says and asks of its host, as values. Pure."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 
 from routerd.message.address import Address
@@ -12,6 +12,7 @@ class Phase(Enum):
     COMMANDS = "commands"
     CONTENT = "content"
     ANSWER = "answer"  # the message is whole; its verdict is awaited
+    CREDENTIALS = "credentials"  # whether a login holds is awaited
     HANDSHAKE = "handshake"
     CLOSED = "closed"
 
@@ -48,6 +49,21 @@ class UpgradeTls:
 
 
 @dataclass(frozen=True, slots=True)
+class CheckLogin:
+    """Whether `password` is that of `login` is asked. What follows waits for `logged_in`."""
+
+    login: str
+    password: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class LoggedIn:
+    """The answer: it is, and this is the member, as the config names him."""
+
+    member: str
+
+
+@dataclass(frozen=True, slots=True)
 class CommandRefused:
     """For logs and metrics: `reason` is one of a few words, `about` the argument or the envelope's part refused."""
 
@@ -61,7 +77,7 @@ class Close:
     """End the connection once everything said is written."""
 
 
-Event = Say | Content | ContentDropped | MessageDone | UpgradeTls | CommandRefused | Close
+Event = Say | Content | ContentDropped | MessageDone | UpgradeTls | CheckLogin | CommandRefused | Close
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import structlog
 
-from routerd.config.settings import Listener, ListenProtocol, Settings, TlsFiles, TlsPolicy
+from routerd.config.settings import Listener, ListenProtocol, ListenTls, Settings, TlsFiles
 from routerd.intake.reception import Accept, Gate, Reception, World
 from routerd.intake.session import HostedSession
 from routerd.intake.session_template import session_template
@@ -164,11 +164,11 @@ def _terms(settings: Settings, listener: Listener, tls: ssl.SSLContext | None) -
         message_size=settings.limits.message_size,
         recipients=settings.limits.recipients,
         starttls=_tls_of(listener, tls) is not None,
-        tls_required=listener.tls is TlsPolicy.REQUIRED,
+        tls_required=listener.tls is ListenTls.REQUIRED,
         smtputf8=listener.smtputf8,
         bare_newlines=listener.bare_newlines,
     )
 
 
 def _tls_of(listener: Listener, tls: ssl.SSLContext | None) -> ssl.SSLContext | None:
-    return None if listener.tls is TlsPolicy.NONE else tls
+    return None if listener.tls is ListenTls.NONE else tls

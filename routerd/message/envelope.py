@@ -47,6 +47,16 @@ class Envelope:
 
 
 @dataclass(frozen=True, slots=True)
+class ClientFindings:
+    """What DNS says of a client's address."""
+
+    iprev: str | None = None  # RFC 8601 2.7.3: pass, fail, permerror (it has no name), temperror; None: not asked
+    name: str | None = None  # its host name, confirmed forwards; only where iprev passes
+    listed_in: frozenset[str] = frozenset()  # zones of DNS lists (RFC 5782)
+    unanswered: frozenset[str] = frozenset()  # zones that could not be asked
+
+
+@dataclass(frozen=True, slots=True)
 class Client:
     """The peer that handed the message over."""
 
@@ -58,15 +68,16 @@ class Client:
     esmtp: bool = True
     tls: str | None = None  # such as "TLSv1.3 TLS_AES_256_GCM_SHA384"; None: in the clear
     trusted: bool = False  # in trusted_networks: a hop that may hand mail over, never an identity
+    member: str | None = None  # who logged in, as the config names him
+    findings: ClientFindings = ClientFindings()
 
     @property
     def with_protocol(self) -> str:
         """The `with` clause of Received (RFC 3848)."""
-        if self.protocol is Protocol.LMTP:
-            return "LMTPS" if self.tls else "LMTP"
-        if not self.esmtp:
+        if self.protocol is Protocol.SMTP and not self.esmtp:
             return "SMTP"
-        return "ESMTPS" if self.tls else "ESMTP"
+        name = "LMTP" if self.protocol is Protocol.LMTP else "ESMTP"
+        return f"{name}{'S' if self.tls else ''}{'A' if self.member else ''}"
 
 
 @dataclass(frozen=True, slots=True)

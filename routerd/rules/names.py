@@ -69,7 +69,7 @@ def names_of(settings: Settings) -> Names:
         own_domain=settings.addresses.domain,
         routes=frozenset(route.domain.lower() for route in settings.delivery),
         calendars={name: calendar.working_hours for name, calendar in settings.calendars.items()},
-        dnsbl=settings.dnsbl,
+        dnsbl=tuple(entry.zone for entry in settings.dnsbl),
     )
 
 

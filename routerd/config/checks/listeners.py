@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from routerd.config.draft import Draft
 from routerd.config.nearest import quoted
 from routerd.config.plain import Loc
-from routerd.config.settings import HostPort, Listener, ListenProtocol, TlsPolicy
+from routerd.config.settings import HostPort, Listener, ListenProtocol, ListenTls
 from routerd.config.yaml_source import Problem
 
 
@@ -26,7 +26,7 @@ def _listener(draft: Draft, index: int, listener: Listener) -> Iterator[Problem]
         if listener.address is not None and listener.systemd is not None:
             wrong = "a listener has 'address' or 'systemd', not both"
             yield draft.at_key("listen", index, "systemd", message=wrong)
-    if listener.tls is TlsPolicy.REQUIRED and draft.settings.tls is None and "tls" not in draft.first.values:
+    if listener.tls is ListenTls.REQUIRED and draft.settings.tls is None and "tls" not in draft.first.values:
         wrong = "'tls: required' needs a certificate; add 'tls: {certificate: …, key: …}' at the top of the file"
         yield draft.at("listen", index, "tls", message=wrong)
     if listener.protocol is ListenProtocol.LMTP and listener.address is not None and listener.address.port == 25:

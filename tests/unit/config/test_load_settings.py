@@ -173,7 +173,7 @@ def test_what_only_follows_is_not_said(load: Load) -> None:
     ]
 
 
-@pytest.mark.parametrize("line", ["workers: 1", "proxies: []", "dnsbl: []", "return_path: keep"])
+@pytest.mark.parametrize("line", ["workers: 1", "return_path: keep"])
 def test_a_later_key_that_asks_for_nothing_is_fine(load: Load, line: str) -> None:
     """What is not available yet is refused only where it is really asked for."""
     right(load(SMALL + line + "\n"))

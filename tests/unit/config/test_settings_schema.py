@@ -51,7 +51,7 @@ def test_good_files_fit_the_schema(validator: Draft7Validator, text: str) -> Non
         "teams: {finance: {members: []}}",
         "teams: {finance: {members: [jan], pick: robin}}",
         "workers: 2",
-        "proxies: [127.0.0.1]",
+        "dnsbl: [{zone: bl.example.org, refuse: true}]",
         "http: {address: 9925}",
         "tls: {certificate: a.pem}",
         "limits_of_rules: [{files: 10.yaml, actions: [holds]}]",

@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 from typing import Any
 
-from routerd.config.settings import Settings
+from routerd.config.settings import DnsList, Settings
 from routerd.message.compose import Attached, Draft, compose_message
 from routerd.message.view import MessageView
 from routerd.rules.compile import compile_ruleset
@@ -47,7 +47,7 @@ def settings_with(**changes: Any) -> Settings:
 
 SETTINGS = settings_with()
 ALL_GRANTED = settings_with(limits_of_rules=[{"files": "*", "actions": ["all"]}]).model_copy(
-    update={"dnsbl": ("zen.example", "two.example")}
+    update={"dnsbl": (DnsList(zone="zen.example"), DnsList(zone="two.example"))}
 )
 
 

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from reference_circumstances import circumstance
 from rule_sets import ALL_GRANTED, decision_on, facts_of, holds, problems_of, ruleset_of, settings_with
 
+from routerd.config.settings import DnsList
 from routerd.rules.compile import compile_ruleset
 from routerd.rules.explaining.explain import explain_decision
 from routerd.rules.facts import ConversationFacts
@@ -92,7 +93,7 @@ def test_a_temporary_error_cannot_be_told() -> None:
 
 def test_dnsbl() -> None:
     """Lists of the settings that the client is on; unknown where they cannot be asked."""
-    listing = settings_with().model_copy(update={"dnsbl": ("zen.example", "two.example")})
+    listing = settings_with().model_copy(update={"dnsbl": (DnsList(zone="zen.example"), DnsList(zone="two.example"))})
     rules = ruleset_of("rules: [{name: a, when: {dnsbl: [zen.example]}, then: {label: hit}}]", settings=listing)
     assert rules.decide(facts_of(dnsbl=frozenset({"zen.example"}))).labels == ("hit",)
     assert not rules.decide(facts_of(dnsbl=frozenset({"two.example"}))).labels
