@@ -15,16 +15,18 @@ from routerd.intake.events import (
     ContentDropped,
     Declined,
     Event,
+    LoggedIn,
     LookUp,
     MessageDone,
     Phase,
+    RoomFor,
     Say,
     UpgradeTls,
 )
 from routerd.intake.granted import Granted
 from routerd.intake.parameters import CommandError, parse_helo, parse_mail, parse_rcpt
 from routerd.intake.terms import HELP, Terms, acceptance, ehlo_reply, greeting, refusal
-from routerd.message.envelope import Accepted, Envelope, Protocol, Refused, Verdict
+from routerd.message.envelope import Accepted, Envelope, Protocol, Purpose, Refused, Verdict
 
 COMMAND_OCTETS = 512  # RFC 5321 4.5.3.1.4, with CRLF
 PATH_COMMAND_OCTETS = 1024  # MAIL and RCPT with the parameters of their extensions
@@ -34,21 +36,23 @@ CONTENT_PATIENCE = 4  # times the largest message: so much is read and thrown aw
 class Dialogue:
     """A session's state. The host writes what is said, does what the events name, and feeds what it reads.
 
-    `look_up` says whose an address is; `has_room(size_bytes)` whether a message of that size may come now; `trusted`:
+    `look_up` says whose an address is; `room_for(size_bytes)` why a message of that size may not come now; `trusted`:
     the client is a hop of ours; `in_tls`: the connection began in TLS.
     """
 
     def __init__(
-        self, terms: Terms, look_up: LookUp, has_room: Callable[[int], bool], *, trusted: bool, in_tls: bool = False
+        self, terms: Terms, look_up: LookUp, room_for: RoomFor, *, trusted: bool, in_tls: bool = False
     ) -> None:
         self._terms = terms
         self._look_up = look_up
-        self._has_room = has_room
+        self._room_for = room_for
         self._trusted = trusted
         self._normalises = terms.normalises(trusted=trusted)
         self._lmtp = terms.protocol is Protocol.LMTP
-        self.phase = Phase.COMMANDS
+        self.phase = Phase.GREETING
         self.in_tls = in_tls
+        self.member: str | None = None  # who has logged in
+        self._client_refused: tuple[Refused, str] | None = None
         self.helo = ""
         self.esmtp = False
         self._errors = 0
@@ -74,12 +78,37 @@ class Dialogue:
     # What the host calls
 
     def greet(self) -> list[Event]:
-        return [Say(greeting(self._terms))]
+        """To be called once, when the client may speak; what came before waits for it, unless it was refused."""
+        if self.phase is not Phase.GREETING:
+            return []
+        self.phase = Phase.COMMANDS
+        self._said.append(greeting(self._terms))
+        return self._run()
+
+    def refuse_client(self, refused: Refused, reason: str) -> None:
+        """From now on every recipient but the postmaster is refused so; `reason` is the word it is counted under."""
+        self._client_refused = refused, reason
+
+    def logged_in(self, answer: LoggedIn | Refused) -> list[Event]:
+        """The answer to CheckLogin."""
+        if self.phase is not Phase.CREDENTIALS:
+            return []
+        self.phase = Phase.COMMANDS
+        if isinstance(answer, LoggedIn):
+            self.member = answer.member
+            self._said.append(b"235 2.7.0 You are logged in\r\n")
+        else:
+            self._refuse(answer, "login", "")
+        return self._run()
 
     def feed(self, data: bytes) -> list[Event]:
-        """What the client sent. While a verdict is awaited it is only kept: the host should stop reading."""
+        """What the client sent. While an answer is awaited it is only kept: the host should stop reading."""
         if self.phase in (Phase.HANDSHAKE, Phase.CLOSED):
             return []
+        if self.phase is Phase.GREETING and self._terms.refuse_early:
+            self._refuse(refusals.EARLY, "early_talker", "")
+            self._close()
+            return self._flushed()
         self._buffer = self._buffer[self._at :] + data if self._buffer else data
         self._at = 0
         return self._run()
@@ -270,8 +299,9 @@ class Dialogue:
         mail = parse_mail(argument, esmtp=self.esmtp, smtputf8_offered=self._terms.smtputf8)
         if mail.size_bytes > self._terms.message_size:
             return self._refuse(refusals.OF_CONTENT[Defect.TOO_BIG], "too_big", mail.sender)
-        if not self._has_room(mail.size_bytes):
-            return self._refuse(refusals.NO_ROOM, "no_room", mail.sender)
+        no_room = self._room_for(mail.size_bytes)
+        if no_room is not None:
+            return self._refuse(no_room, "no_room", mail.sender)
         self._mail = True
         self._sender = mail.sender
         self._body_8bit = mail.body_8bit
@@ -289,6 +319,8 @@ class Dialogue:
         recipient = self._look_up(address)
         if isinstance(recipient, Refused):
             return self._refuse(recipient, recipient.reason, argument)
+        if self._client_refused is not None and recipient.purpose is not Purpose.POSTMASTER:
+            return self._refuse(*self._client_refused, argument)
         self._granted.add(recipient)
         self._said.append(b"250 2.1.5 Ok\r\n")
         return None
@@ -300,8 +332,9 @@ class Dialogue:
             if self._rcpt_refused and not self._lmtp:
                 return self._refuse(Refused(554, "5.5.1", "No valid recipients"), "sequence", "DATA")
             return self._refuse(Refused(503, "5.5.1", "RCPT comes first"), "sequence", "DATA")  # RFC 2033 4.2
-        if not self._has_room(0):
-            return self._refuse(refusals.NO_ROOM, "no_room", "DATA")
+        no_room = self._room_for(0)
+        if no_room is not None:
+            return self._refuse(no_room, "no_room", "DATA")
         self._decoder = DataDecoder(self._terms.message_size, normalise=self._normalises)
         self.phase = Phase.CONTENT
         self._said.append(b"354 End data with <CR><LF>.<CR><LF>\r\n")

@@ -9,6 +9,7 @@ from routerd.message.envelope import Envelope, Recipient, Refused
 
 
 class Phase(Enum):
+    GREETING = "greeting"  # nothing is said yet
     COMMANDS = "commands"
     CONTENT = "content"
     ANSWER = "answer"  # the message is whole; its verdict is awaited
@@ -89,3 +90,6 @@ class Declined(Refused):
 
 LookUp = Callable[[Address | None], Recipient | Declined]
 """Whose address it is; None stands for `<Postmaster>`."""
+
+RoomFor = Callable[[int], Refused | None]
+"""Why a message of so many octets (0: not said) may not come now; None: it may."""

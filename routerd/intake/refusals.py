@@ -21,6 +21,8 @@ MAIL_FIRST = Refused(503, "5.5.1", "MAIL comes first")
 TLS_FIRST = Refused(530, "5.7.0", "Say STARTTLS first")
 NO_TALKER = Refused(421, "4.7.0", "This is no web server")
 
+EARLY = Refused(554, "5.5.1", "You spoke before the greeting")
+
 IDLE_TOO_LONG = Refused(421, "4.4.2", "Nothing came for too long")
 TOO_SLOW = Refused(421, "4.4.2", "The message comes too slowly")
 TOO_LONG = Refused(421, "4.4.2", "The session has lasted too long; connect again")

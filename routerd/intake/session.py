@@ -91,7 +91,7 @@ class HostedSession(SMTP):
         self._dialogue = Dialogue(
             self._gate.terms,
             self._look_up,
-            self._reception.memory.has_room,
+            self._room_for,
             trusted=self._trusted,
             in_tls=tls is not None,
         )
@@ -188,6 +188,9 @@ class HostedSession(SMTP):
         if self._client_key is None or found.reason != "forged_token":
             return found
         return TOO_MANY_FORGED if reception.forged_return_paths.count(self._client_key, self.loop.time()) else found
+
+    def _room_for(self, size_bytes: int) -> Refused | None:
+        return None if self._reception.memory.has_room(size_bytes) else refusals.NO_ROOM
 
     def _keep(self, piece: bytes) -> None:
         if not self._reception.memory.take(len(piece)):
