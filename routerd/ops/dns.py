@@ -1,0 +1,258 @@
+"""Questions to the DNS, asked of the resolvers that the config or /etc/resolv.conf names: the only door to dnspython.
+
+Answers are values, and so is trouble: nothing that a server says, or does not say, is raised.
+"""
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from time import monotonic
+from typing import Any
+
+import dns.asyncbackend
+import dns.asyncquery
+import dns.exception
+import dns.message
+import dns.name
+import dns.rcode
+import dns.rdatatype
+import dns.rdtypes.ANY.CNAME
+import dns.rdtypes.ANY.MX
+import dns.rdtypes.ANY.PTR
+import dns.rdtypes.ANY.SOA
+import dns.rdtypes.ANY.TXT
+import dns.rdtypes.IN.A
+import dns.rdtypes.IN.AAAA
+
+from routerd.config.settings import Dns, HostPort
+from routerd.ops.dns_servers import DnsServers
+from routerd.ops.metrics import Metrics
+
+MAX_REMEMBERED = 20_000  # answers
+MAX_VALUES = 100  # of one answer
+SHORTEST_SECONDS = 5.0  # an answer is good for at least so long, whatever its TTL
+LONGEST_SECONDS = 3600.0
+LONGEST_ABSENCE_SECONDS = 900.0  # RFC 2308 5 advises hours at most; what was just published shall soon be seen
+TROUBLE_SECONDS = 5.0
+MAX_SOCKETS = 128
+MAX_QUESTIONS = 2_000  # that are being asked, or wait for a socket
+ROUNDS = 2  # a server that was silent is asked once more
+_SHORTEST_TRY_SECONDS = 0.25
+
+
+class RecordKind(StrEnum):
+    """Each with the form of its values."""
+
+    A = "A"  # 192.0.2.1
+    AAAA = "AAAA"  # 2001:db8::1
+    PTR = "PTR"  # a domain, in lower case, without the last dot
+    MX = "MX"  # 10 mx.example.com
+    TXT = "TXT"  # its strings joined (RFC 7208 3.3), a character for each octet
+
+
+@dataclass(frozen=True, slots=True)
+class Records:
+    """What there is, behind CNAMEs too."""
+
+    values: tuple[str, ...]
+    seconds: float  # how long it holds, from when it was asked
+
+
+@dataclass(frozen=True, slots=True)
+class Absent:
+    """There is no such name (NXDOMAIN), or nothing of that kind there."""
+
+    is_nxdomain: bool
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """It cannot be told now. `reason` is in words."""
+
+    reason: str
+
+
+Answer = Records | Absent | Trouble
+
+_BUSY = Trouble("too many questions at once")
+_CLOSED = Trouble("shutting down")
+
+
+class Resolver:
+    """Asks, and remembers what it was told for as long as it holds.
+
+    A question may take `settings.timeout` over all servers. Those who ask the same at once share one query; it goes on
+    when they no longer wait, so that the answer is there the next time. `now_seconds` is monotonic.
+    """
+
+    def __init__(
+        self,
+        settings: Dns,
+        metrics: Metrics,
+        *,
+        now_seconds: Callable[[], float] = monotonic,
+        servers: DnsServers | None = None,
+    ) -> None:
+        self._now = now_seconds
+        self._servers = servers or DnsServers(now_seconds=now_seconds)
+        self._metrics = metrics
+        self._backend = dns.asyncbackend.get_backend("asyncio")
+        self._remembered: OrderedDict[tuple[str, RecordKind], tuple[float, Answer]] = OrderedDict()
+        self._asked: dict[tuple[str, RecordKind], asyncio.Task[Answer]] = {}
+        self._sockets = asyncio.Semaphore(MAX_SOCKETS)
+        self._is_closed = False
+        self.adopt(settings)
+
+    def adopt(self, settings: Dns) -> None:
+        """From the next question on. What other servers said is forgotten."""
+        self._timeout_seconds = settings.timeout.total_seconds()
+        if self._servers.adopt(settings.servers):
+            self._remembered.clear()
+
+    async def look_up(self, name: str, kind: RecordKind) -> Answer:
+        """`name`: a domain in A-labels, with or without its last dot. Never raises but where it is cancelled."""
+        question = (name.lower().rstrip("."), kind)
+        known = self._remembered.get(question)
+        if known is not None and self._now() < known[0]:
+            return known[1]
+        task = self._asked.get(question)
+        if task is None:
+            if self._is_closed:
+                return _CLOSED
+            if len(self._asked) >= MAX_QUESTIONS:
+                return _BUSY
+            task = self._asked[question] = asyncio.create_task(self._find(*question))
+        try:
+            return await asyncio.shield(task)
+        except asyncio.CancelledError:
+            if self._is_closed and task.cancelled():
+                return _CLOSED
+            raise
+
+    async def close(self) -> None:
+        """Ends all questions: who still waits is told of trouble."""
+        self._is_closed = True
+        tasks = list(self._asked.values())
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _find(self, name: str, kind: RecordKind) -> Answer:
+        began = self._now()
+        try:
+            query = _query(name, kind)
+            if query is None:
+                return Absent(is_nxdomain=True, seconds=LONGEST_ABSENCE_SECONDS)  # no server could have it
+            try:
+                async with asyncio.timeout(self._timeout_seconds), self._sockets:
+                    answer = await self._ask_all(query, kind)
+            except TimeoutError:
+                answer = Trouble("no answer in time")
+            self._remember((name, kind), answer)
+            self._metrics.dns_questions.labels(kind.value, _RESULTS[type(answer)]).inc()
+            self._metrics.dns_seconds.observe(self._now() - began)
+            return answer
+        finally:
+            self._asked.pop((name, kind), None)
+
+    def _remember(self, question: tuple[str, RecordKind], answer: Answer) -> None:
+        seconds = TROUBLE_SECONDS if isinstance(answer, Trouble) else answer.seconds
+        self._remembered[question] = (self._now() + seconds, answer)
+        self._remembered.move_to_end(question)
+        if len(self._remembered) > MAX_REMEMBERED:
+            self._remembered.popitem(last=False)
+
+    async def _ask_all(self, query: dns.message.QueryMessage, kind: RecordKind) -> Answer:
+        """The first answer of any server; those that were silent are asked again, those that refused are not."""
+        servers = await self._servers.in_turn()
+        if not servers:
+            return Trouble("no DNS server is known")
+        try_seconds = max(self._timeout_seconds / (ROUNDS * len(servers) + 1), _SHORTEST_TRY_SECONDS)
+        silent: Sequence[HostPort] = servers
+        trouble = Trouble("no answer in time")
+        for _ in range(ROUNDS):
+            asked, silent = silent, []
+            for server in asked:
+                answer = await self._ask(query, kind, server, try_seconds)
+                if answer is None:
+                    silent.append(server)
+                elif isinstance(answer, Trouble):
+                    trouble = answer
+                else:
+                    self._servers.prefer(server)
+                    return answer
+        return trouble
+
+    async def _ask(
+        self, query: dns.message.QueryMessage, kind: RecordKind, server: HostPort, try_seconds: float
+    ) -> Answer | None:
+        """None: the server said nothing in time."""
+        try:
+            async with asyncio.timeout(try_seconds):
+                response = await self._by_udp(query, server)
+            if response is None:
+                async with asyncio.timeout(try_seconds):
+                    response = await dns.asyncquery.tcp(query, server.host, port=server.port, backend=self._backend)
+        except (TimeoutError, dns.exception.Timeout):
+            return None
+        except OSError as error:
+            return Trouble(f"{server} cannot be reached: {error.strerror or error}")
+        except (dns.exception.DNSException, ValueError, EOFError) as error:
+            return Trouble(f"{server} sent no DNS message: {type(error).__name__}")
+        return _read(response, kind)
+
+    async def _by_udp(self, query: dns.message.QueryMessage, server: HostPort) -> dns.message.Message | None:
+        """None: the answer was truncated. What does not fit the question may be anybody's: it is passed over."""
+        try:
+            return await dns.asyncquery.udp(
+                query,
+                server.host,
+                port=server.port,
+                ignore_unexpected=True,
+                raise_on_truncation=True,
+                ignore_errors=True,
+                backend=self._backend,
+            )
+        except dns.message.Truncated:
+            return None
+
+
+def _query(name: str, kind: RecordKind) -> dns.message.QueryMessage | None:
+    """With an id of its own; None for what no domain can be."""
+    try:
+        return dns.message.make_query(dns.name.from_text(name), dns.rdatatype.from_text(kind.value))
+    except (dns.exception.DNSException, UnicodeError, ValueError):
+        return None
+
+
+def _read(response: dns.message.Message, kind: RecordKind) -> Answer:
+    code = response.rcode()
+    if code not in (dns.rcode.NOERROR, dns.rcode.NXDOMAIN) or not isinstance(response, dns.message.QueryMessage):
+        return Trouble(f"the DNS server said {dns.rcode.to_text(code)}")
+    try:
+        chain = response.resolve_chaining()
+    except dns.exception.DNSException as error:
+        return Trouble(f"the DNS server's answer is broken: {type(error).__name__}")
+    if chain.answer is None:
+        seconds = min(max(chain.minimum_ttl, SHORTEST_SECONDS), LONGEST_ABSENCE_SECONDS)
+        return Absent(is_nxdomain=code == dns.rcode.NXDOMAIN, seconds=seconds)
+    form = _FORMS[kind]
+    values = tuple(form(record) for record, _ in zip(chain.answer, range(MAX_VALUES), strict=False))
+    return Records(values, min(max(chain.minimum_ttl, SHORTEST_SECONDS), LONGEST_SECONDS))
+
+
+def _domain(name: dns.name.Name) -> str:
+    return name.to_text(omit_final_dot=True).lower()
+
+
+_FORMS: Mapping[RecordKind, Callable[[Any], str]] = {
+    RecordKind.A: lambda record: record.address,
+    RecordKind.AAAA: lambda record: record.address,
+    RecordKind.PTR: lambda record: _domain(record.target),
+    RecordKind.MX: lambda record: f"{record.preference} {_domain(record.exchange)}",
+    RecordKind.TXT: lambda record: b"".join(record.strings).decode("latin-1"),
+}
+_RESULTS = {Records: "found", Absent: "absent", Trouble: "trouble"}
