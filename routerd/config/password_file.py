@@ -1,0 +1,108 @@
+"""The file of `passwords:`: `MEMBER:HASH` a line, `#` comments; of us or of root, and for nobody else to read."""
+
+import os
+import stat
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from routerd.config.nearest import did_you_mean, quoted
+from routerd.config.password_hash import PasswordError, PasswordHash, parse_hash
+from routerd.config.regular_file import lines_of, read_regular
+from routerd.config.yaml_source import Mark, Problem
+
+CREDENTIALS = Path("/run/credentials")  # LoadCredential= of systemd.exec(5): there while the service runs, for it alone
+_MOST_BYTES = 4_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One line that sets a password. `hashed` is None where it is wrong, which `problems` say."""
+
+    member: str
+    hashed: PasswordHash | None
+    line: int  # from 1
+
+
+@dataclass(frozen=True, slots=True)
+class PasswordFile:
+    """What could be read of it; nobody may log in by one that has problems."""
+
+    lines: tuple[str, ...]
+    entries: tuple[Entry, ...]
+    problems: tuple[Problem, ...]
+
+    @property
+    def hashes(self) -> dict[str, PasswordHash]:
+        """By member."""
+        return {entry.member: entry.hashed for entry in self.entries if entry.hashed is not None}
+
+
+def read_passwords(path: Path, members: Collection[str] | None = None) -> PasswordFile:
+    """Never raises for what is in the file. `members`: who may have a password; None: anybody.
+
+    Raises OSError where it cannot be read. Those whom it is open to are a problem too, with line 0.
+    """
+    data = read_regular(path, _MOST_BYTES)
+    open_to = _open_to(path)
+    problems = [Problem(Mark(str(path), 0, 0), open_to)] if open_to else []
+    try:
+        lines = lines_of(data.decode())
+    except UnicodeDecodeError as error:
+        at = Mark(str(path), data.count(b"\n", 0, error.start) + 1, 1)
+        return PasswordFile((), (), (*problems, Problem(at, "not UTF-8; save the file as UTF-8")))
+    entries: list[Entry] = []
+    first: dict[str, int] = {}
+    for number, line in enumerate(lines, 1):
+        if not line.strip() or line.lstrip().startswith("#"):
+            continue
+        member, _, written = line.partition(":")
+        entry = Entry(member.strip(), _hash_of(written), number)
+        entries.append(entry)
+        problems += _problems(entry, line, Mark(str(path), number, 1), first, members)
+        first.setdefault(entry.member, number)
+    return PasswordFile(tuple(lines), tuple(entries), tuple(problems))
+
+
+def _hash_of(written: str) -> PasswordHash | None:
+    try:
+        return parse_hash(written.strip())
+    except PasswordError:
+        return None
+
+
+def _problems(
+    entry: Entry, line: str, at: Mark, first: dict[str, int], members: Collection[str] | None
+) -> Iterator[Problem]:
+    """Never with what stands behind the colon, which might be a password in the clear."""
+    member, colon, written = line.partition(":")
+    at = at._replace(column=len(member) - len(member.lstrip()) + 1)
+    if not colon:
+        yield Problem(at, "not MEMBER:HASH, as 'routerd password MEMBER' writes it")
+        return
+    if members is not None and entry.member not in members:
+        yield Problem(at, f"no member {quoted(entry.member)}{did_you_mean(entry.member, members)}")
+    if entry.member in first:
+        wrong = f"{quoted(entry.member)} has a password already, in line {first[entry.member]}"
+        yield Problem(at, wrong)
+    if entry.hashed is None:
+        column = len(line) - len(written.lstrip()) + 1
+        try:
+            parse_hash(written.strip())
+        except PasswordError as error:
+            yield Problem(at._replace(column=column), f"what follows the colon {error}")
+
+
+def _open_to(path: Path) -> str | None:
+    """Why others could read or change it, with what to do about it; None where they cannot.
+
+    systemd's credentials belong to root, and may be open to the group that an access list of theirs stands for.
+    """
+    found = path.stat()
+    others = 0o007 if path.is_relative_to(CREDENTIALS) else 0o077
+    if stat.S_IMODE(found.st_mode) & others:
+        return f"others than its owner may use it (mode {stat.S_IMODE(found.st_mode):04o}); run: chmod 600 {path}"
+    us = os.geteuid()
+    if us != 0 and found.st_uid not in (us, 0):
+        return f"it belongs to user {found.st_uid}, not to us (user {us}) or root; run: chown {us} {path}"
+    return None

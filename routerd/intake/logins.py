@@ -1,0 +1,255 @@
+"""Members' logins: whether a password is the one in the file of `passwords:`, without being a way to guess it.
+
+A hash takes a fifth of a second and 32 MB, so one thread makes them, few may wait, and what was answered lately is
+remembered: under a secret of this process, and only as long as the file's line stays as it is.
+"""
+
+import asyncio
+import os
+import time
+import unicodedata
+from collections import Counter, OrderedDict
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from hashlib import blake2b
+from pathlib import Path
+from typing import Any
+
+import structlog
+
+from routerd.config.password_file import PasswordFile, read_passwords
+from routerd.config.password_hash import PasswordHash, dummy_hash, prepared
+from routerd.config.settings import Settings
+from routerd.intake.events import LoggedIn
+from routerd.intake.limits import Tally
+from routerd.message.envelope import Refused
+
+WRONG = Refused(535, "5.7.8", "Wrong login or password")  # RFC 4954 6
+TOO_MANY_WRONG = Refused(454, "4.7.0", "Too many wrong logins; try again in an hour")
+BUSY = Refused(454, "4.7.0", "Too many logins at once; try again")
+
+_HOUR = 3600.0
+_WRONG_PER_LOGIN = 10  # an hour, of one login from one client
+_WRONG_PER_CLIENT = 30  # an hour, of all logins; those that were right from there lately are not counted
+_MOST_WAITING = 8
+_MOST_OF_CLIENT = 2  # at once: no one client takes all places
+_LOOK_EVERY_SECONDS = 2.0
+_RIGHT_SECONDS = 3600.0  # after which a hash is made again
+_REMEMBERED = 2000
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class _Book:
+    """Who may log in, by which names and passwords."""
+
+    names: dict[str, str] = field(default_factory=dict)  # folded key or address → member
+    hashes: dict[str, PasswordHash] = field(default_factory=dict)
+
+
+class Logins:
+    """Checks logins by one config and its file, which is read again where it has changed.
+
+    A file with something wrong in it never takes effect: the last good one stays, and the log says so. `seconds` gives
+    the time, from whatever beginning.
+    """
+
+    def __init__(self, settings: Settings, *, seconds: Callable[[], float] = time.monotonic) -> None:
+        self._seconds = seconds
+        self._secret = os.urandom(32)
+        self._pool = ThreadPoolExecutor(1, thread_name_prefix="logins")
+        self._is_closed = False
+        self._in_work: Counter[str] = Counter()  # by client
+        self._wrong_of_login = Tally(_WRONG_PER_LOGIN, _HOUR)
+        self._wrong_of_client = Tally(_WRONG_PER_CLIENT, _HOUR)
+        self._right_lately: OrderedDict[str, None] = OrderedDict()  # logins with their clients
+        self._answers: OrderedDict[bytes, tuple[bool, float]] = OrderedDict()  # digest → right, and when
+        self._book = _Book()
+        self._seen: tuple[int, ...] | None = None
+        self._looked_at = -_LOOK_EVERY_SECONDS
+        self.adopt(settings)
+
+    def adopt(self, settings: Settings) -> None:
+        """By a reloaded config from now on; its file is read."""
+        self._settings = settings
+        self._seen = None
+        self._book = _Book(_names_of(settings), self._book.hashes if settings.passwords else {})
+        self._look()
+
+    async def check(self, login: str, password: str, client_key: str) -> LoggedIn | Refused:
+        """`login`: a member's key or one of his addresses, in any case. `client_key`: as limits.client_key gives it.
+
+        Right, wrong (535), or not now (454): too many wrong ones from that client, or too many at once.
+        """
+        await self._look_if_due()
+        book, name = self._book, _folded(login)
+        member = book.names.get(name)
+        hashed = book.hashes.get(member) if member is not None else None
+        who = f"{name}\0{client_key}"
+        if self._has_spent(who, client_key):
+            return TOO_MANY_WRONG
+        digest = self._digest(name, hashed, password)
+        right = self._remembered(digest)
+        if right is None:
+            with self._place_for(client_key) as is_free:
+                if not is_free:
+                    return BUSY
+                right = await self._try(hashed, password)
+            if right is None:
+                return BUSY
+            self._remember(digest, right=right)
+            if not right:
+                self._count_wrong(who, client_key, member)
+        if not right or member is None:
+            return WRONG
+        self._right_lately[who] = None
+        self._right_lately.move_to_end(who)
+        _shorten(self._right_lately)
+        return LoggedIn(member)
+
+    def close(self) -> None:
+        """No more logins; a hash in the making ends by itself."""
+        self._is_closed = True
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+    # What was answered before.
+
+    def _has_spent(self, who: str, client_key: str) -> bool:
+        now = self._seconds()
+        if self._wrong_of_login.is_spent(who, now):
+            return True
+        return self._wrong_of_client.is_spent(client_key, now) and who not in self._right_lately
+
+    def _count_wrong(self, who: str, client_key: str, member: str | None) -> None:
+        """The same wrong password is counted once: a telephone that was not told of a new one guesses nothing."""
+        now = self._seconds()
+        self._wrong_of_login.count(who, now)
+        self._wrong_of_client.count(client_key, now)
+        log.info("login_failed", member=member, client=client_key)
+
+    def _digest(self, name: str, hashed: PasswordHash | None, password: str) -> bytes:
+        parts = (name.encode("utf-8", "surrogatepass"), str(hashed).encode(), prepared(password))
+        keyed = blake2b(key=self._secret, digest_size=32)
+        for part in parts:
+            keyed.update(len(part).to_bytes(8, "big") + part)
+        return keyed.digest()
+
+    def _remembered(self, digest: bytes) -> bool | None:
+        right, since = self._answers.get(digest, (None, 0.0))
+        return None if right and self._seconds() - since > _RIGHT_SECONDS else right
+
+    def _remember(self, digest: bytes, *, right: bool) -> None:
+        self._answers[digest] = (right, self._seconds())
+        self._answers.move_to_end(digest)
+        _shorten(self._answers)
+
+    # The hash.
+
+    @contextmanager
+    def _place_for(self, client_key: str) -> Iterator[bool]:
+        if self._in_work.total() > _MOST_WAITING or self._in_work[client_key] >= _MOST_OF_CLIENT:
+            yield False
+            return
+        self._in_work[client_key] += 1
+        try:
+            yield True
+        finally:
+            self._in_work[client_key] -= 1
+            if not self._in_work[client_key]:
+                del self._in_work[client_key]
+
+    async def _try(self, hashed: PasswordHash | None, password: str) -> bool | None:
+        """None where we close meanwhile. Without a hash the work is the same, so that time tells no names."""
+        if self._is_closed:
+            return None
+        if hashed is None:
+            hashed = dummy_hash(next(iter(self._book.hashes.values()), None), self._secret)
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._pool, hashed.is_of, password)
+        except asyncio.CancelledError:
+            if self._is_closed:
+                return None
+            raise
+
+    # The file.
+
+    async def _look_if_due(self) -> None:
+        settings, now = self._settings, self._seconds()
+        if settings.passwords is None or now - self._looked_at < _LOOK_EVERY_SECONDS:
+            return
+        self._looked_at = now
+        news = await asyncio.get_running_loop().run_in_executor(None, _read_if_changed, settings, self._seen)
+        if settings is self._settings:
+            self._take(news)
+
+    def _look(self) -> None:
+        self._looked_at = self._seconds()
+        self._take(_read_if_changed(self._settings, self._seen))
+
+    def _take(self, news: "_News") -> None:
+        if news.seen == self._seen:
+            return
+        self._seen = news.seen
+        if news.hashes is not None:
+            self._book = _Book(self._book.names, news.hashes)
+            log.info("passwords_read", file=self._settings.passwords, members=len(news.hashes))
+            return
+        for problem in news.problems:
+            log.error("passwords_refused", problem=problem)
+
+
+@dataclass(frozen=True, slots=True)
+class _News:
+    """Of the file: its identity, and its hashes where it is good and has changed."""
+
+    seen: tuple[int, ...] | None
+    hashes: dict[str, PasswordHash] | None = None
+    problems: tuple[str, ...] = ()
+
+
+def _read_if_changed(settings: Settings, seen: tuple[int, ...] | None) -> _News:
+    path = settings.passwords
+    if path is None:
+        return _News(None)
+    now_seen = _identity(path)
+    if now_seen == seen:
+        return _News(seen)
+    try:
+        found: PasswordFile = read_passwords(path, settings.members)
+    except OSError as error:
+        return _News(now_seen, problems=(f"{path}: cannot be read: {error.strerror or error}",))
+    if found.problems:
+        return _News(now_seen, problems=tuple(map(str, found.problems)))
+    return _News(now_seen, found.hashes)
+
+
+def _identity(path: Path) -> tuple[int, ...]:
+    """By which a changed file is known, also one put in its place or made readable; () where there is none."""
+    try:
+        found = path.stat()
+    except OSError:
+        return ()
+    return (found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
+
+
+def _names_of(settings: Settings) -> dict[str, str]:
+    """Every name by which a member logs in; a key that two share when letters are folded stands for neither."""
+    names: dict[str, str] = {}
+    shared: set[str] = set()
+    for member, found in settings.members.items():
+        for name in (member, str(found.mailbox), *map(str, found.addresses)):
+            if names.setdefault(_folded(name), member) != member:
+                shared.add(_folded(name))
+    return {name: member for name, member in names.items() if name not in shared}
+
+
+def _folded(login: str) -> str:
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", login).casefold())
+
+
+def _shorten(remembered: "OrderedDict[Any, Any]") -> None:
+    if len(remembered) > _REMEMBERED:
+        remembered.popitem(last=False)
