@@ -23,6 +23,7 @@ from weakref import WeakValueDictionary
 
 import structlog
 
+from routerd.auth.our_results import our_results, results_value
 from routerd.delivery.routes import Routes
 from routerd.desk.assign import assign, last_resort_plan
 from routerd.desk.consider import Office, author_of, comes_from_member, decide, facts_of, loops, passed_inboxes
@@ -31,7 +32,7 @@ from routerd.desk.pick import Choose
 from routerd.desk.plan import SOMEBODY, Author, DeskState, Plan, PlannedCopy, Role
 from routerd.desk.refusal import for_all, for_each, refusals
 from routerd.message.annotate import Annotation, received_value
-from routerd.message.envelope import Accepted, Envelope, Protocol, Raw, Received, Refused, Verdict
+from routerd.message.envelope import Accepted, Client, Envelope, Protocol, Raw, Received, Refused, Verdict
 from routerd.message.token import trace_mac
 from routerd.message.view import MessageView
 from routerd.ops.metrics import Metrics
@@ -158,7 +159,7 @@ class Router:
     async def _consider(self, received: Received, live: Live) -> Considered:
         began = perf_counter()
         view, thread = await _off_loop_if_large(
-            received.raw, partial(look, received.raw, received.envelope, received.client.trusted, live)
+            received.raw, partial(look, received.raw, received.envelope, received.client, live)
         )
         passed = passed_inboxes(view, self._trace_key, live.settings.inboxes, received.envelope)
         viewed = perf_counter()
@@ -267,7 +268,7 @@ class Router:
                 trace_mac(self._trace_key, received.id, inbox)
                 for inbox in dict.fromkeys((*inboxes, *sorted(considered.passed)))
             ),
-            auth_results=f"{hostname}; none",
+            auth_results=results_value(hostname, our_results(received.client)),
             received=received_value(received.client, hostname, received.id, recipients, received.at),
             cut_authserv_ids=(hostname, *(() if received.client.trusted else live.settings.authserv_ids)),
             cut_headers=live.ruleset.given_headers,
@@ -321,11 +322,11 @@ class Router:
 def _judge(view: MessageView, received: Received, live: Live, known: Known) -> tuple[tuple[Decision, ...], Author]:
     """Step 5: what the rules say for each inbox, and who speaks."""
     envelope = received.envelope
-    facts = facts_of(view, envelope, received.client.trusted, received.at, live, known.conversation)
+    facts = facts_of(view, envelope, received.client, received.at, live, known.conversation)
     return decide(facts, envelope, live), author_of(facts, envelope, live.roster)
 
 
-def look(raw: Raw, envelope: Envelope, trusted: bool, office: Office) -> tuple[MessageView, ThreadKeys]:
+def look(raw: Raw, envelope: Envelope, client: Client, office: Office) -> tuple[MessageView, ThreadKeys]:
     """Step 2, and the keys of step 4."""
     view = MessageView(raw, text_limit=office.settings.limits.rule_text)
     parties = (mailbox.address for name in ("from", "reply-to", "to", "cc") for mailbox in view.addresses(name))
@@ -334,16 +335,18 @@ def look(raw: Raw, envelope: Envelope, trusted: bool, office: Office) -> tuple[M
         references=view.references,
         participants=tuple(dict.fromkeys(parties)),
         author=view.author.address if view.author else None,
-        content_hash=_identity(view, envelope, trusted),
-        vouched=bool(view.references) and comes_from_member(view, trusted, office) is True,
+        content_hash=_identity(view, envelope, client),
+        vouched=bool(view.references) and comes_from_member(view, client, office) is True,
     )
 
 
-def _identity(view: MessageView, envelope: Envelope, trusted: bool) -> bytes:
+def _identity(view: MessageView, envelope: Envelope, client: Client) -> bytes:
     """By which the same message is known when it comes again: its content, and all else that rules may decide by."""
     details = sorted(str(recipient.address) for recipient in envelope.recipients if recipient.detail is not None)
-    results = view.headers.raw_values("authentication-results") if trusted else []
-    beside = "\0".join((envelope.sender, *details)).encode("utf-8", "surrogatepass")
+    results = view.headers.raw_values("authentication-results") if client.trusted else []
+    proven = (f"{one.method}={one.result} {one.property('smtp.auth') or ''}" for one in our_results(client))
+    listed = sorted(client.findings.listed_in)
+    beside = "\0".join((envelope.sender, *details, *proven, *listed)).encode("utf-8", "surrogatepass")
     return blake2b(b"\0".join((view.content_hash, beside, *results)), digest_size=32).digest()
 
 

@@ -107,17 +107,19 @@ class AuthResults:
         return False
 
 
-def believed_results(view: _View, trusted: bool, authserv_ids: Collection[str]) -> AuthResults:
-    """What the trusted hops say about this message. Never raises.
+def believed_results(
+    view: _View, trusted: bool, authserv_ids: Collection[str], ours: tuple[MethodResult, ...] = ()
+) -> AuthResults:
+    """What we verified ourselves (`ours`), and of other methods what the trusted hops say. Never raises.
 
     Where several fields speak of one method, the topmost counts: a hop writes above what it was handed.
     """
     author = view.author
     only_from = author.address.lower() if author is not None and view.headers.count("from") == 1 else None
     if not trusted or not authserv_ids:
-        return AuthResults(author=only_from)
+        return AuthResults(ours, only_from)
     ids = {id_.lower() for id_ in authserv_ids}
-    believed: list[MethodResult] = []
+    believed = list(ours)
     for value in view.headers.raw_values("authentication-results")[:MAX_FIELDS]:
         authserv_id, results = parse_results(value)
         if authserv_id in ids:

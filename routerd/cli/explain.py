@@ -33,7 +33,7 @@ from routerd.desk.plan import Conversation, DeskState, Twin
 from routerd.desk.roster import Roster
 from routerd.intake.recipients import Directory
 from routerd.message.address import AddressError, parse_address
-from routerd.message.envelope import Envelope, Recipient
+from routerd.message.envelope import Client, Envelope, Protocol, Recipient
 from routerd.message.view import MessageView
 from routerd.router import Live, look
 from routerd.rules.decision import Decision
@@ -114,18 +114,18 @@ def command(file: Path, config: Path | None, list_all: bool, as_json: bool, **gi
     sender = _sender(given["sender"]) if given["sender"] is not None else author.address if author else ""
     envelope = Envelope(sender, _recipients(raw, given["rcpt"], live, now))
     known = _conversation(given["conversation"], live.ruleset)
-    explained = explain(raw, envelope, _is_trusted(given["client"], settings), now, live, known)
+    explained = explain(raw, envelope, _client(given["client"], settings), now, live, known)
     click.echo(explained_as_json(explained) if as_json else explained_as_text(explained, list_all, terminal_width()))
 
 
 def explain(
-    raw: bytes, envelope: Envelope, trusted: bool, at: datetime, live: Live, known: ConversationFacts | None = None
+    raw: bytes, envelope: Envelope, client: Client, at: datetime, live: Live, known: ConversationFacts | None = None
 ) -> Explained:
     """Steps 2 to 6 as the daemon takes them, on the desk's state as it is now; nothing is written.
 
     `known`: what is taken for the conversation in place of that in the state.
     """
-    view, thread = look(raw, envelope, trusted, live)
+    view, thread = look(raw, envelope, client, live)
     with ExitStack() as stack:
         state: DeskState = QuietDesk()
         try:
@@ -141,7 +141,7 @@ def explain(
         if known is not None:
             home, _ = home_first(view, envelope, live.roster)[0]
             anew.conversation = conversation_of(known, home, at)
-        facts = facts_of(view, envelope, trusted, at, live, anew.conversation)
+        facts = facts_of(view, envelope, client, at, live, anew.conversation)
         decisions = decide(facts, envelope, live)
         author = author_of(facts, envelope, live.roster)
         plan = assign(decisions, live.roster, anew, at, lambda members: members[0], author)
@@ -223,11 +223,13 @@ def _sender(text: str) -> str:
         raise click.BadParameter(f"{text!r}: {error}", param_hint="--from") from None
 
 
-def _is_trusted(client: str | None, settings: Settings) -> bool:
-    if client is None:
-        return False
+def _client(text: str | None, settings: Settings) -> Client:
+    """Who hands it over. DNS is not asked about it."""
+    if text is None:
+        return Client("", 0, "", Protocol.SMTP, "")
     try:
-        address = ipaddress.ip_address(client)
+        address = ipaddress.ip_address(text)
     except ValueError:
-        raise click.BadParameter(f"{client!r} is no IP address", param_hint="--client") from None
-    return any(address in network for network in settings.trusted_networks)
+        raise click.BadParameter(f"{text!r} is no IP address", param_hint="--client") from None
+    trusted = any(address in network for network in settings.trusted_networks)
+    return Client(text, 0, "", Protocol.SMTP, "", trusted=trusted)

@@ -17,7 +17,7 @@ from routerd.config.settings import Settings
 from routerd.desk.consider import Office, facts_of, home_first
 from routerd.desk.roster import Roster
 from routerd.message.address import Address, AddressError, parse_address
-from routerd.message.envelope import Envelope, Purpose, Recipient
+from routerd.message.envelope import Client, Envelope, Protocol, Purpose, Recipient
 from routerd.message.fold import display
 from routerd.message.view import MessageView
 from routerd.ops.old_mail import BrokenMailError, Place, arrived_at, read_mail
@@ -31,6 +31,7 @@ PIECE = 100  # messages that a process takes at a time
 _AHEAD = 4  # pieces under way for each process
 _MAX_SUBJECT = 80  # characters
 _NAMED_IN = ("to", "cc", "delivered-to", "x-original-to")
+_OUR_SERVERS = Client("", 0, "", Protocol.SMTP, "", trusted=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +71,7 @@ class Replayer:
                 return
             envelope = Envelope(_sender_of(view), recipients)
             # What our own servers wrote into it when it came is believed now as it was then.
-            facts = facts_of(view, envelope, True, arrived_at(view, written_at), self._office)
+            facts = facts_of(view, envelope, _OUR_SERVERS, arrived_at(view, written_at), self._office)
             homes = home_first(view, envelope, self._office.roster)
             at_inboxes = [facts.at_inbox(inbox, _given(envelope, inbox)) for inbox, _ in homes]
             before = _ruled(self._before, at_inboxes)

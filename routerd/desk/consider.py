@@ -5,16 +5,17 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
+from routerd.auth.our_results import our_results
 from routerd.auth.results import AuthResults, believed_results
 from routerd.config.settings import Settings
 from routerd.desk.plan import Author, Conversation, ConversationId, ConversationState, Standing, Voice
 from routerd.desk.roster import Roster
-from routerd.message.envelope import Envelope, Purpose
+from routerd.message.envelope import Client, Envelope, Purpose
 from routerd.message.token import is_own_trace
 from routerd.message.view import MessageView
 from routerd.rules.conditions.proofs import TEMPORARY
 from routerd.rules.decision import Assign, Decision, RuleRef
-from routerd.rules.facts import ConversationFacts, Facts, Seen
+from routerd.rules.facts import ConversationFacts, DnsLists, Facts, Seen
 from routerd.rules.ruleset import Ruleset
 
 MAX_HOPS = 50  # RFC 5321 6.3: loops are found by counting Received
@@ -46,16 +47,16 @@ def decide(facts: Facts, envelope: Envelope, office: Office) -> tuple[Decision, 
 def facts_of(
     view: MessageView,
     envelope: Envelope,
-    trusted: bool,
+    client: Client,
     at: datetime,
     office: Office,
     conversation: Conversation | None = None,
 ) -> Facts:
     """The facts but for the inbox, to be read by `Facts.at_inbox`.
 
-    `trusted`: it came from one of trusted_networks. `conversation`: the known one that it belongs to.
+    `client`: who handed it over. `conversation`: the known one that it belongs to.
     """
-    results = believed_results(view, trusted, office.settings.authserv_ids)
+    results = _results(view, client, office)
     return Facts(
         view,
         envelope.sender,
@@ -65,14 +66,19 @@ def facts_of(
         internal=_is_internal(view, results, office.roster),
         at=at,
         results=results.by_method,
+        dnsbl=DnsLists(client.findings.listed_in, client.findings.unanswered),
         conversation=_known_so_far(conversation, at) if conversation else None,
         delimiter=office.settings.addresses.delimiter,
     )
 
 
-def comes_from_member(view: MessageView, trusted: bool, office: Office) -> bool | None:
+def comes_from_member(view: MessageView, client: Client, office: Office) -> bool | None:
     """Whether a member wrote it, and that is proven; None: it could not be told then."""
-    return _is_internal(view, believed_results(view, trusted, office.settings.authserv_ids), office.roster)
+    return _is_internal(view, _results(view, client, office), office.roster)
+
+
+def _results(view: MessageView, client: Client, office: Office) -> AuthResults:
+    return believed_results(view, client.trusted, office.settings.authserv_ids, our_results(client))
 
 
 def _is_internal(view: MessageView, results: AuthResults, roster: Roster) -> bool | None:

@@ -111,10 +111,13 @@ def received_value(client: Client, hostname: str, queue_id: str, recipients: tup
     literal = f"[IPv6:{client.address}]" if ":" in client.address else f"[{client.address}]"
     parts = [f"from {helo}"]
     if client.address:
-        parts.append(f"({literal})")
+        name = _NOT_IN_DOMAINS.sub("?", client.findings.name or "")
+        parts.append(f"({name} {literal})" if name else f"({literal})")
     parts.append(f"by {hostname} (routerd) with {client.with_protocol} id {queue_id}")
     if len(recipients) == 1:
         parts.append(f"for <{recipients[0]}>")
+    if client.findings.listed_in:
+        parts.append(f"(client listed by {', '.join(sorted(client.findings.listed_in))})")
     return clean(f"{' '.join(parts)}; {format_datetime(at)}")
 
 

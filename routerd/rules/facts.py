@@ -205,12 +205,19 @@ class ConversationFacts:
 
 
 @dataclass(frozen=True, slots=True)
+class DnsLists:
+    """What DNS lists say of the client, by their zones."""
+
+    listed: frozenset[str] = frozenset()  # that it is on
+    unanswered: frozenset[str] = frozenset()  # that could not be asked then
+
+
+@dataclass(frozen=True, slots=True)
 class Facts:
     """One message as the rules of one inbox see it.
 
     `at`: when it was accepted; None: not said (in a rule's test). `internal` None: it cannot be told now. `results`:
     what verified the sender, method → result (RFC 8601 2.7), in lower case; a method without a result is not in it.
-    `dnsbl`: the DNS lists that the client is on; None: they cannot be asked now.
     """
 
     view: MessageView
@@ -221,7 +228,7 @@ class Facts:
     internal: bool | None
     at: datetime | None
     results: Mapping[str, str] = field(default_factory=dict)
-    dnsbl: frozenset[str] | None = frozenset()
+    dnsbl: DnsLists = DnsLists()
     conversation: ConversationFacts | None = None
     delimiter: str = "+"  # of the detail in an address of ours
     texts: FieldText = field(default=None, repr=False, compare=False)  # type: ignore[assignment]

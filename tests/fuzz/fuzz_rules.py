@@ -18,7 +18,7 @@ from rule_sets import ALL_GRANTED, SETTINGS, facts_of, raw_message, settings_wit
 
 from routerd.rules.compile import Compiled, compile_ruleset
 from routerd.rules.decision import Decision
-from routerd.rules.facts import ConversationFacts
+from routerd.rules.facts import ConversationFacts, DnsLists
 from routerd.rules.lint.findings import find_all
 from routerd.rules.reading.cases import Given
 from routerd.rules.trying.cases import Placed, run_case
@@ -107,13 +107,23 @@ def _messages() -> tuple[tuple[bytes, dict[str, object]], ...]:
             raw_message(
                 subject="Re: invoice 12", text="بالشكوى 发票 жалоба x-y", headers=(("X-Test", "a"), ("X-Test", "na"))
             ),
-            {"conversation": known, "internal": None, "dnsbl": None, "results": {"dmarc": "pass", "spf": "temperror"}},
+            {
+                "conversation": known,
+                "internal": None,
+                "dnsbl": DnsLists(unanswered=frozenset(["zen.example"])),
+                "results": {"dmarc": "pass", "spf": "temperror"},
+            },
         ),
         (
             raw_message(
                 subject="", text="", sender="x@a.gov.pl", attachments=[("Skarga.pdf", "application/pdf", b"x" * 9)]
             ),
-            {"inbox": "billing@example.com", "at": None, "mail_from": "", "dnsbl": frozenset(["zen.example"])},
+            {
+                "inbox": "billing@example.com",
+                "at": None,
+                "mail_from": "",
+                "dnsbl": DnsLists(frozenset(["zen.example"])),
+            },
         ),
         (b"\xff\x00: a\r\n\r\n" + b"a" * 3_000, {"internal": True}),
     )

@@ -40,7 +40,7 @@ class AuthCondition(Condition):
 
 @dataclass(frozen=True, slots=True)
 class DnsblCondition(Condition):
-    """The client is on one of these lists."""
+    """The client is on one of these lists; it cannot be told where it is on none, but one did not answer."""
 
     lists: tuple[str, ...]
 
@@ -49,19 +49,21 @@ class DnsblCondition(Condition):
         return 0
 
     def truth(self, seen: Seen) -> Truth:
-        listed = seen.facts.dnsbl
-        if listed is None:
-            return Truth.UNKNOWN
-        return Truth.NO if listed.isdisjoint(self.lists) else Truth.YES
+        dnsbl = seen.facts.dnsbl
+        if not dnsbl.listed.isdisjoint(self.lists):
+            return Truth.YES
+        return Truth.NO if dnsbl.unanswered.isdisjoint(self.lists) else Truth.UNKNOWN
 
     def evidence(self, seen: Seen) -> tuple[Evidence, ...]:
-        listed = seen.facts.dnsbl or frozenset()
+        listed = seen.facts.dnsbl.listed
         return (Evidence("dnsbl", "", ", ".join(name for name in self.lists if name in listed)),)
 
     def describe(self) -> str:
         return f"dnsbl {', '.join(self.lists)}"
 
     def saw(self, seen: Seen) -> str:
-        if seen.facts.dnsbl is None:
-            return "the lists cannot be asked now"
-        return f"the client is on {', '.join(sorted(seen.facts.dnsbl)) or 'no list'}"
+        dnsbl = seen.facts.dnsbl
+        silent = [name for name in self.lists if name in dnsbl.unanswered]
+        if silent:
+            return f"{', '.join(silent)} did not answer"
+        return f"the client is on {', '.join(sorted(dnsbl.listed)) or 'no list'}"

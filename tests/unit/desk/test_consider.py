@@ -78,7 +78,7 @@ def test_the_home_is_the_inbox_that_to_or_cc_names_first(header: str, home: str)
 
 
 def _decided(message: MessageView, envelope: Envelope) -> tuple[Decision, ...]:
-    return decide(facts_of(message, envelope, False, NOW, office()), envelope, office())
+    return decide(facts_of(message, envelope, STRANGER, NOW, office()), envelope, office())
 
 
 @pytest.mark.parametrize("first", [True, False])
@@ -154,13 +154,15 @@ def test_nobody_is_refused_through_a_trusted_hop_or_in_a_known_conversation() ->
     assert refusals(received(Protocol.SMTP, SUPPORT), REJECTING[:1], is_known=True) == {}
 
 
+STRANGER = Client("192.0.2.1", 1, "c", Protocol.SMTP, "l")
+TRUSTED = replace(STRANGER, trusted=True)
 VERIFYING = SETTINGS.model_copy(update={"authserv_ids": ("mx.example.com",)})
 
 
 def facts_from(author: str, results: str, trusted: bool = True) -> Facts:
     header = f"From: {author}\nAuthentication-Results: mx.example.com; {results}"
     there = Office(VERIFYING, Roster(VERIFYING), office().ruleset)
-    return facts_of(view(header), TO_SUPPORT, trusted, NOW, there)
+    return facts_of(view(header), TO_SUPPORT, replace(STRANGER, trusted=trusted), NOW, there)
 
 
 def test_rules_see_what_a_trusted_hop_verified() -> None:
@@ -202,7 +204,7 @@ def author(header: str, conversation: Conversation | None = None, *, sender: str
     settings = office().settings.model_copy(update={"authserv_ids": ("mx.example.com",)})
     envelope = Envelope(sender, (recipient(SUPPORT),))
     desk = replace(office(), settings=settings)
-    return author_of(facts_of(view(header), envelope, True, NOW, desk, conversation), envelope, desk.roster)
+    return author_of(facts_of(view(header), envelope, TRUSTED, NOW, desk, conversation), envelope, desk.roster)
 
 
 def test_a_customer_waits_for_an_answer_and_is_known_by_his_address() -> None:
@@ -238,11 +240,11 @@ def test_a_member_answers_where_somebody_outside_gets_it(to: str, voice: Voice) 
 def test_rules_are_told_how_the_conversation_stands() -> None:
     """As it was before this message; a clock that was set back makes no wait negative."""
     envelope = Envelope("a@klient.pl", (recipient(SUPPORT),))
-    facts = facts_of(view(ANNA), envelope, False, NOW, office(), KNOWN)
+    facts = facts_of(view(ANNA), envelope, STRANGER, NOW, office(), KNOWN)
     assert facts.conversation == ConversationFacts(
         "jan", "finance", frozenset({"urgent"}), "open", 4, timedelta(days=2)
     )
-    early = facts_of(view(ANNA), envelope, False, NOW - timedelta(days=3), office(), KNOWN).conversation
+    early = facts_of(view(ANNA), envelope, STRANGER, NOW - timedelta(days=3), office(), KNOWN).conversation
     assert early is not None
     assert early.waiting == timedelta(0)
-    assert facts_of(view(ANNA), envelope, False, NOW, office()).conversation is None
+    assert facts_of(view(ANNA), envelope, STRANGER, NOW, office()).conversation is None

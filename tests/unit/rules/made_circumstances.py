@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 from hypothesis import strategies as st
 
-from routerd.rules.facts import ConversationFacts
+from routerd.rules.facts import ConversationFacts, DnsLists
 
 
 def some(*choices: str) -> st.SearchStrategy[list[str]]:
@@ -100,13 +100,14 @@ known = st.builds(
     st.integers(1, 3),
     st.sampled_from([None, timedelta(minutes=59), timedelta(hours=1), timedelta(days=3)]),
 )
+zones = st.frozensets(st.sampled_from(["zen.example", "two.example"]))
 circumstances = st.fixed_dictionaries(
     {
         "at": moments | st.none(),
         "results": st.fixed_dictionaries(
             {}, optional={method: st.sampled_from([*values, "temperror"]) for method, values in results.items()}
         ),
-        "dnsbl": st.none() | st.frozensets(st.sampled_from(["zen.example", "two.example"])),
+        "dnsbl": st.builds(DnsLists, zones, zones),
         "conversation": st.none() | known,
         "to": st.sampled_from([("support@example.com",), ("support@example.com, a@b.example",)]),
         "attachments": st.lists(

@@ -12,12 +12,13 @@ from routerd.desk.consider import Office, decide
 from routerd.desk.plan import SOMEBODY, Conversation, Plan, Twin
 from routerd.desk.roster import Roster
 from routerd.message.address import parse_address
-from routerd.message.envelope import Envelope, Purpose, Recipient
+from routerd.message.envelope import Client, Envelope, Protocol, Purpose, Recipient
 from routerd.message.view import MessageView
 from routerd.rules.compile import compile_ruleset
 from routerd.rules.decision import Decision
 
 SUPPORT, BILLING = "support@example.com", "billing@example.com"
+STRANGER = Client("192.0.2.1", 1, "c", Protocol.SMTP, "l")
 
 
 def rule(name: str, then: str, when: str = "{always: true}", more: str = "") -> str:
@@ -92,5 +93,5 @@ def mailed(
     envelope = Envelope("a@b.example", tuple(recipient(one) if isinstance(one, str) else one for one in rcpt))
     office = Office(settings, roster, compiled.ruleset)
     view = MessageView(raw_message(**message))
-    decisions = decide(consider.facts_of(view, envelope, False, AT, office, state.conversation), envelope, office)
+    decisions = decide(consider.facts_of(view, envelope, STRANGER, AT, office, state.conversation), envelope, office)
     return Mailed(decisions, assign(decisions, roster, state, AT, lambda names: names[0], SOMEBODY))

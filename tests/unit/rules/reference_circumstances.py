@@ -127,6 +127,12 @@ def recipients(value: Any, facts: Facts) -> bool:
     return number(value, len(addresses - {""}))
 
 
+def dnsbl(value: Any, facts: Facts) -> bool | None:
+    if any(name in facts.dnsbl.listed for name in value):
+        return True
+    return None if any(name in facts.dnsbl.unanswered for name in value) else False
+
+
 CIRCUMSTANCES: dict[str, Callable[[Any, Facts], bool | None]] = {
     "at": at,
     "auth": auth,
@@ -136,5 +142,5 @@ CIRCUMSTANCES: dict[str, Callable[[Any, Facts], bool | None]] = {
     "recipients": recipients,
     "size": lambda value, facts: number(value, facts.view.size_bytes),
     "language": lambda value, facts: language_of(facts.view.new_text) in value,
-    "dnsbl": lambda value, facts: None if facts.dnsbl is None else any(name in facts.dnsbl for name in value),
+    "dnsbl": dnsbl,
 }

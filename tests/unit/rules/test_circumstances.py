@@ -13,7 +13,7 @@ from rule_sets import ALL_GRANTED, decision_on, facts_of, holds, problems_of, ru
 from routerd.config.settings import DnsList
 from routerd.rules.compile import compile_ruleset
 from routerd.rules.explaining.explain import explain_decision
-from routerd.rules.facts import ConversationFacts
+from routerd.rules.facts import ConversationFacts, DnsLists
 
 MONDAY_HOLIDAY = datetime(2025, 1, 6, 9, tzinfo=UTC)
 WEDNESDAY = datetime(2025, 1, 15, 9, tzinfo=UTC)  # 10:00 in Warsaw
@@ -95,10 +95,11 @@ def test_dnsbl() -> None:
     """Lists of the settings that the client is on; unknown where they cannot be asked."""
     listing = settings_with().model_copy(update={"dnsbl": (DnsList(zone="zen.example"), DnsList(zone="two.example"))})
     rules = ruleset_of("rules: [{name: a, when: {dnsbl: [zen.example]}, then: {label: hit}}]", settings=listing)
-    assert rules.decide(facts_of(dnsbl=frozenset({"zen.example"}))).labels == ("hit",)
-    assert not rules.decide(facts_of(dnsbl=frozenset({"two.example"}))).labels
+    assert rules.decide(facts_of(dnsbl=DnsLists(frozenset({"zen.example"})))).labels == ("hit",)
+    assert not rules.decide(facts_of(dnsbl=DnsLists(frozenset({"two.example"})))).labels
     assert not rules.decide(facts_of()).labels
-    assert rules.decide(facts_of(dnsbl=None)).trace.unknown
+    silent = frozenset({"zen.example"})
+    assert rules.decide(facts_of(dnsbl=DnsLists(unanswered=silent))).trace.unknown
     (wrong,) = problems_of("rules: [{name: a, when: {dnsbl: zen.exampel}, then: {label: hit}}]", listing)
     assert wrong.endswith("no list 'zen.exampel' under dnsbl in routerd.yaml; did you mean 'zen.example'?")
 

@@ -13,7 +13,7 @@ from routerd.message.envelope import Accepted, Client, Envelope, Protocol, Purpo
 from routerd.rules.compile import compile_ruleset
 from routerd.rules.conditions.truth import Always
 from routerd.rules.decision import Decision, Priority
-from routerd.rules.facts import ConversationFacts, Facts, Seen
+from routerd.rules.facts import ConversationFacts, DnsLists, Facts, Seen
 
 KNOWN = State(Conversation(ConversationId(7), SUPPORT, "ewa", "finance", 1, Standing(("old",), 2)))
 
@@ -350,7 +350,9 @@ def test_8_counts_and_sizes_are_always_there_and_exists_may_ask_for_nothing(when
 )
 def test_9_unknown_is_kept_unless_the_rest_decides(unknown: str) -> None:
     """Under `not`, `any` and `all`."""
-    facts = facts_of(internal=None, at=None, results={"spf": "temperror"}, dnsbl=None)
+    facts = facts_of(
+        internal=None, at=None, results={"spf": "temperror"}, dnsbl=DnsLists(unanswered=frozenset({"zen.example"}))
+    )
     yes, no = "{always: true}", "{subject: nothing}"
     assert truth(unknown, facts) is truth(f"{{not: {unknown}}}", facts) is None
     assert truth(f"{{any: [{unknown}, {no}]}}", facts) is truth(f"{{all: [{yes}, {unknown}]}}", facts) is None

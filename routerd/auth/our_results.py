@@ -1,0 +1,35 @@
+"""What we verified ourselves of the client that handed a message over, and how Authentication-Results says it."""
+
+import re
+from collections.abc import Iterable
+
+from routerd.auth.results import MethodResult
+from routerd.message.envelope import Client
+
+_TOKEN = re.compile(r"[!#$%&'*+.0-9A-Z^_`a-z{|}~-]+")  # RFC 2045 5.1
+_QUOTED_SPECIALS = re.compile(r'(["\\])')
+_ESCAPED = r"\\\1"
+
+
+def our_results(client: Client) -> tuple[MethodResult, ...]:
+    """One for each method that was tried; none of a hop that we trust, which says for itself what it verified."""
+    results = []
+    if client.findings.iprev is not None:  # RFC 8601 2.7.3
+        results.append(MethodResult("iprev", client.findings.iprev, (("policy.iprev", client.address),)))
+    return tuple(results)
+
+
+def results_value(authserv_id: str, results: Iterable[MethodResult]) -> str:
+    """The value of an Authentication-Results field (RFC 8601 2.2), on one line: `mx1.example.com; iprev=pass …`."""
+    said = [_said(result) for result in results]
+    return "; ".join((authserv_id, *(said or ["none"])))
+
+
+def _said(result: MethodResult) -> str:
+    properties = (f"{name}={_pvalue(value)}" for name, value in result.properties)
+    return " ".join((f"{result.method}={result.result}", *properties))
+
+
+def _pvalue(value: str) -> str:
+    """As a token where it is one, else in quotes, as an IPv6 address must be."""
+    return value if _TOKEN.fullmatch(value) else f'"{_QUOTED_SPECIALS.sub(_ESCAPED, value)}"'
