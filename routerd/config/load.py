@@ -4,7 +4,7 @@ import os
 import socket
 from collections.abc import Callable, Iterator
 from collections.abc import Mapping as MappingOf
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -59,12 +59,17 @@ def find_config(explicit: Path | None) -> Path:
 
 
 def load_settings(
-    path: Path, *, machine_name: Callable[[], str] = socket.getfqdn, in_service: bool | None = None
+    path: Path,
+    *,
+    machine_name: Callable[[], str] = socket.getfqdn,
+    in_service: bool | None = None,
+    reads_passwords: bool = True,
 ) -> Loaded:
     """Reads and checks `path`. Never raises for what is in the file or for a file that cannot be read.
 
     File names in it are relative to its folder. `machine_name` is asked only where `hostname` is absent.
     `in_service`: the files that systemd hands to a service must be there; by default where it handed any to us.
+    `reads_passwords`: what is wrong with the file of `passwords` is wrong with the config.
     """
     file = str(path)
     try:
@@ -82,7 +87,8 @@ def load_settings(
     if in_service is None:
         in_service = CREDENTIALS_KEY in os.environ
     context = {"folder": path.absolute().parent, "shown": path.parent}
-    settings, problems = _settle(document.root, context, machine_name, in_service)
+    settings, draft, problems = _settle(document.root, context, machine_name, in_service)
+    problems += tuple(check_all(replace(draft, reads_passwords=reads_passwords)))
     problems = (*document.problems, *problems)
     if problems:
         return Loaded(None, tuple(sorted(dict.fromkeys(problems), key=lambda problem: problem.mark)))
@@ -91,7 +97,8 @@ def load_settings(
 
 def _settle(
     root: Mapping, context: Context, machine_name: Callable[[], str], in_service: bool
-) -> tuple[Settings | None, tuple[Problem, ...]]:
+) -> tuple[Settings | None, Draft, tuple[Problem, ...]]:
+    """What could be read, and what is wrong with single keys."""
     reading = read_plain(root)
     problems = list(reading.problems)
     if "hostname" not in reading.values:
@@ -103,8 +110,7 @@ def _settle(
     except ValidationError as error:
         problems += _problems_of(error, reading)
         draft = _salvage(root, reading, context, in_service)
-    problems += check_all(draft)
-    return settings, tuple(problems)
+    return settings, draft, tuple(problems)
 
 
 def _name_after(reading: Reading, machine_name: Callable[[], str]) -> list[Problem]:

@@ -302,7 +302,7 @@ _LATER_KEYS = {
     "reports": "figures of the desk",
     "arc_sealers": "ARC",
     "templates": "automatic replies",
-    "listen.members": "AUTH on a listener",
+    "listen.members": "a listener for members alone",
     "listen.verify": "sender verification",
     "members.show": "changing copies for a client",
     "members.handover": "handing conversations over",

@@ -1,13 +1,13 @@
-"""Files that the settings name: they can be read, and the certificate and its key fit each other."""
+"""Files that the settings name: they can be read, certificate and key fit each other, passwords are well kept."""
 
 import ssl
 from collections.abc import Iterator
 from pathlib import Path
 
 from routerd.config.draft import Draft
+from routerd.config.password_file import CREDENTIALS, read_passwords
 from routerd.config.yaml_source import Problem
 
-CREDENTIALS = Path("/run/credentials")  # LoadCredential= of systemd.exec(5): there while the service runs, for it alone
 _MAX_PEM_BYTES = 1_000_000
 
 
@@ -17,6 +17,8 @@ class _PassphraseAskedError(Exception):
 
 def check(draft: Draft) -> Iterator[Problem]:
     yield from _tls(draft)
+    if draft.reads_passwords and draft.settings.passwords is not None:
+        yield from _members_passwords(draft, draft.settings.passwords)
     for index, route in enumerate(draft.settings.delivery):
         if route.auth is not None:
             yield from _password(draft, index, route.auth.password_file)
@@ -81,6 +83,18 @@ def _password(draft: Draft, index: int, path: Path) -> Iterator[Problem]:
         line = opened.readline(4096).strip()
     if not line or not line.isascii():
         yield draft.at(*place, message=f"{path} has no password in its first line, or one that is not ASCII")
+
+
+def _members_passwords(draft: Draft, path: Path) -> Iterator[Problem]:
+    try:
+        yield from read_passwords(path, draft.member_names).problems
+    except FileNotFoundError as error:
+        if not _awaits_service(path, draft):
+            hint = "" if path.is_relative_to(CREDENTIALS) else "; 'routerd password MEMBER' makes it"
+            yield draft.at("passwords", message=_cannot_be_read(path, error.strerror or str(error)) + hint)
+    except OSError as error:
+        if not _awaits_service(path, draft):
+            yield draft.at("passwords", message=_cannot_be_read(path, error.strerror or str(error)))
 
 
 def _awaits_service(path: Path, draft: Draft) -> bool:

@@ -1,13 +1,16 @@
 """Where routerd listens: each listener has one place, none has another's, and what needs a certificate has one."""
 
 import ipaddress
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from routerd.config.draft import Draft
 from routerd.config.nearest import quoted
 from routerd.config.plain import Loc
 from routerd.config.settings import HostPort, Listener, ListenProtocol, ListenTls
 from routerd.config.yaml_source import Problem
+
+IpNetwork = ipaddress.IPv4Network | ipaddress.IPv6Network
+_NEEDS_CERTIFICATE = (ListenTls.REQUIRED, ListenTls.IMPLICIT)
 
 
 def check(draft: Draft) -> Iterator[Problem]:
@@ -16,7 +19,9 @@ def check(draft: Draft) -> Iterator[Problem]:
             yield from _listener(draft, index, listener)
     yield from _overlaps(draft)
     yield from _http(draft)
-    yield from _trusted(draft)
+    yield from _networks(draft, "trusted_networks", draft.settings.trusted_networks, "the hops that hand mail over")
+    yield from _networks(draft, "proxies", draft.settings.proxies, "the load balancers")
+    yield from _proxies_twice(draft)
 
 
 def _listener(draft: Draft, index: int, listener: Listener) -> Iterator[Problem]:
@@ -26,8 +31,10 @@ def _listener(draft: Draft, index: int, listener: Listener) -> Iterator[Problem]
         if listener.address is not None and listener.systemd is not None:
             wrong = "a listener has 'address' or 'systemd', not both"
             yield draft.at_key("listen", index, "systemd", message=wrong)
-    if listener.tls is ListenTls.REQUIRED and draft.settings.tls is None and "tls" not in draft.first.values:
-        wrong = "'tls: required' needs a certificate; add 'tls: {certificate: …, key: …}' at the top of the file"
+    if listener.tls in _NEEDS_CERTIFICATE and draft.settings.tls is None and "tls" not in draft.first.values:
+        wrong = (
+            f"'tls: {listener.tls}' needs a certificate; add 'tls: {{certificate: …, key: …}}' at the top of the file"
+        )
         yield draft.at("listen", index, "tls", message=wrong)
     if listener.protocol is ListenProtocol.LMTP and listener.address is not None and listener.address.port == 25:
         yield draft.at("listen", index, "address", message="LMTP must not be on port 25 (RFC 2033 section 5)")
@@ -71,10 +78,19 @@ def _http(draft: Draft) -> Iterator[Problem]:
         yield draft.at("http", "token", message="'token' must be ASCII without spaces, or no scraper can send it")
 
 
-def _trusted(draft: Draft) -> Iterator[Problem]:
-    for index, network in enumerate(draft.settings.trusted_networks):
+def _networks(draft: Draft, key: str, networks: Sequence[IpNetwork], whom: str) -> Iterator[Problem]:
+    for index, network in enumerate(networks):
         if network.prefixlen == 0:
-            wrong = f"{network} is everybody; name the hops that hand mail over"
-            yield draft.at("trusted_networks", index, message=wrong)
+            yield draft.at(key, index, message=f"{network} is everybody; name {whom}")
         elif isinstance(network, ipaddress.IPv6Network) and network.network_address.ipv4_mapped is not None:
-            yield draft.at("trusted_networks", index, message=f"{network} never fits; write it as an IPv4 network")
+            yield draft.at(key, index, message=f"{network} never fits; write it as an IPv4 network")
+
+
+def _proxies_twice(draft: Draft) -> Iterator[Problem]:
+    """Whoever may name any client is worth a list in which nobody hides in another's network."""
+    proxies = draft.settings.proxies
+    for index, network in enumerate(proxies):
+        for other in proxies[:index]:
+            if other.prefixlen and network.version == other.version and network.overlaps(other):
+                yield draft.at("proxies", index, message=f"{network} overlaps with {other}; write one of them")
+                break
