@@ -1,8 +1,8 @@
-"""Dovecot as an LMTP server with Maildirs."""
+"""Dovecot as an LMTP server with Maildirs, and as the one that knows a Postfix's passwords."""
 
 import os
 import pwd
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Self
 
@@ -91,3 +91,61 @@ class DovecotLmtp:
     def log(self) -> str:
         path = self.folder / "log"
         return path.read_text(errors="replace") if path.exists() else ""
+
+
+_AUTH_CONFIG = """\
+protocols =
+base_dir = {folder}/run
+state_dir = {folder}/run
+log_path = {folder}/log
+ssl = no
+auth_mechanisms = plain login
+auth_failure_delay = 0
+passdb {{
+  driver = passwd-file
+  args = scheme=PLAIN {folder}/passwords
+}}
+service auth {{
+  unix_listener {folder}/auth {{
+    mode = 0666
+  }}
+}}
+service anvil {{
+  chroot =
+}}
+service stats {{
+  chroot =
+}}
+"""
+
+
+class DovecotAuth:
+    """Answers Postfix's questions about `passwords` (by login) on the unix socket `socket`."""
+
+    def __init__(self, folder: Path, passwords: Mapping[str, str]) -> None:
+        self._program = require_program("dovecot", "dovecot-core")
+        require_root("dovecot")
+        self.folder = folder
+        self.socket = folder / "auth"
+        self._passwords = passwords
+        self._process: Process | None = None
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def start(self) -> None:
+        (self.folder / "run").mkdir(exist_ok=True)
+        lines = [f"{login}:{password}\n" for login, password in self._passwords.items()]
+        (self.folder / "passwords").write_text("".join(lines))
+        config = self.folder / "dovecot.conf"
+        config.write_text(_AUTH_CONFIG.format(folder=self.folder))
+        self._process = Process([self._program, "-F", "-c", config], self.folder / "output")
+        self._process.wait_until_listening(self.socket)
+
+    def stop(self) -> None:
+        if self._process is not None:
+            self._process.stop()

@@ -70,16 +70,19 @@ class Postfix:
     """One instance with its own queue under `folder`, which other users must be able to reach.
 
     `settings` are those of main.cf beyond the common ones, with `{folder}` filled in; `files` are written beside it,
-    before it starts.
+    before it starts. `services` are lines of master.cf beyond the common ones.
     """
 
-    def __init__(self, folder: Path, settings: Mapping[str, str], files: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self, folder: Path, settings: Mapping[str, str], files: Mapping[str, str] | None = None, services: str = ""
+    ) -> None:
         self._program = require_program("postfix", "postfix")
         self._postqueue = require_program("postqueue", "postfix")
         require_root("postfix")
         self.folder = folder
         self.port = free_port()
         self._settings = settings
+        self._services = services
         self._files = files or {}
 
     def __enter__(self) -> Self:
@@ -101,7 +104,7 @@ class Postfix:
         settings = {**_MAIN, **self._settings}
         lines = [f"{key} = {value.format(folder=self.folder)}\n" for key, value in settings.items()]
         (self.etc / "main.cf").write_text("".join(lines))
-        (self.etc / "master.cf").write_text(_SERVICES.format(port=self.port))
+        (self.etc / "master.cf").write_text(_SERVICES.format(port=self.port) + self._services)
         for name, text in self._files.items():
             (self.etc / name).write_text(text)
         self._run("start")
