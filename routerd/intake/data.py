@@ -5,6 +5,7 @@ make two messages of one.
 """
 
 import re
+from collections.abc import Callable, Set
 from enum import Enum
 
 _END = b"\r\n.\r\n"
@@ -18,20 +19,34 @@ class Defect(Enum):
     TOO_BIG = "too_big"
     BARE_NEWLINE = "bare_newline"
     NUL = "nul"
+    HEADER_TOO_BIG = "header_too_big"
+    TOO_MANY_FIELDS = "too_many_fields"
+    LINE_TOO_LONG = "line_too_long"
+
+
+_GRAVEST = frozenset((Defect.TOO_BIG, Defect.BARE_NEWLINE, Defect.NUL))  # found here; behind these no other counts
+
+
+def gravest(defects: Set[Defect]) -> Defect | None:
+    return next((defect for defect in Defect if defect in defects), None) if defects else None
 
 
 class DataDecoder:
     """Takes chunks as they come, gives the content's bytes; keeps at most four of them back.
 
     `limit_bytes`: content beyond it is TOO_BIG. `normalise`: a bare CR or LF becomes CRLF (a run of CR before LF, one
-    CRLF); otherwise it is a defect. After a defect nothing more is given out, but the end is still looked for.
+    CRLF); otherwise it is a defect. `look` is shown the content, and may find a defect in it. After a defect nothing
+    more is given out, but the end is still looked for.
     """
 
-    __slots__ = ("_defects", "_held", "_limit", "_normalise", "_virgin", "finished", "rest", "size_bytes")
+    __slots__ = ("_defects", "_held", "_limit", "_look", "_normalise", "_virgin", "finished", "rest", "size_bytes")
 
-    def __init__(self, limit_bytes: int, *, normalise: bool) -> None:
+    def __init__(
+        self, limit_bytes: int, *, normalise: bool, look: Callable[[bytes], Defect | None] | None = None
+    ) -> None:
         self._limit = limit_bytes
         self._normalise = normalise
+        self._look = look
         self._held = b"\r\n"  # the end of the DATA command's own line: a first "." may end the content
         self._virgin = True  # those two octets are still in front
         self._defects: set[Defect] = set()
@@ -42,9 +57,7 @@ class DataDecoder:
     @property
     def defect(self) -> Defect | None:
         """The gravest defect so far; final once `finished`."""
-        if not self._defects:
-            return None
-        return next(defect for defect in Defect if defect in self._defects)
+        return gravest(self._defects)
 
     def feed(self, chunk: bytes) -> bytes:
         """The content that is certain by now; b"" after a defect. Not to be called once `finished`."""
@@ -77,6 +90,10 @@ class DataDecoder:
         self.size_bytes += len(content)
         if self.size_bytes > self._limit:
             self._defects.add(Defect.TOO_BIG)
+        if self._look is not None and self._defects.isdisjoint(_GRAVEST):
+            defect = self._look(content)
+            if defect is not None:
+                self._defects.add(defect)
         return b"" if self._defects else content
 
 
