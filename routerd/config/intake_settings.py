@@ -1,15 +1,31 @@
 """The keys of `routerd.yaml` that say where mail comes in, from whom, and how much."""
 
+import ipaddress
 from datetime import timedelta
 from enum import StrEnum
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
 from routerd.config.model import Model
-from routerd.config.values import Bool, Count, Domain, Duration, Endpoint, FilePath, Network, Size, Text
+from routerd.config.values import (
+    Bool,
+    Count,
+    DnsServer,
+    Domain,
+    Duration,
+    Endpoint,
+    FilePath,
+    Networks,
+    OrItsShort,
+    Size,
+    Text,
+)
 
 SECOND = timedelta(seconds=1)
+DNS_LIST_ANSWERS = ipaddress.IPv4Network("127.0.0.0/8")  # RFC 5782 2.1
+DNS_LIST_ERRORS = ipaddress.IPv4Network("127.255.255.0/24")  # how lists say that they do not serve who asks
+LISTS_NOBODY = ipaddress.IPv4Address("127.0.0.1")
 
 
 class ListenProtocol(StrEnum):
@@ -119,7 +135,7 @@ class DnsList(Model):
     """One DNS list; in short its zone alone."""
 
     zone: Domain = Field(description="zone that is asked for the client's address (RFC 5782)")
-    answers: tuple[Network, ...] = Field(
+    answers: Networks = Field(
         (), description="answers that count, such as 127.0.0.2 or 127.0.0.0/29; absent: all of 127.0.0.0/8 that list"
     )
     reject: Bool = Field(False, description="refuse mail from clients on it; otherwise rules see it as `dnsbl`")
@@ -127,11 +143,18 @@ class DnsList(Model):
     @model_validator(mode="before")
     @classmethod
     def _from_zone(cls, value: object) -> object:
+        if isinstance(value, list):
+            raise ValueError("an entry of 'dnsbl' is a zone, or a mapping with 'zone'")
         return {"zone": value} if isinstance(value, str) else value
 
 
+DnsListOrZone = Annotated[DnsList, OrItsShort("bl.example.org")]
+
+
 class Dns(Model):
-    servers: tuple[Endpoint, ...] = Field((), description="resolvers IP:PORT; absent: those of /etc/resolv.conf")
+    servers: tuple[DnsServer, ...] = Field(
+        (), max_length=5, description="resolvers, as IP or IP:PORT; absent: those of /etc/resolv.conf"
+    )
     timeout: Duration = Field(
         timedelta(seconds=5),
         ge=SECOND,

@@ -14,6 +14,7 @@ from routerd.config.calendar_values import Holidays, HoursList, Weekdays, Weekda
 from routerd.config.intake_settings import (
     Dns,
     DnsList,
+    DnsListOrZone,
     Limits,
     Listener,
     ListenProtocol,
@@ -249,8 +250,8 @@ class Settings(Model):
     proxies: tuple[Network, ...] = Field(
         (), description="load balancers: what comes from them begins with the PROXY protocol, v1 or v2"
     )
-    dnsbl: tuple[DnsList, ...] = Field(
-        (), description="DNS lists that clients other than trusted ones are looked up in"
+    dnsbl: tuple[DnsListOrZone, ...] = Field(
+        (), description="DNS lists that strangers' addresses are looked up in: each a zone alone, or with more to say"
     )
     dns: Dns = Field(Dns(), description="how DNS is asked")
     limits: Limits = Field(Limits(), description="bounds on what comes in")

@@ -29,6 +29,7 @@ _DAYS = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2})(?:\.\.([0-9]{4}-[0-9]{2}-[0-9]
 PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
 MAILDIRPLACEHOLDERS = ("local", "domain", "mailbox")
 MAX_NAME = 64
+DNS_PORT = 53
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,6 +202,20 @@ def _parse_own_endpoint(value: object) -> HostPort:
     return HostPort(str(endpoint.ip), endpoint.port)
 
 
+def _parse_dns_server(value: object) -> HostPort:
+    if isinstance(value, HostPort):
+        return value
+    try:
+        return HostPort(str(ipaddress.ip_address(_as_text(value))), DNS_PORT)
+    except ValueError:
+        pass
+    if ":" in _as_text(value):
+        server = _split_host_port(value, "127.0.0.1:53")
+        if server.ip is not None and server.port != 0:
+            return HostPort(str(server.ip), server.port)
+    raise ValueError(f"{_shown(value)} is not a DNS server; write its IP address, such as 127.0.0.1 or [::1]:53")
+
+
 def parse_next_hop(value: object) -> HostPort:
     """HOST:PORT of a server to connect to. Raises ValueError."""
     if isinstance(value, HostPort):
@@ -305,6 +320,16 @@ class OneOrMore:
         return {"anyOf": [many["items"], many]}
 
 
+@dataclass(frozen=True, slots=True)
+class OrItsShort:
+    """A mapping, or in its place the text that a validator of its own makes it from."""
+
+    example: str
+
+    def __get_pydantic_json_schema__(self, core_schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        return {"anyOf": [{"type": "string", "examples": [self.example]}, handler(core_schema)]}
+
+
 def _written(*examples: str, pattern: str | None = None) -> WithJsonSchema:
     """Text in the schema. Editors take a plain `2026` or `no` for a number or a boolean; routerd reads it as text."""
     schema: dict[str, Any] = {"type": ["string", "number", "boolean"]}
@@ -337,6 +362,8 @@ Network = Annotated[
     BeforeValidator(_parse_network),
     _only_text(None, "127.0.0.0/8", "::1/128"),
 ]
+Networks = Annotated[tuple[Network, ...], BeforeValidator(one_or_more), OneOrMore()]
+DnsServer = Annotated[HostPort, BeforeValidator(_parse_dns_server), _only_text(None, "127.0.0.1", "[::1]:5353")]
 AwayDays = Annotated[Days, BeforeValidator(parse_days), _only_text(None, "2026-12-20..2027-01-02", "2026-12-20")]
 Absences = Annotated[tuple[AwayDays, ...], BeforeValidator(one_or_more), OneOrMore()]
 FilePath = Annotated[Path, BeforeValidator(_parse_path), _only_text(None)]

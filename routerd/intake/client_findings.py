@@ -8,6 +8,7 @@ from typing import Any, Literal, TypeVar
 
 import structlog
 
+from routerd.config.intake_settings import DNS_LIST_ANSWERS, DNS_LIST_ERRORS, LISTS_NOBODY
 from routerd.config.settings import DnsList, Settings
 from routerd.intake.limits import TrustedNetworks
 from routerd.message.address import AddressError, parse_host_name
@@ -24,9 +25,6 @@ COMPLAIN_SECONDS = 3600.0  # how often a list that does not serve us is logged
 NO_NAME = Refused(550, "5.7.25", "your address has no name in DNS that leads back to it (RFC 8601 2.7.3)")
 NAME_UNKNOWN = Refused(450, "4.7.25", "the name of your address cannot be looked up now; try again later")
 
-_LOOPBACK = ipaddress.ip_network("127.0.0.0/8")
-_ERRORS = ipaddress.ip_network("127.255.255.0/24")  # not served: a public resolver asked, or too many questions
-_NEVER_LISTS = ipaddress.ip_address("127.0.0.1")  # RFC 5782 2.3: not to be used; what ad blockers answer
 _NOTHING = ClientFindings()
 _NAME_UNTOLD: tuple[str | None, str | None] = ("temperror", None)
 _NAME_UNASKED: tuple[str | None, str | None] = (None, None)
@@ -119,14 +117,14 @@ class ClientLookUp:
                 return self._is_yes(entry, values)
 
     def _is_yes(self, entry: DnsList, values: Iterable[str]) -> bool | None:
-        """RFC 5782 2.3: every answer is in 127.0.0.0/8, or nobody keeps the list any more."""
+        """Answers are in 127.0.0.0/8 (RFC 5782 2.1); others come where nobody keeps the list any more."""
         codes = [ipaddress.IPv4Address(value) for value in values]
-        wrong = next((code for code in codes if code not in _LOOPBACK or code in _ERRORS), None)
+        wrong = next((code for code in codes if code not in DNS_LIST_ANSWERS or code in DNS_LIST_ERRORS), None)
         if wrong is not None:
             self._complain(entry.zone, f"it answers {wrong}, which means that it does not serve this resolver")
             return None
         return any(
-            code != _NEVER_LISTS and (not entry.answers or any(code in network for network in entry.answers))
+            code != LISTS_NOBODY and (not entry.answers or any(code in network for network in entry.answers))
             for code in codes
         )
 
@@ -170,7 +168,7 @@ def _is_host_name(name: str) -> bool:
         parse_host_name(name)
     except AddressError:
         return False
-    return name.isascii()
+    return not name.startswith("[")
 
 
 async def _wait_for(tasks: Sequence["asyncio.Task[Any]"], seconds: float) -> None:

@@ -2,11 +2,22 @@
 
 from collections.abc import Iterator
 
-from routerd.config.checks import bounds, calendars, delivery, files, inboxes, listeners, logins, people, rule_limits
+from routerd.config.checks import (
+    bounds,
+    calendars,
+    delivery,
+    dns_lists,
+    files,
+    inboxes,
+    listeners,
+    logins,
+    people,
+    rule_limits,
+)
 from routerd.config.draft import Draft
 from routerd.config.yaml_source import Problem
 
-_CHECKS = (people, calendars, inboxes, listeners, logins, delivery, bounds, rule_limits, files)
+_CHECKS = (people, calendars, inboxes, listeners, logins, dns_lists, delivery, bounds, rule_limits, files)
 
 
 def check_all(draft: Draft) -> Iterator[Problem]:

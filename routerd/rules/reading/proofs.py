@@ -58,8 +58,9 @@ def read_given_results(reader: Reader, node: Node) -> dict[str, str]:
 def read_dnsbl(reader: Reader, names: Names, node: Node) -> Condition | None:
     lists = []
     for scalar in reader.texts(node, "dnsbl"):
-        if scalar.text in names.dnsbl:
-            lists.append(scalar.text)
+        zone = scalar.text.strip().lower()
+        if zone in names.dnsbl:
+            lists.append(zone)
         else:
             meant = suggestion(scalar.text, names.dnsbl) if names.dnsbl else "; it has none"
             reader.refuse(scalar.mark, f"no list {quoted(scalar.text)} under dnsbl in routerd.yaml{meant}")

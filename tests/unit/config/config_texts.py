@@ -22,7 +22,9 @@ listen:
 trusted_networks: [127.0.0.0/8, "::1/128"]
 authserv_ids: [mx.example.com]
 proxies: []
-dnsbl: []
+dnsbl: [zen.spamhaus.org, {zone: bl.example.org, answers: 127.0.0.2, reject: true},
+        {zone: b2.example.org, answers: [127.0.0.4, 127.0.1.0/24]}]
+dns: {servers: [127.0.0.1, "[::1]:5353"], timeout: 3s}
 limits: {message_size: 50MB, recipients: 1000, connections: 1000, connections_per_client: 50, rule_text: 256KB,
          memory: 512MB}
 http: {address: 127.0.0.1:9925}
