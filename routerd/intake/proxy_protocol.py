@@ -138,7 +138,7 @@ def _plain(ip: ipaddress.IPv4Address | ipaddress.IPv6Address) -> str:
 
 
 def _port_of(text: str) -> int:
-    port = int(text) if text.isdigit() and len(text) <= 5 else -1
+    port = int(text) if text.isdigit() and len(text) <= 5 else 0
     if str(port) != text or port > 0xFFFF:
         raise ProxyError("a port in it is none")
     return port
