@@ -6,7 +6,8 @@ from hypothesis import strategies as st
 from intake_partner import TERMS, Heard, Partner
 
 from routerd.intake.events import Phase
-from routerd.intake.terms import Terms, refusal
+from routerd.intake.replies import refusal
+from routerd.intake.terms import Terms
 from routerd.message.envelope import Accepted, Envelope, QueueId, Refused, Verdict
 
 Converse = Callable[..., Heard]
@@ -51,7 +52,8 @@ def test_ehlo_offers_what_there_is(converse: Converse) -> None:
         ("MAIL FROM:<a@b.test> SIZE=10001", "552 5.3.4"),
         ("MAIL FROM:<a@b.test> SIZE=ten", "501 5.5.4"),
         ("MAIL FROM:<a@b.test> SIZE=1 SIZE=2", "501 5.5.4"),
-        ("MAIL FROM:<a@b.test> BODY=BINARYMIME", "501 5.5.4"),
+        ("MAIL FROM:<a@b.test> BODY=BINARYMIME", "555 5.5.4"),
+        ("MAIL FROM:<a@b.test> BODY=9BIT", "501 5.5.4"),
         ("MAIL FROM:<a@b.test> AUTH=<>", "555 5.5.4"),
         ("MAIL FROM:<a@b.test> RET=HDRS", "555 5.5.4"),
         ("MAIL FROM:<a@b.test> X-ANY=1", "555 5.5.4"),

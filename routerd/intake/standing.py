@@ -1,0 +1,40 @@
+"""Where a session stands: what both sides know of each other by now. Commands read it and change it. Pure."""
+
+from routerd.intake.events import LookUp, Phase, RoomFor
+from routerd.intake.sasl import Exchange
+from routerd.intake.terms import Terms
+from routerd.intake.transaction import Transaction
+from routerd.message.envelope import Protocol, Refused
+
+
+class Standing:
+    """`look_up`, `room_for`, `trusted` and `in_tls` are the Dialogue's."""
+
+    __slots__ = (
+        "client_refused", "esmtp", "exchange", "helo", "in_tls", "is_lmtp", "look_up", "member", "messages", "phase",
+        "room_for", "terms", "transaction", "trusted",
+    )  # fmt: skip
+
+    def __init__(self, terms: Terms, look_up: LookUp, room_for: RoomFor, *, trusted: bool, in_tls: bool) -> None:
+        self.terms = terms
+        self.look_up = look_up
+        self.room_for = room_for
+        self.trusted = trusted
+        self.in_tls = in_tls
+        self.is_lmtp = terms.protocol is Protocol.LMTP
+        self.phase = Phase.GREETING
+        self.helo = ""  # "": no hello yet
+        self.esmtp = False
+        self.member: str | None = None  # who has logged in
+        self.exchange: Exchange | None = None  # an AUTH that waits for the client's response
+        self.client_refused: tuple[Refused, str] | None = None  # so is every recipient but the postmaster
+        self.transaction: Transaction | None = None
+        self.messages = 0  # whose content has come, taken or not
+
+    def forget_the_clear(self) -> None:
+        """Nothing that was said before TLS counts in it (RFC 3207 4.2)."""
+        self.in_tls = True
+        self.helo = ""
+        self.esmtp = False
+        self.exchange = None
+        self.transaction = None

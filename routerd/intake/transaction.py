@@ -1,0 +1,42 @@
+"""One mail transaction: what MAIL and RCPT have said of the message to come. Pure."""
+
+from collections.abc import Sequence
+
+from routerd.intake.parameters import MailFrom
+from routerd.message.envelope import Envelope, Recipient, Verdict
+
+
+class Transaction:
+    """Begun by a MAIL that was granted. A recipient is in the envelope once, but LMTP answers each RCPT."""
+
+    __slots__ = ("_keys", "_recipients", "mail", "rcpt_refused")
+
+    def __init__(self, mail: MailFrom) -> None:
+        self.mail = mail
+        self.rcpt_refused = False
+        self._recipients: dict[str, Recipient] = {}  # by the address's key
+        self._keys: list[str] = []  # one per RCPT
+
+    def grant(self, recipient: Recipient) -> None:
+        key = recipient.address.key
+        self._recipients.setdefault(key, recipient)
+        self._keys.append(key)
+
+    @property
+    def granted(self) -> int:
+        """How many RCPT were."""
+        return len(self._keys)
+
+    @property
+    def recipients(self) -> int:
+        """How many addresses they named."""
+        return len(self._recipients)
+
+    def envelope(self) -> Envelope:
+        mail = self.mail
+        return Envelope(mail.sender, tuple(self._recipients.values()), mail.body_8bit, mail.smtputf8)
+
+    def for_each_rcpt(self, verdicts: Sequence[Verdict]) -> list[Verdict]:
+        """From one verdict per recipient of the envelope, one per RCPT."""
+        given = dict(zip(self._recipients, verdicts, strict=True))
+        return [given[key] for key in self._keys]
