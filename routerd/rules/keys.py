@@ -55,7 +55,7 @@ CONDITIONS = {
     "recipients": ConditionKey(Takes.COUNT, "how many addresses there are in To and Cc, each counted once"),
     "language": ConditionKey(Takes.LANGUAGES, "the language of the new text (ISO 639-1), where it can be told"),
     "is": ConditionKey(Takes.KINDS, "the sort of message; internal is a member's address, and authenticated"),
-    "auth": ConditionKey(Takes.RESULTS, "what a trusted hop verified, by method; all must hold, temperror is unknown"),
+    "auth": ConditionKey(Takes.RESULTS, "what was verified, by method; all must hold, temperror is unknown"),
     "dnsbl": ConditionKey(Takes.LISTS, "lists of dnsbl in routerd.yaml that the client is on"),
     "at": ConditionKey(Takes.TIME, "when it was accepted, by a calendar or by days and hours of a time zone"),
     "conversation": ConditionKey(Takes.CONVERSATION, "the conversation it belongs to, as it was before; all must hold"),
@@ -194,6 +194,7 @@ GIVEN_KEYS = {
     "recipient": "RCPT TO, where it is not the one inbox in `to`",
     "internal": "true: authenticated as a member",
     "auth": "what was verified, such as {dmarc: pass}",
+    "dnsbl": "lists of dnsbl in routerd.yaml that the client is on; without it none",
     "conversation": "the conversation it belongs to, such as {owner: jan}",
     "trial": "live: rules on trial take effect",
 }

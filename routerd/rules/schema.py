@@ -219,6 +219,7 @@ def _test() -> Schema:
             "recipient": _TEXT,
             "internal": _FLAG,
             "auth": _given_results(),
+            "dnsbl": _some(_TEXT),
             "conversation": _given_conversation(),
             "trial": {"const": "live"},
         },

@@ -124,6 +124,17 @@ def test_the_first_rule_holds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     assert findings_in(file) == []
 
 
+def test_the_rule_on_dns_lists_holds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the lists as written, beside the starter."""
+    monkeypatch.chdir(tmp_path)
+    run("init", ".")
+    more_settings(readme_example("dns lists"))
+    file = put(readme_example("dns lists rule"))
+    tested = run("test", file)
+    assert tested.exit_code == 0, tested.output
+    assert findings_in(file) == []
+
+
 def test_the_second_team_holds_and_cannot_overstep(desk: Path) -> None:
     """With the limits as written; what oversteps is said as shown."""
     for path in desk.glob("rules.d/[34]*.yaml"):

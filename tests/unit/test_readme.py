@@ -212,10 +212,10 @@ def _file_with(place: str, example: str) -> str:
 
 @pytest.fixture(scope="module")
 def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
-    """The starter's, with calendars, where rules may do everything."""
+    """The starter's, with calendars and DNS lists, where rules may do everything."""
     path = tmp_path_factory.mktemp("desk") / "routerd.yaml"
     granted = "limits_of_rules: [{files: '*', actions: [all]}]\n"
-    path.write_text(STARTER.read_text() + readme_example("calendars") + granted)
+    path.write_text(STARTER.read_text() + readme_example("calendars") + readme_example("dns lists") + granted)
     loaded = load_settings(path, machine_name=lambda: "mx1.example.com")
     assert loaded.settings is not None
     return loaded.settings

@@ -14,7 +14,7 @@ from routerd.rules.facts import ConversationFacts
 from routerd.rules.labels import check_label
 from routerd.rules.names import Names, suggestion
 from routerd.rules.reading.conversation import read_given_conversation
-from routerd.rules.reading.proofs import read_given_results
+from routerd.rules.reading.proofs import read_given_results, read_listed
 from routerd.rules.reading.reader import Reader
 
 CLOCK = datetime(2025, 1, 15, 10, 0, tzinfo=UTC)  # a Wednesday: where a test's clock stands
@@ -60,6 +60,7 @@ class Given:
     recipient: str | None = None
     internal: bool | None = None  # None: not said; then `results` say it, as in real life
     results: MappingOf[str, str] = field(default_factory=dict)  # what verified the sender
+    listed: tuple[str, ...] = ()  # the DNS lists that the client is on
     conversation: ConversationFacts | None = None
     trials_live: bool = False
 
@@ -217,6 +218,7 @@ class CaseReader:
             recipient=recipient.text.strip() if recipient else None,
             internal=self._reader.flag(found["internal"], "internal") if "internal" in found else None,
             results=read_given_results(self._reader, found["auth"]) if "auth" in found else {},
+            listed=read_listed(self._reader, self._names, found["dnsbl"]) if "dnsbl" in found else (),
             conversation=self._conversation(found),
             trials_live="trial" in found and self._is_live(found["trial"]),
         )

@@ -56,6 +56,12 @@ def read_given_results(reader: Reader, node: Node) -> dict[str, str]:
 
 
 def read_dnsbl(reader: Reader, names: Names, node: Node) -> Condition | None:
+    lists = read_listed(reader, names, node)
+    return DnsblCondition(lists) if lists else None
+
+
+def read_listed(reader: Reader, names: Names, node: Node) -> tuple[str, ...]:
+    """DNS lists of the settings, by their zones."""
     lists = []
     for scalar in reader.texts(node, "dnsbl"):
         zone = scalar.text.strip().lower()
@@ -64,4 +70,4 @@ def read_dnsbl(reader: Reader, names: Names, node: Node) -> Condition | None:
         else:
             meant = suggestion(scalar.text, names.dnsbl) if names.dnsbl else "; it has none"
             reader.refuse(scalar.mark, f"no list {quoted(scalar.text)} under dnsbl in routerd.yaml{meant}")
-    return DnsblCondition(tuple(lists)) if lists else None
+    return tuple(lists)

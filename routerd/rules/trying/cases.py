@@ -9,7 +9,7 @@ from routerd.rules.conditions.proofs import TEMPORARY
 from routerd.rules.conditions.time import asks_when
 from routerd.rules.conditions.truth import Truth
 from routerd.rules.decision import Decision, RuleRef
-from routerd.rules.facts import Facts
+from routerd.rules.facts import DnsLists, Facts
 from routerd.rules.reading.cases import Case, Given, TestMessage, inbox_of
 from routerd.rules.ruleset import Ruleset
 from routerd.rules.trying.expected import Difference, Placed, differences_of
@@ -60,6 +60,7 @@ def run_case(case: Case, ruleset: Ruleset, assign: AssignCase, load_eml: LoadEml
         internal=_internal(case.given, view, ruleset),
         at=case.given.at if case.given.at_is_said else None,
         results=case.given.results,
+        dnsbl=DnsLists(frozenset(case.given.listed)),
         conversation=case.given.conversation,
         delimiter=ruleset.names.delimiter,
     )

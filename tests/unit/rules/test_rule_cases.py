@@ -26,6 +26,7 @@ rules:
   - {name: odd, when: {subject: odd}, then: {hold: look at it, reject: no}}
   - {name: plus, when: {recipient: "*+vip@*"}, then: {label: vip}}
   - {name: big, when: {attachment: {name: zał, type: application/pdf, size: {over: 10KB}}}, then: {label: big}}
+  - {name: listed, when: {all: [{dnsbl: zen.example}, {dnsbl: TWO.example}]}, then: {label: listed}}
 """
 
 
@@ -119,6 +120,10 @@ def test_expectation(expect: str, differs: str | None) -> None:
             "{from: 'Żółć <a@b.example>', to: support@example.com, subject: faktura, html: <p>x</p>, body: y}",
             "expect: {rules: invoices}",
         ),
+        (
+            "{from: a@b.example, to: support@example.com}",
+            "given: {dnsbl: [Zen.example, two.example]}, expect: {labels: listed}",
+        ),
         ("{from: a@b.example, to: support@example.com}", "todo: true, expect: {labels: vip}"),
     ],
 )
@@ -154,7 +159,7 @@ def test_a_known_gap_that_is_closed() -> None:
 def test_what_differed_is_shown_with_trace_and_place() -> None:
     """A failed test names its place, the place of what differed, and the rules that matched, with their words."""
     lines = report_lines(run("expect: {team: sales}"))
-    assert lines[0].startswith("a.yaml:18:5: ")
+    assert lines[0].startswith("a.yaml:19:5: ")
     assert "team: expected sales, got finance" in lines[1]
     assert 'matched a.yaml/invoices: subject has "Faktura" (contains faktur)' in lines[2]
 
