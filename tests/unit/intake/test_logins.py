@@ -1,0 +1,343 @@
+"""Logins: who may, how often, and how little it tells those who may not."""
+
+import asyncio
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from structlog.testing import capture_logs
+
+from routerd.config import password_hash
+from routerd.config.load import load_settings
+from routerd.config.password_hash import PasswordHash, prepared
+from routerd.config.settings import Settings
+from routerd.intake.events import LoggedIn
+from routerd.intake.logins import BUSY, TOO_MANY_WRONG, WRONG, Logins
+from routerd.message.envelope import Refused
+
+CONFIG = """\
+hostname: mx1.example.com
+postmaster: jan
+members:
+  ewa: {mailbox: ewa@example.com, addresses: [Ewa.Nowak@example.com]}
+  jan: {mailbox: jan@example.com}
+  Żaneta: {mailbox: zaneta@example.com}
+inboxes:
+  support@example.com: {default: jan}
+delivery:
+  - {domain: "*", smtp: "mail.example.com:25"}
+"""
+SALT = b"0123456789abcdef"
+HERE, THERE = "192.0.2.7", "198.51.100.9"
+HOUR = 3600.0
+
+
+def cheap(password: str) -> PasswordHash:
+    """A sixth of the work of those that `routerd password` makes."""
+    digest = password_hash._scrypt(prepared(password), SALT, 14, 8, 1, 32)
+    return PasswordHash(14, 8, 1, SALT, digest)
+
+
+EWA, JAN = cheap("open sesame"), cheap("sesam öffne dich")
+
+
+class Hashing:
+    """Counts the hashes that are made, and holds them up while `gate` is shut."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.made = 0
+        self.gate = threading.Event()
+        self.gate.set()
+        self.at_work: set[str] = set()
+        plain = PasswordHash.is_of
+
+        def is_of(kept: PasswordHash, password: str) -> bool:
+            self.made += 1
+            self.at_work.add(threading.current_thread().name)
+            assert self.gate.wait(60)
+            return plain(kept, password)
+
+        monkeypatch.setattr(PasswordHash, "is_of", is_of)
+
+
+class Door:
+    """Logins over a config in a folder, with a clock of its own."""
+
+    def __init__(self, folder: Path) -> None:
+        self.file = folder / "passwords"
+        self.config = folder / "routerd.yaml"
+        self.now = 1000.0
+        self.write(ewa=EWA, jan=JAN)
+        self.logins = Logins(self.settings(), seconds=lambda: self.now)
+
+    def settings(self, config: str = CONFIG) -> Settings:
+        self.config.write_text(config)
+        settings = load_settings(self.config).settings
+        assert settings is not None
+        return settings.model_copy(update={"passwords": self.file})  # without a listener and its certificate
+
+    def write(self, **hashes: PasswordHash) -> None:
+        self.file.write_text("".join(f"{member}:{kept}\n" for member, kept in hashes.items()))
+        self.file.chmod(0o600)
+
+    async def check(self, login: str, password: str, client: str = HERE) -> LoggedIn | Refused:
+        return await self.logins.check(login, password, client)
+
+    async def fail(self, times: int, login: str = "ewa", client: str = HERE) -> set[LoggedIn | Refused]:
+        """With another wrong password each time."""
+        return {await self.check(login, f"wrong {number} {self.now}", client) for number in range(times)}
+
+
+@pytest.fixture
+def door(tmp_path: Path) -> Iterator[Door]:
+    door = Door(tmp_path)
+    yield door
+    door.logins.close()
+
+
+@pytest.fixture
+def hashing(monkeypatch: pytest.MonkeyPatch) -> Hashing:
+    return Hashing(monkeypatch)
+
+
+# Who
+
+
+@pytest.mark.parametrize("login", ["ewa", "EWA", "ewa@example.com", "Ewa@Example.COM", "ewa.nowak@example.com"])
+async def test_member_by_any_name(door: Door, login: str) -> None:
+    """The key, the mailbox and the other addresses, in any case."""
+    assert await door.check(login, "open sesame") == LoggedIn("ewa")
+
+
+async def test_names_and_passwords_however_they_were_typed(door: Door) -> None:
+    """Composed or not, a letter is one letter; the case of a password counts."""
+    door.write(Żaneta=cheap("zażółć gęślą"))
+    door.logins.adopt(door.settings())
+    assert await door.check("z\u0307aneta", "zaz\u0307o\u0301łc\u0301 ge\u0328s\u0301la\u0328") == LoggedIn("Żaneta")
+    assert await door.check("ŻANETA", "Zażółć gęślą") == WRONG
+
+
+async def test_key_that_two_share_is_nobodys(tmp_path: Path) -> None:
+    """Names that differ in case alone are no login; the addresses still are, and so is none of the other's."""
+    door = Door(tmp_path)
+    settings = door.settings(CONFIG.replace("  jan: {", "  Ewa: {mailbox: other@example.com}\n  jan: {"))
+    door.logins.adopt(settings)
+    assert await door.check("ewa", "open sesame") == WRONG
+    assert await door.check("ewa@example.com", "open sesame") == LoggedIn("ewa")
+    door.logins.close()
+
+
+@pytest.mark.parametrize(
+    ("login", "password"),
+    [
+        ("ewa", "sesam öffne dich"),
+        ("ewa", ""),
+        ("ewa", "open sesame "),
+        ("ewa", "OPEN SESAME"),
+        ("", "open sesame"),
+        ("nobody", "open sesame"),
+        ("support@example.com", "open sesame"),
+        ("ewa@example.org", "open sesame"),
+        ("ewa ", "open sesame"),
+        ("zaneta@example.com", ""),
+        ("\ud800", "\udfff"),
+        ("ewa\0", "x" * 100_000),
+    ],
+)
+async def test_wrong_login(door: Door, hashing: Hashing, login: str, password: str) -> None:
+    """One answer and one hash's work, whether or not there is such a member, and whether he has a password."""
+    assert await door.check(login, password) == WRONG
+    assert hashing.made == 1
+
+
+async def test_hash_is_made_off_the_loop(door: Door, hashing: Hashing) -> None:
+    """In one thread, so that no more than one hash's memory is in use."""
+    await asyncio.gather(*(door.check(name, "open sesame", f"192.0.2.{number}") for number, name in enumerate("abcd")))
+    assert len(hashing.at_work) == 1
+    assert hashing.at_work != {threading.current_thread().name}
+
+
+# How often
+
+
+async def test_wrong_passwords_of_one_login_are_limited(door: Door, hashing: Hashing) -> None:
+    """Ten an hour from one client; then no hash is made, and the right one is not let in from there either."""
+    assert await door.fail(10) == {WRONG}
+    assert await door.fail(3) == {TOO_MANY_WRONG}
+    assert await door.check("EWA@example.com", "another") == WRONG
+    assert await door.check("ewa", "open sesame") == TOO_MANY_WRONG
+    assert hashing.made == 11
+    door.now += HOUR + 1
+    assert await door.check("ewa", "open sesame") == LoggedIn("ewa")
+
+
+async def test_stranger_locks_nobody_out(door: Door) -> None:
+    """What a stranger guessed wrong counts for the stranger's address alone."""
+    await door.fail(40, client=THERE)
+    assert await door.check("ewa", "open sesame", THERE) == TOO_MANY_WRONG
+    assert await door.check("ewa", "open sesame", HERE) == LoggedIn("ewa")
+
+
+async def test_colleague_locks_out_nobody_who_was_in(door: Door) -> None:
+    """Behind one address: who logged in from it goes on doing so, others wait."""
+    assert await door.check("ewa", "open sesame") == LoggedIn("ewa")
+    for number in range(30):
+        assert await door.check(f"guess{number}", "x") == WRONG
+    assert await door.check("jan", "sesam öffne dich") == TOO_MANY_WRONG
+    assert await door.check("ewa", "open sesame") == LoggedIn("ewa")
+    assert await door.check("jan", "sesam öffne dich", THERE) == LoggedIn("jan")
+
+
+async def test_same_wrong_password_is_counted_once(door: Door, hashing: Hashing) -> None:
+    """A telephone that was not told of the new password guesses nothing, and costs one hash."""
+    for _ in range(50):
+        assert await door.check("ewa", "last year's") == WRONG
+    assert hashing.made == 1
+    assert await door.check("ewa", "open sesame") == LoggedIn("ewa")
+
+
+async def test_too_many_at_once(door: Door, hashing: Hashing) -> None:
+    """Two of one client and nine of all are in work or wait; more are told to come again, and nothing is counted."""
+    hashing.gate.clear()
+    begun = [asyncio.create_task(door.check("ewa", f"x{number}", HERE)) for number in range(2)]
+    await asyncio.sleep(0)
+    assert await door.check("ewa", "x9", HERE) == BUSY
+    begun += [asyncio.create_task(door.check("ewa", "x", f"192.0.3.{number}")) for number in range(7)]
+    await asyncio.sleep(0)
+    assert await door.check("ewa", "open sesame", THERE) == BUSY
+    hashing.gate.set()
+    assert await asyncio.gather(*begun) == [WRONG] * 9
+    assert await door.check("ewa", "open sesame", THERE) == LoggedIn("ewa")
+
+
+async def test_client_that_left_gives_its_place_back(door: Door, hashing: Hashing) -> None:
+    """A check that is cancelled while it waits costs no hash."""
+    hashing.gate.clear()
+    begun = [asyncio.create_task(door.check("ewa", "x", f"192.0.3.{number}")) for number in range(9)]
+    await asyncio.sleep(0)
+    for task in begun[1:]:
+        task.cancel()
+    await asyncio.gather(*begun[1:], return_exceptions=True)
+    hashing.gate.set()
+    assert await begun[0] == WRONG
+    assert await door.check("ewa", "open sesame") == LoggedIn("ewa")
+    assert hashing.made == 2
+
+
+# What is remembered
+
+
+async def test_right_login_is_remembered(door: Door, hashing: Hashing) -> None:
+    """A client that logs in for each message costs one hash an hour."""
+    for _ in range(20):
+        assert await door.check("ewa", "open sesame") == LoggedIn("ewa")
+    assert hashing.made == 1
+    door.now += HOUR + 1
+    assert await door.check("ewa", "open sesame") == LoggedIn("ewa")
+    assert hashing.made == 2
+
+
+async def test_neither_password_nor_hash_is_remembered(door: Door) -> None:
+    """What is kept says nothing without the secret of this process."""
+    await door.check("ewa", "open sesame")
+    other = Logins(door.settings())
+    await other.check("ewa", "open sesame", HERE)
+    assert not door.logins._answers.keys() & other._answers.keys()
+    assert "sesame" not in repr(door.logins._answers)
+    other.close()
+
+
+async def test_what_is_remembered_is_bounded(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Names and passwords from outside take no memory without end."""
+    monkeypatch.setattr("routerd.intake.logins._REMEMBERED", 5)
+    monkeypatch.setattr(PasswordHash, "is_of", lambda kept, password: False)
+    for number in range(30):
+        await door.check(f"guess{number}", "x", f"192.0.2.{number}")
+    assert len(door.logins._answers) == 5
+    assert not door.logins._in_work
+
+
+# The file
+
+
+async def test_changed_file_is_taken_up(door: Door) -> None:
+    """A new password holds within seconds and the old one no more, remembered or not."""
+    assert await door.check("ewa", "open sesame") == LoggedIn("ewa")
+    assert await door.check("ewa", "quite new") == WRONG
+    door.write(ewa=cheap("quite new"))
+    door.now += 3
+    assert await door.check("ewa", "open sesame") == WRONG
+    assert await door.check("ewa", "quite new") == LoggedIn("ewa")
+    assert await door.check("jan", "sesam öffne dich") == WRONG
+
+
+@pytest.mark.parametrize("trouble", ["jna", "unreadable", "gone", "open"])
+async def test_bad_file_never_takes_effect(door: Door, trouble: str) -> None:
+    """The last good one stays, and the log says once what is wrong."""
+    if trouble == "jna":
+        door.write(ewa=cheap("quite new"), jna=JAN)
+    elif trouble == "open":
+        door.file.chmod(0o644)
+    else:
+        door.file.unlink()
+        if trouble == "unreadable":
+            door.file.mkdir()
+    with capture_logs() as logged:
+        for _ in range(3):
+            door.now += 3
+            assert await door.check("ewa", "open sesame") == LoggedIn("ewa")
+    assert [entry["event"] for entry in logged] == ["passwords_refused"]
+    assert str(door.file) in logged[0]["problem"]
+
+
+async def test_file_is_not_looked_at_for_every_login(door: Door) -> None:
+    """Every two seconds is enough."""
+    await door.check("ewa", "open sesame")
+    door.write(ewa=cheap("quite new"))
+    assert await door.check("ewa", "open sesame") == LoggedIn("ewa")
+
+
+async def test_reload_decides_who_is_a_member(door: Door) -> None:
+    """A member who is gone from the config is gone from the logins, and so is everybody without a file."""
+    assert await door.check("ewa", "open sesame") == LoggedIn("ewa")
+    door.write(jan=JAN)
+    door.logins.adopt(door.settings(CONFIG.replace("  ewa: ", "  ola: ")))
+    assert await door.check("ewa", "open sesame") == WRONG
+    assert await door.check("jan", "sesam öffne dich") == LoggedIn("jan")
+    door.logins.adopt(door.settings().model_copy(update={"passwords": None}))
+    assert await door.check("jan", "sesam öffne dich") == WRONG
+
+
+# The end and the log
+
+
+async def test_closing_answers_who_waits(door: Door, hashing: Hashing) -> None:
+    """What waits for its turn is told to come again; what is in work ends."""
+    hashing.gate.clear()
+    begun = [asyncio.create_task(door.check("ewa", "open sesame", f"192.0.3.{number}")) for number in range(3)]
+    while not hashing.made:
+        await asyncio.sleep(0)
+    door.logins.close()
+    hashing.gate.set()
+    assert await asyncio.gather(*begun) == [LoggedIn("ewa"), BUSY, BUSY]
+    assert await door.check("jan", "sesam öffne dich") == BUSY
+
+
+async def test_log_has_neither_password_nor_foreign_name(door: Door) -> None:
+    """Who types the password where the name belongs does not find it in the log."""
+    with capture_logs() as logged:
+        await door.check("ewa", "wrong")
+        await door.check("open sesame", "ewa")
+    assert [(entry["event"], entry["member"], entry["client"]) for entry in logged] == [
+        ("login_failed", "ewa", HERE),
+        ("login_failed", None, HERE),
+    ]
+    assert "sesame" not in repr(logged)
+    assert "wrong" not in repr(logged)
+
+
+@pytest.mark.parametrize("refused", [WRONG, TOO_MANY_WRONG, BUSY])
+def test_replies(refused: Refused) -> None:
+    """RFC 4954 section 6: 535 5.7.8 for a wrong one, 454 4.7.0 where another time may help."""
+    assert (refused.code, refused.status) == ((535, "5.7.8") if refused is WRONG else (454, "4.7.0"))
