@@ -23,8 +23,9 @@ from routerd.delivery.succession import stand_in_for, take_over
 from routerd.delivery.worker import Worker
 from routerd.desk.roster import Roster
 from routerd.intake.reception import World
-from routerd.intake.server import Intake, Unserved, tls_context
+from routerd.intake.server import Intake, Unserved
 from routerd.intake.spool import spool_folder
+from routerd.intake.tls import tls_context
 from routerd.message.envelope import Raw
 from routerd.message.fold import fold
 from routerd.message.token import BOUNCE

@@ -1,36 +1,42 @@
-"""What sessions share: of all listeners (Reception) and of one (Gate)."""
+"""What the sessions of all listeners share."""
 
 import asyncio
 import os
-import ssl
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
+
+import structlog
 
 from routerd.config.settings import Settings
-from routerd.intake.limits import Connections, Memory, TrustedNetworks, forged_return_paths, used_return_paths
+from routerd.intake.client_findings import ClientLookUp
+from routerd.intake.events import Declined
+from routerd.intake.limits import (
+    RETURN_PATH_FLOODED,
+    TOO_MANY_FORGED,
+    Connections,
+    Memory,
+    TrustedNetworks,
+    forged_return_paths,
+    used_return_paths,
+)
+from routerd.intake.logins import Logins
+from routerd.intake.patience import Timeouts, timeouts_of
+from routerd.intake.pressure import Pressure, StoreSigns
 from routerd.intake.queue_ids import QueueIds
 from routerd.intake.recipients import Directory
-from routerd.intake.terms import Terms
-from routerd.message.envelope import Accepted, Envelope, Received, Verdict
+from routerd.message.address import Address
+from routerd.message.envelope import Accepted, Envelope, Received, Recipient, Verdict
 from routerd.ops.metrics import Metrics
+
+log = structlog.get_logger()
+
+T = TypeVar("T")
 
 Accept = Callable[[Received], Awaitable[Sequence[Verdict]]]
 """Takes a message for good, or not: one verdict, for LMTP one per recipient."""
-
-
-@dataclass(frozen=True, slots=True)
-class Timeouts:
-    """In seconds."""
-
-    idle_seconds: float = 300.0  # RFC 5321 4.5.3.2.7: without a whole command, or without a byte of content
-    least_bytes_per_second: float = 100.0  # of content, on average, once it has lasted longer than idle_seconds
-    session_seconds: float = 3600.0  # then no further command; a message that is coming may end
-    handshake_seconds: float = 60.0
-    unread_seconds: float = 60.0  # for a client that does not read what we say
-    check_seconds: float = 5.0  # how often they are looked at
 
 
 def _utc_now() -> datetime:
@@ -44,7 +50,9 @@ class World:
     now: Callable[[], datetime] = _utc_now
     chance: Callable[[int], bytes] = os.urandom
     spool_folder: Path | None = None  # for messages above 1 MiB while they come; None: the system's
-    timeouts: Timeouts = Timeouts()
+    timeouts: Timeouts | None = None  # for every client; None: as the config says
+    signs: StoreSigns = field(default_factory=StoreSigns)  # of the store's health
+    look_up: ClientLookUp | None = None  # None: nothing is asked about clients
 
 
 class Guest(Protocol):
@@ -58,7 +66,7 @@ class Guest(Protocol):
 
 
 class Reception:
-    """The state that all sessions share. A reload replaces `directory`, `trusted` and the limits' numbers."""
+    """One daemon's. A reload replaces what is made of the config."""
 
     def __init__(
         self,
@@ -72,55 +80,67 @@ class Reception:
         self.metrics = metrics
         self.now = world.now
         self.spool_folder = world.spool_folder
-        self.timeouts = world.timeouts
+        self.look_up = world.look_up
         self.queue_ids = QueueIds(world.chance)
         self.connections = Connections(settings.limits.connections, settings.limits.connections_per_client)
         self.memory = Memory(settings.limits.memory)
+        self.pressure = Pressure(settings.limits, self.memory, world.signs, asyncio.get_running_loop().time)
+        self.logins = Logins(settings)
         self.forged_return_paths = forged_return_paths()
         self.used_return_paths = used_return_paths()
         self.sessions: set[Guest] = set()
         self.is_draining = False
         self._key = return_path_key
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._own_timeouts = world.timeouts
+        self._commits: set[asyncio.Task[Any]] = set()
+        self._companions: set[asyncio.Task[Any]] = set()
         self._empty = asyncio.Event()
-        self._adopt_addresses(settings)
+        self._adopt(settings)
 
     def adopt(self, settings: Settings) -> None:
-        self.connections.in_all = settings.limits.connections
-        self.connections.per_client = settings.limits.connections_per_client
-        self.memory.limit_bytes = settings.limits.memory
-        self._adopt_addresses(settings)
+        self.logins.adopt(settings)
+        if self.look_up is not None:
+            self.look_up.adopt(settings)
+        self._adopt(settings)
 
-    def _adopt_addresses(self, settings: Settings) -> None:
-        self.directory = Directory(settings, self._key)
+    def _adopt(self, settings: Settings) -> None:
+        limits, has_trusted = settings.limits, bool(settings.trusted_networks)
+        self.connections.adopt(limits, has_trusted=has_trusted)
+        self.memory.adopt(limits, has_trusted=has_trusted)
+        self.pressure.adopt(limits)
+        self._directory = Directory(settings, self._key)
         self.trusted = TrustedNetworks(settings.trusted_networks)
+        self._proxies = TrustedNetworks(settings.proxies)
+        self._timeouts = {
+            trusted: self._own_timeouts or timeouts_of(limits, trusted=trusted) for trusted in (False, True)
+        }
 
-    def start(self, work: Coroutine[Any, Any, None]) -> None:
-        """Runs `work` for as long as it takes, whatever becomes of the session that asked for it."""
-        task = asyncio.get_running_loop().create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._end)
-
-    def _end(self, task: asyncio.Task[None]) -> None:
-        self._tasks.discard(task)
-        self._notice()
-
-    def leave(self, session: Guest) -> None:
-        self.sessions.discard(session)
-        self._notice()
-
-    def _notice(self) -> None:
-        if self.is_draining and not self._tasks and not self.sessions:
-            self._empty.set()
-
-    async def emptied(self) -> None:
-        """Waits until no session and no commit is left; to be asked while draining."""
-        self._notice()
-        await self._empty.wait()
+    def timeouts(self, *, trusted: bool) -> Timeouts:
+        return self._timeouts[trusted]
 
     @property
-    def commits_running(self) -> int:
-        return len(self._tasks)
+    def check_seconds(self) -> float:
+        return self._timeouts[False].check_seconds
+
+    def is_proxy(self, address: str) -> bool:
+        """`address`: "" is a unix socket, behind which there is none."""
+        return bool(address) and address in self._proxies
+
+    # Recipients
+
+    def recipient_of(self, address: Address | None, client: str | None, now_seconds: float) -> Recipient | Declined:
+        """Whose `address` is (None: `<Postmaster>`). `client`: by its key; None: a hop of ours, whose tries of forged
+        addresses are not counted.
+        """
+        found = self._directory.look_up(address, self.now())
+        if isinstance(found, Recipient):
+            is_flood = found.copy_number is not None and self.used_return_paths.is_spent(
+                str(found.copy_number), now_seconds
+            )
+            return RETURN_PATH_FLOODED if is_flood else found
+        if client is None or found.reason != "forged_token":
+            return found
+        return TOO_MANY_FORGED if self.forged_return_paths.count(client, now_seconds) else found
 
     def count_return_paths(self, envelope: Envelope, verdicts: Sequence[Verdict], now_seconds: float) -> None:
         """Only of what was taken: whoever merely names a return path must not use it up."""
@@ -129,38 +149,50 @@ class Reception:
         for number in {recipient.copy_number for recipient in envelope.recipients} - {None}:
             self.used_return_paths.count(str(number), now_seconds)
 
+    # What is under way
+
+    def start(self, work: Coroutine[Any, Any, None]) -> None:
+        """Runs `work` for as long as it takes, whatever becomes of the session that asked for it."""
+        self._run(work, self._commits)
+
+    def accompany(self, work: Coroutine[Any, Any, T]) -> "asyncio.Task[T]":
+        """Runs what only helps a session; nobody waits for it at the end."""
+        return self._run(work, self._companions)
+
+    def _run(self, work: Coroutine[Any, Any, T], among: "set[asyncio.Task[Any]]") -> "asyncio.Task[T]":
+        task = asyncio.get_running_loop().create_task(work)
+        among.add(task)
+        task.add_done_callback(self._end)
+        return task
+
+    def _end(self, task: "asyncio.Task[Any]") -> None:
+        self._commits.discard(task)
+        self._companions.discard(task)
+        if not task.cancelled() and (fault := task.exception()) is not None:
+            log.error("session_task_failed", exc_info=fault)
+        self._notice()
+
+    def leave(self, session: Guest) -> None:
+        self.sessions.discard(session)
+        self._notice()
+
+    def _notice(self) -> None:
+        if self.is_draining and not self._commits and not self.sessions:
+            self._empty.set()
+
+    async def emptied(self) -> None:
+        """Waits until no session and no commit is left; to be asked while draining."""
+        self._notice()
+        await self._empty.wait()
+
+    async def close(self) -> int:
+        """The end of a drain: gives up all but commits; gives the number of those that still run."""
+        self.logins.close()
+        companions = tuple(self._companions)
+        for task in companions:
+            task.cancel()
+        await asyncio.gather(*companions, return_exceptions=True)
+        return len(self._commits)
+
     def count_refusal(self, reason: str) -> None:
         self.metrics.rejections.labels(reason).inc()
-
-
-class Gate:
-    """One listener: its terms, its certificate, its metrics. A reload replaces `terms` and `tls`."""
-
-    def __init__(
-        self, reception: Reception, terms: Terms, tls: ssl.SSLContext | None, template: dict[str, Any]
-    ) -> None:
-        self.reception = reception
-        self.name = terms.listener
-        self.terms = terms
-        self.tls = tls
-        self.template = template  # of a session, see session_template
-        metrics = reception.metrics
-        self.connections = metrics.connections.labels(self.name)
-        self.connections.set(0)
-        self._results = {
-            result: metrics.messages_received.labels(self.name, result)
-            for result in ("accepted", "deferred", "rejected")
-        }
-
-    def count_verdicts(self, verdicts: Sequence[Verdict], size_bytes: int, seconds: float) -> None:
-        """A message counts as accepted if it was for any recipient, else as deferred if any may come again."""
-        metrics = self.reception.metrics
-        metrics.accept_seconds.observe(seconds)
-        codes = [0 if isinstance(verdict, Accepted) else verdict.code for verdict in verdicts]
-        if 0 in codes:
-            metrics.message_bytes.observe(size_bytes)
-            self._results["accepted"].inc()
-        elif any(code < 500 for code in codes):
-            self._results["deferred"].inc()
-        else:
-            self._results["rejected"].inc()

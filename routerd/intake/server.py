@@ -8,12 +8,11 @@ from typing import NamedTuple
 
 import structlog
 
-from routerd.config.settings import Listener, ListenProtocol, ListenTls, Settings, TlsFiles
-from routerd.intake.reception import Accept, Gate, Reception, World
+from routerd.config.settings import Listener, Settings
+from routerd.intake.gate import Gate
+from routerd.intake.reception import Accept, Reception, World
 from routerd.intake.session import HostedSession
 from routerd.intake.session_template import session_template
-from routerd.intake.terms import Terms
-from routerd.message.envelope import Protocol
 from routerd.ops.metrics import Metrics
 
 log = structlog.get_logger()
@@ -23,15 +22,6 @@ _BACKLOG = 512
 
 class ListenError(Exception):
     """A listener cannot be opened; the message names it and says why."""
-
-
-def tls_context(files: TlsFiles) -> ssl.SSLContext:
-    """For STARTTLS: TLS 1.2 and later, nothing asked of the client. Raises OSError (ssl.SSLError is one)."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    context.options |= ssl.OP_NO_COMPRESSION | ssl.OP_NO_RENEGOTIATION
-    context.load_cert_chain(files.certificate, files.key)
-    return context
 
 
 class Unserved(NamedTuple):
@@ -64,8 +54,7 @@ class Intake:
         self._reception = Reception(settings, accept, metrics, return_path_key, world or World())
         template = session_template(settings.hostname, asyncio.get_running_loop())
         self._gates = {
-            listener.name: Gate(self._reception, _terms(settings, listener, tls), _tls_of(listener, tls), template)
-            for listener in settings.listen
+            listener.name: Gate(self._reception, settings, listener, tls, template) for listener in settings.listen
         }
         self._servers: list[tuple[str, asyncio.Server]] = []
         self._timer: asyncio.TimerHandle | None = None
@@ -98,8 +87,7 @@ class Intake:
         given = {listener.name: listener for listener in settings.listen}
         for name, gate in self._gates.items():
             if name in given:
-                gate.terms = _terms(settings, given[name], tls)
-                gate.tls = _tls_of(given[name], tls)
+                gate.adopt(settings, given[name], tls)
         names, open_now = given.keys(), self._gates.keys()
         return Unserved(tuple(sorted(names - open_now)), tuple(sorted(open_now - names)))
 
@@ -127,7 +115,7 @@ class Intake:
                 session.give_up()
         if self._timer is not None:
             self._timer.cancel()
-        return reception.commits_running
+        return await reception.close()
 
     async def _open(self, listener: Listener) -> None:
         loop = asyncio.get_running_loop()
@@ -153,22 +141,4 @@ class Intake:
         now = loop.time()
         for session in tuple(self._reception.sessions):
             session.check_time(now)
-        self._timer = loop.call_later(self._reception.timeouts.check_seconds, self._check_times)
-
-
-def _terms(settings: Settings, listener: Listener, tls: ssl.SSLContext | None) -> Terms:
-    return Terms(
-        hostname=settings.hostname,
-        listener=listener.name,
-        protocol=Protocol.LMTP if listener.protocol is ListenProtocol.LMTP else Protocol.SMTP,
-        message_size=settings.limits.message_size,
-        recipients=settings.limits.recipients,
-        starttls=_tls_of(listener, tls) is not None,
-        tls_required=listener.tls is ListenTls.REQUIRED,
-        smtputf8=listener.smtputf8,
-        bare_newlines=listener.bare_newlines,
-    )
-
-
-def _tls_of(listener: Listener, tls: ssl.SSLContext | None) -> ssl.SSLContext | None:
-    return None if listener.tls is ListenTls.NONE else tls
+        self._timer = loop.call_later(self._reception.check_seconds, self._check_times)

@@ -53,6 +53,7 @@ class Metrics:
         self.rejections = counter("rejections", "Commands and messages refused", "reason")
         self.dns_questions = counter("dns_questions", "Questions that servers were asked", "kind", "result")
         self.dns_seconds = histogram("dns_seconds", "One question, over all servers", _SECONDS)
+        self.logins = counter("logins", "Tries to log in, by what was answered", "result")
         self.dns_list_answers = counter("dns_list_answers", "Clients by what a DNS list says", "zone", "result")
         self.reverse_names = counter("reverse_names", "Clients by what their reverse name proves", "result")
         self.ruleset_info = gauge("ruleset_info", "1 for the ruleset in force", "revision")
@@ -60,6 +61,8 @@ class Metrics:
         self.reloads = counter("reloads", "Reloads of config and rules", "result")
         self.store_free_bytes = gauge("store_free_bytes", "Room left where the state lives")
         self.unowned_messages.inc(0)
+        for result in ("ok", "wrong", "postponed"):
+            self.logins.labels(result).inc(0)
         for result in ("ok", "error"):
             self.reloads.labels(result).inc(0)
 

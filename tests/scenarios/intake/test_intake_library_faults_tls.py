@@ -12,7 +12,7 @@ from bare_library import MAIL, Handler, bare, bare_server, connect
 from intake_desk import HELLO, START, TEXT, Desk, Talker, make_certificate, open_intake, settings, talk
 
 from routerd.config.settings import TlsFiles
-from routerd.intake.server import tls_context
+from routerd.intake.tls import tls_context
 
 
 @pytest.fixture

@@ -1,0 +1,247 @@
+"""The host of a dialogue: feeds it what a client sends, and does what it asks for: replies, commits, logins."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+
+import structlog
+
+from routerd.intake import refusals
+from routerd.intake.backlog import Backlog
+from routerd.intake.content_keeping import ContentKeeper
+from routerd.intake.dialogue import Dialogue
+from routerd.intake.events import (
+    CheckLogin,
+    Close,
+    CommandRefused,
+    Content,
+    ContentDropped,
+    Declined,
+    Event,
+    LoggedIn,
+    MessageDone,
+    Phase,
+    Say,
+    UpgradeTls,
+)
+from routerd.intake.gate import Gate
+from routerd.intake.link import Link
+from routerd.intake.patience import Readings
+from routerd.intake.peer import Peer
+from routerd.intake.spool import Spool
+from routerd.intake.verdicts import for_each, verdicts_on
+from routerd.message.address import Address
+from routerd.message.envelope import Client, Envelope, Received, Recipient, Refused
+
+log = structlog.get_logger()
+
+
+class Host:
+    """Of one client that was let in, from the greeting to the end.
+
+    While it is busy (a verdict, a login, the disk, a handshake or the time of the greeting is awaited), what comes goes
+    to the backlog. `upgrade` begins a TLS handshake, at whose end `secured` is called.
+    """
+
+    def __init__(
+        self, gate: Gate, peer: Peer, link: Link, backlog: Backlog, readings: Readings, upgrade: Callable[[], None]
+    ) -> None:
+        reception = gate.reception
+        self._gate = gate
+        self._reception = reception
+        self._peer = peer
+        self._link = link
+        self._backlog = backlog
+        self._readings = readings
+        self._upgrade = upgrade
+        self._terms = terms = gate.terms(trusted=peer.trusted)
+        self._dialogue = Dialogue(
+            terms, self._look_up, self._room_for, trusted=peer.trusted, in_tls=link.tls is not None
+        )
+        self._content = ContentKeeper(reception.memory, reception.spool_folder, trusted=peer.trusted)
+        self._findings = gate.look_up(peer)  # what DNS says of the client; None: nothing is asked
+        self._welcome: asyncio.Task[None] | None = None  # a greeting that waits
+        self._is_busy = False
+        self._is_over = False
+        self._at_eof = False
+
+    @property
+    def phase(self) -> Phase:
+        return self._dialogue.phase
+
+    @property
+    def awaits_client(self) -> bool:
+        """Whether it is the client's turn."""
+        return not self._is_busy and self.phase is not Phase.GREETING
+
+    # The greeting
+
+    def welcome(self) -> None:
+        """Greets; at once where nothing must be awaited before."""
+        delay_seconds = self._gate.greeting_delay_seconds(self._peer)
+        if delay_seconds or (self._findings is not None and self._gate.may_refuse_clients):
+            self._is_busy = not self._terms.refuse_early
+            self._welcome = self._reception.accompany(self._greet_later(delay_seconds))
+            self._go_on()
+        else:
+            self._resume_with(Dialogue.greet)
+
+    async def _greet_later(self, delay_seconds: float) -> None:
+        await asyncio.sleep(delay_seconds)
+        if self._findings is not None and self._gate.may_refuse_clients:
+            refused = self._gate.refused_client(await self._findings)
+            if refused is not None:
+                self._dialogue.refuse_client(*refused)
+        self._resume_with(Dialogue.greet)
+
+    # What comes
+
+    def hear(self, data: bytes) -> None:
+        if self._is_busy:
+            self._backlog.add(data)
+            self._link.pause_reading()
+        else:
+            self._feed(data)
+
+    def hear_end(self) -> bool:
+        """The client has ended its half. True keeps ours open: a verdict that is awaited is still told."""
+        self._at_eof = True
+        return self._is_busy and self._link.tls is None
+
+    def _feed(self, data: bytes) -> None:
+        dialogue = self._dialogue
+        events = dialogue.feed(data)
+        in_content = dialogue.phase is Phase.CONTENT
+        if events or in_content:
+            self._readings.hear(self._now(), len(data), in_content=in_content)
+        self._perform(events)
+        if self._content.must_write_out and not self._is_busy:
+            self._is_busy = True
+            self._link.pause_reading()
+            self._reception.start(self._write_out())
+
+    def secured(self) -> None:
+        """The handshake is done."""
+        self._resume_with(Dialogue.secured)
+
+    def _resume_with(self, go_on: Callable[[Dialogue], Sequence[Event]]) -> None:
+        """What was awaited has come; then what the client has said meanwhile."""
+        self._is_busy = False
+        if not self._is_over:
+            self._readings.heard_at = self._now()
+            self._perform(go_on(self._dialogue))
+            self._go_on()
+
+    def _go_on(self) -> None:
+        """With what was kept, then with reading; a client that has ended its half is let go."""
+        while self._backlog and not self._is_busy and not self._is_over:
+            self._feed(self._backlog.take())
+        if self._is_busy or not self._link.is_open:
+            return
+        if self._at_eof:
+            self._link.close()
+        elif self._readings.unread_since is None:
+            self._link.resume_reading()
+
+    def go_on_reading(self) -> None:
+        """The client reads again what we say."""
+        self._go_on()
+
+    # What the dialogue asks for
+
+    def _perform(self, events: Sequence[Event]) -> None:
+        for event in events:
+            match event:
+                case Say(data):
+                    self._link.write(data)
+                case Content(piece):
+                    self._keep(piece)
+                case MessageDone(envelope):
+                    self._conclude(envelope)
+                case CommandRefused(reason, refused, about):
+                    self._gate.count_refusal(reason, refused, about, self._peer)
+                case ContentDropped():
+                    self._content.drop()
+                case CheckLogin(login, password):
+                    self._is_busy = True
+                    self._reception.accompany(self._check_login(login, password))
+                case UpgradeTls():
+                    self._is_busy = True
+                    self._upgrade()
+                case Close():
+                    self._link.close()
+
+    def _look_up(self, address: Address | None) -> Recipient | Declined:
+        client = None if self._peer.trusted else self._peer.key
+        return self._reception.recipient_of(address, client, self._now())
+
+    def _room_for(self, size_bytes: int) -> Refused | None:
+        return self._reception.pressure.room_for(size_bytes, trusted=self._peer.trusted)
+
+    def _keep(self, piece: bytes) -> None:
+        if not self._content.keep(piece) and self._dialogue.phase is Phase.CONTENT:
+            self._perform(self._dialogue.refuse_content(refusals.NO_ROOM))
+
+    def _conclude(self, envelope: Envelope) -> None:
+        spool = self._content.hand_over()
+        if spool is None:
+            self._gate.count_refusal("no_room", refusals.NO_ROOM, envelope.sender, self._peer)
+            self._perform(self._dialogue.answer(for_each(refusals.NO_ROOM, envelope, self._terms.protocol)))
+            return
+        self._is_busy = True
+        at = self._reception.now()
+        begun = Received(self._reception.queue_ids.make(at), envelope, self._client(), b"", at)
+        self._reception.start(self._await_verdicts(begun, spool))
+
+    def _client(self) -> Client:
+        terms, peer, dialogue = self._terms, self._peer, self._dialogue
+        return Client(
+            peer.address,
+            peer.port,
+            dialogue.helo,
+            terms.protocol,
+            terms.listener,
+            dialogue.esmtp,
+            self._link.tls,
+            peer.trusted,
+            dialogue.member,
+        )
+
+    # What takes time
+
+    async def _await_verdicts(self, begun: Received, spool: Spool) -> None:
+        """Nobody cancels it: a client that leaves, or a drain, waits for the commit."""
+        verdicts = await verdicts_on(self._gate, begun, spool, self._findings)
+        if self._is_over:
+            log.info("client_left_before_answer", id=begun.id, listener=self._gate.name, client=begun.client.address)
+        self._resume_with(lambda dialogue: dialogue.answer(verdicts))
+
+    async def _write_out(self) -> None:
+        is_written = await self._content.write_out()
+        if self._is_over or self.phase is not Phase.CONTENT:
+            self._content.drop()
+        self._resume_with(lambda dialogue: [] if is_written else dialogue.refuse_content(refusals.NO_ROOM))
+
+    async def _check_login(self, login: str, password: str) -> None:
+        answer = await self._reception.logins.check(login, password, self._peer.key or "")
+        self._gate.count_login(answer)
+        if not isinstance(answer, LoggedIn):
+            log.warning("login_failed", reply=answer.code, client=self._peer.address, listener=self._gate.name)
+        self._resume_with(lambda dialogue: dialogue.logged_in(answer))
+
+    # The end
+
+    def leave(self, refused: Refused, *, finish_content: bool = False) -> None:
+        """As Dialogue.leave says."""
+        self._perform(self._dialogue.leave(refused, finish_content=finish_content))
+
+    def end(self) -> None:
+        """The connection is lost. A commit goes on."""
+        self._is_over = True
+        self._content.drop()
+        if self._welcome is not None:
+            self._welcome.cancel()
+        if self._findings is not None and self.phase is not Phase.ANSWER:
+            self._findings.cancel()
+
+    def _now(self) -> float:
+        return asyncio.get_running_loop().time()

@@ -1,0 +1,73 @@
+"""How long a client may take: what is overdue, by readings of a clock. Pure."""
+
+from dataclasses import dataclass
+
+from routerd.config.intake_settings import Limits
+from routerd.intake import refusals
+from routerd.message.envelope import Refused
+
+
+@dataclass(frozen=True, slots=True)
+class Timeouts:
+    """Of one kind of client, in seconds."""
+
+    idle_seconds: float = 300.0  # RFC 5321 4.5.3.2.7: without a whole command, or without a byte of content
+    least_bytes_per_second: float = 100.0  # of content, on average, once it has lasted longer than idle_seconds
+    session_seconds: float = 3600.0  # then no further command; a message that is coming may end
+    handshake_seconds: float = 60.0
+    proxy_header_seconds: float = 10.0
+    unread_seconds: float = 60.0  # for a client that does not read what we say
+    check_seconds: float = 5.0  # how often they are looked at
+
+
+def timeouts_of(limits: Limits, *, trusted: bool) -> Timeouts:
+    """Those that the config gives; the rest has no key."""
+    own = limits.trusted if trusted else None
+    idle = (own and own.idle) or limits.idle
+    session = (own and own.session) or limits.session
+    return Timeouts(
+        idle_seconds=idle.total_seconds(),
+        least_bytes_per_second=limits.least_rate,
+        session_seconds=session.total_seconds(),
+    )
+
+
+@dataclass(slots=True)
+class Readings:
+    """When things happened in one session, by the loop's clock."""
+
+    began_at: float
+    heard_at: float  # the last whole command, or piece of content
+    content_began_at: float = 0.0
+    content_bytes: int = 0  # that came since; 0 outside content
+    unread_since: float | None = None  # the client does not read what we say
+    closing_since: float | None = None
+
+    def hear(self, now: float, size_bytes: int, *, in_content: bool) -> None:
+        """Something came that counts: `size_bytes` of content, or commands."""
+        self.heard_at = now
+        if not in_content:
+            self.content_bytes = 0
+            return
+        if not self.content_bytes:
+            self.content_began_at = now
+        self.content_bytes += size_bytes
+
+
+def is_mute(readings: Readings, timeouts: Timeouts, now: float) -> bool:
+    """Whether the client has left unread for too long what we said, our last words too."""
+    since = readings.closing_since if readings.closing_since is not None else readings.unread_since
+    return since is not None and now - since > timeouts.unread_seconds
+
+
+def overdue(readings: Readings, timeouts: Timeouts, now: float, *, in_content: bool) -> Refused | None:
+    """Why a client whose turn it is has waited too long; not to be asked while it waits for us."""
+    if readings.closing_since is not None or readings.unread_since is not None:
+        return None
+    if now - readings.heard_at > timeouts.idle_seconds:
+        return refusals.IDLE_TOO_LONG
+    if in_content:
+        elapsed = now - readings.content_began_at
+        is_slow = readings.content_bytes < elapsed * timeouts.least_bytes_per_second
+        return refusals.TOO_SLOW if is_slow and elapsed > timeouts.idle_seconds else None
+    return refusals.TOO_LONG if now - readings.began_at > timeouts.session_seconds else None

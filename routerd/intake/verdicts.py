@@ -1,0 +1,73 @@
+"""The answer to a whole message: what the router says of it, and what is said where it cannot."""
+
+import asyncio
+import errno
+from collections.abc import Sequence
+from dataclasses import replace
+
+import structlog
+
+from routerd.intake import refusals
+from routerd.intake.gate import Gate
+from routerd.intake.spool import Spool
+from routerd.message.envelope import (
+    ClientFindings,
+    Envelope,
+    Protocol,
+    Raw,
+    Received,
+    Refused,
+    Verdict,
+)
+from routerd.store.base import StoreFullError
+
+log = structlog.get_logger()
+
+
+async def verdicts_on(
+    gate: Gate, begun: Received, spool: Spool, findings: "asyncio.Task[ClientFindings] | None"
+) -> Sequence[Verdict]:
+    """Hands the message to the router and counts what it answers. Never raises but where it is cancelled.
+
+    `begun` still lacks its bytes, which are in the spool, and what is found out about its client. No timer runs here: a
+    client that leaves, or a drain, waits for the commit. The spool and its memory are given back.
+    """
+    reception = gate.reception
+    loop = asyncio.get_running_loop()
+    began_at = loop.time()
+    held_bytes = spool.memory_bytes
+    envelope, client = begun.envelope, begun.client
+    raw: Raw = b""
+    verdicts: Sequence[Verdict]
+    try:
+        raw = await loop.run_in_executor(None, spool.finish) if spool.is_on_disk else spool.finish()
+        if findings is not None:
+            client = replace(client, findings=await _told_by(findings))
+        verdicts = await reception.accept(replace(begun, client=client, raw=raw))
+    except Exception as error:
+        log.exception("accept_failed", id=begun.id, listener=gate.name, client=client.address)
+        reception.count_refusal("accept_failed")
+        verdicts = for_each(refusals.NO_ROOM if _is_full(error) else refusals.TRY_LATER, envelope, client.protocol)
+    finally:
+        reception.memory.give_back(held_bytes)
+    now = loop.time()
+    gate.count_verdicts(verdicts, len(raw), now - began_at)
+    reception.count_return_paths(envelope, verdicts, now)
+    return verdicts
+
+
+def for_each(refused: Refused, envelope: Envelope, protocol: Protocol) -> tuple[Verdict, ...]:
+    """One refusal in as many replies as the protocol wants."""
+    return (refused,) * (len(envelope.recipients) if protocol is Protocol.LMTP else 1)
+
+
+async def _told_by(findings: "asyncio.Task[ClientFindings]") -> ClientFindings:
+    """Nothing, where they were given up: the message goes on."""
+    if not findings.done():
+        await asyncio.wait((findings,))
+    return ClientFindings() if findings.cancelled() else findings.result()
+
+
+def _is_full(error: Exception) -> bool:
+    full = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
+    return full or isinstance(error, StoreFullError)
