@@ -4,10 +4,12 @@ import ipaddress
 from collections import OrderedDict
 from collections.abc import Iterable
 
+from routerd.config.intake_settings import Limits
 from routerd.intake.events import Declined
 from routerd.message.envelope import Refused
 
 _IPV6_SITE = 64  # bits: one customer's network has a /64, so one address of it says nothing
+_NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
 
 TOO_MANY = Refused(421, "4.3.2", "Too many connections; try again later")
 TOO_MANY_OF_CLIENT = Refused(421, "4.7.0", "Too many connections from your address; try again later")
@@ -20,16 +22,26 @@ Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 def plain_address(address: str) -> str:
     """An IP address as config and logs write it: without a zone, IPv4 not mapped into IPv6. "" is a unix socket."""
     address = address.partition("%")[0]
-    if address.startswith("::ffff:") and "." in address:
-        return address[7:]
+    if address.startswith("::"):
+        mapped = ipaddress.IPv6Address(address).ipv4_mapped
+        return str(mapped) if mapped else address
     return address
 
 
 def client_key(address: str) -> str:
-    """By what one client's connections are counted: its address, or its /64."""
+    """By what one client's connections are counted: its address, or its /64.
+
+    Where a translator or tunnel puts IPv4 addresses into IPv6, all the world may share a /64, or one host have many:
+    there it is the IPv4 address (RFC 6052 2.1, RFC 3056 2). `address` is plain.
+    """
     if ":" not in address:
         return address
-    return str(ipaddress.IPv6Network((address, _IPV6_SITE), strict=False))
+    ip = ipaddress.IPv6Address(address)
+    if ip in _NAT64:
+        return str(ipaddress.IPv4Address(int(ip) & 0xFFFF_FFFF))
+    if ip.sixtofour is not None:
+        return str(ip.sixtofour)
+    return str(ipaddress.IPv6Network((ip, _IPV6_SITE), strict=False))
 
 
 class TrustedNetworks:
@@ -61,21 +73,34 @@ class TrustedNetworks:
 
 
 class Connections:
-    """Open connections of all listeners. Trusted clients are counted in all, not by address."""
+    """Open connections of all listeners, counted in all and by client.
+
+    The last tenth is for clients in `trusted_networks`, where there are any: no flood of strangers shuts them out.
+    """
 
     def __init__(self, in_all: int, per_client: int) -> None:
         self.in_all = in_all
         self.per_client = per_client
+        self.per_trusted_client: int | None = None
+        self.kept = 0  # for trusted clients
         self.open = 0
         self._by_client: dict[str, int] = {}
 
-    def admit(self, client: str | None) -> Refused | None:
-        """`client`: of `client_key`, None where it is not counted. None is a yes, to be undone by `release`."""
-        if self.open >= self.in_all:
+    def adopt(self, limits: Limits, *, has_trusted: bool) -> None:
+        """For connections that come from now on."""
+        self.in_all = limits.connections
+        self.per_client = limits.connections_per_client
+        self.per_trusted_client = limits.trusted.connections_per_client
+        self.kept = _kept(limits.connections, has_trusted=has_trusted)
+
+    def admit(self, client: str | None, *, trusted: bool = False) -> Refused | None:
+        """`client`: of `client_key`, None where it is counted in all only. None is a yes, to be undone by `release`."""
+        if self.open >= self.in_all - (0 if trusted else self.kept):
             return TOO_MANY
         if client is not None:
+            most = self.per_trusted_client if trusted else self.per_client
             count = self._by_client.get(client, 0)
-            if count >= self.per_client:
+            if most is not None and count >= most:
                 return TOO_MANY_OF_CLIENT
             self._by_client[client] = count + 1
         self.open += 1
@@ -92,18 +117,29 @@ class Connections:
 
 
 class Memory:
-    """Bytes of messages that are in memory between the first byte of DATA and the answer."""
+    """Bytes of messages that are in memory between the first byte of DATA and the answer. The last tenth is kept as
+    with Connections.
+    """
 
     def __init__(self, limit_bytes: int) -> None:
         self.limit_bytes = limit_bytes
+        self.kept_bytes = 0  # for trusted clients
         self.used_bytes = 0
 
-    def has_room(self, size_bytes: int) -> bool:
-        return self.used_bytes + size_bytes <= self.limit_bytes
+    def adopt(self, limits: Limits, *, has_trusted: bool) -> None:
+        self.limit_bytes = limits.memory
+        self.kept_bytes = _kept(limits.memory, has_trusted=has_trusted)
 
-    def take(self, size_bytes: int) -> bool:
+    def has_room(self, size_bytes: int, *, trusted: bool = False) -> bool:
+        return self.used_bytes + size_bytes <= self.limit_bytes - (0 if trusted else self.kept_bytes)
+
+    def share(self) -> float:
+        """How much is used of what strangers may have; 1.0 is all."""
+        return self.used_bytes / (self.limit_bytes - self.kept_bytes)
+
+    def take(self, size_bytes: int, *, trusted: bool = False) -> bool:
         """Counts them; False, and not counted, where they are too many."""
-        if not self.has_room(size_bytes):
+        if not self.has_room(size_bytes, trusted=trusted):
             return False
         self.used_bytes += size_bytes
         return True
@@ -114,6 +150,10 @@ class Memory:
 
     def give_back(self, size_bytes: int) -> None:
         self.used_bytes -= size_bytes
+
+
+def _kept(limit: int, *, has_trusted: bool) -> int:
+    return limit // 10 if has_trusted else 0
 
 
 class Tally:

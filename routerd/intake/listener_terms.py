@@ -1,6 +1,6 @@
 """What the config makes of one listener's terms, for strangers and for clients in `trusted_networks`."""
 
-from routerd.config.settings import Limits, Listener, ListenProtocol, ListenTls, Settings
+from routerd.config.settings import Listener, ListenProtocol, ListenTls, Settings
 from routerd.intake.terms import Terms
 from routerd.message.envelope import Protocol
 
@@ -28,8 +28,3 @@ def terms_of(settings: Settings, listener: Listener, *, has_tls: bool, trusted: 
         header_fields=limits.header_fields,
         line_size=limits.line_size,
     )
-
-
-def connections_per_client(limits: Limits, *, trusted: bool) -> int | None:
-    """None: not counted."""
-    return limits.trusted.connections_per_client if trusted else limits.connections_per_client

@@ -192,10 +192,9 @@ class Retention:
 
 
 class Store(Protocol):
-    """Everything a running daemon asks. Every method but `key` and `free_bytes` may wait for the disk, off the loop.
-
-    All but `key` and `free_bytes` raise StoreError where the disk fails. What writes is durable on return; a caller
-    that is cancelled while it waits does not know whether it was.
+    """Everything a running daemon asks. What is asynchronous may wait for the disk, off the loop, and raises StoreError
+    where that fails. What writes is durable on return; a caller that is cancelled while it waits does not know whether
+    it was.
     """
 
     async def recall(self, thread: ThreadKeys) -> Known:
@@ -270,7 +269,10 @@ class Store(Protocol):
         """A secret of 32 bytes for `purpose`, made at first use (which waits for the disk), kept with the state."""
 
     def free_bytes(self) -> int:
-        """Room left where the state lives."""
+        """Room left where the state lives. Raises OSError."""
+
+    def oldest_commit_seconds(self) -> float:
+        """How long the oldest `commit` that is under way has taken by now; 0.0 without one."""
 
     async def close(self) -> None:
         """Finishes what is waiting, then lets go of the lock."""

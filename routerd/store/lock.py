@@ -1,7 +1,9 @@
-"""One daemon to a state: a lock that the kernel lets go of when its holder dies."""
+"""One daemon to a state, and its user alone: a lock that the kernel lets go of when its holder dies."""
 
 import fcntl
 import os
+import stat
+from contextlib import suppress
 from pathlib import Path
 
 from routerd.store.base import StoreLockedError
@@ -37,3 +39,12 @@ class StateLock:
         if self._descriptor is not None:
             os.close(self._descriptor)
             self._descriptor = None
+
+
+def make_private(folder: Path) -> None:
+    """A folder of the owner's alone. One that is open to others is closed to them: there is mail in it."""
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    mode = stat.S_IMODE(folder.stat().st_mode)
+    if mode & 0o077:
+        with suppress(PermissionError):
+            folder.chmod(0o700)

@@ -3,11 +3,9 @@
 import asyncio
 import os
 import secrets
-import stat
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -46,7 +44,7 @@ from routerd.store.connection import (
     store_error,
 )
 from routerd.store.desk_state import recall
-from routerd.store.lock import StateLock
+from routerd.store.lock import StateLock, make_private
 from routerd.store.migration import migrate
 from routerd.store.rows import (
     COPIES,
@@ -61,6 +59,7 @@ from routerd.store.rows import (
 )
 from routerd.store.stored_json import files_from_json, files_to_json, texts_to_json
 from routerd.store.sweeping import Age, Step, forget_bodies, forget_conversations, forget_loads, forget_messages
+from routerd.store.waits import Waits
 from routerd.store.writer import CommitMetrics, Job, Writer
 
 _READERS = 2
@@ -115,7 +114,7 @@ def open_store(
     point (routerd.ops.crash_points). Raises StoreLockedError, StoreVersionError, StoreFullError, StoreError.
     """
     try:
-        _make_private(folder)
+        make_private(folder)
         lock = StateLock.take(folder)
     except OSError as error:
         raise store_error(error) from error
@@ -138,6 +137,7 @@ class SqliteStore:
         self._bodies = BodyFiles(folder, reach)
         self._keys: dict[str, bytes] = {}
         self._keys_lock = threading.Lock()
+        self._commits = Waits()
         self._prepare_file()
         self._place = Place.of(self._path)
         self._writer = Writer(partial(open_writer, self._path), metrics, reach, self._place.check)
@@ -151,14 +151,17 @@ class SqliteStore:
         return await self._readers.read(partial(recall, thread=thread))
 
     async def commit(self, entry: Entry) -> Committed:
+        with self._commits.one():
+            return await self._commit(entry)
+
+    async def _commit(self, entry: Entry) -> Committed:
         received = entry.received
         is_file = len(received.raw) > MAX_ROW_BYTES
         draft = Draft.of(entry, None if is_file else received.raw)
         if is_file:
             await self._with_files(partial(self._bodies.write, received.id, received.raw))
-        job = Job(partial(accept, draft=draft), message_key=draft.message_key, adds_message=True)
         try:
-            committed = await self._writer.do(job)
+            committed = await self._writer.do(Job(partial(accept, draft=draft), draft.message_key, adds_message=True))
         except (StaleError, PlanFailedError):
             if is_file:
                 await self._with_files(partial(self._bodies.remove, received.id))
@@ -301,6 +304,9 @@ class SqliteStore:
         found = os.statvfs(self._folder)
         return found.f_bavail * found.f_frsize
 
+    def oldest_commit_seconds(self) -> float:
+        return self._commits.oldest_seconds()
+
     async def close(self) -> None:
         await asyncio.to_thread(self.close_and_wait)
 
@@ -383,12 +389,3 @@ def _key(batch: Batch, purpose: str) -> bytes:
     made = secrets.token_bytes(_KEY_BYTES)
     batch.db.execute("INSERT INTO secrets VALUES (?, ?)", (purpose, made))
     return made
-
-
-def _make_private(folder: Path) -> None:
-    """A folder of the owner's alone. One that is open to others is closed to them: there is mail in it."""
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    mode = stat.S_IMODE(folder.stat().st_mode)
-    if mode & 0o077:
-        with suppress(PermissionError):
-            folder.chmod(0o700)
