@@ -4,7 +4,7 @@ import asyncio
 import ipaddress
 from collections.abc import Callable, Iterable, Sequence
 from time import monotonic
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, Protocol, TypeVar
 
 import structlog
 
@@ -13,7 +13,7 @@ from routerd.config.settings import DnsList, Settings
 from routerd.intake.limits import TrustedNetworks
 from routerd.message.address import AddressError, parse_host_name
 from routerd.message.envelope import ClientFindings, Refused
-from routerd.ops.dns import Absent, Answer, RecordKind, Records, Resolver, Trouble
+from routerd.ops.dns import Absent, Answer, RecordKind, Records, Trouble
 from routerd.ops.metrics import Metrics
 
 ReverseName = Literal["ignore", "note", "require"]  # as a listener says it
@@ -33,11 +33,17 @@ log = structlog.get_logger()
 T = TypeVar("T")
 
 
+class AsksDns(Protocol):
+    """What is needed of a Resolver."""
+
+    async def look_up(self, name: str, kind: RecordKind) -> Answer: ...
+
+
 class ClientLookUp:
     """Asks about clients, each within `dns.timeout` as a whole. A reload calls `adopt`."""
 
     def __init__(
-        self, settings: Settings, resolver: Resolver, metrics: Metrics, *, now_seconds: Callable[[], float] = monotonic
+        self, settings: Settings, resolver: AsksDns, metrics: Metrics, *, now_seconds: Callable[[], float] = monotonic
     ) -> None:
         self._resolver = resolver
         self._metrics = metrics
@@ -51,21 +57,26 @@ class ClientLookUp:
         self._trusted = TrustedNetworks(settings.trusted_networks)
         self._timeout_seconds = settings.dns.timeout.total_seconds()
 
-    def asks(self, address: str, reverse_name: ReverseName) -> bool:
-        """Whether anything is asked about this client; not of loopback, unix sockets and trusted networks."""
-        return self._asked_of(address, reverse_name) is not None
+    def asks(self, address: str, reverse_name: ReverseName, *, in_lists: bool = True) -> bool:
+        """Whether anything is asked about this client; not of loopback, unix sockets and trusted networks.
 
-    def may_refuse(self, reverse_name: ReverseName) -> bool:
+        `in_lists`: False on a listener where only members send: lists name their addresses at home, too.
+        """
+        return self._asked_of(address, reverse_name, in_lists) is not None
+
+    def may_refuse(self, reverse_name: ReverseName, *, in_lists: bool = True) -> bool:
         """Whether `refused_client` may say anything, so that the findings must be there before RCPT."""
-        return reverse_name == "require" or bool(self._rejecting)
+        return reverse_name == "require" or (in_lists and bool(self._rejecting))
 
-    async def findings(self, address: str, reverse_name: ReverseName) -> ClientFindings:
-        """`address`: an IP address, or "" of a unix socket. What is not answered in time is unanswered. Never raises
-        but where it is cancelled."""
-        ip = self._asked_of(address, reverse_name)
+    async def findings(self, address: str, reverse_name: ReverseName, *, in_lists: bool = True) -> ClientFindings:
+        """`address`: an IP address, or "" of a unix socket. What is not answered in time is unanswered.
+
+        Raises only where the caller is cancelled.
+        """
+        ip = self._asked_of(address, reverse_name, in_lists)
         if ip is None:
             return _NOTHING
-        lists = self._lists_for(ip)
+        lists = self._lists_for(ip) if in_lists else ()
         asked_of_lists = [asyncio.create_task(self._is_listed(ip, entry)) for entry in lists]
         asked_for_name = [asyncio.create_task(self._name_of(ip))] if reverse_name != "ignore" else []
         await _wait_for((*asked_of_lists, *asked_for_name), self._timeout_seconds)
@@ -89,8 +100,9 @@ class ClientLookUp:
             return None
         return NAME_UNKNOWN if findings.iprev == "temperror" else NO_NAME, "reverse_name"
 
-    def _asked_of(self, address: str, reverse_name: ReverseName) -> Ip | None:
-        if (not self._lists and reverse_name == "ignore") or address in self._trusted:
+    def _asked_of(self, address: str, reverse_name: ReverseName, in_lists: bool) -> Ip | None:
+        in_lists = in_lists and bool(self._lists)
+        if (not in_lists and reverse_name == "ignore") or address in self._trusted:
             return None
         try:
             ip = ipaddress.ip_address(address)
@@ -136,12 +148,25 @@ class ClientLookUp:
         if isinstance(answer, Absent):
             return "permerror", None
         names = [name for name in answer.values[:MAX_NAMES] if _is_host_name(name)]
-        kind = RecordKind.A if ip.version == 4 else RecordKind.AAAA
-        found: list[Answer] = await asyncio.gather(*(self._resolver.look_up(name, kind) for name in names))
-        for name, addresses in zip(names, found, strict=True):
-            if isinstance(addresses, Records) and any(ipaddress.ip_address(one) == ip for one in addresses.values):
-                return "pass", name
-        return ("temperror" if any(isinstance(one, Trouble) for one in found) else "fail"), None
+        asked = [asyncio.create_task(self._leads_back(name, ip)) for name in names]
+        results: list[bool | None] = []
+        try:
+            for done in asyncio.as_completed(asked):
+                name, leads_back = await done
+                if leads_back:
+                    return "pass", name
+                results.append(leads_back)
+        finally:
+            for task in asked:
+                task.cancel()
+        return ("temperror" if None in results else "fail"), None
+
+    async def _leads_back(self, name: str, ip: Ip) -> tuple[str, bool | None]:
+        """Whether the name has this address; None: it cannot be told now."""
+        answer = await self._resolver.look_up(name, RecordKind.A if ip.version == 4 else RecordKind.AAAA)
+        if isinstance(answer, Trouble):
+            return name, None
+        return name, isinstance(answer, Records) and any(ipaddress.ip_address(one) == ip for one in answer.values)
 
     def _complain(self, zone: str, reason: str) -> None:
         now = self._now()

@@ -4,7 +4,7 @@ Answers are values, and so is trouble: nothing that a server says, or does not s
 """
 
 import asyncio
-from collections import OrderedDict
+import socket
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -25,21 +25,24 @@ import dns.rdtypes.ANY.SOA
 import dns.rdtypes.ANY.TXT
 import dns.rdtypes.IN.A
 import dns.rdtypes.IN.AAAA
+import structlog
 
 from routerd.config.settings import Dns, HostPort
+from routerd.ops.dns_memory import DnsMemory
 from routerd.ops.dns_servers import DnsServers
 from routerd.ops.metrics import Metrics
 
-MAX_REMEMBERED = 20_000  # answers
 MAX_VALUES = 100  # of one answer
 SHORTEST_SECONDS = 5.0  # an answer is good for at least so long, whatever its TTL
 LONGEST_SECONDS = 3600.0
 LONGEST_ABSENCE_SECONDS = 900.0  # RFC 2308 5 advises hours at most; what was just published shall soon be seen
 TROUBLE_SECONDS = 5.0
-MAX_SOCKETS = 128
+MAX_SOCKETS = 256  # one for each question that is being asked
 MAX_QUESTIONS = 2_000  # that are being asked, or wait for a socket
 ROUNDS = 2  # a server that was silent is asked once more
 _SHORTEST_TRY_SECONDS = 0.25
+
+log = structlog.get_logger()
 
 
 class RecordKind(StrEnum):
@@ -77,6 +80,8 @@ class Trouble:
 
 Answer = Records | Absent | Trouble
 
+_Question = tuple[str, RecordKind]
+_SILENCE = Trouble("no answer in time")
 _BUSY = Trouble("too many questions at once")
 _CLOSED = Trouble("shutting down")
 
@@ -99,9 +104,9 @@ class Resolver:
         self._now = now_seconds
         self._servers = servers or DnsServers(now_seconds=now_seconds)
         self._metrics = metrics
-        self._backend = dns.asyncbackend.get_backend("asyncio")
-        self._remembered: OrderedDict[tuple[str, RecordKind], tuple[float, Answer]] = OrderedDict()
-        self._asked: dict[tuple[str, RecordKind], asyncio.Task[Answer]] = {}
+        self._backend: Any = dns.asyncbackend.get_backend("asyncio")
+        self._memory: DnsMemory[_Question, Answer] = DnsMemory()
+        self._asked: dict[_Question, asyncio.Task[Answer]] = {}
         self._sockets = asyncio.Semaphore(MAX_SOCKETS)
         self._is_closed = False
         self.adopt(settings)
@@ -110,14 +115,14 @@ class Resolver:
         """From the next question on. What other servers said is forgotten."""
         self._timeout_seconds = settings.timeout.total_seconds()
         if self._servers.adopt(settings.servers):
-            self._remembered.clear()
+            self._memory.clear()
 
     async def look_up(self, name: str, kind: RecordKind) -> Answer:
-        """`name`: a domain in A-labels, with or without its last dot. Never raises but where it is cancelled."""
-        question = (name.lower().rstrip("."), kind)
-        known = self._remembered.get(question)
-        if known is not None and self._now() < known[0]:
-            return known[1]
+        """`name`: a domain in A-labels, with or without its last dot. Raises only where the caller is cancelled."""
+        question = (name.lower().removesuffix("."), kind)
+        known = self._memory.get(question, self._now())
+        if known is not None:
+            return known
         task = self._asked.get(question)
         if task is None:
             if self._is_closed:
@@ -140,43 +145,44 @@ class Resolver:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def _find(self, name: str, kind: RecordKind) -> Answer:
-        began = self._now()
+    async def _find(self, text: str, kind: RecordKind) -> Answer:
         try:
-            query = _query(name, kind)
-            if query is None:
-                return Absent(is_nxdomain=True, seconds=LONGEST_ABSENCE_SECONDS)  # no server could have it
-            try:
-                async with asyncio.timeout(self._timeout_seconds), self._sockets:
-                    answer = await self._ask_all(query, kind)
-            except TimeoutError:
-                answer = Trouble("no answer in time")
-            self._remember((name, kind), answer)
+            name = _name(text)
+            if name is None:
+                return Absent(is_nxdomain=True, seconds=LONGEST_ABSENCE_SECONDS)
+            began = self._now()
+            answer = await self._ask_in_time(name, kind)
             self._metrics.dns_questions.labels(kind.value, _RESULTS[type(answer)]).inc()
             self._metrics.dns_seconds.observe(self._now() - began)
+            seconds = TROUBLE_SECONDS if isinstance(answer, Trouble) else answer.seconds
+            octets = len(text) + sum(map(len, answer.values)) if isinstance(answer, Records) else len(text)
+            self._memory.put((text, kind), answer, self._now() + seconds, octets)
             return answer
         finally:
-            self._asked.pop((name, kind), None)
+            self._asked.pop((text, kind), None)
 
-    def _remember(self, question: tuple[str, RecordKind], answer: Answer) -> None:
-        seconds = TROUBLE_SECONDS if isinstance(answer, Trouble) else answer.seconds
-        self._remembered[question] = (self._now() + seconds, answer)
-        self._remembered.move_to_end(question)
-        if len(self._remembered) > MAX_REMEMBERED:
-            self._remembered.popitem(last=False)
+    async def _ask_in_time(self, name: dns.name.Name, kind: RecordKind) -> Answer:
+        try:
+            async with asyncio.timeout(self._timeout_seconds), self._sockets:
+                return await self._ask_all(name, kind)
+        except TimeoutError:
+            return _SILENCE
+        except Exception as error:  # a fault of ours, or of the library, is nobody's answer
+            log.exception("dns_question_failed", name=name.to_text(), kind=kind.value)
+            return Trouble(f"a fault: {type(error).__name__}")
 
-    async def _ask_all(self, query: dns.message.QueryMessage, kind: RecordKind) -> Answer:
+    async def _ask_all(self, name: dns.name.Name, kind: RecordKind) -> Answer:
         """The first answer of any server; those that were silent are asked again, those that refused are not."""
         servers = await self._servers.in_turn()
         if not servers:
             return Trouble("no DNS server is known")
-        try_seconds = max(self._timeout_seconds / (ROUNDS * len(servers) + 1), _SHORTEST_TRY_SECONDS)
+        try_seconds = max(self._timeout_seconds / (ROUNDS * len(servers)), _SHORTEST_TRY_SECONDS)
         silent: Sequence[HostPort] = servers
-        trouble = Trouble("no answer in time")
+        trouble = _SILENCE
         for _ in range(ROUNDS):
             asked, silent = silent, []
             for server in asked:
-                answer = await self._ask(query, kind, server, try_seconds)
+                answer = await self._ask(server, name, kind, try_seconds)
                 if answer is None:
                     silent.append(server)
                 elif isinstance(answer, Trouble):
@@ -186,13 +192,12 @@ class Resolver:
                     return answer
         return trouble
 
-    async def _ask(
-        self, query: dns.message.QueryMessage, kind: RecordKind, server: HostPort, try_seconds: float
-    ) -> Answer | None:
+    async def _ask(self, server: HostPort, name: dns.name.Name, kind: RecordKind, try_seconds: float) -> Answer | None:
         """None: the server said nothing in time."""
+        query = dns.message.make_query(name, dns.rdatatype.from_text(kind.value))  # with an id of its own
         try:
             async with asyncio.timeout(try_seconds):
-                response = await self._by_udp(query, server)
+                response = await self._by_udp(server, query)
             if response is None:
                 async with asyncio.timeout(try_seconds):
                     response = await dns.asyncquery.tcp(query, server.host, port=server.port, backend=self._backend)
@@ -201,29 +206,35 @@ class Resolver:
         except OSError as error:
             return Trouble(f"{server} cannot be reached: {error.strerror or error}")
         except (dns.exception.DNSException, ValueError, EOFError) as error:
-            return Trouble(f"{server} sent no DNS message: {type(error).__name__}")
+            return Trouble(f"{server} sent no answer that can be read: {type(error).__name__}")
         return _read(response, kind)
 
-    async def _by_udp(self, query: dns.message.QueryMessage, server: HostPort) -> dns.message.Message | None:
-        """None: the answer was truncated. What does not fit the question may be anybody's: it is passed over."""
-        try:
-            return await dns.asyncquery.udp(
-                query,
-                server.host,
-                port=server.port,
-                ignore_unexpected=True,
-                raise_on_truncation=True,
-                ignore_errors=True,
-                backend=self._backend,
-            )
-        except dns.message.Truncated:
-            return None
+    async def _by_udp(self, server: HostPort, query: dns.message.QueryMessage) -> dns.message.Message | None:
+        """None: the answer was truncated. What does not fit the question may be anybody's: it is passed over.
+
+        From a random port, connected: the kernel lets nobody else's datagrams in, and says when nobody listens there.
+        """
+        family = socket.AF_INET6 if ":" in server.host else socket.AF_INET
+        there = (server.host, server.port)
+        async with await self._backend.make_socket(family, socket.SOCK_DGRAM, 0, None, there) as connected:
+            try:
+                return await dns.asyncquery.udp(
+                    query,
+                    server.host,
+                    port=server.port,
+                    sock=connected,
+                    ignore_unexpected=True,
+                    raise_on_truncation=True,
+                    ignore_errors=True,
+                )
+            except dns.message.Truncated:
+                return None
 
 
-def _query(name: str, kind: RecordKind) -> dns.message.QueryMessage | None:
-    """With an id of its own; None for what no domain can be."""
+def _name(text: str) -> dns.name.Name | None:
+    """None for what no domain can be."""
     try:
-        return dns.message.make_query(dns.name.from_text(name), dns.rdatatype.from_text(kind.value))
+        return dns.name.from_text(text)
     except (dns.exception.DNSException, UnicodeError, ValueError):
         return None
 
