@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Callable, Generator, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -46,6 +46,12 @@ def need_root() -> Callable[[str], None]:
             machine.require_root(program)
 
     return check
+
+
+@pytest.fixture(scope="session")
+def peer_or_skip() -> Callable[[], AbstractContextManager[None]]:
+    """`with peer_or_skip():` ends the test where a peer that is started in it is missing."""
+    return _peers_or_skip
 
 
 @pytest.fixture(scope="session")

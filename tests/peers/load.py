@@ -29,16 +29,18 @@ def swaks(port: int, *options: str, sender: str, recipients: Sequence[str]) -> s
     return dialogue
 
 
-def swaks_message(port: int, message: bytes, folder: Path, *, sender: str, recipients: Sequence[str]) -> str:
+def swaks_message(
+    port: int, message: bytes, folder: Path, *options: str, sender: str, recipients: Sequence[str]
+) -> str:
     """Sends the bytes of `message` as they are; only dots are stuffed, and a line end added where the last one lacks.
 
-    `folder` holds the file from which swaks reads.
+    `folder` holds the file from which swaks reads; `options` are those of the connection.
     """
     ended = message if message.endswith(b"\r\n") or not message else message + b"\r\n"
     stuffed = re.sub(rb"(?m)^\.", b"..", ended)
     path = folder / "swaks.data"
     path.write_bytes(stuffed + b".")  # swaks ends the last line itself
-    return swaks(port, "--no-data-fixup", "--data", f"@{path}", sender=sender, recipients=recipients)
+    return swaks(port, "--no-data-fixup", "--data", f"@{path}", *options, sender=sender, recipients=recipients)
 
 
 def smtp_source(
