@@ -9,6 +9,7 @@ from routerd.message.envelope import Purpose, Recipient
 from routerd.message.token import BOUNCE, ExpiredTokenError, TokenError, detail_token, read_return_path
 
 TOKEN_LIFE = timedelta(days=14)
+_ROUTING = frozenset("%!@")  # user%far.example@here, far.example!user@here, "user@far.example"@here
 _FOR_POSTMASTER = frozenset({"postmaster", "abuse"})  # RFC 5321 4.5.1, RFC 2142
 
 _UNKNOWN = Declined(550, "5.1.1", "No such address here", "unknown_recipient")
@@ -45,7 +46,10 @@ class Directory:
         self._bare_postmaster = Address("postmaster", parse_address(next(iter(settings.inboxes))).domain)
 
     def look_up(self, address: Address | None, now: datetime) -> Recipient | Declined:
-        """Whose `address` is; None is `<Postmaster>`. A listed address goes before any reading of its parts."""
+        """Whose `address` is; None is `<Postmaster>`. A listed address goes before any reading of its parts.
+
+        A local part that would route the mail on, were it obeyed, is refused as that.
+        """
         if address is None:
             address = self._bare_postmaster
         if address.domain not in self._domains:
@@ -55,6 +59,8 @@ class Directory:
             return Recipient(address, Purpose.INBOX, inbox)
         if address.local.lower() in _FOR_POSTMASTER:
             return Recipient(address, Purpose.POSTMASTER, address.key)
+        if not _ROUTING.isdisjoint(address.local):
+            return _RELAYING
         return self._with_detail(address, now)
 
     def _with_detail(self, address: Address, now: datetime) -> Recipient | Declined:

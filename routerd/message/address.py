@@ -10,6 +10,8 @@ import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from routerd.message.a_labels import LabelError, has_broken_a_label, to_a_labels
+
 MAX_LOCAL_OCTETS = 64  # RFC 5321 4.5.3.1.1
 MAX_DOMAIN_OCTETS = 255  # RFC 5321 4.5.3.1.2
 MAX_PATH_OCTETS = 254  # RFC 5321 4.5.3.1.3 less the brackets
@@ -22,13 +24,16 @@ _QUOTED_UTF8 = re.compile(r'"(?:[\x20\x21\x23-\x5b\x5d-\x7e\u00a0-\U0010ffff]|\\
 # No host name has an underscore, but domains that send mail do; refusing them would lose it.
 _LABEL = r"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"
 _DOMAIN = re.compile(rf"{_LABEL}(?:\.{_LABEL})*+\Z")
-# What nearly all addresses look like; what fits needs no closer look. It leaves out `=?`, as encoded words begin.
+# What nearly all addresses look like; what fits needs no closer look. It leaves out `=?`, as encoded words begin, and
+# `xn--`, as A-labels do.
+_PLAIN_LABEL = rf"(?![Xx][Nn]--){_LABEL}"
 _PLAIN = re.compile(
-    rf"(?=[A-Za-z0-9._+-]{{1,64}}@)([A-Za-z0-9_+-]++(?:\.[A-Za-z0-9_+-]++)*+)@({_LABEL}(?:\.{_LABEL})*+)\Z"
+    rf"(?=[A-Za-z0-9._+-]{{1,64}}@)([A-Za-z0-9_+-]++(?:\.[A-Za-z0-9_+-]++)*+)@({_PLAIN_LABEL}(?:\.{_PLAIN_LABEL})*+)\Z"
 )
 _QUOTED_PAIR = re.compile(r"\\(.)")
 _ENCODED_WORD = re.compile(r"=\?[^?]*+\?[bq]\?[^?]*+\?=", re.IGNORECASE)
-_SAFE_UTF8 = re.compile(r"[^\x00-\x1f\x7f\u0080-\u009f\u2028\u2029\ud800-\udfff]*+\Z")
+# Nor what turns the order of the text that it stands in: nobody's name needs it, and it makes two addresses look alike.
+_SAFE_UTF8 = re.compile(r"[^\x00-\x1f\x7f\u0080-\u009f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]*+\Z")
 _BRACKETED = re.compile(r'<((?:[^<>"]|"(?:[^"\\]|\\.)*+")*+)>(?: +(.*))?\Z', re.DOTALL)
 _SOURCE_ROUTE = re.compile(r"@([^:@,]++(?:,@[^:@,]++)*+):")
 
@@ -49,8 +54,9 @@ class Address:
 
     @property
     def key(self) -> str:
-        """What two spellings of one mailbox of ours have in common: all in lower case."""
-        return f"{self.local.lower()}@{self.domain}"
+        """What two spellings of one mailbox of ours have in common: all in lower case and composed (RFC 6532 3.1)."""
+        local = self.local.lower()
+        return f"{local if local.isascii() else unicodedata.normalize('NFC', local)}@{self.domain}"
 
     def without_detail(self, delimiter: str) -> tuple["Address", str | None]:
         """The base address and the detail behind the first `delimiter` (None without one)."""
@@ -118,11 +124,16 @@ def parse_domain(text: str, *, utf8: bool = False) -> str:
     if not text.isascii():
         if not utf8:
             raise AddressError("non-ASCII domain without SMTPUTF8")
-        text = _to_a_labels(text)
+        try:
+            text = to_a_labels(text)
+        except LabelError as error:
+            raise AddressError(str(error)) from None
         if len(text) > MAX_DOMAIN_OCTETS:
             raise AddressError("domain is too long in A-labels")
     if not _DOMAIN.match(text):
         raise AddressError("domain has a label that is not letters, digits and hyphens")
+    if has_broken_a_label(text):
+        raise AddressError("domain has a label that begins with xn-- and is no punycode")
     return text.lower()
 
 
@@ -170,25 +181,6 @@ def _without_source_route(path: str, utf8: bool) -> str:
     for domain in route[1].split(",@"):
         parse_domain(domain, utf8=utf8)
     return path[route.end() :]
-
-
-def _to_a_labels(text: str) -> str:
-    """RFC 5891 5.3 without its mapping: what NFKC would change (full-width letters and kin) is refused, not guessed at.
-
-    Not Python's `idna` codec: its IDNA2003 makes another domain of `ß`.
-    """
-    text = unicodedata.normalize("NFC", text.lower())
-    if unicodedata.normalize("NFKC", text) != text:
-        raise AddressError("domain cannot be written in A-labels")
-    return ".".join(label if label.isascii() else _to_a_label(label) for label in text.split("."))
-
-
-def _to_a_label(label: str) -> str:
-    if len(label) > 63 or not all(char in "-" or unicodedata.category(char)[0] in "LMN" for char in label):
-        raise AddressError("domain has a label that is not letters, digits and hyphens")
-    if unicodedata.category(label[0])[0] == "M" or label[2:4] == "--" or label.startswith("-") or label.endswith("-"):
-        raise AddressError("domain cannot be written in A-labels")
-    return "xn--" + label.encode("punycode").decode("ascii")
 
 
 def _quoted_if_needed(local: str) -> str:

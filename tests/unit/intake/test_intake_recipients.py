@@ -84,9 +84,14 @@ def test_postmaster_without_a_domain() -> None:
         ("support@elsewhere.test", "5.7.1"),
         ("support@sub.desk.test", "5.7.1"),
         ("support@[127.0.0.1]", "5.7.1"),
-        ("support%far.test@desk.test", "5.1.1"),
-        ("far.test!support@desk.test", "5.1.1"),
-        ('"support@far.test"@desk.test', "5.1.1"),
+        ("support%far.test@desk.test", "5.7.1"),
+        ("someone%far.test@desk.test", "5.7.1"),
+        ("support+someone%far.test@desk.test", "5.7.1"),
+        ("support+far.test!someone@desk.test", "5.7.1"),
+        ("far.test!support@desk.test", "5.7.1"),
+        ("far.test!deeper.test!someone@desk.test", "5.7.1"),
+        ('"support@far.test"@desk.test', "5.7.1"),
+        ('"@far.test:someone@deeper.test"@desk.test', "5.7.1"),
         ('"support@desk.test"@far.test', "5.7.1"),
         ('"support desk"@desk.test', "5.1.1"),
     ],
@@ -96,6 +101,14 @@ def test_nothing_is_relayed(address: str, status: str) -> None:
     found = find(address)
     assert isinstance(found, Declined)
     assert (found.code, found.status) == (550, status)
+
+
+def test_a_listed_address_may_hold_a_percent_sign() -> None:
+    """What the config names is an inbox, whatever its letters: nothing is read into it."""
+    config = settings(inboxes={"50%off@desk.test": {"default": "jan"}, "ho!ho@desk.test": {"default": "jan"}})
+    for address in ("50%off@desk.test", "50%OFF@desk.test", "ho!ho@desk.test"):
+        assert isinstance(find(address, config), Recipient)
+    assert isinstance(find("50%off+far.test@desk.test", config), Declined)
 
 
 @pytest.mark.parametrize("addresses", [{}, {"style": "domain", "domain": "Bounce.desk.test"}])

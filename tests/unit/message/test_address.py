@@ -78,6 +78,23 @@ def test_well_formed(text: str, local: str, domain: str) -> None:
         "a@[]",
         "a@[IPv6:fe80::1%eth0]",
         "a@[tag:whatever]",
+        "a@[192.0.2.01]",
+        "a@[192.0.2]",
+        "a@[ 192.0.2.1]",
+        "a@[192.0.2.1/32]",
+        "a@[\u0661\u0669\u0662.0.2.1]",
+        "a@[2001:db8::1]",
+        "a@[IPv6:192.0.2.1]",
+        "a@[IPv6:2001:db8::1::2]",
+        "a@[IPv6:2001:db8::1/64]",
+        "a@[[192.0.2.1]]",
+        "a@[192.0.2.1].b",
+        "a@xn--a.c",
+        "a@xn--99999999.c",
+        "a@XN--A.c",
+        "a@b.xn--.c",
+        '"a\tb"@b.c',
+        '"a\\',
         "a" * 65 + "@b.c",
         "a@" + "b" * 64 + ".c",
         "a" * 64 + "@" + ".".join(["b" * 60] * 4),
@@ -110,6 +127,15 @@ def test_utf8_does_not_let_line_ends_in(bad: str) -> None:
             parse_address(text, utf8=True)
 
 
+@pytest.mark.parametrize("mark", ["\u202e", "\u2066", "\u200f", "\u061c"])
+def test_utf8_does_not_turn_the_text(mark: str) -> None:
+    """What reorders the text around it is refused; the joiners that Persian and Hindi write with are not."""
+    for text in (f"a{mark}b@b.c", f'"a {mark}b"@b.c', f"a@b{mark}.c"):
+        with pytest.raises(AddressError):
+            parse_address(text, utf8=True)
+    parse_address("\u0645\u06cc\u200c\u062e\u0648\u0627\u0647\u0645@b.c", utf8=True)
+
+
 def test_utf8_counts_octets() -> None:
     """The limit of the local part is in octets of UTF-8."""
     parse_address("ż" * 32 + "@b.c", utf8=True)
@@ -129,6 +155,23 @@ def test_utf8_counts_octets() -> None:
 def test_u_labels(text: str, a_labels: str) -> None:
     """A domain in U-labels becomes the A-labels of IDNA2008."""
     assert parse_domain(text, utf8=True) == a_labels
+
+
+@pytest.mark.parametrize(
+    "text", ["xn--aba-22a.pl", "r3---sn-4g5e.test", "XN--STRAE-OQA.de", "xn--i-7iq.ws", "b_c.test"]
+)
+def test_labels_with_hyphens(text: str) -> None:
+    """A-labels, an emoji's too, and labels that only look a little like them are taken as they are."""
+    assert parse_domain(text) == text.lower()
+
+
+@pytest.mark.parametrize(
+    "text", ["a\u0645.c", "\u06451a.c", "1.\u0645\u062b\u0627\u0644", "\u0645-.c", "\u06451\u0661.c"]
+)
+def test_labels_that_mix_directions(text: str) -> None:
+    """They would be read in another order than they stand in (RFC 5893)."""
+    with pytest.raises(AddressError):
+        parse_domain(text, utf8=True)
 
 
 @pytest.mark.parametrize(
@@ -252,3 +295,5 @@ def test_details() -> None:
 def test_key_joins_spellings() -> None:
     """Two spellings of one mailbox of ours have one key."""
     assert parse_address("Support@Example.COM").key == parse_address('"support"@example.com').key
+    composed, decomposed = (parse_address(f"{local}@b.c", utf8=True).key for local in ("\u00f3", "O\u0301"))
+    assert composed == decomposed
