@@ -22,6 +22,7 @@ from routerd.delivery.routes import Routes
 from routerd.delivery.succession import stand_in_for, take_over
 from routerd.delivery.worker import Worker
 from routerd.desk.roster import Roster
+from routerd.intake.pressure import StoreSigns
 from routerd.intake.reception import World
 from routerd.intake.server import Intake, Unserved
 from routerd.intake.spool import spool_folder
@@ -144,7 +145,11 @@ class Daemon:
                 return_path_key=self.store.key(BOUNCE),
                 tls=tls,
                 sockets=sockets,
-                world=World(chance=secrets.token_bytes, spool_folder=spool_folder(settings.state)),
+                world=World(
+                    chance=secrets.token_bytes,
+                    spool_folder=spool_folder(settings.state),
+                    signs=StoreSigns(self.store.free_bytes, self.store.oldest_commit_seconds),
+                ),
             )
             self.http = HttpServer(settings.http, self.metrics, self.store, self.store.is_alive)
             hand = QueueHand(self.store, self._worker, utc_now, self._stand_in)

@@ -55,7 +55,7 @@ def _mail(session: Standing, argument: str) -> Answer:
         return CommandRefused("too_big", refusals.OF_CONTENT[Defect.TOO_BIG], mail.sender)
     no_room = session.room_for(mail.size_bytes)
     if no_room is not None:
-        return CommandRefused("no_room", no_room, mail.sender)
+        return CommandRefused(no_room.reason, no_room, mail.sender)
     session.transaction = Transaction(mail)
     return replies.SENDER_OK
 
@@ -100,7 +100,7 @@ def _data(session: Standing, _: str) -> Answer:
         return CommandRefused("sequence", refusals.NO_RECIPIENTS if all_refused else refusals.RCPT_FIRST, "DATA")
     no_room = session.room_for(0)
     if no_room is not None:
-        return CommandRefused("no_room", no_room, "DATA")
+        return CommandRefused(no_room.reason, no_room, "DATA")
     session.phase = Phase.CONTENT
     return replies.SEND_CONTENT
 

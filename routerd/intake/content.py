@@ -3,6 +3,7 @@
 from routerd.intake import refusals
 from routerd.intake.content_guard import ContentGuard
 from routerd.intake.data import DataDecoder
+from routerd.intake.events import Declined
 from routerd.intake.terms import Terms
 from routerd.message.envelope import Refused
 
@@ -18,14 +19,14 @@ class ContentReader:
         guard = ContentGuard(terms.header_size, terms.header_fields, terms.line_size)
         self._decoder = DataDecoder(terms.message_size, normalise=normalises, look=guard.look)
         self._endless_bytes = PATIENCE * terms.message_size
-        self._refused_by_host: Refused | None = None
+        self._refused_by_host: Declined | None = None
 
     def feed(self, chunk: bytes) -> bytes:
         """The content that is certain by now; b"" once it is refused. Not to be called once `is_over`."""
         piece = self._decoder.feed(chunk)
         return b"" if self._refused_by_host else piece
 
-    def refuse(self, refused: Refused) -> None:
+    def refuse(self, refused: Declined) -> None:
         """The host cannot keep it."""
         self._refused_by_host = refused
 
@@ -51,6 +52,6 @@ class ContentReader:
     def refusal(self) -> tuple[Refused, str] | None:
         """Why it is refused, and the word it is counted under; final once `is_over`."""
         if self._refused_by_host is not None:
-            return self._refused_by_host, "no_room"
+            return self._refused_by_host, self._refused_by_host.reason
         defect = self._decoder.defect
         return None if defect is None else (refusals.OF_CONTENT[defect], defect.value)

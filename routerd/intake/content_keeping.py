@@ -50,6 +50,11 @@ class ContentKeeper:
         return None if is_lost else spool or Spool(None)
 
     @property
+    def size_bytes(self) -> int:
+        """Of what has come, wherever it is."""
+        return self._spool.size_bytes if self._spool is not None else 0
+
+    @property
     def must_write_out(self) -> bool:
         return self._spool is not None and self._spool.is_full and not self._writing_out
 

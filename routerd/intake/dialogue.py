@@ -15,6 +15,7 @@ from routerd.intake.events import (
     CommandRefused,
     Content,
     ContentDropped,
+    Declined,
     Event,
     LoggedIn,
     LookUp,
@@ -158,7 +159,7 @@ class Dialogue:
             self._line_octets = self._longest_line()
         return []
 
-    def refuse_content(self, refused: Refused) -> list[Event]:
+    def refuse_content(self, refused: Declined) -> list[Event]:
         """The host cannot keep the content that is coming: it is read to its end, then answered so."""
         if self._content is None or self._content.is_refused:
             return []

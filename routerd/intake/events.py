@@ -83,7 +83,7 @@ Event = Say | Content | ContentDropped | MessageDone | UpgradeTls | CheckLogin |
 
 @dataclass(frozen=True, slots=True)
 class Declined(Refused):
-    """A recipient refused, with the word under which it is counted."""
+    """A recipient refused, or a message, with the word under which it is counted."""
 
     reason: str = "recipient"
 
@@ -91,5 +91,5 @@ class Declined(Refused):
 LookUp = Callable[[Address | None], Recipient | Declined]
 """Whose address it is; None stands for `<Postmaster>`."""
 
-RoomFor = Callable[[int], Refused | None]
+RoomFor = Callable[[int], Declined | None]
 """Why a message of so many octets (0: not said) may not come now; None: it may."""

@@ -115,9 +115,7 @@ class Host:
             self._readings.hear(self._now(), len(data), in_content=in_content)
         self._perform(events)
         if self._content.must_write_out and not self._is_busy:
-            self._is_busy = True
-            self._link.pause_reading()
-            self._reception.start(self._write_out())
+            self._write_out_soon()
 
     def secured(self) -> None:
         """The handshake is done."""
@@ -174,18 +172,29 @@ class Host:
         client = None if self._peer.trusted else self._peer.key
         return self._reception.recipient_of(address, client, self._now())
 
-    def _room_for(self, size_bytes: int) -> Refused | None:
+    def _room_for(self, size_bytes: int) -> Declined | None:
         return self._reception.pressure.room_for(size_bytes, trusted=self._peer.trusted)
+
+    def _write_out_soon(self) -> None:
+        """More is in memory than one message may have there."""
+        no_space = self._reception.pressure.room_to_spool(self._content.size_bytes)
+        if no_space is not None:
+            self._perform(self._dialogue.refuse_content(no_space))
+            return
+        self._is_busy = True
+        self._link.pause_reading()
+        self._reception.start(self._write_out())
 
     def _keep(self, piece: bytes) -> None:
         if not self._content.keep(piece) and self._dialogue.phase is Phase.CONTENT:
-            self._perform(self._dialogue.refuse_content(refusals.NO_ROOM))
+            self._perform(self._dialogue.refuse_content(refusals.NO_MEMORY))
 
     def _conclude(self, envelope: Envelope) -> None:
         spool = self._content.hand_over()
         if spool is None:
-            self._gate.count_refusal("no_room", refusals.NO_ROOM, envelope.sender, self._peer)
-            self._perform(self._dialogue.answer(for_each(refusals.NO_ROOM, envelope, self._terms.protocol)))
+            refused = refusals.NO_MEMORY
+            self._gate.count_refusal(refused.reason, refused, envelope.sender, self._peer)
+            self._perform(self._dialogue.answer(for_each(refused, envelope, self._terms.protocol)))
             return
         self._is_busy = True
         at = self._reception.now()
@@ -219,7 +228,7 @@ class Host:
         is_written = await self._content.write_out()
         if self._is_over or self.phase is not Phase.CONTENT:
             self._content.drop()
-        self._resume_with(lambda dialogue: [] if is_written else dialogue.refuse_content(refusals.NO_ROOM))
+        self._resume_with(lambda dialogue: [] if is_written else dialogue.refuse_content(refusals.NO_SPACE))
 
     async def _check_login(self, login: str, password: str) -> None:
         answer = await self._reception.logins.check(login, password, self._peer.key or "")

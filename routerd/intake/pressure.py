@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from routerd.config.intake_settings import Limits
 from routerd.intake.events import Declined
 from routerd.intake.limits import Memory
+from routerd.intake.refusals import NO_MEMORY, NO_SPACE, OVERLOADED, STORE_SLOW
 from routerd.intake.spool import MEMORY_BYTES
 
 SLOW_COMMIT_SECONDS = 2.0  # of the oldest message that waits for its commit; from here on strangers are slowed
@@ -17,11 +18,6 @@ STUCK_FOR_ALL_SECONDS = 30.0  # … and hops too: they keep their mail
 MUCH_MEMORY = 0.7  # of what strangers may have
 LONGEST_DELAY_SECONDS = 5.0
 READING_SECONDS = 1.0  # that a reading of the free space is good for
-
-NO_MEMORY = Declined(452, "4.3.1", "Too many messages at once; try again later", "no_memory")
-NO_SPACE = Declined(452, "4.3.1", "No room for the message now; try again later", "no_space")
-STORE_SLOW = Declined(451, "4.3.0", "Messages are stored too slowly now; try again later", "store_slow")
-OVERLOADED = Declined(421, "4.3.2", "Overloaded; try again later", "pressure")
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +52,10 @@ class Pressure:
             return NO_MEMORY
         on_disk = 2 * size_bytes if is_large else size_bytes  # a large one lies there twice while it is committed
         return NO_SPACE if self._spare_bytes(anew=is_large) < on_disk else None
+
+    def room_to_spool(self, size_bytes: int) -> Declined | None:
+        """Why no more may be written of a message of which so much has come: at the end it is copied into the store."""
+        return NO_SPACE if self._spare_bytes(anew=True) < size_bytes else None
 
     def delay_seconds(self, *, trusted: bool) -> float:
         """How long the greeting of a new client should wait."""

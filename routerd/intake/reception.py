@@ -85,6 +85,8 @@ class Reception:
         self.connections = Connections(settings.limits.connections, settings.limits.connections_per_client)
         self.memory = Memory(settings.limits.memory)
         self.pressure = Pressure(settings.limits, self.memory, world.signs, asyncio.get_running_loop().time)
+        metrics.memory_in_flight_bytes.set_function(lambda: self.memory.used_bytes)
+        metrics.pressure.set_function(self.pressure.strain)
         self.logins = Logins(settings)
         self.forged_return_paths = forged_return_paths()
         self.used_return_paths = used_return_paths()

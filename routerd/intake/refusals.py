@@ -1,6 +1,7 @@
 """The words with which a session refuses. Pure."""
 
 from routerd.intake.data import Defect
+from routerd.intake.events import Declined
 from routerd.message.envelope import Refused
 
 
@@ -20,7 +21,10 @@ OF_CONTENT = {
     Defect.TOO_MANY_FIELDS: Refused(554, "5.6.0", "Too many fields in the message's header"),
     Defect.LINE_TOO_LONG: Refused(554, "5.6.0", "A line of the message is too long"),
 }
-NO_ROOM = Refused(452, "4.3.1", "No room for the message now; try again later")
+NO_MEMORY = Declined(452, "4.3.1", "Too many messages at once; try again later", "no_memory")
+NO_SPACE = Declined(452, "4.3.1", "No room for the message now; try again later", "no_space")
+STORE_SLOW = Declined(451, "4.3.0", "Messages are stored too slowly now; try again later", "store_slow")
+OVERLOADED = Declined(421, "4.3.2", "Overloaded; try again later", "pressure")
 TRY_LATER = Refused(451, "4.3.0", "Try again later")
 TOO_MANY_COMMANDS = Refused(421, "4.7.0", "Too many commands in one session")
 TOO_MANY_MESSAGES = Refused(421, "4.7.0", "Too many messages in one session; connect again")

@@ -47,7 +47,7 @@ async def verdicts_on(
     except Exception as error:
         log.exception("accept_failed", id=begun.id, listener=gate.name, client=client.address)
         reception.count_refusal("accept_failed")
-        verdicts = for_each(refusals.NO_ROOM if _is_full(error) else refusals.TRY_LATER, envelope, client.protocol)
+        verdicts = for_each(refusals.NO_SPACE if _is_full(error) else refusals.TRY_LATER, envelope, client.protocol)
     finally:
         reception.memory.give_back(held_bytes)
     now = loop.time()

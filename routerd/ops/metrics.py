@@ -50,6 +50,8 @@ class Metrics:
         self.reroutes = counter("reroutes", "Copies given to the next in line", "reason")
         self.late_copies = counter("late_copies", "Copies that waited longer than retry.warn")
         self.connections = gauge("connections", "Open connections", "listener")
+        self.memory_in_flight_bytes = gauge("memory_in_flight_bytes", "Messages in memory until they are answered")
+        self.pressure = gauge("pressure", "Of memory, disk and store on strangers: 0 none, 1 they get no more in")
         self.rejections = counter("rejections", "Commands and messages refused", "reason")
         self.dns_questions = counter("dns_questions", "Questions that servers were asked", "kind", "result")
         self.dns_seconds = histogram("dns_seconds", "One question, over all servers", _SECONDS)

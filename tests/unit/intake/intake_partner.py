@@ -15,7 +15,7 @@ from routerd.intake.events import (
     Say,
     UpgradeTls,
 )
-from routerd.intake.refusals import NO_ROOM
+from routerd.intake.refusals import NO_MEMORY
 from routerd.intake.terms import Terms
 from routerd.message.address import Address
 from routerd.message.envelope import Accepted, Envelope, Purpose, QueueId, Recipient, Verdict
@@ -59,7 +59,7 @@ class Partner:
     """Plays the host and the client."""
 
     def __init__(self, terms: Terms, *, trusted: bool = False, answer: Answer = accept_all, room: bool = True) -> None:
-        self.dialogue = Dialogue(terms, look_up, lambda _: None if room else NO_ROOM, trusted=trusted)
+        self.dialogue = Dialogue(terms, look_up, lambda _: None if room else NO_MEMORY, trusted=trusted)
         self.answer = answer
         self.heard = Heard()
         self._pieces: list[bytes] = []

@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 from intake_partner import TERMS, Heard, Partner
 
 from routerd.intake.events import Phase
+from routerd.intake.refusals import NO_SPACE
 from routerd.intake.replies import refusal
 from routerd.intake.terms import Terms
 from routerd.message.envelope import Accepted, Envelope, QueueId, Refused, Verdict
@@ -239,9 +240,10 @@ def test_the_host_can_refuse_content_that_is_coming() -> None:
     """A full disk in the middle of DATA: read to the end, then 452."""
     partner = Partner(TERMS)
     partner.send("\r\n".join((*START, "DATA", "first line", "")).encode())
-    partner.take(partner.dialogue.refuse_content(Refused(452, "4.3.1", "Full")))
+    partner.take(partner.dialogue.refuse_content(NO_SPACE))
     partner.send(b"more\r\n.\r\n")
     assert partner.heard.codes[-1] == "452 4.3.1"
+    assert partner.heard.reasons[-1] == "no_space"
     assert not partner.heard.messages
     assert partner.dialogue.phase is Phase.COMMANDS
 
