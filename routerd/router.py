@@ -12,7 +12,7 @@
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass, replace
 from functools import partial
@@ -23,10 +23,20 @@ from weakref import WeakValueDictionary
 
 import structlog
 
-from routerd.auth.our_results import our_results, results_value
+from routerd.auth.our_results import results_value
+from routerd.auth.results import MethodResult
 from routerd.delivery.routes import Routes
 from routerd.desk.assign import assign, last_resort_plan
-from routerd.desk.consider import Office, author_of, comes_from_member, decide, facts_of, loops, passed_inboxes
+from routerd.desk.consider import (
+    Office,
+    author_of,
+    comes_from_member,
+    decide,
+    facts_of,
+    loops,
+    passed_inboxes,
+    verified_by_us,
+)
 from routerd.desk.describe import describe
 from routerd.desk.pick import Choose
 from routerd.desk.plan import SOMEBODY, Author, DeskState, Plan, PlannedCopy, Role
@@ -268,7 +278,7 @@ class Router:
                 trace_mac(self._trace_key, received.id, inbox)
                 for inbox in dict.fromkeys((*inboxes, *sorted(considered.passed)))
             ),
-            auth_results=results_value(hostname, our_results(received.client)),
+            auth_results=results_value(hostname, verified_by_us(received.client, live.roster)),
             received=received_value(received.client, hostname, received.id, recipients, received.at),
             cut_authserv_ids=(hostname, *(() if received.client.trusted else live.settings.authserv_ids)),
             cut_headers=live.ruleset.given_headers,
@@ -335,16 +345,16 @@ def look(raw: Raw, envelope: Envelope, client: Client, office: Office) -> tuple[
         references=view.references,
         participants=tuple(dict.fromkeys(parties)),
         author=view.author.address if view.author else None,
-        content_hash=_identity(view, envelope, client),
+        content_hash=_identity(view, envelope, client, verified_by_us(client, office.roster)),
         vouched=bool(view.references) and comes_from_member(view, client, office) is True,
     )
 
 
-def _identity(view: MessageView, envelope: Envelope, client: Client) -> bytes:
+def _identity(view: MessageView, envelope: Envelope, client: Client, ours: Iterable[MethodResult]) -> bytes:
     """By which the same message is known when it comes again: its content, and all else that rules may decide by."""
     details = sorted(str(recipient.address) for recipient in envelope.recipients if recipient.detail is not None)
     results = view.headers.raw_values("authentication-results") if client.trusted else []
-    proven = (f"{one.method}={one.result} {one.property('smtp.auth') or ''}" for one in our_results(client))
+    proven = (f"{one.method}={one.result} {one.property('smtp.auth') or ''}" for one in ours)
     listed = sorted(client.findings.listed_in)
     beside = "\0".join((envelope.sender, *details, *proven, *listed)).encode("utf-8", "surrogatepass")
     return blake2b(b"\0".join((view.content_hash, beside, *results)), digest_size=32).digest()

@@ -7,13 +7,19 @@ from routerd.auth.results import MethodResult
 from routerd.message.envelope import Client
 
 _TOKEN = re.compile(r"[!#$%&'*+.0-9A-Z^_`a-z{|}~-]+")  # RFC 2045 5.1
+_ADDRESS = re.compile(rf"{_TOKEN.pattern}@[0-9A-Za-z.-]+")
 _QUOTED_SPECIALS = re.compile(r'(["\\])')
 _ESCAPED = r"\\\1"
 
 
-def our_results(client: Client) -> tuple[MethodResult, ...]:
-    """One for each method that was tried; none of a hop that we trust, which says for itself what it verified."""
+def our_results(client: Client, login: str | None) -> tuple[MethodResult, ...]:
+    """One for each method that was tried; none of a hop that we trust, which says for itself what it verified.
+
+    `login`: the mailbox of the member who logged in.
+    """
     results = []
+    if login is not None:  # RFC 8601 2.7.4
+        results.append(MethodResult("auth", "pass", (("smtp.auth", login),)))
     if client.findings.iprev is not None:  # RFC 8601 2.7.3
         results.append(MethodResult("iprev", client.findings.iprev, (("policy.iprev", client.address),)))
     return tuple(results)
@@ -31,5 +37,6 @@ def _said(result: MethodResult) -> str:
 
 
 def _pvalue(value: str) -> str:
-    """As a token where it is one, else in quotes, as an IPv6 address must be."""
-    return value if _TOKEN.fullmatch(value) else f'"{_QUOTED_SPECIALS.sub(_ESCAPED, value)}"'
+    """As a token or an address where it is one, else in quotes, as an IPv6 address must be."""
+    is_plain = _TOKEN.fullmatch(value) or _ADDRESS.fullmatch(value)
+    return value if is_plain else f'"{_QUOTED_SPECIALS.sub(_ESCAPED, value)}"'

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from routerd.auth.our_results import our_results
-from routerd.auth.results import AuthResults, believed_results
+from routerd.auth.results import AuthResults, MethodResult, believed_results
 from routerd.config.settings import Settings
 from routerd.desk.plan import Author, Conversation, ConversationId, ConversationState, Standing, Voice
 from routerd.desk.roster import Roster
@@ -63,7 +63,7 @@ def facts_of(
         (),
         "",
         office.roster.own_addresses,
-        internal=_is_internal(view, results, office.roster),
+        internal=_is_internal(view, client, results, office.roster),
         at=at,
         results=results.by_method,
         dnsbl=DnsLists(client.findings.listed_in, client.findings.unanswered),
@@ -74,18 +74,27 @@ def facts_of(
 
 def comes_from_member(view: MessageView, client: Client, office: Office) -> bool | None:
     """Whether a member wrote it, and that is proven; None: it could not be told then."""
-    return _is_internal(view, _results(view, client, office), office.roster)
+    return _is_internal(view, client, _results(view, client, office), office.roster)
+
+
+def verified_by_us(client: Client, roster: Roster) -> tuple[MethodResult, ...]:
+    """What we found out of the client ourselves. Who logged in and is no member any more has proven nothing."""
+    logged_in = roster.member(client.member) if client.member is not None else None
+    return our_results(client, str(logged_in.mailbox) if logged_in else None)
 
 
 def _results(view: MessageView, client: Client, office: Office) -> AuthResults:
-    return believed_results(view, client.trusted, office.settings.authserv_ids, our_results(client))
+    ours = verified_by_us(client, office.roster)
+    return believed_results(view, client.trusted, office.settings.authserv_ids, ours)
 
 
-def _is_internal(view: MessageView, results: AuthResults, roster: Roster) -> bool | None:
+def _is_internal(view: MessageView, client: Client, results: AuthResults, roster: Roster) -> bool | None:
+    """A login with us stands for all addresses of its member, one that a hop tells of for that address alone."""
     author = view.author.address if view.author else ""
-    if roster.member_with(author) is None:
+    member = roster.member_with(author)
+    if member is None:
         return False
-    if results.authenticates(author):
+    if results.authenticates(author) or (client.member == member and results.author == author):
         return True
     return None if results.result("dmarc") == TEMPORARY else False
 

@@ -5,8 +5,18 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from routerd.auth.results import MethodResult
 from routerd.config.settings import Settings
-from routerd.desk.consider import Office, author_of, decide, facts_of, home_first, loops, passed_inboxes
+from routerd.desk.consider import (
+    Office,
+    author_of,
+    decide,
+    facts_of,
+    home_first,
+    loops,
+    passed_inboxes,
+    verified_by_us,
+)
 from routerd.desk.plan import Author, Conversation, ConversationId, ConversationState, Standing, Voice
 from routerd.desk.refusal import for_all, for_each, refusals
 from routerd.desk.roster import Roster
@@ -186,6 +196,49 @@ def test_rules_see_what_a_trusted_hop_verified() -> None:
 def test_a_member_is_internal_where_that_is_proven(author: str, results: str, internal: bool | None) -> None:
     """Whether it is a member who writes cannot be told where his domain's DMARC could not; a stranger is none."""
     assert facts_from(author, results).internal is internal
+
+
+def logged_in(member: str | None, header: str, trusted: bool = False) -> Facts:
+    """What rules see of a member's own submission; `ewa` writes from two addresses."""
+    ewa = SETTINGS.members["ewa"].model_copy(update={"addresses": (parse_address("e.nowak@example.org"),)})
+    settings = VERIFYING.model_copy(update={"members": {**SETTINGS.members, "ewa": ewa}})
+    there = Office(settings, Roster(settings), office().ruleset)
+    return facts_of(view(header), TO_SUPPORT, replace(STRANGER, member=member, trusted=trusted), NOW, there)
+
+
+@pytest.mark.parametrize(
+    ("member", "header", "internal"),
+    [
+        ("ewa", "From: ewa@mail.example.com", True),
+        ("ewa", "From: Ewa <E.Nowak@Example.ORG>", True),
+        ("ewa", "From: jan@mail.example.com", False),
+        ("ewa", "From: a@b.c", False),
+        ("ewa", "From: e.nowak@example.org\nFrom: jan@mail.example.com", False),
+        ("gone", "From: ewa@mail.example.com", False),
+        (None, "From: ewa@mail.example.com", False),
+        (None, "From: ewa@mail.example.com\nX-A: auth=pass smtp.auth=ewa@mail.example.com", False),
+    ],
+)
+def test_a_login_stands_for_its_members_addresses(member: str | None, header: str, internal: bool) -> None:
+    """For all of them, whatever DNS says of the domain, and for nobody else's."""
+    assert logged_in(member, header).internal is internal
+
+
+def test_rules_see_a_login_as_a_result() -> None:
+    """What a message claims of one changes nothing, not even over a trusted hop."""
+    claimed = "From: a@b.c\nAuthentication-Results: mx.example.com; auth=fail smtp.auth=ewa; spf=pass"
+    assert logged_in("ewa", claimed).results == {"auth": "pass"}
+    assert logged_in("ewa", claimed, trusted=True).results == {"auth": "pass", "spf": "pass"}
+    assert logged_in(None, claimed).results == {}
+
+
+def test_a_login_is_told_by_the_members_mailbox() -> None:
+    """As others know him; of one who left meanwhile nothing is told."""
+    roster = office().roster
+    told = (MethodResult("auth", "pass", (("smtp.auth", "ewa@mail.example.com"),)),)
+    assert verified_by_us(replace(STRANGER, member="ewa"), roster) == told
+    assert verified_by_us(replace(STRANGER, member="gone"), roster) == ()
+    assert verified_by_us(STRANGER, roster) == ()
 
 
 KNOWN = Conversation(
