@@ -45,24 +45,13 @@ class Dialogue:
     the client is a hop of ours; `in_tls`: the connection began in TLS.
     """
 
-    __slots__ = (
-        "_allowance",
-        "_content",
-        "_events",
-        "_leaving",
-        "_line_octets",
-        "_lines",
-        "_normalises",
-        "_said",
-        "_session",
-    )
-
     def __init__(
         self, terms: Terms, look_up: LookUp, room_for: RoomFor, *, trusted: bool, in_tls: bool = False
     ) -> None:
         self._session = Standing(terms, look_up, room_for, trusted=trusted, in_tls=in_tls)
         self._allowance = Allowance(terms, trusted=trusted)
         self._normalises = terms.normalises(trusted=trusted)
+        self._codec = "utf-8" if terms.smtputf8 else "ascii"
         self._lines = LineReader()
         self._line_octets = self._longest_line()
         self._content: ContentReader | None = None  # only while it comes
@@ -189,16 +178,14 @@ class Dialogue:
         return RESPONSE_OCTETS if session.terms.offers_auth(in_tls=session.in_tls) else PATH_COMMAND_OCTETS
 
     def _run(self) -> list[Event]:
-        session = self._session
-        while True:
+        session, lines = self._session, self._lines
+        while lines.left:
             if self._content is not None:
-                if self._lines.is_empty:
-                    break
                 self._take_content(self._content)
             elif session.phase is not Phase.COMMANDS:
                 break
             else:
-                line = self._lines.take(self._line_octets)
+                line = lines.take(self._line_octets)
                 if line is None:
                     break
                 self._take_line(line)
@@ -231,7 +218,7 @@ class Dialogue:
 
     def _take_command(self, line: bytes) -> None:
         try:
-            text = line.decode("utf-8" if self._session.terms.smtputf8 else "ascii").rstrip()
+            text = line.decode(self._codec).rstrip(" \t\r\n")
         except UnicodeDecodeError:
             self._refuse(_NOT_ASCII, "")
             return
@@ -342,14 +329,13 @@ class Dialogue:
         self._lines.clear()
 
     def _flushed(self) -> list[Event]:
-        self._say_all()
         events = self._events
+        if self._said:
+            self._say_all()
         if self._session.phase is Phase.CLOSED and not (events and isinstance(events[-1], Close)):
             events.append(Close())
-        if events:
-            self._events = []
-            return events
-        return []
+        self._events = []
+        return events
 
     def _say_all(self) -> None:
         if self._said:

@@ -6,25 +6,25 @@ TOO_LONG = b""  # no line: one has its LF
 class LineReader:
     """Keeps what is not taken yet. However long a line gets, no more of it is kept than the limit."""
 
-    __slots__ = ("_at", "_buffer", "_is_overlong", "_looked_at")
+    __slots__ = ("_at", "_is_overlong", "_looked_at", "left")
 
     def __init__(self) -> None:
-        self._buffer = b""
+        self.left = b""  # not empty as long as there is anything to take
         self._at = 0  # what stands before it is taken
         self._looked_at = 0  # there is no LF between `_at` and it
         self._is_overlong = False  # the line that is coming has outgrown its limit; its beginning is gone
 
     def feed(self, data: bytes) -> None:
-        if self._buffer:
-            self._buffer = self._buffer[self._at :] + data
+        if self.left:
+            self.left = self.left[self._at :] + data
             self._looked_at -= self._at
             self._at = 0
         else:
-            self._buffer = data
+            self.left = data
 
     def take(self, limit_octets: int) -> bytes | None:
         """The next line with its LF, TOO_LONG for one of more octets than allowed, None if none is whole."""
-        buffer = self._buffer
+        buffer = self.left
         end = buffer.find(b"\n", self._looked_at) + 1
         if not end:
             self._looked_at = len(buffer)
@@ -44,14 +44,10 @@ class LineReader:
 
     def take_all(self) -> bytes:
         """What is left, lines or not."""
-        rest = self._buffer[self._at :] if self._at else self._buffer
+        rest = self.left[self._at :] if self._at else self.left
         self.clear()
         return rest
 
     def clear(self) -> None:
-        self._buffer = b""
+        self.left = b""
         self._at = self._looked_at = 0
-
-    @property
-    def is_empty(self) -> bool:
-        return not self._buffer
