@@ -133,10 +133,10 @@ def by_nodemailer(errand: Errand) -> None:
 
 
 def by_smtp_source(errand: Errand) -> None:
-    """Postfix's own test client, with the message from a file."""
+    """Postfix's own test client, with the message from a file, below which it adds an empty line."""
     program = require_program("smtp-source", "postfix")
     path = errand.folder / "source.eml"
-    path.write_bytes(errand.message.replace(b"\r\n", b"\n"))
+    path.write_bytes(errand.message.replace(b"\r\n", b"\n").removesuffix(b"\n"))  # it ends the last line itself
     protocol = ["-L"] if errand.lmtp else []
     command = [program, *protocol, "-F", str(path), "-M", CLIENT, "-f", errand.sender, "-t", errand.recipient]
     _run([*command, f"127.0.0.1:{errand.port}"], b"")

@@ -1,6 +1,5 @@
 """Mail servers that carry one message on to routerd: Postfix, Exim, OpenSMTPD, each set up for one errand."""
 
-import os
 import shutil
 from collections.abc import Generator
 from contextlib import contextmanager
@@ -133,11 +132,8 @@ def by_opensmtpd(errand: Errand, folder: Path) -> Generator[None, None, None]:
         f'action "carry" relay host "{host}" {logins}helo {CLIENT}\n'
         'match from any for any action "carry"\n',
     )
+    root.write("etc/ssl/certs/ca-certificates.crt", errand.authority.read_text())
     root.own("var/lib/opensmtpd/empty", 0)
-    for name, mode in (("", 0o711), ("corrupt", 0o700), ("incoming", 0o700), ("purge", 0o700), ("queue", 0o700)):
-        root.own(f"var/spool/smtpd/{name}", 0 if not name else _OPENSMTPD_USERS["opensmtpq"], mode)
-    root.own("var/spool/smtpd/offline", 0, 0o770)
-    os.chown(folder / "var/spool/smtpd/offline", 0, _OPENSMTPD_USERS["opensmtpq"])
     server = root.start("-d", "-f", "/etc/smtpd.conf")
     try:
         server.wait_until_listening(port)
