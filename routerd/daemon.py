@@ -22,6 +22,7 @@ from routerd.delivery.routes import Routes
 from routerd.delivery.succession import stand_in_for, take_over
 from routerd.delivery.worker import Worker
 from routerd.desk.roster import Roster
+from routerd.intake.client_findings import ClientLookUp
 from routerd.intake.pressure import StoreSigns
 from routerd.intake.reception import World
 from routerd.intake.server import Intake, Unserved
@@ -32,6 +33,7 @@ from routerd.message.fold import fold
 from routerd.message.token import BOUNCE
 from routerd.ops import systemd
 from routerd.ops.crash_points import reach
+from routerd.ops.dns import Resolver
 from routerd.ops.metrics import Metrics
 from routerd.ops.process import spare_collector
 from routerd.ops.rules_folder import FolderReader, compile_saved
@@ -135,6 +137,7 @@ class Daemon:
             self._live = Live(settings, Roster(settings), ruleset, Routes(settings))
             self._hands = InHand(settings.state / "in-hand")
             self._worker = Worker(self.store, self._policy(), self.metrics)
+            self._resolver = Resolver(settings.dns, self.metrics)
             self._router = Router(
                 self._live, self.store, self._hands, self._hand_over, self.metrics, choose=random.SystemRandom().choice
             )
@@ -149,6 +152,7 @@ class Daemon:
                     chance=secrets.token_bytes,
                     spool_folder=spool_folder(settings.state),
                     signs=StoreSigns(self.store.free_bytes, self.store.oldest_commit_seconds),
+                    look_up=ClientLookUp(settings, self._resolver, self.metrics),
                 ),
             )
             self.http = HttpServer(settings.http, self.metrics, self.store, self.store.is_alive)
@@ -275,10 +279,16 @@ class Daemon:
         if settings is None:
             self._refuse(problems)
             return
-        tls = tls_context(settings.tls) if settings.tls else None
+        try:
+            tls = await asyncio.to_thread(tls_context, settings.tls) if settings.tls else None
+        except OSError as error:  # it was changed since the config was read
+            self.metrics.reloads.labels("error").inc()
+            log.error("certificate_refused", certificate=settings.tls and settings.tls.certificate, reason=str(error))
+            return
         compiled = await self._rules_folder.read(settings)
         if await self._take_effect(settings, compiled):
             log.info("config_reloaded", config=self._config_path)
+            self._resolver.adopt(settings.dns)
             self._warn_of_restart(settings, self.intake.adopt(settings, tls))
             self._worker.adopt(self._policy())
 
@@ -389,6 +399,7 @@ class Daemon:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self._control.stop()
         await self.http.stop()
+        await self._resolver.close()
         await self.store.close()
         self._hands.close()
 
