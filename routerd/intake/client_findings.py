@@ -19,7 +19,7 @@ from routerd.ops.metrics import Metrics
 ReverseName = Literal["ignore", "note", "require"]  # as a listener says it
 Ip = ipaddress.IPv4Address | ipaddress.IPv6Address
 
-MAX_NAMES = 5  # of one address that are looked at; RFC 8601 3 asks for a limit
+MAX_NAMES = 5  # of one address that are looked at; its owner decides how many there are
 COMPLAIN_SECONDS = 3600.0  # how often a list that does not serve us is logged
 
 NO_NAME = Refused(550, "5.7.25", "your address has no name in DNS that leads back to it (RFC 8601 2.7.3)")
@@ -193,7 +193,7 @@ def _is_host_name(name: str) -> bool:
         parse_host_name(name)
     except AddressError:
         return False
-    return not name.startswith("[")
+    return name.isascii() and not name.startswith("[")
 
 
 async def _wait_for(tasks: Sequence["asyncio.Task[Any]"], seconds: float) -> None:
