@@ -46,6 +46,7 @@ class Gate:
         self.tls = None if listener.tls is ListenTls.NONE else tls
         self.is_implicit_tls = listener.tls is ListenTls.IMPLICIT
         self._reverse_name = listener.reverse_name
+        self._in_lists = listener.auth == "none"
         self._greet_delay_seconds = listener.greet_delay.total_seconds()
         self._terms = {
             trusted: terms_of(settings, listener, has_tls=self.tls is not None, trusted=trusted)
@@ -60,15 +61,17 @@ class Gate:
     def look_up(self, peer: Peer) -> "asyncio.Task[ClientFindings] | None":
         """Asks DNS about the client; None: nothing is asked."""
         look_up = self.reception.look_up
-        if look_up is None or peer.trusted or not look_up.asks(peer.address, self._reverse_name):
+        if look_up is None or peer.trusted:
             return None
-        return self.reception.accompany(look_up.findings(peer.address, self._reverse_name))
+        if not look_up.asks(peer.address, self._reverse_name, in_lists=self._in_lists):
+            return None
+        return self.reception.accompany(look_up.findings(peer.address, self._reverse_name, in_lists=self._in_lists))
 
     @property
     def may_refuse_clients(self) -> bool:
         """Whether what DNS says must be known before the greeting."""
         look_up = self.reception.look_up
-        return look_up is not None and look_up.may_refuse(self._reverse_name)
+        return look_up is not None and look_up.may_refuse(self._reverse_name, in_lists=self._in_lists)
 
     def refused_client(self, findings: ClientFindings) -> tuple[Refused, str] | None:
         """Whether its mail is unwanted, with the word under which that is counted."""
@@ -84,6 +87,8 @@ class Gate:
     def count_refusal(self, reason: str, refused: Refused | None, about: str, peer: Peer) -> None:
         """`refused`: None where nothing was said."""
         self.reception.count_refusal(reason)
+        if not peer.trusted and not self.reception.refusal_log.takes(peer.key or "", asyncio.get_running_loop().time()):
+            return
         log.info(
             "connection_refused" if refused is None else "command_refused",
             reason=reason,
