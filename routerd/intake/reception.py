@@ -27,6 +27,7 @@ from routerd.intake.patience import Timeouts, timeouts_of
 from routerd.intake.pressure import Pressure, StoreSigns
 from routerd.intake.queue_ids import QueueIds
 from routerd.intake.recipients import Directory
+from routerd.intake.refusal_log import RefusalLog
 from routerd.message.address import Address
 from routerd.message.envelope import Accepted, Envelope, Received, Recipient, Verdict
 from routerd.ops.metrics import Metrics
@@ -88,6 +89,7 @@ class Reception:
         metrics.memory_in_flight_bytes.set_function(lambda: self.memory.used_bytes)
         metrics.pressure.set_function(self.pressure.strain)
         self.logins = Logins(settings)
+        self.refusal_log = RefusalLog()
         self.forged_return_paths = forged_return_paths()
         self.used_return_paths = used_return_paths()
         self.sessions: set[Guest] = set()
@@ -127,6 +129,13 @@ class Reception:
     def is_proxy(self, address: str) -> bool:
         """`address`: "" is a unix socket, behind which there is none."""
         return bool(address) and address in self._proxies
+
+    def check_times(self, now_seconds: float) -> None:
+        """Called now and then, by the loop's clock."""
+        for session in tuple(self.sessions):
+            session.check_time(now_seconds)
+        if left_out := self.refusal_log.left_out(now_seconds):
+            log.info("refusals_not_logged", count=left_out)
 
     # Recipients
 

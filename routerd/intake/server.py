@@ -138,7 +138,5 @@ class Intake:
 
     def _check_times(self) -> None:
         loop = asyncio.get_running_loop()
-        now = loop.time()
-        for session in tuple(self._reception.sessions):
-            session.check_time(now)
+        self._reception.check_times(loop.time())
         self._timer = loop.call_later(self._reception.check_seconds, self._check_times)

@@ -8,6 +8,8 @@ from typing import IO
 from routerd.message.envelope import Raw
 
 MEMORY_BYTES = 1 << 20  # of one message; above it, to the file
+_SMALL_BYTES = 1024
+_TOGETHER_BYTES = 65_536
 
 
 def spool_folder(state: Path) -> Path:
@@ -27,7 +29,7 @@ class Spool:
 
     def __init__(self, folder: Path | None) -> None:
         self._folder = folder
-        self._pieces: list[bytes] = []
+        self._pieces: list[bytes | bytearray] = []
         self._file: IO[bytes] | None = None
         self.memory_bytes = 0  # what is not in the file
         self.size_bytes = 0
@@ -42,7 +44,13 @@ class Spool:
         return self._file is not None
 
     def append(self, piece: bytes) -> None:
-        self._pieces.append(piece)
+        """Small pieces are put together: each by itself takes more room than it counts for."""
+        if len(piece) >= _SMALL_BYTES or not self._pieces:
+            self._pieces.append(piece)
+        elif isinstance(last := self._pieces[-1], bytearray) and len(last) < _TOGETHER_BYTES:
+            last += piece
+        else:
+            self._pieces.append(bytearray(piece))
         self.memory_bytes += len(piece)
         self.size_bytes += len(piece)
 
@@ -61,7 +69,8 @@ class Spool:
         """The whole message. Raises OSError; the spool is empty and closed after it, come what may."""
         try:
             if self._file is None:
-                return self._pieces[0] if len(self._pieces) == 1 else b"".join(self._pieces)
+                first = self._pieces[0] if self._pieces else b""
+                return first if len(self._pieces) == 1 and isinstance(first, bytes) else b"".join(self._pieces)
             self.write_out()
             return mmap.mmap(self._file.fileno(), self.size_bytes, access=mmap.ACCESS_READ)
         finally:

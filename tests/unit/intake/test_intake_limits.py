@@ -3,6 +3,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from routerd.config.settings import Limits, TrustedLimits
 from routerd.intake.limits import Connections, Memory, Tally, TrustedNetworks, client_key, plain_address
 from routerd.intake.queue_ids import QueueIds
 
@@ -26,18 +27,40 @@ def test_connections_in_all_and_per_client() -> None:
     assert not connections._by_client
 
 
+def test_the_last_tenth_of_connections_is_for_hops() -> None:
+    """A flood of strangers does not shut out one's own Postfix, which has its own limit or none."""
+    connections = Connections(1, 1)
+    connections.adopt(Limits(connections=20, connections_per_client=20), has_trusted=True)
+    assert [connections.admit("a") is None for _ in range(20)] == [True] * 18 + [False] * 2
+    assert [connections.admit("hop", trusted=True) is None for _ in range(3)] == [True] * 2 + [False]
+    connections.adopt(
+        Limits(connections=100, connections_per_client=20, trusted=TrustedLimits(connections_per_client=3)),
+        has_trusted=False,
+    )
+    assert [connections.admit("hop", trusted=True) is None for _ in range(2)] == [True, False]
+    assert [connections.admit(str(number)) is None for number in range(80)] == [True] * 79 + [False]
+    for client in (*["a"] * 18, *["hop"] * 3, *map(str, range(79))):
+        connections.release(client)
+    assert connections.open == 0
+    assert not connections._by_client
+
+
 @pytest.mark.parametrize(
     ("peer", "plain", "key"),
     [
         ("192.0.2.1", "192.0.2.1", "192.0.2.1"),
         ("::ffff:192.0.2.1", "192.0.2.1", "192.0.2.1"),
         ("2001:db8::1:2:3:4", "2001:db8::1:2:3:4", "2001:db8::/64"),
+        ("::ffff:c000:201", "192.0.2.1", "192.0.2.1"),
+        ("::1", "::1", "::/64"),
+        ("64:ff9b::192.0.2.1", "64:ff9b::192.0.2.1", "192.0.2.1"),
+        ("2002:c000:201:77::1", "2002:c000:201:77::1", "192.0.2.1"),
         ("fe80::1%eth0", "fe80::1", "fe80::/64"),
         ("", "", ""),
     ],
 )
 def test_one_client_is_an_address_or_a_network(peer: str, plain: str, key: str) -> None:
-    """IPv6 clients count by their /64; a mapped IPv4 address is an IPv4 address."""
+    """IPv6 clients count by their /64; an IPv4 address that was mapped, translated or tunnelled, by that."""
     assert plain_address(peer) == plain
     assert client_key(plain) == key
 
@@ -63,8 +86,21 @@ def test_memory_is_taken_and_given_back() -> None:
     assert memory.take(60)
     assert not memory.take(41)
     assert memory.take(40)
+    assert not memory.take(1, trusted=True)
     memory.give_back(100)
     assert memory.used_bytes == 0
+
+
+def test_the_last_tenth_of_memory_is_for_hops() -> None:
+    """Where there are any."""
+    memory = Memory(0)
+    memory.adopt(Limits(memory=1000), has_trusted=True)
+    assert memory.take(900)
+    assert memory.share() == 1.0
+    assert not memory.take(1)
+    assert memory.take(100, trusted=True)
+    memory.adopt(Limits(memory=2000), has_trusted=False)
+    assert memory.take(1000)
 
 
 def test_a_tally_lets_a_few_by_and_then_turns_away_until_the_window_ends() -> None:

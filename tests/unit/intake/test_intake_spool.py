@@ -1,5 +1,6 @@
 import mmap
 import os
+import tracemalloc
 from pathlib import Path
 
 import pytest
@@ -64,3 +65,21 @@ def test_a_folder_that_cannot_be_written_is_an_os_error(tmp_path: Path) -> None:
     spool.append(b"x")
     with pytest.raises(OSError):
         spool.write_out()
+
+
+def test_octets_one_by_one_take_no_more_room_than_they_count_for(tmp_path: Path) -> None:
+    """A client that sends a message in crumbs costs what is told of it, not fifty times that; the order stays."""
+    spool = Spool(tmp_path)
+    sent = os.urandom(20_000)
+    tracemalloc.start()
+    try:
+        for at in range(0, len(sent), 2):
+            spool.append(sent[at : at + 2])
+        taken_bytes, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    spool.append(sent)
+    spool.append(b"!")
+    assert taken_bytes < 2 * len(sent)
+    assert spool.memory_bytes == 2 * len(sent) + 1
+    assert spool.finish() == sent * 2 + b"!"
