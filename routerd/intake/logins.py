@@ -128,7 +128,7 @@ class Logins:
         now = self._seconds()
         self._wrong_of_login.count(who, now)
         self._wrong_of_client.count(client_key, now)
-        log.info("login_failed", member=member, client=client_key)
+        log.info("password_wrong", member=member, client=client_key)
 
     def _digest(self, name: str, hashed: PasswordHash | None, password: str) -> bytes:
         parts = (name.encode("utf-8", "surrogatepass"), str(hashed).encode(), prepared(password))

@@ -330,8 +330,8 @@ async def test_log_has_neither_password_nor_foreign_name(door: Door) -> None:
         await door.check("ewa", "wrong")
         await door.check("open sesame", "ewa")
     assert [(entry["event"], entry["member"], entry["client"]) for entry in logged] == [
-        ("login_failed", "ewa", HERE),
-        ("login_failed", None, HERE),
+        ("password_wrong", "ewa", HERE),
+        ("password_wrong", None, HERE),
     ]
     assert "sesame" not in repr(logged)
     assert "wrong" not in repr(logged)
