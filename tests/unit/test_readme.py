@@ -309,3 +309,21 @@ def test_the_config_of_the_mx_is_right(tmp_path: Path, monkeypatch: pytest.Monke
     ]
     unit = (README.parent / "systemd/routerd.service").read_text()
     assert all(f"LoadCredential={name}:" in unit for name in handed)
+
+
+def test_the_listeners_for_members_are_right(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the certificate of the MX; the passwords are what `routerd password` has yet to make."""
+    monkeypatch.delenv("CREDENTIALS_DIRECTORY", raising=False)
+    path = tmp_path / "routerd.yaml"
+    mx = readme_example("as the mx").replace("listen:\n  - {systemd: smtp}\n", "")
+    path.write_text(mx + readme_example("logins"))
+    assert load_settings(path, reads_passwords=False).problems == ()
+    (missing,) = load_settings(path).problems
+    assert missing.message.endswith("'routerd password MEMBER' makes it")
+
+
+def test_the_listener_behind_a_load_balancer_is_right(tmp_path: Path) -> None:
+    path = tmp_path / "routerd.yaml"
+    listen = 'listen:\n  - {address: "127.0.0.1:10025"}\n'
+    path.write_text(readme_example("behind postfix").replace(listen, "") + readme_example("proxies"))
+    assert load_settings(path).problems == ()
