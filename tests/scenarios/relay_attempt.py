@@ -6,7 +6,7 @@ import socketserver
 import ssl
 import threading
 from base64 import b64encode
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Self
 
@@ -118,26 +118,38 @@ class Talk:
         self._socket = context.wrap_socket(self._socket)
 
 
-def try_trick(door: Door, trick: Trick, number: int, token: bytes = b"") -> Tried:
+def try_tricks(door: Door, tricks: Sequence[Trick], token: bytes) -> list[Tried]:
+    """Each in a connection of its own; behind a login, which takes its time, several in one."""
+    tried: list[Tried] = []
+    for group in _in_groups(tricks, 1 if door.login is None else 40):
+        with Talk(door.port, door.source, implicit_tls=door.implicit_tls) as talk:
+            _introduce(talk, door)
+            for trick in group:
+                tried.append(_try_trick(talk, door, trick, len(tried), token))
+                talk.say(b"RSET\r\n")
+    return tried
+
+
+def _in_groups(tricks: Sequence[Trick], size: int) -> Iterator[Sequence[Trick]]:
+    return (tricks[at : at + size] for at in range(0, len(tricks), size))
+
+
+def _try_trick(talk: Talk, door: Door, trick: Trick, number: int, token: bytes) -> Tried:
     """MAIL, RCPT, DATA and, where 354 is said, the content."""
     marker = b"%b-%d" % (door.name.replace(" ", "-").encode(), number)
-    with Talk(door.port, door.source, implicit_tls=door.implicit_tls) as talk:
-        _introduce(talk, door)
-        for line in trick.before:
-            if talk.say(line + b"\r\n")[-1].startswith(b"334"):
-                talk.say(b"*\r\n")
-        mail, first, own = _envelope(door, trick, token)
-        lines = (mail, *first, own, b"DATA\r\n")
-        replies = talk.say(b"".join(lines)) if door.pipelined else [one for line in lines for one in talk.say(line)]
-        replies += [b""] * (sum(line.count(b"\n") for line in lines) - len(replies))  # a server that has hung up
-        *said, data = replies
-        answers: list[bytes] = []
-        if data.startswith(b"354"):
-            told = b"".join(lines).split(b"\n")
-            granted = sum(
-                line.startswith(b"RCPT") and _is_granted(reply) for line, reply in zip(told, said, strict=False)
-            )
-            answers = talk.say(_content(marker), granted if door.lmtp else 1)
+    for line in trick.before:
+        if any(reply.startswith(b"334") for reply in talk.say(line + b"\r\n")):
+            talk.say(b"*\r\n")
+    mail, first, own = _envelope(door, trick, token)
+    lines = (mail, *first, own, b"DATA\r\n")
+    replies = talk.say(b"".join(lines)) if door.pipelined else [one for line in lines for one in talk.say(line)]
+    replies += [b""] * (sum(line.count(b"\n") for line in lines) - len(replies))  # a server that has hung up
+    *said, data = replies
+    answers: list[bytes] = []
+    if data.startswith(b"354"):
+        told = b"".join(lines).split(b"\n")
+        granted = sum(line.startswith(b"RCPT") and _is_granted(reply) for line, reply in zip(told, said, strict=False))
+        answers = talk.say(_content(marker), granted if door.lmtp else 1)
     return Tried(
         trick,
         door,

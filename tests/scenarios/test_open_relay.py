@@ -3,17 +3,23 @@
 import json
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import pytest
+from peers.certificate import make_certificate
 from peers.daemon import RouterdDaemon
-from relay_attempt import Door, Taken, Taking, carry_on, relayed, try_trick
+from peers.machine import free_port
+from relay_attempt import Door, Taken, Taking, carry_on, relayed, try_tricks
 from relay_tricks import TRICKS, Trick
+
+from routerd.config.password_hash import make_hash
 
 OWNER = b"<jan@mail.example.com>"
 SUPPORT = b"<support@example.com>"
 GOOD = Trick(SUPPORT, ours=True)
+LOGIN = ("jan", "correct-horse-7")
 TRUSTED = "127.0.0.2"
 DOORS = (
     Door("a stranger"),
@@ -24,6 +30,8 @@ DOORS = (
     Door("a trusted hop names a good recipient first", source=TRUSTED, good=SUPPORT, pipelined=True),
     Door("a stranger by LMTP", lmtp=True),
     Door("a trusted hop by LMTP names a good recipient first", source=TRUSTED, lmtp=True, good=SUPPORT),
+    Door("a member", login=LOGIN),
+    Door("a member names a good recipient first", login=LOGIN, implicit_tls=True, good=SUPPORT, pipelined=True),
 )
 CONFIG = """\
 hostname: mx1.example.com
@@ -32,6 +40,11 @@ rules: {folder}/rules.d
 listen:
   - {{address: "127.0.0.1:{smtp_port}", smtputf8: true}}
   - {{address: "127.0.0.1:{lmtp_port}", protocol: lmtp}}
+  - {{address: "127.0.0.1:@submission@", tls: required, auth: required}}
+  - {{address: "127.0.0.1:@submissions@", tls: implicit, auth: required}}
+tls: {{certificate: "@certificate@", key: "@key@"}}
+passwords: "@passwords@"
+limits: {{errors: 10000}}
 trusted_networks: [127.0.0.2/32]
 http: {{address: "127.0.0.1:{http_port}"}}
 postmaster: duty
@@ -67,27 +80,56 @@ def next_hop() -> Iterator[_NextHop]:
         yield hop
 
 
+@dataclass(frozen=True, slots=True)
+class _Desk:
+    daemon: RouterdDaemon
+    submission_port: int
+    submissions_port: int
+
+    def known(self, door: Door) -> Door:
+        """With the port of its listener."""
+        if door.login is not None:
+            return replace(door, port=self.submissions_port if door.implicit_tls else self.submission_port)
+        return replace(door, port=self.daemon.lmtp_port if door.lmtp else self.daemon.smtp_port)
+
+    def queue(self) -> Any:
+        return json.loads(self.daemon.command("queue", "list", "--json").stdout)
+
+
 @pytest.fixture
-def desk(routerd: Callable[..., RouterdDaemon], next_hop: _NextHop) -> RouterdDaemon:
-    """A daemon that sends all mail there; 127.0.0.2 is a trusted hop, any other address a stranger."""
-    return routerd(
-        config=CONFIG, rules={}, delivery=f'  - {{domain: "*", smtp: "127.0.0.1:{next_hop.server.port}", tls: none}}'
-    )
+def desk(routerd: Callable[..., RouterdDaemon], next_hop: _NextHop, tmp_path: Path) -> _Desk:
+    """It sends all mail to the next hop; 127.0.0.2 is a trusted hop, any other address a stranger."""
+    certificate, key = make_certificate(tmp_path, "mx1.example.com")
+    passwords = tmp_path / "passwords"
+    passwords.write_text(f"jan:{make_hash(LOGIN[1], b'0123456789abcdef')}\n")
+    passwords.chmod(0o600)
+    submission, submissions = free_port(), free_port()
+    config = CONFIG
+    for name, what in {
+        "submission": submission,
+        "submissions": submissions,
+        "certificate": certificate,
+        "key": key,
+        "passwords": passwords,
+    }.items():
+        config = config.replace(f"@{name}@", str(what))
+    delivery = f'  - {{domain: "*", smtp: "127.0.0.1:{next_hop.server.port}", tls: none}}'
+    return _Desk(routerd(config=config, rules={}, delivery=delivery), submission, submissions)
 
 
 @pytest.mark.parametrize("door", DOORS, ids=lambda door: door.name)
-def test_nothing_is_relayed(desk: RouterdDaemon, next_hop: _NextHop, wait_until: Any, door: Door) -> None:
+def test_nothing_is_relayed(desk: _Desk, next_hop: _NextHop, wait_until: Any, door: Door) -> None:
     """Every trick is refused for good, and all that comes to the next hop is an inbox's mail for its owner."""
-    door = replace(door, port=desk.lmtp_port if door.lmtp else desk.smtp_port)
-    first = try_trick(Door("first", desk.smtp_port), GOOD, 0)
-    wait_until(lambda: next_hop.taken, "a copy, whose return path is a real one", trouble=desk.log_text)
+    door = desk.known(door)
+    [first] = try_tricks(Door("first", desk.daemon.smtp_port), [GOOD], b"")
+    wait_until(lambda: next_hop.taken, "a copy, whose return path is a real one", trouble=desk.daemon.log_text)
     [token] = re.findall(rb"<support\+b\.(\w+)@example\.com>", next_hop.taken[0].sender)
-    tried = [first, *(try_trick(door, trick, number, token) for number, trick in enumerate(TRICKS))]
+    tried = [first, *try_tricks(door, TRICKS, token)]
     assert [one.trouble for one in tried if one.trouble] == []
     wait_until(
-        lambda: {one.marker for one in tried if one.accepted} <= next_hop.markers and _queue(desk) == [],
+        lambda: {one.marker for one in tried if one.accepted} <= next_hop.markers and desk.queue() == [],
         "every accepted message at the next hop and an empty queue",
-        trouble=desk.log_text,
+        trouble=desk.daemon.log_text,
     )
     assert relayed(tried, next_hop.taken, OWNER) == []
 
@@ -98,7 +140,7 @@ def test_a_relay_would_be_seen(next_hop: _NextHop, lmtp: bool, good: bytes | Non
     """A server that carries everything on is found out by every trick."""
     with Taking(carry_on(next_hop.server.port), lmtp=lmtp) as open_relay:
         door = Door("open", open_relay.port, lmtp=lmtp, good=good)
-        tried = [try_trick(door, trick, number, b"t") for number, trick in enumerate(TRICKS)]
+        tried = try_tricks(door, TRICKS, b"t")
     found = {trick for trick, _ in relayed(tried, next_hop.taken, OWNER)}
     assert [str(one) for one in tried if one.trick not in found and not one.trick.ours] == []
     assert all(one.trouble for one in tried if not one.trick.ours)
@@ -107,7 +149,3 @@ def test_a_relay_would_be_seen(next_hop: _NextHop, lmtp: bool, good: bytes | Non
 def test_there_are_enough_tricks() -> None:
     """Each is there once."""
     assert len({(trick.before, trick.mail, trick.rcpt) for trick in TRICKS}) == len(TRICKS) >= 40
-
-
-def _queue(desk: RouterdDaemon) -> Any:
-    return json.loads(desk.command("queue", "list", "--json").stdout)
