@@ -78,6 +78,10 @@ class Intake:
                 bound.setdefault(name, []).append((at[0], at[1]) if isinstance(at, tuple) else (str(at), 0))
         return bound
 
+    @property
+    def open_connections(self) -> int:
+        return self._reception.connections.open
+
     def adopt(self, settings: Settings, tls: ssl.SSLContext | None = None) -> Unserved:
         """Takes over a reloaded config for what comes from now on; `tls` is the certificate as read anew.
 
