@@ -14,6 +14,8 @@ from peers.dovecot import DovecotAuth
 from peers.machine import free_port, wait_for
 from peers.postfix import Postfix
 
+from routerd.config.password_hash import SALT_OCTETS, make_hash
+
 HOSTNAME = "mx1.example.com"
 ADDRESSES = {"stranger": "127.0.0.1", "trusted": "127.0.0.2", "proxy": "127.0.0.3"}
 _INBOXES = ("support", "billing", "help", "postmaster", "abuse")
@@ -57,6 +59,7 @@ tls: {certificate: @certificate@, key: @key@}
 passwords: @folder@/passwords
 trusted_networks: [127.0.0.2/32]
 proxies: [127.0.0.3/32]
+dns: {servers: ["127.0.0.1:1"]}  # nobody is there: no test asks the real DNS
 http: {address: "127.0.0.1:@http_port@"}
 postmaster: jan
 members:
@@ -97,9 +100,11 @@ class Delivered:
         return self._copies
 
     def untold(self) -> list[bytes]:
-        """Messages that nobody was told the id of: smuggled ones."""
+        """Messages that nobody was told the id of: smuggled ones. Each is given once."""
         self._look()
-        return [copy for number, copies in self._copies.items() if number not in self._told for copy in copies]
+        untold = self._copies.keys() - self._told
+        self._told |= untold
+        return [copy for number in untold for copy in self._copies[number]]
 
     def _look(self) -> None:
         for path in self._folder.glob("*/new/*"):
@@ -142,13 +147,14 @@ class RouterdDoors:
         kind = "tight" if listener in _TIGHT_LISTENERS else "wide"
         if kind not in self._daemons:
             folder = self._folder / kind
-            folder.mkdir()
+            folder.mkdir(exist_ok=True)
             listeners, limits = (_TIGHT_LISTENERS, _LIMITS) if kind == "tight" else (_LISTENERS, "")
             ports = {name: free_port() for name in listeners}
             daemon = RouterdDaemon(folder, config=_config(folder, listeners, ports, limits), rules={})
             (folder / "passwords").touch(0o600)
-            daemon.start()
+            (folder / "passwords").write_text(f"ewa:{make_hash(PASSWORD, bytes(SALT_OCTETS))}\n")
             self._daemons[kind] = daemon, ports, Delivered(folder / "mail", _ID_OF_ROUTERD)
+            daemon.start()
         return self._daemons[kind]
 
 
@@ -166,6 +172,7 @@ def _config(folder: Path, listeners: Mapping[str, str], ports: Mapping[str, int]
 
 
 # listener (and client, where it is not the stranger) → what Postfix's smtpd needs to do the same
+_UTF8 = "smtputf8_enable=yes"
 _HAPROXY = ("smtpd_upstream_proxy_protocol=haproxy",)
 _LOGIN = (
     "smtpd_sasl_auth_enable=yes",
@@ -179,7 +186,7 @@ _SERVICES: Mapping[tuple[str, str], Sequence[str]] = {
     ("bare", "stranger"): ("smtpd_tls_security_level=none",),
     ("strict", "trusted"): (),
     ("lenient", "stranger"): ("smtpd_forbid_bare_newline=normalize",),
-    ("utf8", "stranger"): ("smtputf8_enable=yes",),
+    ("utf8", "stranger"): (_UTF8,),
     ("tls", "stranger"): ("smtpd_tls_security_level=encrypt",),
     ("implicit", "stranger"): ("smtpd_tls_wrappermode=yes",),
     ("implicit", "proxy"): ("smtpd_tls_wrappermode=yes", *_HAPROXY),
@@ -198,6 +205,7 @@ _MAIN = {
     "smtpd_banner": "$myhostname ESMTP",
     "mynetworks": "127.0.0.2/32",
     "smtpd_relay_restrictions": "reject_unauth_destination",
+    "relay_domains_reject_code": "550",
     "recipient_delimiter": "+",
     "virtual_mailbox_domains": "example.com",
     "virtual_mailbox_maps": "texthash:{folder}/etc/mailboxes",
@@ -214,7 +222,6 @@ _MAIN = {
     "smtpd_tls_security_level": "may",
     "smtpd_tls_auth_only": "yes",
     "smtpd_sasl_type": "dovecot",
-    "smtputf8_enable": "no",
     # what a rerouting inbox does not offer either
     "smtpd_discard_ehlo_keywords": "silent-discard, chunking, dsn, etrn, vrfy",
     "allow_percent_hack": "no",
@@ -274,6 +281,7 @@ class PostfixDoors:
         return self._postfix.log()[-4000:]
 
 
-def _service(port: int, options: Iterable[str]) -> str:
+def _service(port: int, options: Sequence[str]) -> str:
+    options = options if _UTF8 in options else (*options, "smtputf8_enable=no")
     given = "".join(f" -o {{ {option.replace('=', ' = ', 1)} }}" for option in options)
     return f"127.0.0.1:{port} inet n - n - - smtpd{given}\n"

@@ -7,11 +7,11 @@ import ssl
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from dialog_script import NOTHING, OPEN, Action, Dialog, Expect, Send, Step, parse_bytes
+from dialog_script import CLOSED, NOTHING, OPEN, Action, Dialog, Expect, Send, Step, parse_bytes
 
 SECONDS = 30  # how long a reply may take
 _QUEUED = re.compile(r"queued as (\S+)")
-_REPLY_LINE = re.compile(rb"([2-5][0-9]{2})([ -])([\x20-\x7e]*)\r\n\Z")
+_REPLY_LINE = re.compile(rb"([2-5][0-9]{2})([ -])([\x20-\x7e\x80-\xff]*)\r\n\Z")
 _STATUS = re.compile(r"[245]\.[0-9]{1,3}\.[0-9]{1,3} ")
 
 
@@ -88,10 +88,10 @@ def _steps_of(dialog: Dialog, *, ours: bool) -> list[Step]:
         else:
             steps.append(step)
     last = steps[-1]
-    if (isinstance(last, Expect) and last.what == "CLOSED") or (isinstance(last, Action) and last.what == "HANGUP"):
+    if (isinstance(last, Expect) and last.what == "END") or (isinstance(last, Action) and last.what == "HANGUP"):
         return steps
     line = last.line
-    return [*steps, Send(line, b"QUIT\r\n"), Expect(line, "S:", "221 2.0.0", ""), Expect(line, "CLOSED", "", "")]
+    return [*steps, Send(line, b"QUIT\r\n"), Expect(line, "S:", "221 2.0.0", ""), Expect(line, "END", CLOSED, "")]
 
 
 def _acts(steps: Sequence[Step], split: str, name: str) -> list[tuple[int, "bytes | Action | Expect"]]:
@@ -206,9 +206,9 @@ class _Player:
             self._heard += data
         line, _, self._heard = self._heard.partition(b"\n")
         self.transcript.append(f"S: {line.decode('ascii', 'backslashreplace').rstrip()}")
-        if not _REPLY_LINE.match(line + b"\n") or len(line) > 511:  # RFC 5321 4.5.3.1.5
-            raise DialogError(f"no reply line: {line!r}")
-        return line.decode("ascii").rstrip("\r")
+        if not _REPLY_LINE.match(line + b"\n") or (self._strict and (len(line) > 511 or not line.isascii())):
+            raise DialogError(f"no reply line, or longer than RFC 5321 4.5.3.1.5 allows: {line!r}")
+        return line.decode("ascii", "replace").rstrip("\r")
 
     def _read_reply(self) -> list[str]:
         lines = [self._read_line()]

@@ -14,13 +14,13 @@ and goes on with one step a line:
     S: 250 2.1.0                one reply, which begins so; several lines: `S: 250-first`, then `S: 250 last`
     OFFERS SIZE, NOT DSN        what the last EHLO's reply names, and what it does not
     TLS                         the handshake
-    CLOSED                      the server has closed the connection, and said nothing more
+    CLOSED                      the server has closed the connection, and said nothing more (OPEN: it has not)
     HANGUP                      the client closes it
     MESSAGES 1                  so many messages were taken, and delivered (default: none)
     MESSAGE 1 body "x\\n"       the first one's body as delivered; `has "x"`, `lacks "x"` look at its header too
 
 Where Postfix does otherwise the line says what (`S: 550 5.5.2 | postfix: 521 5.5.2`, `nothing`: no such reply,
-`CLOSED | postfix: open`), and a comment `# why: …` in front of it says why that is right.
+`CLOSED | postfix: OPEN`), and a comment `# why: …` in front of it says why that is right; it stands until the next.
 """
 
 import base64
@@ -32,13 +32,14 @@ from typing import Literal
 SPLITS = ("lines", "group", "bytes", "random", "ahead")
 _CLIENTS = ("stranger", "trusted", "proxy")
 _KEYS = frozenset({"listener", "client", "postfix", "splits"})
-_EXPECTED = frozenset({"S:", "OFFERS", "CLOSED", "MESSAGES", "MESSAGE"})
+_EXPECTED = frozenset({"S:", "OFFERS", "MESSAGES", "MESSAGE"})
 _PIECE = re.compile(r'\s*"((?:[^"\\]|\\.)*)"(?:\s*\*\s*(\d+))?')
 _ESCAPE = re.compile(r"\\(x[0-9A-Fa-f]{2}|.)")
 _BASE64 = re.compile(r"\{base64 ([^}]*)\}")
 _NAMED = {"r": b"\r", "n": b"\n", "0": b"\0", "t": b"\t", '"': b'"', "\\": b"\\"}
 NOTHING = "nothing"
-OPEN = "open"
+OPEN = "OPEN"
+CLOSED = "CLOSED"
 
 
 class ScriptError(ValueError):
@@ -59,7 +60,7 @@ class Action:
 
 @dataclass(frozen=True, slots=True)
 class Expect:
-    """`what` is the word that the line begins with; `ours` what routerd should do, `theirs` Postfix."""
+    """`what` is the word that the line begins with (END: CLOSED or OPEN); `ours` what routerd does, `theirs` Postfix."""
 
     line: int
     what: str
@@ -139,8 +140,6 @@ def _parse_steps(name: str, lines: list[str], head: int) -> list[Step]:
                 raise ScriptError(f"{name}:{number}: {error}") from None
             if isinstance(step, Expect) and step.ours != step.theirs and not says_why:
                 raise ScriptError(f"{name}:{number}: no `# why:` in front of what differs")
-            if isinstance(step, Send):
-                says_why = False  # a reason stands for the replies to what was said last
             steps.append(step)
     return steps
 
@@ -154,7 +153,9 @@ def _parse_step(number: int, line: str) -> Step:
     if line == "TLS" or line == "HANGUP":
         return Action(number, "TLS" if line == "TLS" else "HANGUP")
     word, _, rest = line.partition(" ")
-    if word not in _EXPECTED:
+    if word in (OPEN, CLOSED):
+        word, rest = "END", line
+    if word not in _EXPECTED and word != "END":
         raise ValueError(f"{word!r} begins no step")
     ours, bar, theirs = f" {rest}".partition(" | postfix: ")
     if bar and ours.strip() == theirs.strip():
