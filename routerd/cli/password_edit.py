@@ -47,14 +47,13 @@ def change(path: Path, member: str, hashed: PasswordHash | None, owner_of_new: P
 
 
 def _changed(lines: list[str], places: list[int], member: str, hashed: PasswordHash | None) -> list[str]:
+    """`places`: where the member's lines are; the first takes the new one, else it comes at the end."""
     if lines[-1]:
         lines.append("")
+    kept = [line for number, line in enumerate(lines) if number not in places]
     if hashed is not None:
-        if places:
-            lines[places.pop(0)] = f"{member}:{hashed}"
-        else:
-            lines.insert(-1, f"{member}:{hashed}")
-    return [line for number, line in enumerate(lines) if number not in places]
+        kept.insert(places[0] if places else len(kept) - 1, f"{member}:{hashed}")
+    return kept
 
 
 @contextlib.contextmanager
