@@ -5,6 +5,7 @@ from importlib import import_module
 from pathlib import Path
 
 import pytest
+from corpus import corpus_of
 from harness import input_of, run, try_some
 
 TARGETS = sorted(path.stem for path in Path(__file__).parent.glob("fuzz_*.py"))
@@ -15,6 +16,19 @@ def test_some_inputs_of_each_target(name: str) -> None:
     """Every target has `target` and `make`, and finds nothing in its first inputs; in `FEW` where they take long."""
     module = import_module(name)
     try_some(module.target, module.make, seed=1, executions=getattr(module, "FEW", 300))
+
+
+KEPT = [
+    (path.stem, number)
+    for path in sorted((Path(__file__).parent / "corpus").glob("*.txt"))
+    for number in range(len(corpus_of(path.stem)))
+]
+
+
+@pytest.mark.parametrize(("name", "number"), KEPT)
+def test_inputs_that_were_kept(name: str, number: int) -> None:
+    """What was once of interest is tried each time."""
+    import_module(name).target(corpus_of(name)[number])
 
 
 def _make(source: random.Random) -> bytes:
