@@ -15,6 +15,7 @@ from routerd.message.address import parse_address
 from routerd.message.envelope import (
     Accepted,
     Client,
+    ClientFindings,
     Envelope,
     Protocol,
     Purpose,
@@ -72,12 +73,18 @@ class Desk:
         self._router.adopt(self._live(rules))
 
     async def send(
-        self, *inboxes: str, header: str = "", at: datetime = NOW, protocol: Protocol = Protocol.SMTP, **more: str
+        self,
+        *inboxes: str,
+        header: str = "",
+        at: datetime = NOW,
+        protocol: Protocol = Protocol.SMTP,
+        findings: ClientFindings = ClientFindings(),  # noqa: B008 - frozen
+        **more: str,
     ) -> tuple[Verdict, ...]:
         self._count += 1
-        client = Client(
-            "192.0.2.1", 1, "client", protocol, more.get("listener", "listener"), trusted=bool(more.get("trusted"))
-        )
+        listener = more.get("listener", "listener")
+        trusted = bool(more.get("trusted"))
+        client = Client("192.0.2.1", 1, "client", protocol, listener, trusted=trusted, findings=findings)
         recipients = tuple(Recipient(parse_address(one), Purpose.INBOX, one) for one in inboxes)
         raw = f"From: {more.get('author', 'anna@klient.pl')}\r\nSubject: parcel\r\n{header}\r\nbody\r\n".encode()
         envelope = Envelope(more.get("sender", "anna@klient.pl"), recipients)
@@ -133,6 +140,14 @@ async def test_a_forgery_that_comes_first_does_not_swallow_the_message(desk: Des
     """Same Message-ID, same body; another Reply-To makes it another message."""
     await desk.send(SUPPORT, header=ONE + "Reply-To: evil@klient.example\r\n")
     await desk.send(SUPPORT, header=ONE)
+    assert len(desk.copies) == 2
+
+
+async def test_a_copy_from_a_listed_client_does_not_swallow_the_message(desk: Desk) -> None:
+    """Rules may have held it for that; the true one comes from elsewhere."""
+    await desk.send(SUPPORT, header=ONE, findings=ClientFindings("pass", listed_in=frozenset({"bl.test"})))
+    await desk.send(SUPPORT, header=ONE, findings=ClientFindings("pass"))
+    await desk.send(SUPPORT, header=ONE, findings=ClientFindings("pass", unanswered=frozenset({"bl.test"})))
     assert len(desk.copies) == 2
 
 

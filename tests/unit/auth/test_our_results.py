@@ -1,30 +1,50 @@
-"""What we write of a client into Authentication-Results: others read it as we do."""
+"""What we verified ourselves, as Authentication-Results says it."""
+
+from dataclasses import replace
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from routerd.auth.our_results import our_results, results_value
-from routerd.auth.results import parse_results
+from routerd.auth.results import MethodResult, believed_results, parse_results
 from routerd.message.envelope import Client, ClientFindings, Protocol
+from routerd.message.view import MessageView
 
-STRANGER = Client("192.0.2.1", 1, "c", Protocol.SMTP, "l")
-NAMED = Client("2001:db8::1", 1, "c", Protocol.SMTP, "l", findings=ClientFindings("pass", "mail.klient.pl"))
+CLIENT = Client("192.0.2.7", 4711, "mail.klient.pl", Protocol.SMTP, "smtp")
+
+
+def of(client: Client) -> str:
+    return results_value("mx1.example.com", our_results(client, None))
+
+
+def test_nothing_tried_is_none() -> None:
+    """RFC 8601 2.2: no-result."""
+    assert of(CLIENT) == "mx1.example.com; none"
 
 
 @pytest.mark.parametrize(
-    ("client", "login", "value"),
+    ("address", "iprev", "value"),
     [
-        (STRANGER, None, "mx1.example.com; none"),
-        (STRANGER, "ewa@example.com", "mx1.example.com; auth=pass smtp.auth=ewa@example.com"),
-        (STRANGER, '"e w"@example.com', r'mx1.example.com; auth=pass smtp.auth="\"e w\"@example.com"'),
-        (
-            NAMED,
-            "ewa@example.com",
-            'mx1.example.com; auth=pass smtp.auth=ewa@example.com; iprev=pass policy.iprev="2001:db8::1"',
-        ),
+        ("192.0.2.7", "pass", "iprev=pass policy.iprev=192.0.2.7"),
+        ("2001:db8::7", "temperror", 'iprev=temperror policy.iprev="2001:db8::7"'),
     ],
 )
-def test_results_are_written_as_they_are_read(client: Client, login: str | None, value: str) -> None:
-    """RFC 8601 2.2 and 2.7: a method each, `none` without any; what is no token or address is in quotes."""
-    ours = our_results(client, login)
-    assert results_value("mx1.example.com", ours) == value
-    assert parse_results(value.encode()) == ("mx1.example.com", ours)
+def test_the_reverse_name(address: str, iprev: str, value: str) -> None:
+    """RFC 8601 2.7.3; an IPv6 address is no token, so it stands in quotes."""
+    client = replace(CLIENT, address=address, findings=ClientFindings(iprev))
+    assert of(client) == f"mx1.example.com; {value}"
+
+
+@given(st.text(st.characters(min_codepoint=32, max_codepoint=126), min_size=1))
+def test_every_value_is_read_as_it_was_said(value: str) -> None:
+    results = (MethodResult("auth", "pass", (("smtp.auth", value),)), MethodResult("iprev", "fail"))
+    assert parse_results(results_value("mx1.example.com", results).encode()) == ("mx1.example.com", results)
+
+
+def test_what_we_found_counts_above_what_a_hop_says() -> None:
+    """Of a method that we tried; of others the hop is believed."""
+    view = MessageView(b"From: a@b.c\r\nAuthentication-Results: mx; iprev=fail; spf=pass\r\n\r\n")
+    ours = (MethodResult("iprev", "pass"),)
+    assert believed_results(view, True, ["mx"], ours).by_method == {"iprev": "pass", "spf": "pass"}
+    assert believed_results(view, False, ["mx"], ours).by_method == {"iprev": "pass"}

@@ -24,6 +24,7 @@ from routerd.message.address import parse_address
 from routerd.message.envelope import (
     Accepted,
     Client,
+    ClientFindings,
     Envelope,
     Protocol,
     Purpose,
@@ -180,6 +181,15 @@ def test_rules_see_what_a_trusted_hop_verified() -> None:
     results = "spf=softfail smtp.mailfrom=b.c; dkim=fail header.d=x.y; dkim=pass header.d=b.c"
     assert facts_from("a@b.c", results).results == {"spf": "softfail", "dkim": "pass"}
     assert facts_from("a@b.c", results, trusted=False).results == {}
+
+
+def test_rules_see_what_dns_says_of_the_client() -> None:
+    """Of a stranger; what a hop says of another method stands beside it."""
+    findings = ClientFindings("fail", None, frozenset({"one.test"}), frozenset({"two.test"}))
+    seen = facts_of(view(ANNA), TO_SUPPORT, replace(STRANGER, findings=findings), NOW, office())
+    assert seen.results == {"iprev": "fail"}
+    assert (seen.dnsbl.listed, seen.dnsbl.unanswered) == ({"one.test"}, {"two.test"})
+    assert facts_of(view(ANNA), TO_SUPPORT, TRUSTED, NOW, office()).results == {}
 
 
 @pytest.mark.parametrize(

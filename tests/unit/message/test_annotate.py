@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from routerd.message.annotate import Annotation, annotate, attach_original, received_value
-from routerd.message.envelope import Client, Protocol
+from routerd.message.envelope import Client, ClientFindings, Protocol
 
 PLAIN = Annotation(
     queue_id="01JAAAAAAAAAAAAAAAAAAAAAAA",
@@ -245,6 +245,15 @@ def test_received() -> None:
 def test_received_of_odd_clients(client: Client, start: str) -> None:
     """A greeting can neither end the clause nor the line."""
     assert received_value(client, "h", "01J", (), AT).startswith(start)
+
+
+def test_received_says_what_dns_says() -> None:
+    """The confirmed name before the address (RFC 5321 4.4, TCP-info), the lists in a comment at the end."""
+    findings = ClientFindings("pass", "out.klient.pl", frozenset({"two.test", "one.test"}))
+    assert received_value(replace(CLIENT, findings=findings), "h", "01J", ("a@b.c",), AT) == (
+        "from mail.klient.pl (out.klient.pl [192.0.2.1]) by h (routerd) with ESMTP id 01J for <a@b.c>"
+        " (client listed by one.test, two.test); Wed, 15 Jan 2025 10:00:00 +0000"
+    )
 
 
 def test_received_does_not_tell_a_bcc() -> None:
