@@ -102,10 +102,12 @@ def _judge_copy(data: bytes, body_start: int, kept: bytes) -> None:
             raise AssertionError("the copy's header does not end where it was ended")
         if kept and kept not in annotated.head:
             raise AssertionError("what was kept is not in the copy as it stood")
-        ours = annotated.head[: annotated.head.find(kept) if kept else len(annotated.head)]
-        for name in ("x-assigned-to", "x-labels", "x-routerd-id", "x-ticket-class"):
-            if HeaderBlock.scan(copy).count(name) != HeaderBlock.scan(ours + b"\r\n").count(name):
-                raise AssertionError(f"{name} is there another time")
+        if b"\r" not in data.replace(b"\r\n", b"") and b"\n" not in data.replace(b"\r\n", b""):  # as intake gives it
+            ours = HeaderBlock.scan(annotate(b"\r\n", annotation, "01J-1", may_add_priority=True).head)
+            seen = HeaderBlock.scan(copy)
+            for name in ("x-assigned-to", "x-labels", "x-routerd-id", "x-ticket-class"):
+                if seen.count(name) != ours.count(name):
+                    raise AssertionError(f"{name} is there another time")
     if data not in attach_original(data, _ANNOTATION, "01J-1"):
         raise AssertionError("the original is not attached as it came")
 
