@@ -33,6 +33,7 @@ class HostedSession(SMTP):
         self._arrival = Arrival(gate.reception)
         self._backlog = Backlog(gate.reception.memory)
         self._host: Host | None = None  # until the client is let in
+        self._handshake: asyncio.Task[None] | None = None
         self._is_over = False
         now = self.loop.time()
         self._readings = Readings(now, now)
@@ -106,7 +107,7 @@ class HostedSession(SMTP):
 
     def _begin_handshake(self) -> None:
         self._link.pause_reading()
-        self._reception.accompany(self._shake_hands())
+        self._handshake = self._reception.accompany(self._shake_hands())
 
     async def _shake_hands(self) -> None:
         """Before there is a host (implicit TLS), or for it (STARTTLS)."""
@@ -119,10 +120,13 @@ class HostedSession(SMTP):
                 is_secure = await self._link.secure(self, gate.tls, timeout_seconds=timeout_seconds, first=first)
         except OSError as error:  # as ssl.SSLError and TimeoutError are
             gate.count_refusal("tls_handshake", None, str(error), self._arrival.peer)
+        finally:
+            if not is_secure:
+                self._link.abort()
+                self.connection_lost(None)  # nobody else says so of a connection that is lost in a handshake
         if not is_secure:
-            self._link.abort()
-            self.connection_lost(None)  # nobody else says so of a connection that is lost in a handshake
-        elif self._host is None:
+            return
+        if self._host is None:
             self._let_in()
         else:
             self._host.secured()
@@ -155,7 +159,9 @@ class HostedSession(SMTP):
         self._leave(finish_content=False)
 
     def _leave(self, *, finish_content: bool) -> None:
-        if self._host is None or self._host.phase is Phase.HANDSHAKE:
+        if self._handshake is not None and not self._handshake.done():
+            self._handshake.cancel()
+        elif self._host is None:
             self._link.abort()
         else:
             self._host.leave(refusals.SHUTTING_DOWN, finish_content=finish_content)

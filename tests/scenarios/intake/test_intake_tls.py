@@ -1,0 +1,153 @@
+"""TLS from the first byte, its certificates, its clients who never finish."""
+
+import asyncio
+import socket
+import ssl
+import struct
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+from intake_desk import HELLO, START, TEXT, Desk, Talker, make_certificate, open_intake, settings, talk
+
+from routerd.intake.patience import Timeouts
+from routerd.intake.server import Intake
+from routerd.intake.tls import tls_context
+
+IMPLICIT = [{"address": "127.0.0.1:0", "tls": "implicit"}]
+NAME = "127.0.0.1:0"
+
+
+@asynccontextmanager
+async def talk_tls(intake: Intake, authority: Path, name: str = "mx.desk.test") -> AsyncIterator[Talker]:
+    host, port = next(iter(intake.addresses().values()))[0]
+    context = ssl.create_default_context(cafile=str(authority))
+    client = Talker(*await asyncio.open_connection(host, port, ssl=context, server_hostname=name))
+    try:
+        yield client
+    finally:
+        client.abort()
+
+
+async def all_gone(desk: Desk, intake: Intake) -> None:
+    """Waits until no connection is left; the test's time limit is its end otherwise."""
+    while desk.value("connections", listener=NAME) or intake.open_connections:
+        await asyncio.sleep(0.01)
+
+
+async def test_tls_from_the_first_byte(tmp_path: Path) -> None:
+    """The greeting is inside it, STARTTLS is no longer offered, and Received will say so."""
+    desk = Desk()
+    files = make_certificate(tmp_path)
+    async with (
+        open_intake(desk, settings(listen=IMPLICIT), tls_context(files)) as intake,
+        talk_tls(intake, files.certificate) as client,
+    ):
+        assert (await client.reply()).startswith("220 ")
+        assert "STARTTLS" not in await client.say(HELLO)
+        assert (await client.say(b"STARTTLS\r\n"))[:3] in ("502", "503")
+        await client.say(START, 3)
+        assert (await client.say(TEXT)).startswith("250")
+        assert desk.received[0].client.with_protocol == "ESMTPS"
+        assert (desk.received[0].client.tls or "").startswith("TLSv1.")
+        assert (await client.say(b"QUIT\r\n")).startswith("221")
+        assert await client.ended() == b""
+        await all_gone(desk, intake)
+
+
+async def test_no_word_in_the_clear(tmp_path: Path) -> None:
+    """Who speaks SMTP to implicit TLS hears no greeting, and leaves nothing behind."""
+    desk = Desk()
+    tls = tls_context(make_certificate(tmp_path))
+    async with open_intake(desk, settings(listen=IMPLICIT), tls) as intake, talk(intake, greeted=False) as client:
+        client.writer.write(HELLO)
+        assert b"220" not in await client.ended()
+        await all_gone(desk, intake)
+        assert desk.value("rejections_total", reason="tls_handshake") == 1
+
+
+async def test_a_connection_over_the_limit_is_just_closed(tmp_path: Path) -> None:
+    """A 421 in the clear would be no TLS."""
+    desk = Desk()
+    files = make_certificate(tmp_path)
+    config = settings(listen=IMPLICIT, limits={"connections_per_client": 1})
+    async with (
+        open_intake(desk, config, tls_context(files)) as intake,
+        talk_tls(intake, files.certificate),
+        talk(intake, greeted=False) as second,
+    ):
+        assert await second.ended() == b""
+        assert desk.value("rejections_total", reason="connections") == 1
+
+
+@pytest.mark.parametrize("is_implicit", [True, False], ids=["implicit", "STARTTLS"])
+async def test_a_handshake_has_its_time(tmp_path: Path, is_implicit: bool) -> None:
+    """Its connection is cut, its place free again."""
+    desk = Desk()
+    tls = tls_context(make_certificate(tmp_path))
+    config = settings(listen=IMPLICIT if is_implicit else [{"address": NAME}])
+    timeouts = Timeouts(handshake_seconds=0.1)
+    async with (
+        open_intake(desk, config, tls, timeouts=timeouts) as intake,
+        talk(intake, greeted=not is_implicit) as client,
+    ):
+        if not is_implicit:
+            await client.say(HELLO)
+            await client.say(b"STARTTLS\r\n")
+        client.writer.write(b"\x16\x03\x01\x02")
+        await client.ended()
+        await all_gone(desk, intake)
+        assert desk.value("rejections_total", reason="tls_handshake") == 1
+
+
+async def test_a_reload_gives_the_next_handshake_the_new_certificate(tmp_path: Path) -> None:
+    """Who is inside stays inside."""
+    desk = Desk()
+    old, new = make_certificate(tmp_path), make_certificate(tmp_path, "localhost")
+    config = settings(listen=IMPLICIT)
+    async with (
+        open_intake(desk, config, tls_context(old)) as intake,
+        talk_tls(intake, old.certificate) as before,
+    ):
+        await before.reply()
+        intake.adopt(config, tls_context(new))
+        assert "250" in await before.say(HELLO)
+        async with talk_tls(intake, new.certificate, "localhost") as after:
+            assert (await after.reply()).startswith("220 ")
+        await before.say(START, 3)
+        assert (await before.say(TEXT)).startswith("250 2.0.0")
+
+
+async def test_a_client_that_breaks_off_its_handshake_leaves_nothing(tmp_path: Path) -> None:
+    """With a reset, as port scanners do; no timer has to run out."""
+    desk = Desk()
+    tls = tls_context(make_certificate(tmp_path))
+    async with open_intake(desk, settings(listen=IMPLICIT), tls) as intake:
+        for begun in (b"", b"\x16\x03\x01\x02"):
+            async with talk(intake, greeted=False) as client:
+                client.writer.write(begun)
+                while not intake.open_connections:
+                    await asyncio.sleep(0.01)
+                own = client.writer.get_extra_info("socket")
+                own.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            await all_gone(desk, intake)
+        assert len(asyncio.all_tasks()) == 1
+
+
+@pytest.mark.parametrize("is_implicit", [True, False], ids=["implicit", "STARTTLS"])
+async def test_clients_in_a_handshake_do_not_hold_up_a_drain(tmp_path: Path, is_implicit: bool) -> None:
+    """Nobody can be told anything there; they are let go at once."""
+    desk = Desk()
+    tls = tls_context(make_certificate(tmp_path))
+    config = settings(listen=IMPLICIT if is_implicit else [{"address": NAME}])
+    async with open_intake(desk, config, tls) as intake, talk(intake, greeted=not is_implicit) as client:
+        if not is_implicit:
+            await client.say(HELLO)
+            await client.say(b"STARTTLS\r\n")
+        while not desk.value("connections", listener=NAME):
+            await asyncio.sleep(0.01)
+        async with asyncio.timeout(10):
+            assert await intake.drain(60) == 0
+        assert await client.ended() == b""
+        assert intake.open_connections == 0
