@@ -32,6 +32,7 @@ from routerd.ops.dns_memory import DnsMemory
 from routerd.ops.dns_servers import DnsServers
 from routerd.ops.metrics import Metrics
 
+MAX_OCTETS = 8_192  # of an answer by TCP: a full one of 64 KiB holds up the loop for a fifth of a second
 MAX_VALUES = 100  # of one answer
 SHORTEST_SECONDS = 5.0  # an answer is good for at least so long, whatever its TTL
 LONGEST_SECONDS = 3600.0
@@ -41,6 +42,7 @@ MAX_SOCKETS = 256  # one for each question that is being asked
 MAX_QUESTIONS = 2_000  # that are being asked, or wait for a socket
 ROUNDS = 2  # a server that was silent is asked once more
 _SHORTEST_TRY_SECONDS = 0.25
+COMPLAIN_SECONDS = 3600.0  # how often the same trouble of this machine is logged
 
 log = structlog.get_logger()
 
@@ -82,6 +84,7 @@ Answer = Records | Absent | Trouble
 
 _Question = tuple[str, RecordKind]
 _SILENCE = Trouble("no answer in time")
+_NO_SERVER = Trouble("no DNS server is known: neither dns.servers nor /etc/resolv.conf names one")
 _BUSY = Trouble("too many questions at once")
 _CLOSED = Trouble("shutting down")
 
@@ -108,6 +111,7 @@ class Resolver:
         self._memory: DnsMemory[_Question, Answer] = DnsMemory()
         self._asked: dict[_Question, asyncio.Task[Answer]] = {}
         self._sockets = asyncio.Semaphore(MAX_SOCKETS)
+        self._told_at: dict[str, float] = {}
         self._is_closed = False
         self.adopt(settings)
 
@@ -175,7 +179,7 @@ class Resolver:
         """The first answer of any server; those that were silent are asked again, those that refused are not."""
         servers = await self._servers.in_turn()
         if not servers:
-            return Trouble("no DNS server is known")
+            return self._told(_NO_SERVER)
         try_seconds = max(self._timeout_seconds / (ROUNDS * len(servers)), _SHORTEST_TRY_SECONDS)
         silent: Sequence[HostPort] = servers
         trouble = _SILENCE
@@ -200,14 +204,22 @@ class Resolver:
                 response = await self._by_udp(server, query)
             if response is None:
                 async with asyncio.timeout(try_seconds):
-                    response = await dns.asyncquery.tcp(query, server.host, port=server.port, backend=self._backend)
+                    response = await _by_tcp(server, query)
         except (TimeoutError, dns.exception.Timeout):
             return None
         except OSError as error:
-            return Trouble(f"{server} cannot be reached: {error.strerror or error}")
+            return self._told(Trouble(f"{server} cannot be reached: {error.strerror or error}"))
         except (dns.exception.DNSException, ValueError, EOFError) as error:
             return Trouble(f"{server} sent no answer that can be read: {type(error).__name__}")
         return _read(response, kind)
+
+    def _told(self, trouble: Trouble) -> Trouble:
+        """The same, logged once in a while: it is this machine's, and not a zone's that anybody may own."""
+        now = self._now()
+        if now - self._told_at.get(trouble.reason, -COMPLAIN_SECONDS) >= COMPLAIN_SECONDS:
+            self._told_at[trouble.reason] = now
+            log.warning("dns_unreachable", reason=trouble.reason)
+        return trouble
 
     async def _by_udp(self, server: HostPort, query: dns.message.QueryMessage) -> dns.message.Message | None:
         """None: the answer was truncated. What does not fit the question may be anybody's: it is passed over.
@@ -229,6 +241,23 @@ class Resolver:
                 )
             except dns.message.Truncated:
                 return None
+
+
+async def _by_tcp(server: HostPort, query: dns.message.QueryMessage) -> dns.message.Message:
+    """Raises ValueError for what is no answer to it, or a longer one than is worth its reading."""
+    reader, writer = await asyncio.open_connection(server.host, server.port)
+    try:
+        wire = query.to_wire()
+        writer.write(len(wire).to_bytes(2, "big") + wire)
+        size = int.from_bytes(await reader.readexactly(2), "big")
+        if size > MAX_OCTETS:
+            raise ValueError("too long")
+        response = dns.message.from_wire(await reader.readexactly(size))
+    finally:
+        writer.close()
+    if not query.is_response(response):
+        raise ValueError("of another question")
+    return response
 
 
 def _name(text: str) -> dns.name.Name | None:

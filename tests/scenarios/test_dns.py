@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
+import structlog
 from peers.dns_server import DnsServer, Fault
 
 from routerd.config.settings import Dns
@@ -15,6 +16,7 @@ from routerd.ops.dns_servers import DnsServers
 from routerd.ops.metrics import Metrics
 
 A, PTR = RecordKind.A, RecordKind.PTR
+NO_SERVER = Trouble("no DNS server is known: neither dns.servers nor /etc/resolv.conf names one")
 NOBODY = "127.0.0.1:1"  # nothing listens there
 
 
@@ -99,6 +101,7 @@ async def test_absence_says_which(server: DnsServer, resolver: Resolver) -> None
         (Fault.GARBAGE, "no answer in time"),
         (Fault.NOT_A_RESPONSE, "no answer in time"),
         (Fault.TRUNCATED_AND_SILENT, "no answer in time"),
+        (Fault.HUGE, "HERE sent no answer that can be read: ValueError"),
         (Fault.CNAME_LOOP, "the DNS server's answer is broken: ChainTooLong"),
     ],
 )
@@ -109,7 +112,7 @@ async def test_whatever_a_server_does_is_a_value(
     server.fails("a.test", fault)
     if reason == "no answer in time":
         resolver.adopt(dns_settings(server.endpoint, timeout="1s"))
-    assert await resolver.look_up("a.test", A) == Trouble(reason)
+    assert await resolver.look_up("a.test", A) == Trouble(reason.replace("HERE", server.endpoint))
 
 
 async def test_what_is_truncated_is_asked_by_tcp(server: DnsServer, resolver: Resolver) -> None:
@@ -119,8 +122,9 @@ async def test_what_is_truncated_is_asked_by_tcp(server: DnsServer, resolver: Re
     assert [transport for _, _, transport in server.asked] == ["udp", "tcp"]
 
 
-async def test_of_a_huge_answer_a_part_is_kept(server: DnsServer, resolver: Resolver) -> None:
-    server.fails("a.test", Fault.HUGE)
+async def test_of_a_long_answer_a_part_is_kept(server: DnsServer, resolver: Resolver) -> None:
+    server.has("a.test", "A", *(f"192.0.2.{number}" for number in range(200)))
+    server.fails("a.test", Fault.TRUNCATED)
     answer = await resolver.look_up("a.test", A)
     assert isinstance(answer, Records)
     assert len(answer.values) == ops_dns.MAX_VALUES
@@ -146,6 +150,16 @@ async def test_a_server_that_is_not_there_costs_no_time(server: DnsServer) -> No
     assert await by(NOBODY, server.endpoint) == Records(("192.0.2.1",), 300)
     answer = await by(NOBODY)
     assert answer == Trouble("127.0.0.1:1 cannot be reached: Connection refused")
+
+
+async def test_what_is_wrong_with_this_machine_is_logged_once_in_a_while() -> None:
+    """Not what anybody's zone does."""
+    resolver = Resolver(dns_settings(NOBODY), Metrics())
+    with structlog.testing.capture_logs() as logs:
+        for name in ("a.test", "b.test"):
+            await resolver.look_up(name, A)
+    await resolver.close()
+    assert [entry["event"] for entry in logs] == ["dns_unreachable"]
 
 
 async def test_a_lost_question_is_asked_again(server: DnsServer) -> None:
@@ -260,13 +274,13 @@ async def test_servers_are_those_of_the_file_as_it_is_now(
     file = tmp_path / "resolv.conf"
     servers = DnsServers(now_seconds=clock, resolv_conf=file)
     resolver = Resolver(dns_settings(), Metrics(), now_seconds=clock, servers=servers)
-    assert await resolver.look_up("a.test", A) == Trouble("no DNS server is known")
+    assert await resolver.look_up("a.test", A) == NO_SERVER
     file.write_text("# written by hand\nsearch test\nnameserver 127.0.0.1\noptions rotate\n")
     clock.seconds += 5
     assert await resolver.look_up("a.test", A) == Records(("192.0.2.1",), 300)
     file.unlink()
     clock.seconds += 5
-    assert await resolver.look_up("b.test", A) == Trouble("no DNS server is known")
+    assert await resolver.look_up("b.test", A) == NO_SERVER
     await resolver.close()
 
 
@@ -276,7 +290,7 @@ async def test_without_servers_there_is_trouble(tmp_path: Path) -> None:
         path = tmp_path / f"resolv-{id(made)}.conf"
         made(path)
         resolver = Resolver(dns_settings(), Metrics(), servers=DnsServers(resolv_conf=path))
-        assert await resolver.look_up("a.test", A) == Trouble("no DNS server is known")
+        assert await resolver.look_up("a.test", A) == NO_SERVER
         await resolver.close()
 
 
