@@ -6,6 +6,7 @@ A file begins with comments: sentences that say what holds, then these keys:
     # client: stranger          from where: stranger (default), trusted, proxy
     # postfix: same             Postfix says the same; or `differs: WHY`, or `n/a: WHY`
     # splits: group             optional: only these ways to cut what the client says (default: all)
+    # postfix splits: lines     the same for Postfix
 
 and goes on with one step a line:
 
@@ -31,7 +32,7 @@ from typing import Literal
 
 SPLITS = ("lines", "group", "bytes", "random", "ahead")
 _CLIENTS = ("stranger", "trusted", "proxy")
-_KEYS = frozenset({"listener", "client", "postfix", "splits"})
+_KEYS = frozenset({"listener", "client", "postfix", "splits", "postfix splits"})
 _EXPECTED = frozenset({"S:", "OFFERS", "MESSAGES", "MESSAGE"})
 _PIECE = re.compile(r'\s*"((?:[^"\\]|\\.)*)"(?:\s*\*\s*(\d+))?')
 _ESCAPE = re.compile(r"\\(x[0-9A-Fa-f]{2}|.)")
@@ -79,6 +80,7 @@ class Dialog:
     client: str
     postfix: str  # same, differs, n/a
     splits: tuple[str, ...]
+    postfix_splits: tuple[str, ...]
     steps: tuple[Step, ...]
 
 
@@ -103,10 +105,11 @@ def parse_dialog(name: str, text: str) -> Dialog:
     if kind == "differs" and all(not isinstance(step, Expect) or step.ours == step.theirs for step in steps):
         raise ScriptError(f"{name}: its head says that Postfix differs, but no line does")
     splits = tuple(keys.get("splits", " ".join(SPLITS)).split())
+    postfix_splits = tuple(keys.get("postfix splits", " ".join(splits)).split())
     client = keys.get("client", "stranger")
-    if not set(splits) <= set(SPLITS) or client not in _CLIENTS:
+    if not {*splits, *postfix_splits} <= set(SPLITS) or client not in _CLIENTS:
         raise ScriptError(f"{name}: unknown split or client")
-    return Dialog(name, " ".join(sentences), keys["listener"], client, kind, splits, steps)
+    return Dialog(name, " ".join(sentences), keys["listener"], client, kind, splits, postfix_splits, steps)
 
 
 def _parse_head(name: str, lines: list[str]) -> tuple[list[str], dict[str, str]]:

@@ -45,7 +45,8 @@ def test_postfix_says_the_same_or_what_is_listed(dialog: Dialog, postfix_doors: 
 def _play_all_splits(dialog: Dialog, doors: RouterdDoors | PostfixDoors) -> None:
     """The messages are looked for once, behind the last split."""
     door = doors.door(dialog.listener, dialog.client)
-    taken = [play(dialog, split, door, ours=doors.ours) for split in dialog.splits]
+    splits = dialog.splits if doors.ours else dialog.postfix_splits
+    taken = [play(dialog, split, door, ours=doors.ours) for split in splits]
     delivered = doors.delivered(dialog.listener)
     found = delivered.wait_for((one for ids in taken for one in ids), lambda: doors.log(dialog.listener))
     for ids in taken:
