@@ -2,10 +2,12 @@
 
 from routerd.intake import refusals
 from routerd.intake.events import CommandRefused, Declined
-from routerd.intake.logging_in import REFUSED_LOGIN
 from routerd.intake.terms import Terms
 
 LOGINS = 3  # that may fail: a client that tries one mechanism after the other needs two
+
+LOGIN_FAILED = "login"
+"""The word under which these are counted."""
 
 _TOO_MANY_COMMANDS = CommandRefused("too_many_commands", refusals.TOO_MANY_COMMANDS, "")
 _IDLE = CommandRefused("idle_commands", refusals.TOO_MUCH_IDLING, "")
@@ -42,14 +44,14 @@ class Allowance:
 
     def for_refused(self, refused: CommandRefused, verb: str) -> CommandRefused | None:
         """Counts what was refused; what to say behind it where it was one too many."""
-        if refused.reason == REFUSED_LOGIN:
+        if refused.reason == LOGIN_FAILED:
             self._failed_logins += 1
             if self._failed_logins >= LOGINS:
                 return _TOO_MANY_LOGINS
         if refused.refused.code < 500:
             return None if verb == "RCPT" else self.for_idling()
-        if self._trusted and isinstance(refused.refused, Declined):
-            return None  # a hop of ours may hand over mail for many unknown recipients; that is no attack
+        if self._trusted and (verb == "DATA" or isinstance(refused.refused, Declined)):
+            return None  # a hop of ours may hand over much that is for nobody here, or broken; that is no attack
         self._errors += 1
         return _TOO_MANY_ERRORS if self._errors >= self._terms.errors else None
 

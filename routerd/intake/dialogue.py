@@ -6,9 +6,8 @@ Fed whole or octet by octet it says and does the same. Replies to a pipelined gr
 from collections.abc import Sequence
 
 from routerd.intake import logging_in, refusals, replies
-from routerd.intake.allowance import Allowance
-from routerd.intake.command_order import IDLE, out_of_order, unknown
-from routerd.intake.commands import COMMANDS, Answer
+from routerd.intake.command_line import longest_line, obey, unfit_line
+from routerd.intake.commands import Answer
 from routerd.intake.content import ContentReader
 from routerd.intake.events import (
     Close,
@@ -26,16 +25,10 @@ from routerd.intake.events import (
     UpgradeTls,
 )
 from routerd.intake.lines import TOO_LONG, LineReader
-from routerd.intake.refusals import CommandError
-from routerd.intake.sasl import RESPONSE_OCTETS
+from routerd.intake.sasl import Exchange
 from routerd.intake.standing import Standing
 from routerd.intake.terms import Terms
 from routerd.message.envelope import Accepted, Refused, Verdict
-
-COMMAND_OCTETS = 512  # RFC 5321 4.5.3.1.4, with CRLF
-PATH_COMMAND_OCTETS = 2048  # MAIL and RCPT with the parameters of their extensions, those too that are refused
-_LONGER_COMMANDS = {"MAIL": PATH_COMMAND_OCTETS, "RCPT": PATH_COMMAND_OCTETS, "AUTH": RESPONSE_OCTETS}
-_NOT_ASCII = CommandRefused("syntax", refusals.NOT_ASCII, "")
 
 
 class Dialogue:
@@ -49,11 +42,9 @@ class Dialogue:
         self, terms: Terms, look_up: LookUp, room_for: RoomFor, *, trusted: bool, in_tls: bool = False
     ) -> None:
         self._session = Standing(terms, look_up, room_for, trusted=trusted, in_tls=in_tls)
-        self._allowance = Allowance(terms, trusted=trusted)
         self._normalises = terms.normalises(trusted=trusted)
-        self._codec = "utf-8" if terms.smtputf8 else "ascii"
         self._lines = LineReader()
-        self._line_octets = self._longest_line()
+        self._line_octets = longest_line(self._session)
         self._content: ContentReader | None = None  # only while it comes
         self._leaving: Refused | None = None  # said when the message in hand is answered
         self._said: list[bytes] = []
@@ -82,6 +73,12 @@ class Dialogue:
     def member(self) -> str | None:
         """Who has logged in, as the config names him."""
         return self._session.member
+
+    @property
+    def granted(self) -> int:
+        """How many recipients the message that is under way has by now."""
+        transaction = self._session.transaction
+        return transaction.granted if transaction is not None else 0
 
     # What the host calls
 
@@ -129,7 +126,7 @@ class Dialogue:
             verdicts = transaction.for_each_rcpt(verdicts)
         session.phase = Phase.COMMANDS
         session.transaction = None
-        self._allowance.forgive_idling()
+        self._session.allowance.forgive_idling()
         for verdict in verdicts:
             if isinstance(verdict, Accepted):
                 self._said.append(replies.acceptance(verdict))
@@ -145,7 +142,7 @@ class Dialogue:
         if self.phase is Phase.HANDSHAKE:
             self._session.phase = Phase.COMMANDS
             self._session.forget_the_clear()
-            self._line_octets = self._longest_line()
+            self._line_octets = longest_line(self._session)
         return []
 
     def refuse_content(self, refused: Declined) -> list[Event]:
@@ -173,10 +170,6 @@ class Dialogue:
 
     # The bytes
 
-    def _longest_line(self) -> int:
-        session = self._session
-        return RESPONSE_OCTETS if session.terms.offers_auth(in_tls=session.in_tls) else PATH_COMMAND_OCTETS
-
     def _run(self) -> list[Event]:
         session, lines = self._session, self._lines
         while lines.left:
@@ -192,59 +185,23 @@ class Dialogue:
         return self._flushed()
 
     def _take_line(self, line: bytes) -> None:
-        """A command, or the next response of an AUTH, which a line that cannot be taken ends (RFC 4954 4)."""
         session = self._session
-        exchange = session.exchange
-        session.exchange = None
-        unfit = self._allowance.for_line()
+        unfit = session.allowance.for_line()
         if unfit is None and (line.find(b"\r") != len(line) - 2 or b"\0" in line):
-            unfit = self._unfit_line(line, is_response=exchange is not None)
-        if unfit is not None:
+            unfit = unfit_line(line, normalises=self._normalises)
+        if session.exchange is not None:
+            self._act_on(self._respond(session.exchange, line, unfit), "AUTH")
+        elif unfit is not None:
             self._refuse(unfit, "")
-        elif exchange is None:
-            self._take_command(line)
         else:
-            self._act_on(logging_in.respond(session, exchange, line.rstrip(b"\r\n")), "AUTH")
+            self._act_on(*obey(session, line))
 
-    def _unfit_line(self, line: bytes, *, is_response: bool) -> CommandRefused | None:
-        """Lines end in CR LF and hold no CR, LF or NUL (RFC 5321 2.3.8); where content may end in LF, they may too."""
-        if line == TOO_LONG:
-            return CommandRefused("syntax", refusals.OVERLONG_RESPONSE if is_response else refusals.OVERLONG, "")
-        if not line.endswith(b"\r\n") and not self._normalises:
-            return CommandRefused("bare_newline", refusals.BAD_LINE, "")
-        if b"\0" in line or line.find(b"\r", 0, -2) >= 0:
-            return CommandRefused("syntax", refusals.BAD_LINE, "")
-        return None
-
-    def _take_command(self, line: bytes) -> None:
-        try:
-            text = line.decode(self._codec).rstrip(" \t\r\n")
-        except UnicodeDecodeError:
-            self._refuse(_NOT_ASCII, "")
-            return
-        word, _, argument = text.partition(" ")
-        verb = word.upper() if word.isascii() else word  # "\u017ftarttls".upper() is a command
-        self._act_on(self._obey(verb, argument.lstrip(" "), len(line)), verb)
-
-    def _obey(self, verb: str, argument: str, octets: int) -> Answer:
-        session = self._session
-        command = COMMANDS.get(verb)
-        if octets > COMMAND_OCTETS and octets > _LONGER_COMMANDS.get(verb, COMMAND_OCTETS):
-            return CommandRefused("syntax", refusals.OVERLONG, "" if command is None else verb)
-        if command is None:  # what follows a login that was refused may be a password
-            refused, reason = unknown(verb)
-            return CommandRefused(reason, refused, "" if session.terms.auth else verb)
-        unfit = out_of_order(verb, argument, need_tls=session.terms.tls_required and not session.in_tls)
-        if unfit is not None:
-            refused, reason = unfit
-            return CommandRefused(reason, refused, verb)
-        idle = self._allowance.for_idling() if verb in IDLE else None
-        if idle is not None:
-            return idle
-        try:
-            return command(session, argument)
-        except CommandError as error:
-            return CommandRefused("syntax", error.refused, argument)
+    def _respond(self, exchange: Exchange, line: bytes, unfit: CommandRefused | None) -> Answer:
+        """The next response of an AUTH; a line that cannot be read ends it (RFC 4954 4)."""
+        if unfit is None:
+            return logging_in.respond(self._session, exchange, line.rstrip(b"\r\n"))
+        self._session.exchange = None
+        return CommandRefused("syntax", refusals.OVERLONG_RESPONSE, "AUTH") if line == TOO_LONG else unfit
 
     def _act_on(self, answer: Answer, verb: str) -> None:
         if isinstance(answer, bytes):
@@ -315,7 +272,7 @@ class Dialogue:
         if refused.refused.code == 421:
             self._close()
             return
-        too_many = self._allowance.for_refused(refused, verb)
+        too_many = self._session.allowance.for_refused(refused, verb)
         if too_many is not None:
             self._refuse(too_many, verb)
 
@@ -326,6 +283,7 @@ class Dialogue:
 
     def _close(self) -> None:
         self._session.phase = Phase.CLOSED
+        self._content = None
         self._lines.clear()
 
     def _flushed(self) -> list[Event]:

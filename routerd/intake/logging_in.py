@@ -4,14 +4,12 @@ What is refused says nothing of an argument or a response: either may be a passw
 """
 
 from routerd.intake import refusals, replies, sasl
+from routerd.intake.allowance import LOGIN_FAILED
 from routerd.intake.events import CheckLogin, CommandRefused, LoggedIn
 from routerd.intake.refusals import CommandError
 from routerd.intake.sasl import Exchange
 from routerd.intake.standing import Standing
 from routerd.message.envelope import Refused
-
-REFUSED_LOGIN = "login"
-"""Under which a login that failed is counted."""
 
 Step = bytes | CommandRefused | CheckLogin
 
@@ -47,7 +45,7 @@ def respond(session: Standing, exchange: Exchange, line: bytes) -> Step:
 def conclude(session: Standing, answer: LoggedIn | Refused) -> bytes | CommandRefused:
     """Whether the password holds."""
     if isinstance(answer, Refused):
-        return CommandRefused(REFUSED_LOGIN, answer, "AUTH")
+        return CommandRefused(LOGIN_FAILED, answer, "AUTH")
     session.member = answer.member
     return replies.LOGGED_IN
 
@@ -76,4 +74,4 @@ def _go_on(session: Standing, step: Exchange | CheckLogin) -> Step:
 
 
 def _refused(refused: Refused) -> CommandRefused:
-    return CommandRefused(REFUSED_LOGIN if refused is refusals.ACTS_FOR_ANOTHER else "syntax", refused, "AUTH")
+    return CommandRefused(LOGIN_FAILED if refused is refusals.ACTS_FOR_ANOTHER else "syntax", refused, "AUTH")

@@ -1,5 +1,6 @@
 """Where a session stands: what both sides know of each other by now. Commands read it and change it. Pure."""
 
+from routerd.intake.allowance import Allowance
 from routerd.intake.events import LookUp, Phase, RoomFor
 from routerd.intake.sasl import Exchange
 from routerd.intake.terms import Terms
@@ -8,19 +9,20 @@ from routerd.message.envelope import Protocol, Refused
 
 
 class Standing:
-    """`look_up`, `room_for`, `trusted` and `in_tls` are the Dialogue's."""
+    """What is given is the Dialogue's."""
 
     __slots__ = (
-        "client_refused", "esmtp", "exchange", "helo", "in_tls", "is_lmtp", "look_up", "member", "messages", "phase",
-        "room_for", "terms", "transaction", "trusted",
+        "allowance", "client_refused", "codec", "esmtp", "exchange", "helo", "in_tls", "is_lmtp", "look_up",
+        "member", "messages", "phase", "room_for", "terms", "transaction",
     )  # fmt: skip
 
     def __init__(self, terms: Terms, look_up: LookUp, room_for: RoomFor, *, trusted: bool, in_tls: bool) -> None:
         self.terms = terms
         self.look_up = look_up
         self.room_for = room_for
-        self.trusted = trusted
         self.in_tls = in_tls
+        self.allowance = Allowance(terms, trusted=trusted)
+        self.codec = "utf-8" if terms.smtputf8 else "ascii"  # of commands
         self.is_lmtp = terms.protocol is Protocol.LMTP
         self.phase = Phase.GREETING
         self.helo = ""  # "": no hello yet
