@@ -49,9 +49,9 @@ def make_hash(password: str, salt: bytes) -> PasswordHash:
     """Of a password to be set, `salt` being random. Takes as long as `is_of`. Raises PasswordError for a weak one."""
     if len(password) < LEAST_CHARACTERS:
         raise PasswordError(f"the password has fewer than {LEAST_CHARACTERS} characters")
-    octets = prepared(password)
-    if len(octets) > MOST_OCTETS:
+    if len(password.encode("utf-8", "surrogatepass")) > MOST_OCTETS:
         raise PasswordError(f"the password has more than {MOST_OCTETS} octets")
+    octets = prepared(password)
     if any(unicodedata.category(character) == "Cc" for character in password):
         raise PasswordError("the password holds a control character, which no mail client can send")
     if not octets.strip():
@@ -85,10 +85,12 @@ def parse_hash(text: str) -> PasswordHash:
 def prepared(password: str) -> bytes:
     """The octets that stand for it however it was typed (RFC 8265 4.2.2, OpaqueString): any space is one, NFC.
 
+    Longer than any that is set it stays as it is: to normalise takes a time that grows with the square of its length.
     Surrogates, which no client can have meant, are kept apart from all that is text.
     """
-    if password.isascii():
-        return password.encode()
+    typed = password.encode("utf-8", "surrogatepass")
+    if password.isascii() or len(typed) > MOST_OCTETS:
+        return typed
     spaced = "".join(" " if unicodedata.category(character) == "Zs" else character for character in password)
     return unicodedata.normalize("NFC", spaced).encode("utf-8", "surrogatepass")
 

@@ -20,7 +20,7 @@ from typing import Any
 import structlog
 
 from routerd.config.password_file import PasswordFile, read_passwords
-from routerd.config.password_hash import PasswordHash, dummy_hash, prepared
+from routerd.config.password_hash import PasswordHash, dummy_hash
 from routerd.config.settings import Settings
 from routerd.intake.events import LoggedIn
 from routerd.intake.limits import Tally
@@ -38,6 +38,7 @@ _MOST_OF_CLIENT = 2  # at once: no one client takes all places
 _LOOK_EVERY_SECONDS = 2.0
 _RIGHT_SECONDS = 3600.0  # after which a hash is made again
 _REMEMBERED = 2000
+_LONGEST_NAME = 320  # characters; to normalise takes a time that grows with the square of them
 
 log = structlog.get_logger()
 
@@ -65,7 +66,7 @@ class Logins:
         self._in_work: Counter[str] = Counter()  # by client
         self._wrong_of_login = Tally(_WRONG_PER_LOGIN, _HOUR)
         self._wrong_of_client = Tally(_WRONG_PER_CLIENT, _HOUR)
-        self._right_lately: OrderedDict[str, None] = OrderedDict()  # logins with their clients
+        self._right_lately: OrderedDict[str, None] = OrderedDict()  # who: a login with its client, as a digest
         self._answers: OrderedDict[bytes, tuple[bool, float]] = OrderedDict()  # digest → right, and when
         self._book = _Book()
         self._seen: tuple[int, ...] | None = None
@@ -88,7 +89,7 @@ class Logins:
         book, name = self._book, _folded(login)
         member = book.names.get(name)
         hashed = book.hashes.get(member) if member is not None else None
-        who = f"{name}\0{client_key}"
+        who = blake2b(f"{name}\0{client_key}".encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
         if self._has_spent(who, client_key):
             return TOO_MANY_WRONG
         digest = self._digest(name, hashed, password)
@@ -131,10 +132,10 @@ class Logins:
         log.info("password_wrong", member=member, client=client_key)
 
     def _digest(self, name: str, hashed: PasswordHash | None, password: str) -> bytes:
-        parts = (name.encode("utf-8", "surrogatepass"), str(hashed).encode(), prepared(password))
         keyed = blake2b(key=self._secret, digest_size=32)
-        for part in parts:
-            keyed.update(len(part).to_bytes(8, "big") + part)
+        for part in (name, str(hashed), password):
+            octets = part.encode("utf-8", "surrogatepass")
+            keyed.update(len(octets).to_bytes(8, "big") + octets)
         return keyed.digest()
 
     def _remembered(self, digest: bytes) -> bool | None:
@@ -247,6 +248,9 @@ def _names_of(settings: Settings) -> dict[str, str]:
 
 
 def _folded(login: str) -> str:
+    """One spelling of all that mean the same; nobody's name is so long as what is left as it is."""
+    if len(login) > _LONGEST_NAME:
+        return login
     return unicodedata.normalize("NFC", unicodedata.normalize("NFC", login).casefold())
 
 

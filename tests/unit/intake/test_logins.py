@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+import unicodedata
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -156,6 +157,18 @@ async def test_hash_is_made_off_the_loop(door: Door, hashing: Hashing) -> None:
     await asyncio.gather(*(door.check(name, "open sesame", f"192.0.2.{number}") for number, name in enumerate("abcd")))
     assert len(hashing.at_work) == 1
     assert hashing.at_work != {threading.current_thread().name}
+
+
+async def test_hostile_names_and_passwords_take_no_time(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What takes the square of its length to normalise is not normalised, nor kept, however long it is."""
+    asked = []
+    plain = unicodedata.normalize
+    monkeypatch.setattr(unicodedata, "normalize", lambda form, text: asked.append(len(text)) or plain(form, text))
+    marks = "a" + "\u0301" * 2000 + "\u0316" * 2000
+    assert await door.check(marks, marks) == WRONG
+    assert await door.check("ewa", marks) == WRONG
+    assert max(asked) < 320
+    assert max(map(len, door.logins._wrong_of_login._since)) == 32
 
 
 # How often
@@ -327,14 +340,14 @@ async def test_closing_answers_who_waits(door: Door, hashing: Hashing) -> None:
 async def test_log_has_neither_password_nor_foreign_name(door: Door) -> None:
     """Who types the password where the name belongs does not find it in the log."""
     with capture_logs() as logged:
-        await door.check("ewa", "wrong")
+        await door.check("ewa", "mistyped")
         await door.check("open sesame", "ewa")
     assert [(entry["event"], entry["member"], entry["client"]) for entry in logged] == [
         ("password_wrong", "ewa", HERE),
         ("password_wrong", None, HERE),
     ]
     assert "sesame" not in repr(logged)
-    assert "wrong" not in repr(logged)
+    assert "mistyped" not in repr(logged)
 
 
 @pytest.mark.parametrize("refused", [WRONG, TOO_MANY_WRONG, BUSY])
