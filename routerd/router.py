@@ -40,9 +40,9 @@ from routerd.desk.consider import (
 from routerd.desk.describe import describe
 from routerd.desk.pick import Choose
 from routerd.desk.plan import SOMEBODY, Author, DeskState, Plan, PlannedCopy, Role
-from routerd.desk.refusal import for_all, for_each, refusals
+from routerd.desk.refusal import FULL, LOOP, TOO_DEEP, TROUBLE, Barred, for_all, for_each, refusals
 from routerd.message.annotate import Annotation, received_value
-from routerd.message.envelope import Accepted, Client, Envelope, Protocol, Raw, Received, Refused, Verdict
+from routerd.message.envelope import Accepted, Client, Envelope, Protocol, Raw, Received, Verdict
 from routerd.message.token import trace_mac
 from routerd.message.view import MessageView
 from routerd.ops.metrics import Metrics
@@ -69,10 +69,6 @@ DIGESTED_BYTES = 65_536  # of each end of a message, by which one that killed us
 UNDECIDED = "routerd-error"
 SUSPECT = "thread-suspect"
 
-_LOOP = Refused(554, "5.4.6", "routing loop: this message has been here before")
-_FULL = Refused(452, "4.3.1", "insufficient storage, try again later")
-_TROUBLE = Refused(451, "4.3.0", "temporary trouble, try again later")
-
 log = structlog.get_logger()
 
 T = TypeVar("T")
@@ -94,7 +90,7 @@ class Considered:
     decisions: tuple[Decision, ...]
     author: Author = SOMEBODY
     passed: frozenset[str] = frozenset()  # the inboxes for which it was here before
-    loops: bool = False
+    barred: Barred | None = None
 
 
 class Router:
@@ -128,7 +124,14 @@ class Router:
 
     async def accept(self, received: Received) -> tuple[Verdict, ...]:
         """One verdict for SMTP, one for each recipient for LMTP. Never raises for what a message holds."""
-        live = self._live
+        verdicts = await self._answer_to(received, self._live)
+        for barred in {verdict for verdict in verdicts if isinstance(verdict, Barred)}:
+            self._metrics.rejections.labels(barred.reason).inc()
+            if barred.code >= 500:
+                log.info("message_refused", id=received.id, reason=f"{barred.status} {barred.text}")
+        return verdicts
+
+    async def _answer_to(self, received: Received, live: Live) -> tuple[Verdict, ...]:
         considered = await self._consider_safely(received, live)
         try:
             for attempt in range(MAX_RECALLS):
@@ -142,10 +145,10 @@ class Router:
             raise StoreError("the conversation keeps moving")
         except StoreFullError:
             log.error("message_refused", id=received.id, reason="the store is full")
-            return for_all(received, _FULL)
+            return for_all(received, FULL)
         except StoreError as error:
             log.error("message_refused", id=received.id, reason=str(error))
-            return for_all(received, _TROUBLE)
+            return for_all(received, TROUBLE)
 
     # Steps 2 to 5.
 
@@ -174,8 +177,9 @@ class Router:
         passed = passed_inboxes(view, self._trace_key, live.settings.inboxes, received.envelope)
         viewed = perf_counter()
         self._view_seconds(viewed - began)
-        if loops(view, received.envelope, passed):
-            return Considered(thread, Known(), (), loops=True)
+        barred = await _off_loop_if_large(received.raw, partial(_what_bars, view, received, passed, live))
+        if barred is not None:
+            return Considered(thread, Known(), (), barred=barred)
         known = await self._store.recall(thread)
         recalled = perf_counter()
         self._recall_seconds(recalled - viewed)
@@ -195,7 +199,7 @@ class Router:
         try:
             view = MessageView(received.raw)
             passed = passed_inboxes(view, self._trace_key, live.settings.inboxes, received.envelope)
-            return replace(undecided, passed=passed, loops=loops(view, received.envelope, passed))
+            return replace(undecided, passed=passed, barred=LOOP if loops(view, received.envelope, passed) else None)
         except Exception:
             log.exception("message_unguarded", id=received.id)
             return undecided
@@ -213,8 +217,8 @@ class Router:
 
     async def _answer(self, received: Received, considered: Considered, live: Live) -> tuple[Verdict, ...]:
         """Refuses what is to be refused and commits the rest. Raises StaleError, StoreError: nothing was written."""
-        if considered.loops:
-            return for_all(received, _LOOP)
+        if considered.barred is not None:
+            return for_all(received, considered.barred)
         listener = live.settings.listener(received.client.listener)
         refused = refusals(
             received,
@@ -329,6 +333,13 @@ class Router:
                 log.warning("bounce_received", id=copy.queue_id, **about)
 
 
+def _what_bars(view: MessageView, received: Received, passed: frozenset[str], live: Live) -> Barred | None:
+    """Why nobody here may have it, whatever the rules say."""
+    if loops(view, received.envelope, passed):
+        return LOOP
+    return TOO_DEEP if view.is_nested_deeper(live.settings.limits.mime_depth) else None
+
+
 def _judge(view: MessageView, received: Received, live: Live, known: Known) -> tuple[tuple[Decision, ...], Author]:
     """Step 5: what the rules say for each inbox, and who speaks."""
     envelope = received.envelope
@@ -360,7 +371,7 @@ def _identity(view: MessageView, envelope: Envelope, client: Client, ours: Itera
     return blake2b(b"\0".join((view.content_hash, beside, *results)), digest_size=32).digest()
 
 
-def _without(refused: dict[str, Refused], received: Received, considered: Considered) -> tuple[Received, Considered]:
+def _without(refused: dict[str, Barred], received: Received, considered: Considered) -> tuple[Received, Considered]:
     """The message as if it had come only to those who take it."""
     recipients = tuple(one for one in received.envelope.recipients if one.inbox not in refused)
     decisions = tuple(one for one in considered.decisions if one.inbox not in refused)

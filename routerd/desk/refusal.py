@@ -1,20 +1,34 @@
 """Who is told no: the verdicts for a message that inboxes reject."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 from routerd.message.envelope import Accepted, Protocol, Received, Refused, Verdict
 from routerd.rules.decision import Decision
 
 
+@dataclass(frozen=True, slots=True)
+class Barred(Refused):
+    """With the word under which it is counted."""
+
+    reason: str = "rule"
+
+
+LOOP = Barred(554, "5.4.6", "routing loop: this message has been here before", "loop")
+TOO_DEEP = Barred(554, "5.6.0", "MIME parts are nested too deep", "mime_depth")
+FULL = Barred(452, "4.3.1", "insufficient storage, try again later", "no_space")
+TROUBLE = Barred(451, "4.3.0", "temporary trouble, try again later", "store_failed")
+
+
 def refusals(
     received: Received, decisions: tuple[Decision, ...], *, is_known: bool, reject_through: bool = False
-) -> dict[str, Refused]:
+) -> dict[str, Barred]:
     """The inboxes whose rules reject, where the sender can be told: not through another's queue (unless that is meant:
     `reject_through`), and not in a known conversation (`is_known`). Where it cannot be told, the desk holds it."""
     if is_known or (received.client.trusted and not reject_through):
         return {}
     return {
-        decision.inbox: Refused(550, "5.7.1", decision.reject.encode("ascii", "replace").decode("ascii") or "rejected")
+        decision.inbox: Barred(550, "5.7.1", decision.reject.encode("ascii", "replace").decode("ascii") or "rejected")
         for decision in decisions
         if decision.reject is not None
     }

@@ -16,8 +16,8 @@ from routerd.message.parameters import HeaderValue, parse_value
 
 MAX_DEPTH = 20
 MAX_PARTS = 500
+MAX_PART_HEADER = 64 * 1024
 
-_MAX_PART_HEADER = 64 * 1024
 _MAX_BOUNDARY = 1000  # RFC 2046 5.1.1 says 70
 _TYPE = re.compile(r"[!-.0-~]+/[!-~]+\Z")
 
@@ -67,6 +67,23 @@ class _Budget:
 def parse_parts(raw: Raw, headers: HeaderBlock) -> Part:
     """The tree of parts of the message whose header section is `headers`."""
     return _parse(raw, headers, headers.body_start, len(raw), "text/plain", 0, _Budget())
+
+
+def kind_of(headers: HeaderBlock, default_type: str) -> tuple[str, HeaderValue]:
+    """The type of the part with this header, and all that its Content-Type says."""
+    content_type = _header_value(headers, "content-type")
+    return content_type.main if _TYPE.match(content_type.main) else default_type, content_type
+
+
+def opens_message(kind: str, headers: HeaderBlock) -> bool:
+    """Whether a part of this kind holds a message that can be read as it stands."""
+    return kind in ("message/rfc822", "message/global") and _encoding(headers) != "base64"
+
+
+def boundary_of(content_type: HeaderValue) -> bytes:
+    """What stands between the parts, behind `--`; b"" where nothing can."""
+    boundary = content_type.parameters.get("boundary", "").rstrip()
+    return boundary.encode("utf-8", "surrogateescape") if len(boundary) <= _MAX_BOUNDARY else b""
 
 
 def decode_body(raw: Raw, part: Part, limit: int) -> tuple[bytes, bool]:
@@ -130,12 +147,11 @@ def _parse(
     raw: Raw, headers: HeaderBlock, start: int, end: int, default_type: str, depth: int, budget: _Budget
 ) -> Part:
     budget.parts -= 1
-    content_type = _header_value(headers, "content-type")
-    kind = content_type.main if _TYPE.match(content_type.main) else default_type
-    encoding = _header_value(headers, "content-transfer-encoding").main
+    kind, content_type = kind_of(headers, default_type)
+    encoding = _encoding(headers)
     children: tuple[Part, ...] = ()
     broken = ""
-    if kind.startswith("multipart/") or (kind in ("message/rfc822", "message/global") and encoding != "base64"):
+    if kind.startswith("multipart/") or opens_message(kind, headers):
         if depth >= MAX_DEPTH or budget.parts <= 0:
             broken = "more parts, or deeper, than are looked at"
         elif kind.startswith("multipart/"):
@@ -150,11 +166,9 @@ def _parse(
 def _parse_multipart(
     raw: Raw, kind: str, content_type: HeaderValue, span: tuple[int, int], depth: int, budget: _Budget
 ) -> tuple[tuple[Part, ...], str]:
-    boundary = content_type.parameters.get("boundary", "").rstrip()
+    boundary = boundary_of(content_type)
     if not boundary:
         return (), "multipart without a boundary"
-    if len(boundary) > _MAX_BOUNDARY:
-        return (), "the boundary of a multipart is too long"
     default_type = "message/rfc822" if kind == "multipart/digest" else "text/plain"
     children = []
     for start, end in _split(raw, boundary, *span):
@@ -165,10 +179,9 @@ def _parse_multipart(
     return tuple(children), "" if children else "the boundary of a multipart is not in it"
 
 
-def _split(raw: Raw, boundary: str, start: int, end: int) -> Iterator[tuple[int, int]]:
+def _split(raw: Raw, boundary: bytes, start: int, end: int) -> Iterator[tuple[int, int]]:
     """The spans between the delimiter lines. A line that merely begins like one is none (RFC 2046 5.1.1)."""
-    mark = re.escape(boundary.encode("utf-8", "surrogateescape"))
-    delimiter = re.compile(rb"--" + mark + rb"(--)?+[ \t]*+(?=\r?\n|\Z)")
+    delimiter = re.compile(rb"--" + re.escape(boundary) + rb"(--)?+[ \t]*+(?=\r?\n|\Z)")
     behind_line = re.compile(rb"\n" + delimiter.pattern)
     open_at = None
     at = start
@@ -196,7 +209,11 @@ def _next_line(raw: Raw, at: int, end: int) -> int:
 
 
 def _scan_header(raw: Raw, start: int, end: int) -> HeaderBlock:
-    return HeaderBlock.scan(raw[start : min(end, start + _MAX_PART_HEADER)])
+    return HeaderBlock.scan(raw[start : min(end, start + MAX_PART_HEADER)])
+
+
+def _encoding(headers: HeaderBlock) -> str:
+    return _header_value(headers, "content-transfer-encoding").main
 
 
 def _header_value(headers: HeaderBlock, name: str) -> HeaderValue:

@@ -13,6 +13,7 @@ from routerd.message.headers import HeaderBlock
 from routerd.message.html_text import MAX_HTML_CHARACTERS, shown_content_ids
 from routerd.message.kinds import is_forward, kinds_of
 from routerd.message.mime import Part, decode_body, estimated_size, parse_parts
+from routerd.message.nesting import is_nested_deeper
 from routerd.message.once import once
 from routerd.message.quotes import cut_quotes
 from routerd.message.subject import BareSubject, cut_prefixes
@@ -154,6 +155,11 @@ class MessageView:
             for part in candidates
             if part.disposition.main == "attachment" or part.content_id not in shown
         )
+
+    def is_nested_deeper(self, levels: int) -> bool:
+        """Whether parts are nested in parts more than so many times."""
+        said = b" ".join(self.headers.raw_values("content-type")).lower()
+        return (b"multipart" in said or b"message" in said) and is_nested_deeper(self.raw, self._root, levels)
 
     @once
     def kinds(self) -> frozenset[str]:

@@ -155,7 +155,7 @@ async def test_a_recipient_refused_by_lmtp_gets_the_message_when_it_is_sent_agai
     """Each recipient has an answer of its own, and what was refused was not taken."""
     desk.use(REJECTING)
     first = await desk.send(SUPPORT, BILLING, header=ONE, protocol=Protocol.LMTP)
-    assert [type(verdict) for verdict in first] == [Accepted, Refused]
+    assert [isinstance(verdict, Accepted) for verdict in first] == [True, False]
     assert [copy.member for copy in desk.copies] == ["jan"]
     desk.use("")
     [second] = await desk.send(BILLING, header=ONE, protocol=Protocol.LMTP)
@@ -264,6 +264,44 @@ async def test_what_a_trusted_hop_has_taken_is_held_unless_its_listener_rejects_
     [refused] = await desk.send(SUPPORT, trusted="yes", listener="through")
     assert isinstance(refused, Refused)
     assert (refused.code, refused.status, refused.text) == (550, "5.7.1", "no thanks")
+
+
+async def test_what_is_refused_is_counted_with_its_reason(desk: Desk) -> None:
+    """Once for each message, also where LMTP tells several recipients; what an inbox takes is no refusal."""
+
+    def counted() -> dict[str, float]:
+        return {
+            reason: value
+            for reason in ("rule", "loop", "mime_depth")
+            if (value := desk.metrics.registry.get_sample_value("routerd_rejections_total", {"reason": reason}))
+        }
+
+    desk.use(REJECTING_ALL)
+    await desk.send(SUPPORT)
+    await desk.send(SUPPORT, BILLING, protocol=Protocol.LMTP)
+    assert counted() == {"rule": 2}
+    desk.use(REJECTING)
+    await desk.send(SUPPORT, BILLING)
+    assert counted() == {"rule": 2}
+    [verdict] = await desk.send(SUPPORT, header="Received: x\r\n" * 51, trusted="yes")
+    assert isinstance(verdict, Refused)
+    assert counted() == {"rule": 2, "loop": 1}
+
+
+@pytest.mark.parametrize("trusted", ["", "yes"])
+async def test_parts_nested_too_deep_are_refused(desk: Desk, trusted: str) -> None:
+    """From strangers and hops alike, before any rule is asked; 100 levels are taken."""
+    nested = "Content-Type: message/rfc822\r\n\r\n"
+    [verdict] = await desk.send(SUPPORT, header=nested * 100, trusted=trusted)
+    assert isinstance(verdict, Accepted)
+    with capture_logs() as logged:
+        [verdict] = await desk.send(SUPPORT, header=nested * 101, trusted=trusted)
+    assert isinstance(verdict, Refused)
+    assert (verdict.code, verdict.status) == (554, "5.6.0")
+    assert [line["reason"] for line in logged if line["event"] == "message_refused"] == [
+        "5.6.0 MIME parts are nested too deep"
+    ]
+    assert desk.metrics.registry.get_sample_value("routerd_rejections_total", {"reason": "mime_depth"}) == 1
 
 
 async def test_a_reply_in_a_known_conversation_is_held_not_refused(desk: Desk) -> None:

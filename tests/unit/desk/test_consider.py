@@ -155,7 +155,7 @@ def test_smtp_refuses_only_where_every_inbox_rejects() -> None:
 def test_lmtp_answers_each_recipient() -> None:
     both = received(Protocol.LMTP, BILLING, SUPPORT, BILLING)
     verdicts = for_each(both, refusals(both, REJECTING, is_known=False), TAKEN)
-    assert [type(verdict) for verdict in verdicts] == [Accepted, Refused, Accepted]
+    assert [isinstance(verdict, Accepted) for verdict in verdicts] == [True, False, True]
     assert len(for_all(both, TAKEN)) == 3
 
 
