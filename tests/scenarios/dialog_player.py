@@ -40,7 +40,8 @@ def play(dialog: Dialog, split: str, door: Door, *, ours: bool) -> list[str]:
         try:
             if door.tls:
                 player.start_tls()
-            for at, what in _acts(steps, split, dialog.name):
+            for line, what in _acts(steps, split, dialog.name):
+                at = line
                 player.do(what)
         except DialogError as error:
             heard = "".join(f"\n    {line}" for line in player.transcript[-30:])
@@ -73,7 +74,9 @@ def _look_at(copy: bytes, look: str, wanted: bytes, place: str) -> None:
     body = copy.partition(b"\n\n")[2]
     fits = {"body": body == wanted, "has": wanted in copy, "lacks": wanted not in copy}
     if not fits[look]:
-        raise DialogError(f"{place}: the delivered message does not fit: {look} {wanted!r}\n{copy.decode(errors='replace')}")
+        raise DialogError(
+            f"{place}: the delivered message does not fit: {look} {wanted!r}\n{copy.decode(errors='replace')}"
+        )
 
 
 def _steps_of(dialog: Dialog, *, ours: bool) -> list[Step]:
@@ -226,9 +229,8 @@ class _Player:
 
     def _check_status(self, lines: Sequence[str]) -> None:
         """RFC 2034 4: each line of a 2xx, 4xx or 5xx has its status, but for the greeting and hello's."""
-        if lines[0][0] == "3" or self._replies == 1 and lines[0].startswith("220 "):
-            return
-        if lines[0][4:].split(" ")[0] == "mx1.example.com":
+        is_greeting = self._replies == 1 and lines[0].startswith("220 ")
+        if lines[0][0] == "3" or is_greeting or lines[0][4:].split(" ")[0] == "mx1.example.com":
             return
         for line in lines:
             if not _STATUS.match(line[4:]) or line[4] != line[0]:

@@ -61,7 +61,7 @@ class Action:
 
 @dataclass(frozen=True, slots=True)
 class Expect:
-    """`what` is the word that the line begins with (END: CLOSED or OPEN); `ours` what routerd does, `theirs` Postfix."""
+    """`what` is the line's first word (END: CLOSED or OPEN); `ours` what routerd should do, `theirs` Postfix."""
 
     line: int
     what: str
