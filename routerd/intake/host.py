@@ -34,6 +34,8 @@ from routerd.message.envelope import Client, Envelope, Received, Recipient, Refu
 
 log = structlog.get_logger()
 
+_RECIPIENT_BYTES = 600  # that a granted recipient takes, about
+
 
 class Host:
     """Of one client that was let in, from the greeting to the end.
@@ -46,6 +48,7 @@ class Host:
         self, gate: Gate, peer: Peer, link: Link, backlog: Backlog, readings: Readings, upgrade: Callable[[], None]
     ) -> None:
         reception = gate.reception
+        self._now = asyncio.get_running_loop().time
         self._gate = gate
         self._reception = reception
         self._peer = peer
@@ -60,6 +63,7 @@ class Host:
         self._content = ContentKeeper(reception.memory, reception.spool_folder, trusted=peer.trusted)
         self._findings = gate.look_up(peer)  # what DNS says of the client; None: nothing is asked
         self._welcome: asyncio.Task[None] | None = None  # a greeting that waits
+        self._recipients_bytes = 0  # counted against the memory in flight
         self._is_busy = False
         self._is_over = False
         self._at_eof = False
@@ -83,7 +87,8 @@ class Host:
             self._welcome = self._reception.accompany(self._greet_later(delay_seconds))
             self._go_on()
         else:
-            self._resume_with(Dialogue.greet)
+            self._perform(self._dialogue.greet())
+            self._go_on()
 
     async def _greet_later(self, delay_seconds: float) -> None:
         await asyncio.sleep(delay_seconds)
@@ -114,6 +119,7 @@ class Host:
         if events or in_content:
             self._readings.hear(self._now(), len(data), in_content=in_content)
         self._perform(events)
+        self._count_recipients(dialogue.granted)
         if self._content.must_write_out and not self._is_busy:
             self._write_out_soon()
 
@@ -127,6 +133,7 @@ class Host:
         if not self._is_over:
             self._readings.heard_at = self._now()
             self._perform(go_on(self._dialogue))
+            self._count_recipients(self._dialogue.granted)
             self._go_on()
 
     def _go_on(self) -> None:
@@ -168,7 +175,16 @@ class Host:
                 case Close():
                     self._link.close()
 
+    def _count_recipients(self, granted: int) -> None:
+        """A thousand of them are as large as a message, and need no DATA."""
+        size_bytes = granted * _RECIPIENT_BYTES
+        if size_bytes != self._recipients_bytes:
+            self._reception.memory.hold(size_bytes - self._recipients_bytes)
+            self._recipients_bytes = size_bytes
+
     def _look_up(self, address: Address | None) -> Recipient | Declined:
+        if not self._reception.memory.has_room(_RECIPIENT_BYTES, trusted=self._peer.trusted):
+            return refusals.NO_MEMORY
         client = None if self._peer.trusted else self._peer.key
         return self._reception.recipient_of(address, client, self._now())
 
@@ -247,10 +263,8 @@ class Host:
         """The connection is lost. A commit goes on."""
         self._is_over = True
         self._content.drop()
+        self._count_recipients(0)
         if self._welcome is not None:
             self._welcome.cancel()
         if self._findings is not None and self.phase is not Phase.ANSWER:
             self._findings.cancel()
-
-    def _now(self) -> float:
-        return asyncio.get_running_loop().time()

@@ -93,4 +93,4 @@ class Pressure:
 
 def _between(low: float, value: float, high: float) -> float:
     """How far `value` is on its way from `low` to `high`: 0 to 1."""
-    return min(max((value - low) / (high - low), 0.0), 1.0)
+    return 0.0 if value <= low else min((value - low) / (high - low), 1.0)

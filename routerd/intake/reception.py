@@ -114,7 +114,7 @@ class Reception:
         self.pressure.adopt(limits)
         self._directory = Directory(settings, self._key)
         self.trusted = TrustedNetworks(settings.trusted_networks)
-        self._proxies = TrustedNetworks(settings.proxies)
+        self._proxies = TrustedNetworks(settings.proxies) if settings.proxies else ()
         self._timeouts = {
             trusted: self._own_timeouts or timeouts_of(limits, trusted=trusted) for trusted in (False, True)
         }

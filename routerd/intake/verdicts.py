@@ -43,7 +43,7 @@ async def verdicts_on(
         raw = await loop.run_in_executor(None, spool.finish) if spool.is_on_disk else spool.finish()
         if findings is not None:
             client = replace(client, findings=await _told_by(findings))
-        verdicts = await reception.accept(replace(begun, client=client, raw=raw))
+        verdicts = await reception.accept(Received(begun.id, envelope, client, raw, begun.at))
     except Exception as error:
         log.exception("accept_failed", id=begun.id, listener=gate.name, client=client.address)
         reception.count_refusal("accept_failed")
