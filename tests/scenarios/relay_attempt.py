@@ -24,6 +24,7 @@ class Door:
     name: str
     port: int = 0
     source: str = "127.0.0.1"
+    trusted: bool = False
     lmtp: bool = False
     smtputf8: bool = False
     pipelined: bool = False

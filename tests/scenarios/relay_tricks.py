@@ -258,6 +258,10 @@ _DETAILS = (
         b"<victim+b.{token}@far.test>",
         b"<support+b.{token}@far.test>",
         b"<support+b.{token}@mx1.example.com>",
+        b"<support+b.{token}%far.test@example.com>",
+        b"<support+victim%far.test@example.com>",
+        b"<support+far.test!victim@example.com>",
+        b"<support+@far.test:victim@example.com>",
         b"<b.{token}@example.com>",
     ),
     *_ours(
@@ -265,7 +269,6 @@ _DETAILS = (
         b'<"support+victim far.test"@example.com>',
         b"<support+b.victim@example.com>",  # no token by its looks
         b"<support+b.{token}x@example.com>",
-        b"<support+b.{token}%far.test@example.com>",
     ),
 )
 

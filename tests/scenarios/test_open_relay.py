@@ -2,9 +2,8 @@
 
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -20,16 +19,15 @@ OWNER = b"<jan@mail.example.com>"
 SUPPORT = b"<support@example.com>"
 GOOD = Trick(SUPPORT, ours=True)
 LOGIN = ("jan", "correct-horse-7")
-TRUSTED = "127.0.0.2"
 DOORS = (
     Door("a stranger"),
     Door("a stranger pipelines", pipelined=True),
     Door("a stranger names a good recipient first", good=SUPPORT),
     Door("a stranger has SMTPUTF8", smtputf8=True),
-    Door("a trusted hop", source=TRUSTED),
-    Door("a trusted hop names a good recipient first", source=TRUSTED, good=SUPPORT, pipelined=True),
+    Door("a trusted hop", trusted=True),
+    Door("a trusted hop names a good recipient first", trusted=True, good=SUPPORT, pipelined=True),
     Door("a stranger by LMTP", lmtp=True),
-    Door("a trusted hop by LMTP names a good recipient first", source=TRUSTED, lmtp=True, good=SUPPORT),
+    Door("a trusted hop by LMTP names a good recipient first", trusted=True, lmtp=True, good=SUPPORT),
     Door("a member", login=LOGIN),
     Door("a member names a good recipient first", login=LOGIN, implicit_tls=True, good=SUPPORT, pipelined=True),
 )
@@ -45,7 +43,7 @@ listen:
 tls: {{certificate: "@certificate@", key: "@key@"}}
 passwords: "@passwords@"
 limits: {{errors: 10000}}
-trusted_networks: [127.0.0.2/32]
+trusted_networks: [127.0.1.0/24]
 http: {{address: "127.0.0.1:{http_port}"}}
 postmaster: duty
 members:
@@ -83,24 +81,31 @@ def next_hop() -> Iterator[_NextHop]:
 @dataclass(frozen=True, slots=True)
 class _Desk:
     daemon: RouterdDaemon
+    next_hop: _NextHop
     submission_port: int
     submissions_port: int
 
     def known(self, door: Door) -> Door:
-        """With the port of its listener."""
+        """With the port of its listener, and an address that no other door comes from."""
         if door.login is not None:
-            return replace(door, port=self.submissions_port if door.implicit_tls else self.submission_port)
-        return replace(door, port=self.daemon.lmtp_port if door.lmtp else self.daemon.smtp_port)
+            port = self.submissions_port if door.implicit_tls else self.submission_port
+        else:
+            port = self.daemon.lmtp_port if door.lmtp else self.daemon.smtp_port
+        return replace(door, port=port, source=f"127.0.{int(door.trusted)}.{10 + DOORS.index(door)}")
+
+    def log_end(self) -> str:
+        return self.daemon.log_text()[-3000:]
 
     def queue(self) -> Any:
         return json.loads(self.daemon.command("queue", "list", "--json").stdout)
 
 
-@pytest.fixture
-def desk(routerd: Callable[..., RouterdDaemon], next_hop: _NextHop, tmp_path: Path) -> _Desk:
-    """It sends all mail to the next hop; 127.0.0.2 is a trusted hop, any other address a stranger."""
-    certificate, key = make_certificate(tmp_path, "mx1.example.com")
-    passwords = tmp_path / "passwords"
+@pytest.fixture(scope="module")
+def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[_Desk]:
+    """It sends all mail to its next hop; 127.0.1.* are trusted, any other address is a stranger's."""
+    folder = tmp_path_factory.mktemp("desk")
+    certificate, key = make_certificate(folder, "mx1.example.com")
+    passwords = folder / "passwords"
     passwords.write_text(f"jan:{make_hash(LOGIN[1], b'0123456789abcdef')}\n")
     passwords.chmod(0o600)
     submission, submissions = free_port(), free_port()
@@ -113,25 +118,28 @@ def desk(routerd: Callable[..., RouterdDaemon], next_hop: _NextHop, tmp_path: Pa
         "passwords": passwords,
     }.items():
         config = config.replace(f"@{name}@", str(what))
-    delivery = f'  - {{domain: "*", smtp: "127.0.0.1:{next_hop.server.port}", tls: none}}'
-    return _Desk(routerd(config=config, rules={}, delivery=delivery), submission, submissions)
+    hop = _NextHop()
+    delivery = f'  - {{domain: "*", smtp: "127.0.0.1:{hop.server.port}", tls: none}}'
+    with hop.server, RouterdDaemon(folder, config=config, rules={}, delivery=delivery) as daemon:
+        yield _Desk(daemon, hop, submission, submissions)
 
 
 @pytest.mark.parametrize("door", DOORS, ids=lambda door: door.name)
-def test_nothing_is_relayed(desk: _Desk, next_hop: _NextHop, wait_until: Any, door: Door) -> None:
+def test_nothing_is_relayed(desk: _Desk, wait_until: Any, door: Door) -> None:
     """Every trick is refused for good, and all that comes to the next hop is an inbox's mail for its owner."""
-    door = desk.known(door)
-    [first] = try_tricks(Door("first", desk.daemon.smtp_port), [GOOD], b"")
-    wait_until(lambda: next_hop.taken, "a copy, whose return path is a real one", trouble=desk.daemon.log_text)
-    [token] = re.findall(rb"<support\+b\.(\w+)@example\.com>", next_hop.taken[0].sender)
-    tried = [first, *try_tricks(door, TRICKS, token)]
+    taken = desk.next_hop.taken
+    taken.clear()
+    [first] = try_tricks(Door(f"before {door.name}", desk.daemon.smtp_port), [GOOD], b"")
+    wait_until(lambda: taken, "a copy, whose return path is a real one", trouble=desk.log_end)
+    [token] = re.findall(rb"<support\+b\.(\w+)@example\.com>", taken[0].sender)
+    tried = [first, *try_tricks(desk.known(door), TRICKS, token)]
     assert [one.trouble for one in tried if one.trouble] == []
     wait_until(
-        lambda: {one.marker for one in tried if one.accepted} <= next_hop.markers and desk.queue() == [],
+        lambda: {one.marker for one in tried if one.accepted} <= desk.next_hop.markers and desk.queue() == [],
         "every accepted message at the next hop and an empty queue",
-        trouble=desk.daemon.log_text,
+        trouble=desk.log_end,
     )
-    assert relayed(tried, next_hop.taken, OWNER) == []
+    assert relayed(tried, taken, OWNER) == []
 
 
 @pytest.mark.parametrize("good", [None, SUPPORT])
