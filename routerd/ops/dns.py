@@ -261,10 +261,12 @@ async def _by_tcp(server: HostPort, query: dns.message.QueryMessage) -> dns.mess
 
 
 def _name(text: str) -> dns.name.Name | None:
-    """None for what no domain can be."""
+    """None for what no domain in A-labels can be."""
+    if not text.isascii():
+        return None
     try:
         return dns.name.from_text(text)
-    except (dns.exception.DNSException, UnicodeError, ValueError):
+    except (dns.exception.DNSException, ValueError):
         return None
 
 
