@@ -19,6 +19,7 @@ def check(draft: Draft) -> Iterator[Problem]:
         wrong = f"'bounce_window' is longer than {format_duration(RETURN_PATH_LIFE)}, after which no bounce is believed"
         yield draft.at("bounce_window", message=wrong)
     yield from _memory(draft)
+    yield from _never_reached(draft)
 
 
 def _not_longer(draft: Draft, short: tuple[str, timedelta], long: tuple[str, timedelta]) -> Iterator[Problem]:
@@ -36,3 +37,25 @@ def _memory(draft: Draft) -> Iterator[Problem]:
         sizes = format_size(limits.memory), format_size(limits.message_size)
         place = "memory" if "memory" in limits.model_fields_set else "message_size"
         yield draft.at("limits", place, message=f"'memory' ({sizes[0]}) is less than 'message_size' ({sizes[1]})")
+
+
+def _never_reached(draft: Draft) -> Iterator[Problem]:
+    """Bounds above others that hold anyway. Only of what stands in the file: defaults mean no harm."""
+    limits = draft.settings.limits
+    for key in ("header_size", "line_size"):
+        bound = getattr(limits, key)
+        if key in limits.model_fields_set and bound > limits.message_size and draft.is_said("limits", "message_size"):
+            yield _above(draft, (key, format_size(bound)), ("message_size", format_size(limits.message_size)))
+    for at, given in (((), limits), (("trusted",), limits.trusted)):
+        each, idle, session = given.connections_per_client, given.idle, given.session
+        is_own = "connections_per_client" in given.model_fields_set and draft.is_said("limits", "connections")
+        if is_own and each is not None and each > limits.connections:
+            yield _above(draft, ("connections_per_client", str(each)), ("connections", str(limits.connections)), *at)
+        are_own = {"idle", "session"} <= given.model_fields_set
+        if are_own and idle is not None and session is not None and idle > session:
+            yield _above(draft, ("idle", format_duration(idle)), ("session", format_duration(session)), *at)
+
+
+def _above(draft: Draft, bound: tuple[str, str], most: tuple[str, str], *at: str) -> Problem:
+    wrong = f"'{bound[0]}' ({bound[1]}) is more than '{most[0]}' ({most[1]}), so it is never reached"
+    return draft.at("limits", *at, bound[0], message=wrong)
