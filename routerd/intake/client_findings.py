@@ -25,6 +25,7 @@ COMPLAIN_SECONDS = 3600.0  # how often a list that does not serve us is logged
 NO_NAME = Refused(550, "5.7.25", "your address has no name in DNS that leads back to it (RFC 8601 2.7.3)")
 NAME_UNKNOWN = Refused(450, "4.7.25", "the name of your address cannot be looked up now; try again later")
 
+_SILENT = "it did not answer in time"
 _NOTHING = ClientFindings()
 _NAME_UNTOLD: tuple[str | None, str | None] = ("temperror", None)
 _NAME_UNASKED: tuple[str | None, str | None] = (None, None)
@@ -88,6 +89,8 @@ class ClientLookUp:
             listed_in=frozenset(zone for zone, answer in answers.items() if answer is True),
             unanswered=frozenset(zone for zone, answer in answers.items() if answer is None),
         )
+        for zone in findings.unanswered:
+            self._complain(zone, _SILENT)
         self._count(lists, findings)
         return findings
 
@@ -126,7 +129,16 @@ class ClientLookUp:
                 self._complain(entry.zone, reason)
                 return None
             case Records(values):
-                return self._is_yes(entry, values)
+                listed = self._is_yes(entry, values)
+                return None if listed and await self._lists_everybody(entry.zone) else listed
+
+    async def _lists_everybody(self, zone: str) -> bool:
+        """As one does that is no longer kept: no list has 127.0.0.1 (RFC 5782 5)."""
+        answer = await self._resolver.look_up(f"1.0.0.127.{zone}", RecordKind.A)
+        if isinstance(answer, Records):
+            self._complain(zone, "it lists 127.0.0.1, so it lists everybody (RFC 5782 5)")
+            return True
+        return False
 
     def _is_yes(self, entry: DnsList, values: Iterable[str]) -> bool | None:
         """Answers are in 127.0.0.0/8 (RFC 5782 2.1); others come where nobody keeps the list any more."""

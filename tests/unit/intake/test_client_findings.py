@@ -124,6 +124,23 @@ async def test_what_is_there_in_time_is_kept() -> None:
     assert findings == ClientFindings("temperror", None, frozenset({"one.test"}), frozenset({"two.test"}))
 
 
+async def test_a_list_that_lists_everybody_lists_nobody() -> None:
+    """127.0.0.1 is on none (RFC 5782 5), but on one that answers whatever it is asked."""
+    said = {f"{asked}.bl.test": found("127.0.0.2") for asked in ("6.7.8.9", "1.0.0.127")}
+    with structlog.testing.capture_logs() as logs:
+        findings = await of(said, {"zone": "bl.test", "reject": True})
+    assert findings == ClientFindings(unanswered=frozenset({"bl.test"}))
+    assert "lists everybody" in logs[0]["reason"]
+
+
+async def test_a_silent_list_is_logged() -> None:
+    with structlog.testing.capture_logs() as logs:
+        await of({"6.7.8.9.bl.test": ...}, "bl.test", dns={"timeout": "1s"})
+    assert [(entry["event"], entry["reason"]) for entry in logs] == [
+        ("dns_list_unanswered", "it did not answer in time")
+    ]
+
+
 async def test_a_list_that_does_not_serve_us_is_logged_once_in_a_while() -> None:
     asks = look_up({"6.7.8.9.bl.test": found("127.255.255.254")}, "bl.test")
     with structlog.testing.capture_logs() as logs:
