@@ -31,6 +31,7 @@ class Door:
     good: bytes | None = None  # a recipient that is named first, and granted
     login: tuple[str, str] | None = None  # inside TLS
     implicit_tls: bool = False
+    proxy_header: bytes = b""  # said first of all, in the clear
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,9 +75,10 @@ class Taken:
 class Talk:
     """One connection of a client that does not look at what it sends."""
 
-    def __init__(self, port: int, source: str = "127.0.0.1", *, implicit_tls: bool = False) -> None:
-        self._socket = socket.create_connection(("127.0.0.1", port), ANSWER_SECONDS, (source, 0))
-        if implicit_tls:
+    def __init__(self, door: Door) -> None:
+        self._socket = socket.create_connection(("127.0.0.1", door.port), ANSWER_SECONDS, (door.source, 0))
+        self._socket.sendall(door.proxy_header)
+        if door.implicit_tls:
             self._secure()
         self._incoming = self._socket.makefile("rb")
 
@@ -123,7 +125,7 @@ def try_tricks(door: Door, tricks: Sequence[Trick], token: bytes) -> list[Tried]
     """Each in a connection of its own; behind a login, which takes its time, several in one."""
     tried: list[Tried] = []
     for group in _in_groups(tricks, 1 if door.login is None else 40):
-        with Talk(door.port, door.source, implicit_tls=door.implicit_tls) as talk:
+        with Talk(door) as talk:
             _introduce(talk, door)
             for trick in group:
                 tried.append(_try_trick(talk, door, trick, len(tried), token))
@@ -264,7 +266,7 @@ def carry_on(port: int) -> Callable[[Taken], object]:
     """What an open relay does with mail: hands it to the server at `port`, for whoever it was said to be."""
 
     def carry(message: Taken) -> None:
-        with Talk(port) as talk:
+        with Talk(Door("next", port)) as talk:
             talk.reply()
             talk.say(b"EHLO open.test\r\n")
             for line in (b"MAIL FROM:" + message.sender, *(b"RCPT TO:" + path for path in message.recipients), b"DATA"):

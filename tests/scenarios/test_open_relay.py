@@ -28,6 +28,8 @@ DOORS = (
     Door("a trusted hop names a good recipient first", trusted=True, good=SUPPORT, pipelined=True),
     Door("a stranger by LMTP", lmtp=True),
     Door("a trusted hop by LMTP names a good recipient first", trusted=True, lmtp=True, good=SUPPORT),
+    Door("a stranger behind a proxy", proxy_header=b"PROXY TCP4 192.0.2.7 127.0.0.1 40000 25\r\n"),
+    Door("a trusted hop behind a proxy", proxy_header=b"PROXY TCP4 127.0.1.99 127.0.0.1 40000 25\r\n", pipelined=True),
     Door("a member", login=LOGIN),
     Door("a member names a good recipient first", login=LOGIN, implicit_tls=True, good=SUPPORT, pipelined=True),
 )
@@ -43,6 +45,7 @@ listen:
 tls: {{certificate: "@certificate@", key: "@key@"}}
 passwords: "@passwords@"
 limits: {{errors: 10000}}
+proxies: [127.0.2.0/24]
 trusted_networks: [127.0.1.0/24]
 http: {{address: "127.0.0.1:{http_port}"}}
 postmaster: duty
@@ -91,7 +94,8 @@ class _Desk:
             port = self.submissions_port if door.implicit_tls else self.submission_port
         else:
             port = self.daemon.lmtp_port if door.lmtp else self.daemon.smtp_port
-        return replace(door, port=port, source=f"127.0.{int(door.trusted)}.{10 + DOORS.index(door)}")
+        network = 2 if door.proxy_header else 1 if door.trusted else 0
+        return replace(door, port=port, source=f"127.0.{network}.{10 + DOORS.index(door)}")
 
     def log_end(self) -> str:
         return self.daemon.log_text()[-3000:]
@@ -102,7 +106,7 @@ class _Desk:
 
 @pytest.fixture(scope="module")
 def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[_Desk]:
-    """It sends all mail to its next hop; 127.0.1.* are trusted, any other address is a stranger's."""
+    """It sends all mail to its next hop; 127.0.1.* are trusted, 127.0.2.* are proxies, and all others strangers."""
     folder = tmp_path_factory.mktemp("desk")
     certificate, key = make_certificate(folder, "mx1.example.com")
     passwords = folder / "passwords"
