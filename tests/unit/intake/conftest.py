@@ -14,12 +14,17 @@ def converse() -> Callable[..., Heard]:
     """Feeds the lines (CRLF is added; bytes go as they are) whole and in pieces of 1 and 7; the outcome is one."""
 
     def run(
-        *lines: str | bytes, trusted: bool = False, answer: Answer = accept_all, room: bool = True, **terms: object
+        *lines: str | bytes,
+        trusted: bool = False,
+        answer: Answer = accept_all,
+        room: bool = True,
+        in_tls: bool = False,
+        **terms: object,
     ) -> Heard:
         data = b"".join(line if isinstance(line, bytes) else line.encode() + b"\r\n" for line in lines)
         outcomes = []
         for chunk in (None, 1, 7):
-            partner = Partner(replace(TERMS, **terms), trusted=trusted, answer=answer, room=room)  # type: ignore[arg-type]
+            partner = Partner(replace(TERMS, **terms), trusted=trusted, answer=answer, room=room, in_tls=in_tls)  # type: ignore[arg-type]
             partner.send(data, chunk)
             outcomes.append(partner.heard)
         assert outcomes[0] == outcomes[1] == outcomes[2]

@@ -5,12 +5,14 @@ from dataclasses import dataclass, field
 
 from routerd.intake.dialogue import Dialogue
 from routerd.intake.events import (
+    CheckLogin,
     Close,
     CommandRefused,
     Content,
     ContentDropped,
     Declined,
     Event,
+    LoggedIn,
     MessageDone,
     Say,
     UpgradeTls,
@@ -18,7 +20,7 @@ from routerd.intake.events import (
 from routerd.intake.refusals import NO_MEMORY
 from routerd.intake.terms import Terms
 from routerd.message.address import Address
-from routerd.message.envelope import Accepted, Envelope, Purpose, QueueId, Recipient, Verdict
+from routerd.message.envelope import Accepted, Envelope, Purpose, QueueId, Recipient, Refused, Verdict
 
 
 def look_up(address: Address | None) -> Recipient | Declined:
@@ -28,7 +30,8 @@ def look_up(address: Address | None) -> Recipient | Declined:
         return Declined(550, "5.7.1", "Relaying denied", "relaying")
     if address.local.lower() == "nobody":
         return Declined(550, "5.1.1", "No such address here", "unknown_recipient")
-    return Recipient(address, Purpose.INBOX, address.key)
+    purpose = Purpose.POSTMASTER if address.local.lower() == "postmaster" else Purpose.INBOX
+    return Recipient(address, purpose, address.key)
 
 
 @dataclass
@@ -40,6 +43,8 @@ class Heard:
     reasons: list[str] = field(default_factory=list)
     closed: bool = False
     handshakes: int = 0
+    abouts: list[str] = field(default_factory=list)
+    logins: list[tuple[str, str]] = field(default_factory=list)
 
     @property
     def codes(self) -> list[str]:
@@ -55,15 +60,29 @@ def accept_all(envelope: Envelope) -> Sequence[Verdict]:
     return (Accepted(QueueId("Q")),)
 
 
+def knows_ewa(login: str, password: str) -> LoggedIn | Refused:
+    return LoggedIn("ewa") if (login, password) == ("ewa", "right") else Refused(535, "5.7.8", "Wrong")
+
+
 class Partner:
     """Plays the host and the client."""
 
-    def __init__(self, terms: Terms, *, trusted: bool = False, answer: Answer = accept_all, room: bool = True) -> None:
-        self.dialogue = Dialogue(terms, look_up, lambda _: None if room else NO_MEMORY, trusted=trusted)
+    def __init__(
+        self,
+        terms: Terms,
+        *,
+        trusted: bool = False,
+        answer: Answer = accept_all,
+        room: bool = True,
+        in_tls: bool = False,
+        greets: bool = True,
+    ) -> None:
+        self.dialogue = Dialogue(terms, look_up, lambda _: None if room else NO_MEMORY, trusted=trusted, in_tls=in_tls)
         self.answer = answer
         self.heard = Heard()
         self._pieces: list[bytes] = []
-        self.take(self.dialogue.greet())
+        if greets:
+            self.take(self.dialogue.greet())
 
     def take(self, events: list[Event]) -> None:
         for event in events:
@@ -74,8 +93,12 @@ class Partner:
                     self._pieces.append(piece)
                 case ContentDropped():
                     self._pieces.clear()
-                case CommandRefused(reason, _, _):
+                case CommandRefused(reason, _, about):
                     self.heard.reasons.append(reason)
+                    self.heard.abouts.append(about)
+                case CheckLogin(login, password):
+                    self.heard.logins.append((login, password))
+                    self.take(self.dialogue.logged_in(knows_ewa(login, password)))
                 case Close():
                     self.heard.closed = True
                 case UpgradeTls():

@@ -7,7 +7,6 @@ from intake_partner import TERMS, Heard, Partner
 
 from routerd.intake.events import Phase
 from routerd.intake.refusals import NO_SPACE
-from routerd.intake.replies import refusal
 from routerd.intake.terms import Terms
 from routerd.message.envelope import Accepted, Envelope, QueueId, Refused, Verdict
 
@@ -329,16 +328,6 @@ def test_leaving() -> None:
     busy.send(b".\r\n")
     assert busy.heard.codes[-2:] == ["250 2.0.0", "421 4.3.2"]
     assert busy.heard.closed
-
-
-@pytest.mark.parametrize("text", ["two\r\nlines", "x" * 5000, "tab\there", "\x7f"])
-def test_a_refusal_is_one_short_ascii_line(text: str) -> None:
-    """Whatever a rule's reject text holds, the client's view of the dialogue stays in step."""
-    said = refusal(Refused(550, "5.7.1", text))
-    assert said.endswith(b"\r\n")
-    assert said.count(b"\n") == said.count(b"\r") == 1
-    assert len(said) <= 512
-    assert refusal(Refused(250, "2.0.0", "no refusal")).startswith(b"451 4.3.0")
 
 
 WORDS = st.sampled_from(
