@@ -7,6 +7,7 @@ from typing import Protocol, cast
 from routerd.config.settings import TlsFiles
 
 _SHUTDOWN_SECONDS = 5.0  # for the client's part in the end of TLS; then the connection is cut
+_READ_BYTES = 32_768  # at a time, encrypted; both loops take 256 KiB, and OpenSSL's buffers never shrink again
 
 
 def tls_context(files: TlsFiles) -> ssl.SSLContext:
@@ -39,9 +40,10 @@ async def shake_hands(
     Gives the transport inside TLS; None where the connection has ended meanwhile. Raises OSError.
     """
     loop = asyncio.get_running_loop()
+    loop.call_soon(_read_little, transport)
     if first:
         loop.call_soon(_hand_on, loop, transport, first)
-    return await loop.start_tls(
+    secure = await loop.start_tls(
         transport,
         protocol,
         context,
@@ -49,21 +51,68 @@ async def shake_hands(
         ssl_handshake_timeout=timeout_seconds,
         ssl_shutdown_timeout=_SHUTDOWN_SECONDS,
     )
+    if secure is not None:
+        cast(_Reined, secure).set_read_buffer_limits(_READ_BYTES)
+    return secure
 
 
 class _Buffered(Protocol):
+    """What both loops put between a transport and TLS."""
+
     def get_buffer(self, sizehint: int) -> memoryview: ...
 
     def buffer_updated(self, nbytes: int) -> None: ...
 
+    def eof_received(self) -> bool | None: ...
+
+    def connection_lost(self, exc: Exception | None) -> None: ...
+
+    def pause_writing(self) -> None: ...
+
+    def resume_writing(self) -> None: ...
+
+
+class _Reined(Protocol):
+    """The transport inside TLS; what it has not handed on when reading pauses is bounded by this."""
+
+    def set_read_buffer_limits(self, high: int) -> None: ...
+
+
+class _SmallReads(asyncio.BufferedProtocol):
+    """Has TLS fed in small portions, so that a connection costs no more memory than they do."""
+
+    def __init__(self, inner: _Buffered) -> None:
+        self._inner = inner
+        self.buffer_updated = inner.buffer_updated  # type: ignore[method-assign]
+
+    def get_buffer(self, sizehint: int) -> memoryview:  # noqa: ARG002 - the loops ask for all they can get
+        return self._inner.get_buffer(_READ_BYTES)[:_READ_BYTES]
+
+    def eof_received(self) -> bool | None:
+        return self._inner.eof_received()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._inner.connection_lost(exc)
+
+    def pause_writing(self) -> None:
+        self._inner.pause_writing()
+
+    def resume_writing(self) -> None:
+        self._inner.resume_writing()
+
+
+# Both run behind the first step of `start_tls`. That has made TLS the transport's protocol, and has asked the loop to
+# tell it of the connection and then to read; what is asked of the loop now comes after the one and, as reading takes
+# another turn, before the first bytes of the other.
+
+
+def _read_little(transport: asyncio.Transport) -> None:
+    if not transport.is_closing():
+        transport.set_protocol(_SmallReads(cast(_Buffered, transport.get_protocol())))
+
 
 def _hand_on(loop: asyncio.AbstractEventLoop, transport: asyncio.Transport, first: bytes) -> None:
-    """Runs behind the first step of `start_tls`. That has made TLS the transport's protocol, and has asked the loop to
-    tell it of the connection and then to read; what is asked of the loop now comes after the one and, as reading takes
-    another turn, before the first bytes of the other.
-    """
-    inner = cast(_Buffered, transport.get_protocol())
-    loop.call_soon(_feed, transport, inner, first)
+    loop.call_soon(_feed, transport, cast(_Buffered, transport.get_protocol()), first)
 
 
 def _feed(transport: asyncio.Transport, inner: _Buffered, data: bytes) -> None:
