@@ -35,7 +35,7 @@ from routerd.ops import systemd
 from routerd.ops.crash_points import reach
 from routerd.ops.dns import Resolver
 from routerd.ops.metrics import Metrics
-from routerd.ops.process import spare_collector
+from routerd.ops.process import allow_connections, spare_collector
 from routerd.ops.rules_folder import FolderReader, compile_saved
 from routerd.ops.watching import Seen, changes_of, look
 from routerd.router import Live, Router
@@ -207,6 +207,7 @@ class Daemon:
         interval = systemd.watchdog_interval()
         if interval is not None:
             self._keep_running("watchdog", lambda: self._feed_watchdog(interval.total_seconds()))
+        allow_connections(self.settings.limits.connections)
         spare_collector()
         self.http.phase = Phase.SERVING
 
@@ -291,6 +292,7 @@ class Daemon:
             self._resolver.adopt(settings.dns)
             self._warn_of_restart(settings, self.intake.adopt(settings, tls))
             self._worker.adopt(self._policy())
+            allow_connections(settings.limits.connections)
 
     async def _reload_rules(self) -> None:
         """The rules alone, by the config that runs: a half-edited config is nobody's wish."""
@@ -325,7 +327,7 @@ class Daemon:
 
     def _warn_of_restart(self, settings: Settings, listeners: Unserved) -> None:
         """Says which changes wait for a restart; they are the ones that a running process cannot make."""
-        fixed = ("hostname", "state", "http", "limits")
+        fixed = ("hostname", "state", "http")
         keys = [key for key in fixed if getattr(settings, key) != getattr(self.settings, key)]
         if keys or listeners.added or listeners.removed:
             log.warning("restart_needed", keys=keys, added=listeners.added, still_open=listeners.removed)

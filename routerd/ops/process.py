@@ -2,14 +2,21 @@
 
 import asyncio
 import gc
+import resource
 import signal
 import socket
 from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
+import structlog
+
 from routerd.ops import systemd
 
 GC_THRESHOLDS = (10_000, 20, 50)  # CPython's 700, 10, 10 look a message over three times, a fortieth of the CPU
+
+OTHER_FILES = 200  # than connections': the store, deliveries, rules
+
+log = structlog.get_logger()
 
 
 class Serving(Protocol):
@@ -38,6 +45,18 @@ def run_until_signalled(make: Callable[[], Serving]) -> None:
 
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
         runner.run(main())
+
+
+def allow_connections(number: int) -> None:
+    """Lets the process have as many files open as they need: a socket each, and perhaps a large message's file."""
+    wanted = 2 * number + OTHER_FILES
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft == resource.RLIM_INFINITY or soft >= wanted:
+        return
+    allowed = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, hard))
+    if allowed < wanted:
+        log.warning("open_files_few", allowed=allowed, wanted=wanted, reason="limits.connections asks for more")
 
 
 def spare_collector() -> None:
