@@ -60,6 +60,7 @@ listen:
 tls: {certificate: @certificate@, key: @key@}
 trusted_networks: [127.0.0.2/32]
 proxies: [127.0.0.3/32]
+limits_of_rules: [{files: "*.yaml", actions: [reject]}]
 dns: {servers: ["127.0.0.1:1"]}  # nobody is there: no test asks the real DNS
 http: {address: "127.0.0.1:@http_port@"}
 postmaster: jan
@@ -73,6 +74,13 @@ delivery:
 @delivery@
 @more@
 """
+_RULES = {
+    "10-billing.yaml": """\
+inbox: billing@example.com
+rules:
+  - {name: no-lottery, when: {subject: lottery}, then: {reject: We buy nothing}}
+"""
+}
 PASSWORD = "wonderland"
 _ID_OF_ROUTERD = re.compile(rb"(?m)^X-Routerd-Id: (\S+)$")
 _ID_OF_POSTFIX = re.compile(rb"\(Postfix\)[^\n]*\s+(?:with \S+ )?id (\w+)")
@@ -151,11 +159,13 @@ class RouterdDoors:
             folder.mkdir(exist_ok=True)
             listeners, more = (_TIGHT_LISTENERS, _LIMITS) if kind == "tight" else (_LISTENERS, _PASSWORDS)
             ports = {name: free_port() for name in listeners}
-            daemon = RouterdDaemon(folder, config=_config(folder, listeners, ports, more), rules={})
+            daemon = RouterdDaemon(folder, config=_config(folder, listeners, ports, more), rules=_RULES)
             (folder / "passwords").touch(0o600)
             (folder / "passwords").write_text(f"ewa:{make_hash(PASSWORD, bytes(SALT_OCTETS))}\n")
             self._daemons[kind] = daemon, ports, Delivered(folder / "mail", _ID_OF_ROUTERD)
             daemon.start()
+        daemon = self._daemons[kind][0]
+        assert daemon.is_running, daemon.log_text()[-4000:]
         return self._daemons[kind]
 
 
