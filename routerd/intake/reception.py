@@ -31,6 +31,7 @@ from routerd.intake.refusal_log import RefusalLog
 from routerd.message.address import Address
 from routerd.message.envelope import Accepted, Envelope, Received, Recipient, Verdict
 from routerd.ops.metrics import Metrics
+from routerd.ops.rejections import bounded
 
 log = structlog.get_logger()
 
@@ -206,4 +207,4 @@ class Reception:
         return len(self._commits)
 
     def count_refusal(self, reason: str) -> None:
-        self.metrics.rejections.labels(reason).inc()
+        self.metrics.rejections.labels(bounded(reason)).inc()

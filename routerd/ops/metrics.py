@@ -3,6 +3,8 @@
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
+from routerd.ops.rejections import REASONS
+
 # a second series beside each counter and histogram, which nobody asks for
 disable_created_metrics()  # type: ignore[no-untyped-call]
 
@@ -63,6 +65,8 @@ class Metrics:
         self.reloads = counter("reloads", "Reloads of config and rules", "result")
         self.store_free_bytes = gauge("store_free_bytes", "Room left where the state lives")
         self.unowned_messages.inc(0)
+        for reason in REASONS:
+            self.rejections.labels(reason).inc(0)
         for result in ("ok", "wrong", "postponed"):
             self.logins.labels(result).inc(0)
         for result in ("ok", "error"):

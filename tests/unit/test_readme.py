@@ -18,6 +18,7 @@ from routerd.config.load import load_settings
 from routerd.config.schema import settings_reference
 from routerd.config.settings import RULE_ACTIONS, Settings
 from routerd.ops.metrics import Metrics
+from routerd.ops.rejections import REASONS
 from routerd.rules.compile import compile_ruleset
 from routerd.rules.finding import KINDS as FINDINGS
 from routerd.rules.keys import (
@@ -56,6 +57,11 @@ def _metrics_reference() -> str:
             labels = " ".join(f"`{label}`" for label in metric._labelnames)
             rows.append(f"| `{name}` | {labels} | {metric._documentation} |")
     return "\n".join(rows)
+
+
+def _reasons_reference() -> str:
+    rows = [f"| `{reason}` | {said} |" for reason, said in REASONS.items()]
+    return "\n".join(["| reason | what was refused |", "|---|---|", *rows])
 
 
 def _findings_reference() -> str:
@@ -102,6 +108,7 @@ PARTS = [
     ("settings", settings_reference),
     ("metrics", _metrics_reference),
     ("findings", _findings_reference),
+    ("reasons", _reasons_reference),
     ("options", _options_reference),
 ]
 
