@@ -8,14 +8,12 @@ import asyncio
 import os
 import time
 import unicodedata
-from collections import Counter, OrderedDict
+from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from hashlib import blake2b
 from pathlib import Path
-from typing import Any
 
 import structlog
 
@@ -23,21 +21,16 @@ from routerd.config.password_file import PasswordFile, read_passwords
 from routerd.config.password_hash import PasswordHash, dummy_hash
 from routerd.config.settings import Settings
 from routerd.intake.events import LoggedIn
-from routerd.intake.limits import Tally
+from routerd.intake.login_tries import LoginTries
 from routerd.message.envelope import Refused
 
 WRONG = Refused(535, "5.7.8", "Wrong login or password")  # RFC 4954 6
 TOO_MANY_WRONG = Refused(454, "4.7.0", "Too many wrong logins; try again in an hour")
 BUSY = Refused(454, "4.7.0", "Too many logins at once; try again")
 
-_HOUR = 3600.0
-_WRONG_PER_LOGIN = 10  # an hour, of one login from one client
-_WRONG_PER_CLIENT = 30  # an hour, of all logins; those that were right from there lately are not counted
 _MOST_WAITING = 8
 _MOST_OF_CLIENT = 2  # at once: no one client takes all places
 _LOOK_EVERY_SECONDS = 2.0
-_RIGHT_SECONDS = 3600.0  # after which a hash is made again
-_REMEMBERED = 2000
 _LONGEST_NAME = 320  # characters; to normalise takes a time that grows with the square of them
 
 log = structlog.get_logger()
@@ -64,10 +57,7 @@ class Logins:
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="logins")
         self._is_closed = False
         self._in_work: Counter[str] = Counter()  # by client
-        self._wrong_of_login = Tally(_WRONG_PER_LOGIN, _HOUR)
-        self._wrong_of_client = Tally(_WRONG_PER_CLIENT, _HOUR)
-        self._right_lately: OrderedDict[str, None] = OrderedDict()  # who: a login with its client, as a digest
-        self._answers: OrderedDict[bytes, tuple[bool, float]] = OrderedDict()  # digest → right, and when
+        self._tries = LoginTries(self._secret)
         self._book = _Book()
         self._seen: tuple[int, ...] | None = None
         self._looked_at = -_LOOK_EVERY_SECONDS
@@ -89,63 +79,27 @@ class Logins:
         book, name = self._book, _folded(login)
         member = book.names.get(name)
         hashed = book.hashes.get(member) if member is not None else None
-        who = blake2b(f"{name}\0{client_key}".encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
-        if self._has_spent(who, client_key):
+        tried = self._tries.of(name, password, str(hashed), client_key)
+        if self._tries.is_spent(tried, self._seconds()):
             return TOO_MANY_WRONG
-        digest = self._digest(name, hashed, password)
-        right = self._remembered(digest)
+        right = self._tries.answer(tried, self._seconds())
         if right is None:
             with self._place_for(client_key) as is_free:
-                if not is_free:
-                    return BUSY
-                right = await self._try(hashed, password)
+                right = await self._try(hashed, password) if is_free else None
             if right is None:
                 return BUSY
-            self._remember(digest, right=right)
+            self._tries.note(tried, self._seconds(), right=right)
             if not right:
-                self._count_wrong(who, client_key, member)
+                log.info("password_wrong", member=member, client=client_key)
         if not right or member is None:
             return WRONG
-        self._right_lately[who] = None
-        self._right_lately.move_to_end(who)
-        _shorten(self._right_lately)
+        self._tries.note_entry(tried)
         return LoggedIn(member)
 
     def close(self) -> None:
         """No more logins; a hash in the making ends by itself."""
         self._is_closed = True
         self._pool.shutdown(wait=False, cancel_futures=True)
-
-    # What was answered before.
-
-    def _has_spent(self, who: str, client_key: str) -> bool:
-        now = self._seconds()
-        if self._wrong_of_login.is_spent(who, now):
-            return True
-        return self._wrong_of_client.is_spent(client_key, now) and who not in self._right_lately
-
-    def _count_wrong(self, who: str, client_key: str, member: str | None) -> None:
-        """The same wrong password is counted once: a telephone that was not told of a new one guesses nothing."""
-        now = self._seconds()
-        self._wrong_of_login.count(who, now)
-        self._wrong_of_client.count(client_key, now)
-        log.info("password_wrong", member=member, client=client_key)
-
-    def _digest(self, name: str, hashed: PasswordHash | None, password: str) -> bytes:
-        keyed = blake2b(key=self._secret, digest_size=32)
-        for part in (name, str(hashed), password):
-            octets = part.encode("utf-8", "surrogatepass")
-            keyed.update(len(octets).to_bytes(8, "big") + octets)
-        return keyed.digest()
-
-    def _remembered(self, digest: bytes) -> bool | None:
-        right, since = self._answers.get(digest, (None, 0.0))
-        return None if right and self._seconds() - since > _RIGHT_SECONDS else right
-
-    def _remember(self, digest: bytes, *, right: bool) -> None:
-        self._answers[digest] = (right, self._seconds())
-        self._answers.move_to_end(digest)
-        _shorten(self._answers)
 
     # The hash.
 
@@ -252,8 +206,3 @@ def _folded(login: str) -> str:
     if len(login) > _LONGEST_NAME:
         return login
     return unicodedata.normalize("NFC", unicodedata.normalize("NFC", login).casefold())
-
-
-def _shorten(remembered: "OrderedDict[Any, Any]") -> None:
-    if len(remembered) > _REMEMBERED:
-        remembered.popitem(last=False)

@@ -168,7 +168,7 @@ async def test_hostile_names_and_passwords_take_no_time(door: Door, monkeypatch:
     assert await door.check(marks, marks) == WRONG
     assert await door.check("ewa", marks) == WRONG
     assert max(asked) < 320
-    assert max(map(len, door.logins._wrong_of_login._since)) == 32
+    assert max(map(len, door.logins._tries._wrong_of_login._since)) == 32
 
 
 # How often
@@ -256,18 +256,18 @@ async def test_neither_password_nor_hash_is_remembered(door: Door) -> None:
     await door.check("ewa", "open sesame")
     other = Logins(door.settings())
     await other.check("ewa", "open sesame", HERE)
-    assert not door.logins._answers.keys() & other._answers.keys()
-    assert "sesame" not in repr(door.logins._answers)
+    assert not door.logins._tries._answers.keys() & other._tries._answers.keys()
+    assert "sesame" not in repr(door.logins._tries._answers)
     other.close()
 
 
 async def test_what_is_remembered_is_bounded(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
     """Names and passwords from outside take no memory without end."""
-    monkeypatch.setattr("routerd.intake.logins._REMEMBERED", 5)
+    monkeypatch.setattr("routerd.intake.login_tries._REMEMBERED", 5)
     monkeypatch.setattr(PasswordHash, "is_of", lambda kept, password: False)
     for number in range(30):
         await door.check(f"guess{number}", "x", f"192.0.2.{number}")
-    assert len(door.logins._answers) == 5
+    assert len(door.logins._tries._answers) == 5
     assert not door.logins._in_work
 
 

@@ -1,0 +1,85 @@
+"""Logins tried lately: what the answer was, and who has had his share of wrong ones. Pure.
+
+Memory is bounded, and holds neither names nor passwords: only digests, those of passwords under a secret.
+"""
+
+from collections import OrderedDict
+from dataclasses import dataclass
+from hashlib import blake2b
+from typing import TypeVar
+
+from routerd.intake.limits import Tally
+
+_HOUR = 3600.0
+_WRONG_OF_LOGIN = 10  # an hour, of one login from one client
+_WRONG_OF_CLIENT = 30  # an hour, of all logins; those that were right from there lately are not counted
+_RIGHT_SECONDS = 3600.0  # for which a right answer holds
+_REMEMBERED = 2000
+
+K = TypeVar("K")
+V = TypeVar("V")
+
+
+@dataclass(frozen=True, slots=True)
+class Try:
+    """One login from one client; `client` is its key."""
+
+    who: str  # login and client
+    client: str
+    what: bytes  # login, password, and what the file has of them
+
+
+class LoginTries:
+    """`secret`: 16 to 64 random octets. Moments are in seconds, from whatever beginning."""
+
+    def __init__(self, secret: bytes) -> None:
+        self._secret = secret
+        self._wrong_of_login = Tally(_WRONG_OF_LOGIN, _HOUR)
+        self._wrong_of_client = Tally(_WRONG_OF_CLIENT, _HOUR)
+        self._right_lately: OrderedDict[str, None] = OrderedDict()
+        self._answers: OrderedDict[bytes, tuple[bool, float]] = OrderedDict()  # right or not, and since when
+
+    def of(self, name: str, password: str, kept: str, client: str) -> Try:
+        """`kept`: what stands in the file for that name; where it changes, no answer holds any more."""
+        what = blake2b(key=self._secret, digest_size=32)
+        for part in (name, kept, password):
+            octets = _octets(part)
+            what.update(len(octets).to_bytes(8, "big") + octets)
+        who = blake2b(_octets(f"{name}\0{client}"), digest_size=16).hexdigest()
+        return Try(who, client, what.digest())
+
+    def is_spent(self, tried: Try, now: float) -> bool:
+        """Too many wrong ones of that login from that client; or of any, but for who has been right from there."""
+        if self._wrong_of_login.is_spent(tried.who, now):
+            return True
+        return self._wrong_of_client.is_spent(tried.client, now) and tried.who not in self._right_lately
+
+    def answer(self, tried: Try, now: float) -> bool | None:
+        """Whether it was right; None where it was not tried lately."""
+        right, since = self._answers.get(tried.what, (None, 0.0))
+        return None if right and now - since > _RIGHT_SECONDS else right
+
+    def note(self, tried: Try, now: float, *, right: bool) -> None:
+        """What came out of one that had no answer.
+
+        The same wrong password is so counted once: a telephone that was not told of a new one guesses nothing.
+        """
+        _keep(self._answers, tried.what, (right, now))
+        if not right:
+            self._wrong_of_login.count(tried.who, now)
+            self._wrong_of_client.count(tried.client, now)
+
+    def note_entry(self, tried: Try) -> None:
+        """A member came in by it."""
+        _keep(self._right_lately, tried.who, None)
+
+
+def _octets(text: str) -> bytes:
+    return text.encode("utf-8", "surrogatepass")
+
+
+def _keep(remembered: OrderedDict[K, V], key: K, value: V) -> None:
+    remembered[key] = value
+    remembered.move_to_end(key)
+    if len(remembered) > _REMEMBERED:
+        remembered.popitem(last=False)
