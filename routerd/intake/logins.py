@@ -117,7 +117,7 @@ class Logins:
                 del self._in_work[client_key]
 
     async def _try(self, hashed: PasswordHash | None, password: str) -> bool | None:
-        """None where we close meanwhile. Without a hash the work is the same, so that time tells no names."""
+        """None where it cannot be told now. Without a hash the work is the same, so that time tells no names."""
         if self._is_closed:
             return None
         if hashed is None:
@@ -128,6 +128,9 @@ class Logins:
             if self._is_closed:
                 return None
             raise
+        except (MemoryError, ValueError):  # ValueError: OpenSSL's, where it has no memory, or no scrypt
+            log.exception("password_not_tried")
+            return None
 
     # The file.
 

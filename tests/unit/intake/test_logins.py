@@ -322,6 +322,21 @@ async def test_reload_decides_who_is_a_member(door: Door) -> None:
     assert await door.check("jan", "sesam öffne dich") == WRONG
 
 
+@pytest.mark.parametrize("error", [MemoryError(), ValueError("memory limit exceeded")])
+async def test_hash_that_cannot_be_made(door: Door, monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
+    """Says nothing of the password, is not remembered, and counts as no wrong one."""
+
+    def fail(kept: PasswordHash, password: str) -> bool:
+        raise error
+
+    with monkeypatch.context() as patched, capture_logs() as logged:
+        patched.setattr(PasswordHash, "is_of", fail)
+        for _ in range(12):
+            assert await door.check("ewa", "open sesame") == BUSY
+    assert {entry["event"] for entry in logged} == {"password_not_tried"}
+    assert await door.check("ewa", "open sesame") == LoggedIn("ewa")
+
+
 # The end and the log
 
 
