@@ -20,6 +20,8 @@ from routerd.intake.patience import Readings, is_mute, overdue
 from routerd.intake.peer import Peer
 from routerd.intake.replies import refusal
 
+_TLS_BYTES = 100_000  # that a connection in TLS takes, about: keys, and the buffers of both its directions
+
 
 class HostedSession(SMTP):
     """What it counts lives from its beginning to its end, through STARTTLS."""
@@ -35,6 +37,7 @@ class HostedSession(SMTP):
         self._host: Host | None = None  # until the client is let in
         self._handshake: asyncio.Task[None] | None = None
         self._is_over = False
+        self._tls_bytes = 0  # counted against the memory in flight
         now = self.loop.time()
         self._readings = Readings(now, now)
 
@@ -71,6 +74,7 @@ class HostedSession(SMTP):
         if self._host is not None:
             self._host.end()
         self._backlog.take()
+        self._reception.memory.give_back(self._tls_bytes)
         self._gate.connections.dec()
         self._reception.leave(self)
 
@@ -107,6 +111,8 @@ class HostedSession(SMTP):
 
     def _begin_handshake(self) -> None:
         self._link.pause_reading()
+        self._tls_bytes = _TLS_BYTES
+        self._reception.memory.hold(_TLS_BYTES)
         self._handshake = self._reception.accompany(self._shake_hands())
 
     async def _shake_hands(self) -> None:
