@@ -166,7 +166,7 @@ async def _peak_of_endless_line(client: Talker, code: str) -> int:
 
 
 async def test_content_costs_little() -> None:
-    """The library reads it line by line. Here it is looked through in chunks: half of the CPU at most, client and all."""
+    """The library reads it line by line. Here it is looked through in chunks: half of the CPU at most, client's too."""
     body = (b"x" * 76 + b"\r\n") * 20_000 + b".\r\n"
     async with bare_server(Handler()) as address, connect(address) as client:
         theirs = await _cpu_seconds(client, body)

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager, suppress
 
 import pytest
 from aiosmtpd.smtp import SMTP
-from bare_library import MAIL, Handler, bare, bare_server, connect
+from bare_library import MAIL, RCPT, Handler, bare, bare_server, connect
 from intake_desk import HELLO, START, TEXT, Desk, Talker, open_intake, settings, talk
 
 from routerd.intake.reception import Timeouts
@@ -119,13 +119,13 @@ async def test_a_client_that_never_reads() -> None:
             flooding.cancel()
         await asyncio.gather(flooding, return_exceptions=True)
     desk = Desk()
-    config = settings(limits={"commands": 1_000_000})
+    config = settings(limits={"commands": 1_000_000, "recipients": 1_000_000})
     timeouts = Timeouts(unread_seconds=0.1, check_seconds=0.02)
     async with open_intake(desk, config, timeouts=timeouts) as intake:
         with _deaf() as client:
             await loop.sock_connect(client, next(iter(intake.addresses().values()))[0])
             with pytest.raises((ConnectionResetError, BrokenPipeError)):
-                await loop.sock_sendall(client, HELLO * 1_000_000)
+                await loop.sock_sendall(client, HELLO + MAIL + RCPT * 1_000_000)
         assert desk.value("rejections_total", reason="unread") == 1
 
 
