@@ -9,10 +9,9 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
+from peers.certificate import make_certificate
 from peers.daemon import CONFIG, RouterdDaemon
 from peers.machine import wait_for
-
-from scenarios.intake.intake_desk import make_certificate
 
 HELLO = b"EHLO client.test\r\n"
 START = b"MAIL FROM:<anna@far.example>\r\nRCPT TO:<support@example.com>\r\nDATA\r\n"
@@ -65,9 +64,9 @@ def in_data(client: Client) -> Client:
 
 def certificate(folder: Path, name: str = "mx1.example.com") -> str:
     """The key `tls:`, with certificate and key under names that stay."""
-    made = make_certificate(folder, name)
-    made.certificate.replace(folder / "mx.pem")
-    made.key.replace(folder / "mx.key")
+    chain, key = make_certificate(folder, name)
+    chain.replace(folder / "mx.pem")
+    key.replace(folder / "mx.key")
     return f"tls: {{{{certificate: {folder}/mx.pem, key: {folder}/mx.key}}}}\n"
 
 

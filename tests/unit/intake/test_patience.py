@@ -1,0 +1,73 @@
+"""How long a client may take, by readings of a clock."""
+
+from datetime import timedelta
+
+import pytest
+
+from routerd.config.intake_settings import Limits
+from routerd.intake import refusals
+from routerd.intake.patience import Readings, Timeouts, is_mute, overdue, timeouts_of
+from routerd.message.envelope import Refused
+
+TIMEOUTS = Timeouts(idle_seconds=300, least_bytes_per_second=100, session_seconds=3600, unread_seconds=60)
+
+
+@pytest.mark.parametrize(
+    ("began", "heard", "now", "refused"),
+    [
+        (0, 0, 300, None),
+        (0, 0, 300.1, refusals.IDLE_TOO_LONG),
+        (0, 3500, 3600, None),
+        (0, 3500, 3600.1, refusals.TOO_LONG),
+        (0, 3000, 3600.1, refusals.IDLE_TOO_LONG),
+    ],
+)
+def test_between_messages(began: float, heard: float, now: float, refused: Refused | None) -> None:
+    """Silence first, then the length of it all."""
+    assert overdue(Readings(began, heard), TIMEOUTS, now, in_content=False) == refused
+
+
+@pytest.mark.parametrize(
+    ("size", "elapsed", "refused"),
+    [
+        (1, 300, None),  # a slow beginning is nobody's fault
+        (29_999, 300.1, refusals.TOO_SLOW),
+        (31_000, 300.1, None),
+        (400_000, 4000, None),  # however long it takes
+        (399_999, 4000, refusals.TOO_SLOW),
+    ],
+)
+def test_in_content(size: int, elapsed: float, refused: Refused | None) -> None:
+    """Octet after octet is not enough; the session's length does not count."""
+    readings = Readings(0, 0)
+    readings.hear(10, size, in_content=True)
+    readings.hear(10 + elapsed, 0, in_content=True)
+    assert overdue(readings, TIMEOUTS, 10 + elapsed, in_content=True) == refused
+
+
+def test_each_message_is_measured_by_itself() -> None:
+    """A fast one before earns a slow one nothing."""
+    readings = Readings(0, 0)
+    readings.hear(0, 50_000_000, in_content=True)
+    readings.hear(1, 6, in_content=False)
+    readings.hear(2, 1, in_content=True)
+    readings.hear(400, 1, in_content=True)
+    assert overdue(readings, TIMEOUTS, 400, in_content=True) == refusals.TOO_SLOW
+
+
+def test_who_does_not_read_is_told_nothing_more() -> None:
+    """Words would only wait with the others; after the grace it is mute, and so is who does not let us close."""
+    unread = Readings(0, 0, unread_since=0)
+    assert overdue(unread, TIMEOUTS, 10_000, in_content=False) is None
+    assert [is_mute(unread, TIMEOUTS, now) for now in (60, 60.1)] == [False, True]
+    closing = Readings(0, 0, unread_since=0, closing_since=50)
+    assert [is_mute(closing, TIMEOUTS, now) for now in (110, 110.1)] == [False, True]
+    assert not is_mute(Readings(0, 0), TIMEOUTS, 10_000)
+
+
+def test_trusted_hops_have_times_of_their_own() -> None:
+    """Where they are given; else those of all."""
+    limits = Limits.model_validate({"idle": "2m", "session": "10m", "least_rate": "1KB", "trusted": {"idle": "1h"}})
+    assert timeouts_of(limits, trusted=False) == Timeouts(120, 1000, 600)
+    assert timeouts_of(limits, trusted=True) == Timeouts(3600, 1000, 600)
+    assert limits.idle == timedelta(minutes=2)
