@@ -295,6 +295,12 @@ def test_the_config_behind_postfix_is_right(tmp_path: Path) -> None:
     assert load_settings(path).problems == ()
 
 
+def test_the_limits_are_right(tmp_path: Path) -> None:
+    path = tmp_path / "routerd.yaml"
+    path.write_text(readme_example("behind postfix") + readme_example("limits"))
+    assert load_settings(path).problems == ()
+
+
 def test_the_calendars_are_right(tmp_path: Path) -> None:
     path = tmp_path / "routerd.yaml"
     path.write_text(readme_example("behind postfix") + readme_example("calendars"))
