@@ -47,6 +47,7 @@ class Dialogue:
         self._line_octets = longest_line(self._session)
         self._content: ContentReader | None = None  # only while it comes
         self._leaving: Refused | None = None  # said when the message in hand is answered
+        self._is_ending = False  # Close is the next event but for what is said
         self._said: list[bytes] = []
         self._events: list[Event] = []
 
@@ -92,12 +93,7 @@ class Dialogue:
 
     def feed(self, data: bytes) -> list[Event]:
         """What the client sent. While an answer is awaited it is only kept: the host should stop reading."""
-        session = self._session
-        if session.phase is Phase.HANDSHAKE or session.phase is Phase.CLOSED:
-            return []
-        if session.phase is Phase.GREETING and session.terms.refuse_early and data:
-            self._refuse(CommandRefused("early_talker", refusals.EARLY, ""), "")
-            self._close()
+        if self._session.phase is not Phase.COMMANDS and not self._hears(data):
             return self._flushed()
         self._lines.feed(data)
         return self._run()
@@ -169,6 +165,15 @@ class Dialogue:
         return dropped + self._flushed()
 
     # The bytes
+
+    def _hears(self, data: bytes) -> bool:
+        """Whether what comes now will be read, if not at once."""
+        phase = self._session.phase
+        if phase is Phase.GREETING and self._session.terms.refuse_early and data:
+            self._refuse(CommandRefused("early_talker", refusals.EARLY, ""), "")
+            self._close()
+            return False
+        return phase is not Phase.HANDSHAKE and phase is not Phase.CLOSED
 
     def _run(self) -> list[Event]:
         session, lines = self._session, self._lines
@@ -283,19 +288,19 @@ class Dialogue:
 
     def _close(self) -> None:
         self._session.phase = Phase.CLOSED
+        self._is_ending = True
         self._content = None
         self._lines.clear()
 
     def _flushed(self) -> list[Event]:
-        events = self._events
-        if self._said:
-            self._say_all()
-        if self._session.phase is Phase.CLOSED and not (events and isinstance(events[-1], Close)):
-            events.append(Close())
-        self._events = []
+        self._say_all()
+        events, self._events = self._events, []
         return events
 
     def _say_all(self) -> None:
         if self._said:
             self._events.append(Say(b"".join(self._said)))
             self._said.clear()
+        if self._is_ending:
+            self._is_ending = False
+            self._events.append(Close())

@@ -37,9 +37,9 @@ class LineReader:
             self._is_overlong = False
             line = TOO_LONG
         if end == len(buffer):
-            self.clear()
-        else:
-            self._at = self._looked_at = end
+            self.left = b""
+            end = 0
+        self._at = self._looked_at = end
         return line
 
     def take_all(self) -> bytes:

@@ -36,11 +36,8 @@ def to_a_labels(text: str) -> str:
 
 
 def has_broken_a_label(domain: str) -> bool:
-    """Whether a label claims to be an A-label, and no punycode stands behind the claim. `domain` is ASCII."""
-    domain = domain.lower()
-    return _PREFIX in domain and not all(
-        _decodes(label[len(_PREFIX) :]) for label in domain.split(".") if label.startswith(_PREFIX)
-    )
+    """Whether a label claims to be an A-label, and no punycode stands behind it. `domain`: in lower-case ASCII."""
+    return not all(_decodes(label[len(_PREFIX) :]) for label in domain.split(".") if label.startswith(_PREFIX))
 
 
 def _decodes(punycode: str) -> bool:

@@ -132,9 +132,10 @@ def parse_domain(text: str, *, utf8: bool = False) -> str:
             raise AddressError("domain is too long in A-labels")
     if not _DOMAIN.match(text):
         raise AddressError("domain has a label that is not letters, digits and hyphens")
-    if has_broken_a_label(text):
+    domain = text.lower()
+    if "xn--" in domain and has_broken_a_label(domain):
         raise AddressError("domain has a label that begins with xn-- and is no punycode")
-    return text.lower()
+    return domain
 
 
 def parse_host_name(text: str) -> str:
