@@ -124,6 +124,11 @@ class Delivered:
                 self._copies.setdefault(found[1].decode() if found else path.name, []).append(copy)
 
 
+def _begins_with_tls(listener: str, client: str) -> bool:
+    """A proxy says its header first, so the script says when TLS begins."""
+    return listener.endswith("implicit") and client != "proxy"
+
+
 class RouterdDoors:
     """Daemons, started when a dialogue first needs them."""
 
@@ -135,7 +140,7 @@ class RouterdDoors:
 
     def door(self, listener: str, client: str) -> Door:
         ports = self._open(listener)[1]
-        return Door(ports[listener], ADDRESSES[client], tls=listener.endswith("implicit"))
+        return Door(ports[listener], ADDRESSES[client], tls=_begins_with_tls(listener, client))
 
     def delivered(self, listener: str) -> Delivered:
         return self._open(listener)[2]
@@ -278,12 +283,9 @@ class PostfixDoors:
         self._auth.stop()
         assert self._delivered.untold() == []
 
-    def has(self, listener: str, client: str) -> bool:
-        return (listener, client) in self._ports
-
     def door(self, listener: str, client: str) -> Door:
-        implicit = listener.endswith("implicit")
-        return Door(self._ports[listener, client], ADDRESSES[client], tls=implicit, strict=False)
+        tls = _begins_with_tls(listener, client)
+        return Door(self._ports[listener, client], ADDRESSES[client], tls=tls, strict=False)
 
     def delivered(self, _: str) -> Delivered:
         return self._delivered

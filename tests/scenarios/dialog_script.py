@@ -13,6 +13,7 @@ and goes on with one step a line:
     C: MAIL FROM:<a@far.test>   a line; CRLF is added. {base64 \\0ewa\\0secret} is written out
     C<< "x" * 2000 "\\r.\\n"    exact bytes, with escapes \\r \\n \\0 \\t \\" \\\\ \\xHH
     S: 250 2.1.0                one reply, which begins so; several lines: `S: 250-first`, then `S: 250 last`
+    S: 250 2.0.0 * 100          a hundred of them
     OFFERS SIZE, NOT DSN        what the last EHLO's reply names, and what it does not
     TLS                         the handshake
     CLOSED                      the server has closed the connection, and said nothing more (OPEN: it has not)
@@ -36,6 +37,7 @@ _KEYS = frozenset({"listener", "client", "postfix", "splits", "postfix splits"})
 _EXPECTED = frozenset({"S:", "OFFERS", "MESSAGES", "MESSAGE"})
 _PIECE = re.compile(r'\s*"((?:[^"\\]|\\.)*)"(?:\s*\*\s*(\d+))?')
 _ESCAPE = re.compile(r"\\(x[0-9A-Fa-f]{2}|.)")
+_REPEATED = re.compile(r" \* (\d+)\Z")
 _BASE64 = re.compile(r"\{base64 ([^}]*)\}")
 _NAMED = {"r": b"\r", "n": b"\n", "0": b"\0", "t": b"\t", '"': b'"', "\\": b"\\"}
 NOTHING = "nothing"
@@ -143,7 +145,8 @@ def _parse_steps(name: str, lines: list[str], head: int) -> list[Step]:
                 raise ScriptError(f"{name}:{number}: {error}") from None
             if isinstance(step, Expect) and step.ours != step.theirs and not says_why:
                 raise ScriptError(f"{name}:{number}: no `# why:` in front of what differs")
-            steps.append(step)
+            repeated = _REPEATED.search(line) if isinstance(step, Expect) and step.what == "S:" else None
+            steps += [step] * (int(repeated[1]) if repeated else 1)
     return steps
 
 
@@ -160,6 +163,8 @@ def _parse_step(number: int, line: str) -> Step:
         word, rest = "END", line
     if word not in _EXPECTED and word != "END":
         raise ValueError(f"{word!r} begins no step")
+    if word == "S:":
+        rest = _REPEATED.sub("", rest)
     ours, bar, theirs = f" {rest}".partition(" | postfix: ")
     if bar and ours.strip() == theirs.strip():
         raise ValueError("no difference is listed")
