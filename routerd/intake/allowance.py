@@ -4,6 +4,9 @@ from routerd.intake import refusals
 from routerd.intake.events import CommandRefused, Declined
 from routerd.intake.terms import Terms
 
+CONTENT = "."
+"""Stands for a verb where it is a message that is refused."""
+
 LOGINS = 3  # that may fail: a client that tries one mechanism after the other needs two
 
 LOGIN_FAILED = "login"
@@ -50,7 +53,7 @@ class Allowance:
                 return _TOO_MANY_LOGINS
         if refused.refused.code < 500:
             return None if verb == "RCPT" else self.for_idling()
-        if self._trusted and (verb == "DATA" or isinstance(refused.refused, Declined)):
+        if self._trusted and (verb == CONTENT or isinstance(refused.refused, Declined)):
             return None  # a hop of ours may hand over much that is for nobody here, or broken; that is no attack
         self._errors += 1
         return _TOO_MANY_ERRORS if self._errors >= self._terms.errors else None

@@ -6,6 +6,7 @@ Fed whole or octet by octet it says and does the same. Replies to a pipelined gr
 from collections.abc import Sequence
 
 from routerd.intake import logging_in, refusals, replies
+from routerd.intake.allowance import CONTENT
 from routerd.intake.command_line import longest_line, obey, unfit_line
 from routerd.intake.commands import Answer
 from routerd.intake.content import ContentReader
@@ -263,7 +264,7 @@ class Dialogue:
         session.transaction = None
         if session.is_lmtp:  # RFC 2033 4.2: a reply for each
             self._said.extend([replies.refusal(refused)] * (transaction.granted - 1))
-        self._refuse(CommandRefused(reason, refused, transaction.mail.sender), "DATA")
+        self._refuse(CommandRefused(reason, refused, transaction.mail.sender), CONTENT)
         if content.is_endless:
             self._close()
         self._leave_if_due()

@@ -41,6 +41,7 @@ def test_messages_that_are_refused_are_errors_of_strangers(converse: Converse) -
     lines = ["EHLO x", *[*MAIL[:3], b"\0\r\n.\r\n"] * 3, "NOOP"]
     assert converse(*lines, errors=3).reasons[-1] == "too_many_errors"
     assert converse(*lines, errors=3, trusted=True).codes[-1] == "250 2.0.0"
+    assert converse("EHLO x", *["DATA"] * 3, errors=3, trusted=True).reasons[-1] == "too_many_errors"
 
 
 def test_refusals_for_now_do_not_go_on_for_ever(converse: Converse) -> None:
