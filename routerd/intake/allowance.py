@@ -19,7 +19,7 @@ _TOO_MANY_LOGINS = CommandRefused("too_many_logins", refusals.TOO_MANY_LOGINS, "
 
 
 class Allowance:
-    """Counts over a whole session, but for idle commands, which an accepted message makes up for.
+    """Counts over a whole session, but for idle commands, which a message makes up for, taken or not.
 
     A 4xx at RCPT is no error and not idle: who has many recipients gets many of them at once (RFC 5321 4.5.3.1.10).
     The commands in all and the session's length bound these.
