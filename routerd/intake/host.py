@@ -85,10 +85,10 @@ class Host:
         if delay_seconds or (self._findings is not None and self._gate.may_refuse_clients):
             self._is_busy = not self._terms.refuse_early
             self._welcome = self._reception.accompany(self._greet_later(delay_seconds))
-            self._go_on()
+            self.go_on()
         else:
             self._perform(self._dialogue.greet())
-            self._go_on()
+            self.go_on()
 
     async def _greet_later(self, delay_seconds: float) -> None:
         await asyncio.sleep(delay_seconds)
@@ -120,7 +120,7 @@ class Host:
             self._readings.hear(self._now(), len(data), in_content=in_content)
         self._perform(events)
         self._count_recipients(dialogue.granted)
-        if self._content.must_write_out and not self._is_busy:
+        if in_content and self._content.must_write_out and not self._is_busy:
             self._write_out_soon()
 
     def secured(self) -> None:
@@ -134,22 +134,24 @@ class Host:
             self._readings.heard_at = self._now()
             self._perform(go_on(self._dialogue))
             self._count_recipients(self._dialogue.granted)
-            self._go_on()
+            self.go_on()
 
-    def _go_on(self) -> None:
-        """With what was kept, then with reading; a client that has ended its half is let go."""
-        while self._backlog and not self._is_busy and not self._is_over:
+    def go_on(self) -> None:
+        """With what was kept, then with reading; a client that has ended its half is let go. Not while it leaves unread
+        what we say.
+        """
+        while self._backlog and not self._must_wait:
             self._feed(self._backlog.take())
-        if self._is_busy or not self._link.is_open:
+        if self._must_wait:
             return
         if self._at_eof:
             self._link.close()
-        elif self._readings.unread_since is None:
+        else:
             self._link.resume_reading()
 
-    def go_on_reading(self) -> None:
-        """The client reads again what we say."""
-        self._go_on()
+    @property
+    def _must_wait(self) -> bool:
+        return self._is_busy or self._readings.unread_since is not None or not self._link.is_open
 
     # What the dialogue asks for
 

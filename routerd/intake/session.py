@@ -85,7 +85,7 @@ class HostedSession(SMTP):
     def resume_writing(self) -> None:
         self._readings.unread_since = None
         if self._host is not None:
-            self._host.go_on_reading()
+            self._host.go_on()
 
     # From connect to greeting
 
@@ -132,6 +132,7 @@ class HostedSession(SMTP):
                 self.connection_lost(None)  # nobody else says so of a connection that is lost in a handshake
         if not is_secure:
             return
+        self._readings.unread_since = None  # of the transport that was
         if self._host is None:
             self._let_in()
         else:
