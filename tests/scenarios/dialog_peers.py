@@ -4,6 +4,7 @@ import os
 import pwd
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
@@ -37,6 +38,7 @@ _LISTENERS = {
 }
 # limits are those of the whole daemon, so these listeners have another one
 _TIGHT_LISTENERS = {"limits": "", "limits-lmtp": "protocol: lmtp"}
+LISTENERS = frozenset({*_LISTENERS, *_TIGHT_LISTENERS})
 _PASSWORDS = "passwords: @folder@/passwords"
 _LIMITS = """\
 limits:
@@ -129,6 +131,13 @@ def _begins_with_tls(listener: str, client: str) -> bool:
     return listener.endswith("implicit") and client != "proxy"
 
 
+@dataclass(frozen=True, slots=True)
+class _Running:
+    daemon: RouterdDaemon
+    ports: Mapping[str, int]  # by listener
+    delivered: Delivered
+
+
 class RouterdDoors:
     """Daemons, started when a dialogue first needs them."""
 
@@ -136,42 +145,47 @@ class RouterdDoors:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._daemons: dict[str, tuple[RouterdDaemon, Mapping[str, int], Delivered]] = {}
+        self._running: dict[str, _Running] = {}
 
     def door(self, listener: str, client: str) -> Door:
-        ports = self._open(listener)[1]
-        return Door(ports[listener], ADDRESSES[client], tls=_begins_with_tls(listener, client))
+        port = self._of(listener).ports[listener]
+        return Door(port, ADDRESSES[client], tls=_begins_with_tls(listener, client))
 
     def delivered(self, listener: str) -> Delivered:
-        return self._open(listener)[2]
+        return self._of(listener).delivered
 
     def log(self, listener: str) -> str:
-        return self._open(listener)[0].log_text()[-4000:]
+        return self._of(listener).daemon.log_text()[-4000:]
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        for daemon, _, _ in self._daemons.values():
-            daemon.stop()
-        for _, _, delivered in self._daemons.values():
-            assert delivered.untold() == []
+        for running in self._running.values():
+            running.daemon.stop()
+        for running in self._running.values():
+            assert running.delivered.untold() == []
 
-    def _open(self, listener: str) -> tuple[RouterdDaemon, Mapping[str, int], Delivered]:
-        kind = "tight" if listener in _TIGHT_LISTENERS else "wide"
-        if kind not in self._daemons:
-            folder = self._folder / kind
-            folder.mkdir(exist_ok=True)
-            listeners, more = (_TIGHT_LISTENERS, _LIMITS) if kind == "tight" else (_LISTENERS, _PASSWORDS)
-            ports = {name: free_port() for name in listeners}
-            daemon = RouterdDaemon(folder, config=_config(folder, listeners, ports, more), rules=_RULES)
-            (folder / "passwords").touch(0o600)
-            (folder / "passwords").write_text(f"ewa:{make_hash(PASSWORD, bytes(SALT_OCTETS))}\n")
-            self._daemons[kind] = daemon, ports, Delivered(folder / "mail", _ID_OF_ROUTERD)
-            daemon.start()
-        daemon = self._daemons[kind][0]
+    def _of(self, listener: str) -> _Running:
+        is_tight = listener in _TIGHT_LISTENERS
+        name = "tight" if is_tight else "wide"
+        if name not in self._running:
+            listeners, more = (_TIGHT_LISTENERS, _LIMITS) if is_tight else (_LISTENERS, _PASSWORDS)
+            self._running[name] = _make(self._folder / name, listeners, more)
+            self._running[name].daemon.start()
+        daemon = self._running[name].daemon
         assert daemon.is_running, daemon.log_text()[-4000:]
-        return self._daemons[kind]
+        return self._running[name]
+
+
+def _make(folder: Path, listeners: Mapping[str, str], more: str) -> _Running:
+    folder.mkdir()
+    passwords = folder / "passwords"
+    passwords.touch(0o600)
+    passwords.write_text(f"ewa:{make_hash(PASSWORD, bytes(SALT_OCTETS))}\n")
+    ports = {name: free_port() for name in listeners}
+    daemon = RouterdDaemon(folder, config=_config(folder, listeners, ports, more), rules=_RULES)
+    return _Running(daemon, ports, Delivered(folder / "mail", _ID_OF_ROUTERD))
 
 
 def _config(folder: Path, listeners: Mapping[str, str], ports: Mapping[str, int], more: str) -> str:

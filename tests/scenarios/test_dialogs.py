@@ -4,14 +4,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from dialog_peers import PostfixDoors, RouterdDoors
+from dialog_peers import LISTENERS, PostfixDoors, RouterdDoors
 from dialog_player import check_messages, play
 from dialog_script import Dialog, load_dialog
 from peers.machine import open_folder
 
 DIALOGS = [load_dialog(path) for path in sorted(Path(__file__).with_name("dialogs").glob("*.dialog"))]
-
-
 FOR_POSTFIX = [dialog for dialog in DIALOGS if dialog.postfix != "n/a"]
 
 
@@ -28,6 +26,13 @@ def postfix_doors(need: Callable[[str, str], str], need_root: Callable[[str], No
     need_root("postfix")
     with open_folder("dialogs") as folder, PostfixDoors(folder) as doors:
         yield doors
+
+
+def test_the_dialogues_are_found() -> None:
+    """A folder that has moved would test nothing; every kind of listener is spoken to."""
+    assert len(DIALOGS) >= 150
+    assert len(FOR_POSTFIX) >= 100
+    assert {dialog.listener for dialog in DIALOGS} == LISTENERS
 
 
 @pytest.mark.parametrize("dialog", DIALOGS, ids=lambda dialog: dialog.name.removesuffix(".dialog"))
