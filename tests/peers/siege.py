@@ -91,11 +91,11 @@ class Fortress:
         wait_for(is_quiet, "nobody connected", 30.0, lambda: f"{self.descriptors()} descriptors")
         return self.descriptors()
 
-    def withstand(self, kind: Kind, clients: int) -> Siege:
+    def withstand(self, kind: Kind, clients: int, *, good_messages: int) -> Siege:
         """Lets so many clients of a kind come, and a good one beside them."""
         seen = len(self.daemon.log_text())
         with self._watching() as peak:
-            served, refused = asyncio.run(_attack(kind, self.front, clients))
+            served, refused = asyncio.run(_attack(kind, self.front, clients, good_messages))
         left = self.await_quiet(self._descriptors) - self._descriptors
         return Siege(peak[0] - self._resident_bytes, served, refused, left, self._errors(seen))
 
@@ -161,13 +161,13 @@ async def _crowd(kind: Kind, front: Front, clients: int) -> None:
     await asyncio.gather(*(be(kind, Connection(front)) for _ in range(clients)))
 
 
-async def _attack(kind: Kind, front: Front, clients: int) -> tuple[int, str]:
+async def _attack(kind: Kind, front: Front, clients: int, good_messages: int) -> tuple[int, str]:
     """Messages of a good client that were taken while the hostile ones stood, and what else it was told."""
     connections = [Connection(front) for _ in range(clients)]
     tasks = [asyncio.create_task(be(kind, connection)) for connection in connections]
     await asyncio.wait_for(asyncio.gather(*(connection.stands.wait() for connection in connections)), 60)
     served, refused = 0, ""
-    for _ in range(5):
+    for _ in range(good_messages):
         try:
             await asyncio.to_thread(good_message, front.smtp)
             served += 1
