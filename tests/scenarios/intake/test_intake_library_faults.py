@@ -16,7 +16,7 @@ import structlog
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP
 from bare_library import MAIL, RCPT, Handler, bare, bare_server, connect, ours
-from intake_desk import HELLO, START, TEXT, Desk, open_intake, settings, talk
+from intake_desk import HELLO, START, TEXT, Desk, Talker, open_intake, settings, talk
 
 from routerd.intake.session import HostedSession
 from routerd.intake.session_template import session_template
@@ -88,6 +88,22 @@ async def test_replies_to_a_group_come_together(monkeypatch: pytest.MonkeyPatch)
     async with ours() as client:
         await client.say(group, 13)
         assert transports[0].writes == 2  # with the greeting
+
+
+async def test_who_speaks_before_the_greeting() -> None:
+    """The library hears it all. Here a listener may wait with its greeting, and who does not wait is refused."""
+    async with bare_server(Handler()) as address:
+        reader, writer = await asyncio.open_connection(*address)
+        writer.write(HELLO + START + TEXT)  # before a byte of the greeting was read
+        client = Talker(reader, writer)
+        assert (await client.say(b"", 6)).startswith("250")
+        client.abort()
+    async with (
+        open_intake(Desk(), settings(listen=[{"address": "127.0.0.1:0", "greet_delay": "60s"}])) as intake,
+        talk(intake, greeted=False) as client,
+    ):
+        client.writer.write(HELLO)
+        assert (await client.ended()).startswith(b"554 5.5.1")
 
 
 async def test_connections_are_counted() -> None:
