@@ -58,6 +58,8 @@ def make(source: random.Random) -> bytes:
     header = join(source, _PIECES, source.choice((6, 25, 120)))
     if source.random() < 0.3:
         header = spoil(source, header)
+    if source.random() < 0.5:  # as intake lets it through
+        header = _BARE_ENDS.sub(b"\r\n", header)
     body = source.choice((b"", b"\r\n\r\nbody\r\n", b"\n\nX-Labels: body\n", b"\r\n\r\n", b"\r\n"))
     return header[: _MOST_BYTES - len(body)] + body
 
