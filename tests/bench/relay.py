@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""routerd with 100 rules against Postfix's plain relay, in one run, taking turns.
+"""routerd with 100 rules against Postfix's plain relay, or another checkout of routerd, in one run, taking turns.
 
-    python tests/bench/relay.py [--rounds 5] [--messages 2000] [--size 4096] [--keep]
+    python tests/bench/relay.py [--rounds 5] [--messages 2000] [--size 4096] [--keep] [--against FOLDER]
 
 smtp-source sends over 20 connections at a time (a new one for each message, unless --keep); the system under test makes
 each message durable and hands it to smtp-sink. The rate is messages over the time from the first connection to the
@@ -61,19 +61,24 @@ class Load:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    routerd: tuple[Run, ...]
-    postfix: tuple[Run, ...]
+    ours: tuple[Run, ...]
+    theirs: tuple[Run, ...]
+    other: str  # whom we are compared with
 
     @property
     def ratio(self) -> float:
-        """routerd's median rate over Postfix's."""
-        return _median_rate(self.routerd) / _median_rate(self.postfix)
+        """Our median rate over the other's."""
+        return _median_rate(self.ours) / _median_rate(self.theirs)
 
 
-def compare(load: Load, rounds: int, report: Callable[[str], None]) -> Comparison:
-    """Runs both systems in turns, each first in every other round. Raises PeerError, MissingPeerError."""
+def compare(load: Load, rounds: int, report: Callable[[str], None], against: Path | None = None) -> Comparison:
+    """Runs both systems in turns, each first in every other round. Raises PeerError, MissingPeerError.
+
+    `against`: a checkout of routerd, run by the same Python; None: Postfix.
+    """
     with ExitStack() as stack:
-        systems = [_open_routerd(stack), _open_postfix(stack)]
+        other = _open_postfix(stack) if against is None else _open_routerd(stack, "other", against)
+        systems = [_open_routerd(stack), other]
         for system in systems:
             measure(system, Load(max(load.messages // 10, 100), load.size_bytes, load.keep_connections))
         runs: dict[str, list[Run]] = {system.name: [] for system in systems}
@@ -83,7 +88,7 @@ def compare(load: Load, rounds: int, report: Callable[[str], None]) -> Compariso
                 runs[system.name].append(run)
                 report(f"round {number}: {system.name:8} {run.rate:8.0f} msg/s {run.cpu_ms:7.2f} ms CPU a message")
             systems.reverse()
-        return Comparison(tuple(runs["routerd"]), tuple(runs["postfix"]))
+        return Comparison(tuple(runs["routerd"]), tuple(runs[other.name]), other.name)
 
 
 def measure(system: System, load: Load) -> Run:
@@ -122,18 +127,23 @@ def _open_postfix(stack: ExitStack) -> System:
     return System("postfix", relay.port, sink, session, lambda: not relay.queue())
 
 
-def _open_routerd(stack: ExitStack) -> System:
-    folder = stack.enter_context(open_folder("bench-routerd"))
+def _open_routerd(stack: ExitStack, name: str = "routerd", checkout: Path | None = None) -> System:
+    folder = stack.enter_context(open_folder(f"bench-{name}"))
     sink = stack.enter_context(SmtpSink(folder))
     route = f'  - {{domain: "*", smtp: "127.0.0.1:{sink.port}", tls: none}}'
     daemon = stack.enter_context(
-        RouterdDaemon(folder / "routerd", delivery=route, rules={"10-bench.yaml": make_rules()})
+        RouterdDaemon(
+            folder / "routerd",
+            delivery=route,
+            rules={"10-bench.yaml": make_rules()},
+            environ={"PYTHONPATH": str(checkout), "PYTHONSAFEPATH": "1"} if checkout else None,  # not the cwd's routerd
+        )
     )
 
     def is_idle() -> bool:
         return daemon.metric("routerd_queue_copies") == 0
 
-    return System("routerd", daemon.smtp_port, sink, os.getsid(daemon.pid), is_idle)
+    return System(name, daemon.smtp_port, sink, os.getsid(daemon.pid), is_idle)
 
 
 def make_rules() -> str:
@@ -170,16 +180,19 @@ def _median_rate(runs: tuple[Run, ...]) -> float:
     return statistics.median(run.rate for run in runs)
 
 
-def _summary(comparison: Comparison) -> dict[str, float]:
-    def cpu(runs: tuple[Run, ...]) -> float:
-        return round(statistics.median(run.cpu_ms for run in runs), 3)
+def _median_cpu(runs: tuple[Run, ...]) -> float:
+    return statistics.median(run.cpu_ms for run in runs)
 
+
+def _summary(comparison: Comparison) -> dict[str, float]:
+    ours, theirs, other = comparison.ours, comparison.theirs, comparison.other
     return {
-        "postfix_messages_per_second": round(_median_rate(comparison.postfix), 1),
-        "routerd_messages_per_second": round(_median_rate(comparison.routerd), 1),
+        f"{other}_messages_per_second": round(_median_rate(theirs), 1),
+        "routerd_messages_per_second": round(_median_rate(ours), 1),
         "ratio": round(comparison.ratio, 3),
-        "postfix_cpu_ms_per_message": cpu(comparison.postfix),
-        "routerd_cpu_ms_per_message": cpu(comparison.routerd),
+        f"{other}_cpu_ms_per_message": round(_median_cpu(theirs), 3),
+        "routerd_cpu_ms_per_message": round(_median_cpu(ours), 3),
+        "cpu_ratio": round(_median_cpu(ours) / _median_cpu(theirs), 3),
     }
 
 
@@ -190,12 +203,12 @@ def main() -> int:
     parser.add_argument("--messages", type=int, default=2000, help="messages a run (default: 2000)")
     parser.add_argument("--size", type=int, default=4096, help="bytes of a message (default: 4096)")
     parser.add_argument("--keep", action="store_true", help="many messages a connection")
+    parser.add_argument("--against", type=Path, metavar="FOLDER", help="another checkout of routerd (default: Postfix)")
     parser.add_argument("--at-least", type=float, default=0.0, metavar="RATIO", help="exit with 1 below this ratio")
     parser.add_argument("--json", action="store_true", help="print the medians as JSON")
     options = parser.parse_args()
-    comparison = compare(
-        Load(options.messages, options.size, options.keep), options.rounds, lambda line: print(line, file=sys.stderr)
-    )
+    load = Load(options.messages, options.size, options.keep)
+    comparison = compare(load, options.rounds, lambda line: print(line, file=sys.stderr), options.against)
     summary = _summary(comparison)
     print(json.dumps(summary) if options.json else "\n".join(f"{key:30} {value}" for key, value in summary.items()))
     return 0 if comparison.ratio >= options.at_least else 1
