@@ -22,11 +22,11 @@ from routerd.delivery.routes import Routes
 from routerd.delivery.succession import stand_in_for, take_over
 from routerd.delivery.worker import Worker
 from routerd.desk.roster import Roster
-from routerd.intake.client_findings import ClientLookUp
-from routerd.intake.pressure import StoreSigns
+from routerd.intake.clients.findings import ClientLookUp
+from routerd.intake.keeping.spool import spool_folder
+from routerd.intake.limits.pressure import StoreSigns
 from routerd.intake.reception import World
 from routerd.intake.server import Intake, Unserved
-from routerd.intake.spool import spool_folder
 from routerd.intake.tls import tls_context
 from routerd.message.envelope import Raw
 from routerd.message.fold import fold

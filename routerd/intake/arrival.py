@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 from typing import Any
 
-from routerd.intake.backlog import Backlog
-from routerd.intake.peer import NOBODY, Peer, peer_behind, peer_of
-from routerd.intake.proxy_protocol import ProxyDecoder, ProxyError
+from routerd.intake.clients.peer import NOBODY, Peer, peer_behind, peer_of
+from routerd.intake.clients.proxy_protocol import ProxyDecoder, ProxyError
+from routerd.intake.keeping.backlog import Backlog
 from routerd.intake.reception import Reception
 from routerd.message.envelope import Refused
 

@@ -8,11 +8,11 @@ from typing import Any
 import structlog
 
 from routerd.config.settings import Listener, ListenTls, Settings
-from routerd.intake.events import LoggedIn
+from routerd.intake.clients.peer import Peer
 from routerd.intake.listener_terms import terms_of
-from routerd.intake.peer import Peer
+from routerd.intake.protocol.events import LoggedIn
+from routerd.intake.protocol.terms import Terms
 from routerd.intake.reception import Reception
-from routerd.intake.terms import Terms
 from routerd.message.envelope import Accepted, ClientFindings, Refused, Verdict
 
 log = structlog.get_logger()

@@ -5,11 +5,16 @@ from collections.abc import Callable, Sequence
 
 import structlog
 
-from routerd.intake import refusals
-from routerd.intake.backlog import Backlog
-from routerd.intake.content_keeping import ContentKeeper
-from routerd.intake.dialogue import Dialogue
-from routerd.intake.events import (
+from routerd.intake.clients.peer import Peer
+from routerd.intake.gate import Gate
+from routerd.intake.keeping.backlog import Backlog
+from routerd.intake.keeping.keeper import ContentKeeper
+from routerd.intake.keeping.spool import Spool
+from routerd.intake.limits.patience import Readings
+from routerd.intake.link import Link
+from routerd.intake.protocol import refusals
+from routerd.intake.protocol.dialogue import Dialogue
+from routerd.intake.protocol.events import (
     CheckLogin,
     Close,
     CommandRefused,
@@ -23,11 +28,6 @@ from routerd.intake.events import (
     Say,
     UpgradeTls,
 )
-from routerd.intake.gate import Gate
-from routerd.intake.link import Link
-from routerd.intake.patience import Readings
-from routerd.intake.peer import Peer
-from routerd.intake.spool import Spool
 from routerd.intake.verdicts import for_each, verdicts_on
 from routerd.message.address import Address
 from routerd.message.envelope import Client, Envelope, Received, Recipient, Refused

@@ -1,7 +1,7 @@
 """What the config makes of one listener's terms, for strangers and for clients in `trusted_networks`."""
 
 from routerd.config.settings import Listener, ListenProtocol, ListenTls, Settings
-from routerd.intake.terms import Terms
+from routerd.intake.protocol.terms import Terms
 from routerd.message.envelope import Protocol
 
 

@@ -11,23 +11,22 @@ from typing import Any, Protocol, TypeVar
 import structlog
 
 from routerd.config.settings import Settings
-from routerd.intake.client_findings import ClientLookUp
-from routerd.intake.events import Declined
-from routerd.intake.limits import (
+from routerd.intake.clients.findings import ClientLookUp
+from routerd.intake.clients.logins import Logins
+from routerd.intake.clients.networks import TrustedNetworks
+from routerd.intake.limits.capacity import Connections, Memory
+from routerd.intake.limits.patience import Timeouts, timeouts_of
+from routerd.intake.limits.pressure import Pressure, StoreSigns
+from routerd.intake.limits.refusal_log import RefusalLog
+from routerd.intake.limits.return_paths import (
     RETURN_PATH_FLOODED,
     TOO_MANY_FORGED,
-    Connections,
-    Memory,
-    TrustedNetworks,
     forged_return_paths,
     used_return_paths,
 )
-from routerd.intake.logins import Logins
-from routerd.intake.patience import Timeouts, timeouts_of
-from routerd.intake.pressure import Pressure, StoreSigns
+from routerd.intake.protocol.events import Declined
 from routerd.intake.queue_ids import QueueIds
 from routerd.intake.recipients import Directory
-from routerd.intake.refusal_log import RefusalLog
 from routerd.message.address import Address
 from routerd.message.envelope import Accepted, Envelope, Received, Recipient, Verdict
 from routerd.ops.metrics import Metrics

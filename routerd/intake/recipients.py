@@ -3,7 +3,7 @@
 from datetime import datetime, timedelta
 
 from routerd.config.settings import Settings
-from routerd.intake.events import Declined
+from routerd.intake.protocol.events import Declined
 from routerd.message.address import Address, parse_address
 from routerd.message.envelope import Purpose, Recipient
 from routerd.message.token import BOUNCE, ExpiredTokenError, TokenError, detail_token, read_return_path

@@ -9,16 +9,16 @@ from typing import cast
 
 from aiosmtpd.smtp import SMTP
 
-from routerd.intake import refusals
 from routerd.intake.arrival import Arrival, Step, TurnedAway
-from routerd.intake.backlog import Backlog
-from routerd.intake.events import Phase
+from routerd.intake.clients.peer import Peer
 from routerd.intake.gate import Gate
 from routerd.intake.host import Host
+from routerd.intake.keeping.backlog import Backlog
+from routerd.intake.limits.patience import Readings, is_mute, overdue
 from routerd.intake.link import Link
-from routerd.intake.patience import Readings, is_mute, overdue
-from routerd.intake.peer import Peer
-from routerd.intake.replies import refusal
+from routerd.intake.protocol import refusals
+from routerd.intake.protocol.events import Phase
+from routerd.intake.protocol.replies import refusal
 
 _TLS_BYTES = 200_000  # that a connection in TLS takes while content comes, as measured; idle, a quarter of it
 

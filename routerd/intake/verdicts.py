@@ -7,9 +7,9 @@ from dataclasses import replace
 
 import structlog
 
-from routerd.intake import refusals
 from routerd.intake.gate import Gate
-from routerd.intake.spool import Spool
+from routerd.intake.keeping.spool import Spool
+from routerd.intake.protocol import refusals
 from routerd.message.envelope import (
     ClientFindings,
     Envelope,

@@ -11,8 +11,8 @@ from corpus import corpus_of
 from harness import run
 from pieces import join, spoil
 
-from routerd.intake.parameters import parse_helo, parse_mail, parse_rcpt
-from routerd.intake.refusals import CommandError
+from routerd.intake.protocol.parameters import parse_helo, parse_mail, parse_rcpt
+from routerd.intake.protocol.refusals import CommandError
 from routerd.message.address import Address, AddressError, parse_address, parse_domain, parse_path
 
 SLOW_MS = 150.0  # for the 100 KB that `make` gives at most

@@ -8,7 +8,7 @@ import sys
 from harness import run
 from pieces import join, spoil
 
-from routerd.intake.proxy_protocol import MAX_OCTETS, V1_OCTETS, Origin, ProxyDecoder, ProxyError, crc32c
+from routerd.intake.clients.proxy_protocol import MAX_OCTETS, V1_OCTETS, Origin, ProxyDecoder, ProxyError, crc32c
 
 SLOW_MS = 100.0  # for the 10 KB that `make` gives at most, of which 4 KB can be a header
 

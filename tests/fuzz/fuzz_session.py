@@ -15,8 +15,8 @@ from corpus import corpus_of
 from harness import run
 from pieces import join, spoil
 
-from routerd.intake.dialogue import Dialogue
-from routerd.intake.events import (
+from routerd.intake.protocol.dialogue import Dialogue
+from routerd.intake.protocol.events import (
     CheckLogin,
     Close,
     CommandRefused,
@@ -30,9 +30,9 @@ from routerd.intake.events import (
     Say,
     UpgradeTls,
 )
-from routerd.intake.refusals import NO_SPACE, UNKNOWN_MECHANISM
-from routerd.intake.sasl import RESPONSE_OCTETS
-from routerd.intake.terms import Terms
+from routerd.intake.protocol.refusals import NO_SPACE, UNKNOWN_MECHANISM
+from routerd.intake.protocol.sasl import RESPONSE_OCTETS
+from routerd.intake.protocol.terms import Terms
 from routerd.message.address import Address, parse_address
 from routerd.message.envelope import Accepted, Envelope, Protocol, Purpose, QueueId, Recipient, Refused, Verdict
 

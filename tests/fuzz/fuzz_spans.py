@@ -13,7 +13,7 @@ from email import message_from_bytes
 from harness import run
 from pieces import join, spoil
 
-from routerd.intake.content_guard import ContentGuard
+from routerd.intake.protocol.content_guard import ContentGuard
 from routerd.message.annotate import Annotation, annotate, attach_original
 from routerd.message.forged import cut_forged
 from routerd.message.headers import HeaderBlock, find_header_end

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from routerd.desk import refusal
-from routerd.intake.data import Defect
+from routerd.intake.protocol.data import Defect
 from routerd.ops.metrics import Metrics
 from routerd.ops.rejections import OTHER, REASONS, bounded
 
@@ -27,7 +27,7 @@ def _reasons_in(source: str) -> Iterator[str]:
 
 def test_every_word_in_the_code_has_its_meaning() -> None:
     """Those of intake as its files spell them, of content's defects, and of the router."""
-    used = {reason for path in INTAKE.glob("*.py") for reason in _reasons_in(path.read_text())}
+    used = {reason for path in INTAKE.rglob("*.py") for reason in _reasons_in(path.read_text())}
     used |= {defect.value for defect in Defect}
     used |= {one.reason for one in vars(refusal).values() if isinstance(one, refusal.Barred)}
     used |= {refusal.Barred(550, "5.7.1", "no").reason}

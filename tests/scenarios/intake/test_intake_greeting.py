@@ -9,8 +9,8 @@ import pytest
 from intake_desk import HELLO, START, TEXT, Desk, make_certificate, open_intake, settings, talk
 
 from routerd.config.settings import Settings
-from routerd.intake.client_findings import ClientLookUp
-from routerd.intake.pressure import StoreSigns
+from routerd.intake.clients.findings import ClientLookUp
+from routerd.intake.limits.pressure import StoreSigns
 from routerd.intake.tls import tls_context
 from routerd.message.envelope import ClientFindings
 from routerd.ops.dns import Absent, Answer, RecordKind, Records, Resolver

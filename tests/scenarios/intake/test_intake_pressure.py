@@ -10,7 +10,7 @@ import pytest
 from intake_desk import HELLO, START, TEXT, Desk, Talker, open_intake, settings, talk
 
 from routerd.config.settings import Settings
-from routerd.intake.pressure import StoreSigns
+from routerd.intake.limits.pressure import StoreSigns
 from routerd.intake.server import Intake
 
 MB = 1_000_000
@@ -48,7 +48,7 @@ async def stranger(intake: Intake, *, greeted: bool = True) -> AsyncIterator[Tal
 
 async def test_a_full_disk_is_told_before_anything_is_taken_and_passes(monkeypatch: pytest.MonkeyPatch) -> None:
     """At MAIL with or without SIZE, and at DATA; once there is room again, nobody need do anything."""
-    monkeypatch.setattr("routerd.intake.pressure.READING_SECONDS", -1.0)
+    monkeypatch.setattr("routerd.intake.limits.pressure.READING_SECONDS", -1.0)
     desk, disk = Desk(), Disk(free_bytes=49 * MB)
     async with open_intake(desk, signs=disk.signs) as intake, talk(intake) as client:
         await client.say(HELLO)

@@ -10,7 +10,7 @@ import pytest
 from intake_desk import HELLO, START, TEXT, Desk, Talker, make_certificate, open_intake, settings, talk
 
 from routerd.config.settings import Settings
-from routerd.intake.patience import Timeouts
+from routerd.intake.limits.patience import Timeouts
 from routerd.intake.tls import tls_context
 
 FROM_FAR = b"PROXY TCP4 198.51.100.7 192.0.2.1 40000 25\r\n"

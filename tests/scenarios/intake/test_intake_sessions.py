@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from intake_desk import HELLO, KEY, START, TEXT, Desk, make_certificate, open_intake, settings, talk
 
-from routerd.intake.patience import Timeouts
+from routerd.intake.limits.patience import Timeouts
 from routerd.intake.server import Intake, ListenError
 from routerd.intake.tls import tls_context
 from routerd.message.address import parse_address

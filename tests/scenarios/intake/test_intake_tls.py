@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from intake_desk import HELLO, START, TEXT, Desk, Talker, make_certificate, open_intake, settings, talk
 
-from routerd.intake.patience import Timeouts
+from routerd.intake.limits.patience import Timeouts
 from routerd.intake.server import Intake
 from routerd.intake.tls import tls_context
 

@@ -3,8 +3,8 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from routerd.intake.dialogue import Dialogue
-from routerd.intake.events import (
+from routerd.intake.protocol.dialogue import Dialogue
+from routerd.intake.protocol.events import (
     CheckLogin,
     Close,
     CommandRefused,
@@ -17,8 +17,8 @@ from routerd.intake.events import (
     Say,
     UpgradeTls,
 )
-from routerd.intake.refusals import NO_MEMORY
-from routerd.intake.terms import Terms
+from routerd.intake.protocol.refusals import NO_MEMORY
+from routerd.intake.protocol.terms import Terms
 from routerd.message.address import Address
 from routerd.message.envelope import Accepted, Envelope, Purpose, QueueId, Recipient, Refused, Verdict
 

@@ -9,10 +9,11 @@ from hypothesis import strategies as st
 
 from routerd.config.settings import Settings
 from routerd.intake.arrival import Arrival, TurnedAway
-from routerd.intake.backlog import Backlog
-from routerd.intake.limits import Memory, TrustedNetworks
-from routerd.intake.peer import Peer, peer_behind, peer_of
-from routerd.intake.proxy_protocol import Origin
+from routerd.intake.clients.networks import TrustedNetworks
+from routerd.intake.clients.peer import Peer, peer_behind, peer_of
+from routerd.intake.clients.proxy_protocol import Origin
+from routerd.intake.keeping.backlog import Backlog
+from routerd.intake.limits.capacity import Memory
 from routerd.intake.reception import Reception, World
 from routerd.message.envelope import Received, Verdict
 from routerd.ops.metrics import Metrics

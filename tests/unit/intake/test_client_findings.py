@@ -8,7 +8,7 @@ import pytest
 import structlog
 
 from routerd.config.settings import Settings
-from routerd.intake.client_findings import ClientLookUp, ReverseName, reversed_address
+from routerd.intake.clients.findings import ClientLookUp, ReverseName, reversed_address
 from routerd.message.envelope import ClientFindings
 from routerd.ops.dns import Absent, Answer, RecordKind, Records, Trouble
 from routerd.ops.metrics import Metrics

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from routerd.intake.content_guard import ContentGuard
-from routerd.intake.data import DataDecoder, Defect
+from routerd.intake.protocol.content_guard import ContentGuard
+from routerd.intake.protocol.data import DataDecoder, Defect
 from routerd.message.headers import HeaderBlock, find_header_end
 
 SIZE, FIELDS, LINE = 120, 6, 40

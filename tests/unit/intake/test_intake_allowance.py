@@ -3,7 +3,7 @@ from collections.abc import Callable
 import pytest
 from intake_partner import TERMS, Heard, Partner
 
-from routerd.intake.terms import Terms
+from routerd.intake.protocol.terms import Terms
 from routerd.message.envelope import Refused
 
 Converse = Callable[..., Heard]

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from routerd.intake.data import DataDecoder, Defect
+from routerd.intake.protocol.data import DataDecoder, Defect
 
 LIMIT = 1000
 

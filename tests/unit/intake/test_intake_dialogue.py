@@ -5,9 +5,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from intake_partner import TERMS, Heard, Partner
 
-from routerd.intake.events import Phase
-from routerd.intake.refusals import NO_SPACE
-from routerd.intake.terms import Terms
+from routerd.intake.protocol.events import Phase
+from routerd.intake.protocol.refusals import NO_SPACE
+from routerd.intake.protocol.terms import Terms
 from routerd.message.envelope import Accepted, Envelope, QueueId, Refused, Verdict
 
 Converse = Callable[..., Heard]

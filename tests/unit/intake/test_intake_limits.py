@@ -4,7 +4,9 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from routerd.config.settings import Limits, TrustedLimits
-from routerd.intake.limits import Connections, Memory, Tally, TrustedNetworks, client_key, plain_address
+from routerd.intake.clients.networks import TrustedNetworks, client_key, plain_address
+from routerd.intake.limits.capacity import Connections, Memory
+from routerd.intake.limits.tally import Tally
 from routerd.intake.queue_ids import QueueIds
 
 

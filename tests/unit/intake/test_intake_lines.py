@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from routerd.intake.lines import TOO_LONG, LineReader
+from routerd.intake.protocol.lines import TOO_LONG, LineReader
 
 
 def lines_of(reader: LineReader, limit_octets: int) -> Iterator[bytes]:

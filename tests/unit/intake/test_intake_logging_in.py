@@ -4,7 +4,7 @@ from collections.abc import Callable
 import pytest
 from intake_partner import TERMS, Heard, Partner
 
-from routerd.intake.events import CheckLogin, LoggedIn, Phase
+from routerd.intake.protocol.events import CheckLogin, LoggedIn, Phase
 from routerd.message.envelope import Refused
 
 Converse = Callable[..., Heard]

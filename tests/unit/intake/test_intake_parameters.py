@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from routerd.intake.parameters import MailFrom, parse_helo, parse_mail, parse_rcpt
-from routerd.intake.refusals import CommandError
+from routerd.intake.protocol.parameters import MailFrom, parse_helo, parse_mail, parse_rcpt
+from routerd.intake.protocol.refusals import CommandError
 from routerd.message.address import Address
 
 

@@ -3,7 +3,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from routerd.config.settings import Settings
-from routerd.intake.events import Declined
+from routerd.intake.protocol.events import Declined
 from routerd.intake.recipients import Directory
 from routerd.message.address import Address, parse_address
 from routerd.message.envelope import Purpose, Recipient

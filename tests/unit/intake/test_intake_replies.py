@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 import routerd
-from routerd.intake import refusals, replies
-from routerd.intake.terms import Terms
+from routerd.intake.protocol import refusals, replies
+from routerd.intake.protocol.terms import Terms
 from routerd.message.envelope import Accepted, Protocol, QueueId, Refused
 
 WHOLE = re.compile(rb"([245])[0-9]{2} \1\.[0-9]{1,3}\.[0-9]{1,3} [ -~]{1,500}\r\n")

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from routerd.intake.spool import MEMORY_BYTES, Spool
+from routerd.intake.keeping.spool import Spool
+from routerd.intake.limits.capacity import MEMORY_BYTES
 
 
 def _descriptors() -> int:

@@ -13,8 +13,8 @@ from routerd.config import password_hash
 from routerd.config.load import load_settings
 from routerd.config.password_hash import PasswordHash, prepared
 from routerd.config.settings import Settings
-from routerd.intake.events import LoggedIn
-from routerd.intake.logins import BUSY, TOO_MANY_WRONG, WRONG, Logins
+from routerd.intake.clients.logins import BUSY, TOO_MANY_WRONG, WRONG, Logins
+from routerd.intake.protocol.events import LoggedIn
 from routerd.message.envelope import Refused
 
 CONFIG = """\
@@ -263,7 +263,7 @@ async def test_neither_password_nor_hash_is_remembered(door: Door) -> None:
 
 async def test_what_is_remembered_is_bounded(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
     """Names and passwords from outside take no memory without end."""
-    monkeypatch.setattr("routerd.intake.login_tries._REMEMBERED", 5)
+    monkeypatch.setattr("routerd.intake.clients.login_tries._REMEMBERED", 5)
     monkeypatch.setattr(PasswordHash, "is_of", lambda kept, password: False)
     for number in range(30):
         await door.check(f"guess{number}", "x", f"192.0.2.{number}")

@@ -5,8 +5,8 @@ from datetime import timedelta
 import pytest
 
 from routerd.config.intake_settings import Limits
-from routerd.intake import refusals
-from routerd.intake.patience import Readings, Timeouts, is_mute, overdue, timeouts_of
+from routerd.intake.limits.patience import Readings, Timeouts, is_mute, overdue, timeouts_of
+from routerd.intake.protocol import refusals
 from routerd.message.envelope import Refused
 
 TIMEOUTS = Timeouts(idle_seconds=300, least_bytes_per_second=100, session_seconds=3600, unread_seconds=60)

@@ -3,8 +3,8 @@ from collections.abc import Callable
 import pytest
 
 from routerd.config.settings import Limits
-from routerd.intake.limits import Memory
-from routerd.intake.pressure import LONGEST_DELAY_SECONDS, READING_SECONDS, Pressure, StoreSigns
+from routerd.intake.limits.capacity import Memory
+from routerd.intake.limits.pressure import LONGEST_DELAY_SECONDS, READING_SECONDS, Pressure, StoreSigns
 from routerd.message.envelope import Refused
 
 MB = 1_000_000

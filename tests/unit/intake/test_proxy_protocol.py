@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from routerd.intake.proxy_protocol import MAX_OCTETS, V1_OCTETS, Origin, ProxyDecoder, ProxyError, crc32c
+from routerd.intake.clients.proxy_protocol import MAX_OCTETS, V1_OCTETS, Origin, ProxyDecoder, ProxyError, crc32c
 
 SIGNATURE = b"\r\n\r\n\0\r\nQUIT\n"
 LOCAL, PROXY = 0x20, 0x21

@@ -1,4 +1,4 @@
-from routerd.intake.refusal_log import IN_ALL, PER_CLIENT, RefusalLog
+from routerd.intake.limits.refusal_log import IN_ALL, PER_CLIENT, RefusalLog
 
 
 def test_one_client_gets_a_few_lines_a_minute() -> None:

@@ -1,10 +1,10 @@
 """Where a session stands: what both sides know of each other by now. Commands read it and change it. Pure."""
 
-from routerd.intake.allowance import Allowance
-from routerd.intake.events import LookUp, Phase, RoomFor
-from routerd.intake.sasl import Exchange
-from routerd.intake.terms import Terms
-from routerd.intake.transaction import Transaction
+from routerd.intake.protocol.allowance import Allowance
+from routerd.intake.protocol.events import LookUp, Phase, RoomFor
+from routerd.intake.protocol.sasl import Exchange
+from routerd.intake.protocol.terms import Terms
+from routerd.intake.protocol.transaction import Transaction
 from routerd.message.envelope import Protocol, Refused
 
 

@@ -3,12 +3,12 @@
 What is refused says nothing of an argument or a response: either may be a password in the wrong place.
 """
 
-from routerd.intake import refusals, replies, sasl
-from routerd.intake.allowance import LOGIN_FAILED
-from routerd.intake.events import CheckLogin, CommandRefused, LoggedIn
-from routerd.intake.refusals import CommandError
-from routerd.intake.sasl import Exchange
-from routerd.intake.standing import Standing
+from routerd.intake.protocol import refusals, replies, sasl
+from routerd.intake.protocol.allowance import LOGIN_FAILED
+from routerd.intake.protocol.events import CheckLogin, CommandRefused, LoggedIn
+from routerd.intake.protocol.refusals import CommandError
+from routerd.intake.protocol.sasl import Exchange
+from routerd.intake.protocol.standing import Standing
 from routerd.message.envelope import Refused
 
 Step = bytes | CommandRefused | CheckLogin

@@ -5,9 +5,9 @@ import tempfile
 from pathlib import Path
 from typing import IO
 
+from routerd.intake.limits.capacity import MEMORY_BYTES
 from routerd.message.envelope import Raw
 
-MEMORY_BYTES = 1 << 20  # of one message; above it, to the file
 _SMALL_BYTES = 1024
 _TOGETHER_BYTES = 65_536
 

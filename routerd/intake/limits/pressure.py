@@ -7,10 +7,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from routerd.config.intake_settings import Limits
-from routerd.intake.events import Declined
-from routerd.intake.limits import Memory
-from routerd.intake.refusals import NO_MEMORY, NO_SPACE, OVERLOADED, STORE_SLOW
-from routerd.intake.spool import MEMORY_BYTES
+from routerd.intake.limits.capacity import MEMORY_BYTES, Memory
+from routerd.intake.protocol.events import Declined
+from routerd.intake.protocol.refusals import NO_MEMORY, NO_SPACE, OVERLOADED, STORE_SLOW
 
 SLOW_COMMIT_SECONDS = 2.0  # of the oldest message that waits for its commit; from here on strangers are slowed
 STUCK_COMMIT_SECONDS = 10.0  # … and turned away

@@ -2,14 +2,14 @@
 
 from collections.abc import Callable
 
-from routerd.intake import refusals, replies
-from routerd.intake.data import Defect
-from routerd.intake.events import CheckLogin, CommandRefused, Phase
-from routerd.intake.logging_in import auth
-from routerd.intake.parameters import parse_helo, parse_mail, parse_rcpt
-from routerd.intake.refusals import CommandError
-from routerd.intake.standing import Standing
-from routerd.intake.transaction import Transaction
+from routerd.intake.protocol import refusals, replies
+from routerd.intake.protocol.data import Defect
+from routerd.intake.protocol.events import CheckLogin, CommandRefused, Phase
+from routerd.intake.protocol.logging_in import auth
+from routerd.intake.protocol.parameters import parse_helo, parse_mail, parse_rcpt
+from routerd.intake.protocol.refusals import CommandError
+from routerd.intake.protocol.standing import Standing
+from routerd.intake.protocol.transaction import Transaction
 from routerd.message.envelope import Purpose, Recipient, Refused
 
 Answer = bytes | CommandRefused | CheckLogin

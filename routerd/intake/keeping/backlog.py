@@ -1,6 +1,6 @@
 """What a client sent while its session could not listen."""
 
-from routerd.intake.limits import Memory
+from routerd.intake.limits.capacity import Memory
 
 
 class Backlog:

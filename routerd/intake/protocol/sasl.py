@@ -7,9 +7,9 @@ import binascii
 from base64 import b64encode
 from dataclasses import dataclass, field
 
-from routerd.intake import refusals
-from routerd.intake.events import CheckLogin
-from routerd.intake.refusals import CommandError
+from routerd.intake.protocol import refusals
+from routerd.intake.protocol.events import CheckLogin
+from routerd.intake.protocol.refusals import CommandError
 
 RESPONSE_OCTETS = 12_288  # RFC 4954 4, with CRLF
 CANCEL = b"*"

@@ -2,8 +2,8 @@
 
 from typing import Any, NamedTuple
 
-from routerd.intake.limits import TrustedNetworks, client_key, plain_address
-from routerd.intake.proxy_protocol import Origin
+from routerd.intake.clients.networks import TrustedNetworks, client_key, plain_address
+from routerd.intake.clients.proxy_protocol import Origin
 
 
 class Peer(NamedTuple):

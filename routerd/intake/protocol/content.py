@@ -1,10 +1,10 @@
 """The content of one message, from the bytes behind DATA to the last of them: given out, or refused. Pure."""
 
-from routerd.intake import refusals
-from routerd.intake.content_guard import ContentGuard
-from routerd.intake.data import DataDecoder
-from routerd.intake.events import Declined
-from routerd.intake.terms import Terms
+from routerd.intake.protocol import refusals
+from routerd.intake.protocol.content_guard import ContentGuard
+from routerd.intake.protocol.data import DataDecoder
+from routerd.intake.protocol.events import Declined
+from routerd.intake.protocol.terms import Terms
 from routerd.message.envelope import Refused
 
 PATIENCE = 4  # times the largest message: so much is read and thrown away before the connection is closed

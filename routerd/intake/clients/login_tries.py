@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from hashlib import blake2b
 from typing import TypeVar
 
-from routerd.intake.limits import Tally
+from routerd.intake.limits.tally import Tally
 
 _HOUR = 3600.0
 _WRONG_OF_LOGIN = 10  # an hour, of one login from one client

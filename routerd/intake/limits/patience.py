@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from routerd.config.intake_settings import Limits
-from routerd.intake import refusals
+from routerd.intake.protocol import refusals
 from routerd.message.envelope import Refused
 
 

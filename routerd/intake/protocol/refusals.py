@@ -1,7 +1,7 @@
 """The words with which a session refuses. Pure."""
 
-from routerd.intake.data import Defect
-from routerd.intake.events import Declined
+from routerd.intake.protocol.data import Defect
+from routerd.intake.protocol.events import Declined
 from routerd.message.envelope import Refused
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from routerd.intake.parameters import MailFrom
+from routerd.intake.protocol.parameters import MailFrom
 from routerd.message.envelope import Envelope, Recipient, Verdict
 
 

@@ -5,12 +5,12 @@ Fed whole or octet by octet it says and does the same. Replies to a pipelined gr
 
 from collections.abc import Sequence
 
-from routerd.intake import logging_in, refusals, replies
-from routerd.intake.allowance import CONTENT
-from routerd.intake.command_line import longest_line, obey, unfit_line
-from routerd.intake.commands import Answer
-from routerd.intake.content import ContentReader
-from routerd.intake.events import (
+from routerd.intake.protocol import logging_in, refusals, replies
+from routerd.intake.protocol.allowance import CONTENT
+from routerd.intake.protocol.command_line import longest_line, obey, unfit_line
+from routerd.intake.protocol.commands import Answer
+from routerd.intake.protocol.content import ContentReader
+from routerd.intake.protocol.events import (
     Close,
     CommandRefused,
     Content,
@@ -25,10 +25,10 @@ from routerd.intake.events import (
     Say,
     UpgradeTls,
 )
-from routerd.intake.lines import TOO_LONG, LineReader
-from routerd.intake.sasl import Exchange
-from routerd.intake.standing import Standing
-from routerd.intake.terms import Terms
+from routerd.intake.protocol.lines import TOO_LONG, LineReader
+from routerd.intake.protocol.sasl import Exchange
+from routerd.intake.protocol.standing import Standing
+from routerd.intake.protocol.terms import Terms
 from routerd.message.envelope import Accepted, Refused, Verdict
 
 

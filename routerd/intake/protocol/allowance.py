@@ -1,8 +1,8 @@
 """What a client may waste of our time before it is sent away. Pure."""
 
-from routerd.intake import refusals
-from routerd.intake.events import CommandRefused, Declined
-from routerd.intake.terms import Terms
+from routerd.intake.protocol import refusals
+from routerd.intake.protocol.events import CommandRefused, Declined
+from routerd.intake.protocol.terms import Terms
 
 CONTENT = "."
 """Stands for a verb where it is a message that is refused."""

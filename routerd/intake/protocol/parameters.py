@@ -3,8 +3,8 @@
 import re
 from dataclasses import dataclass
 
-from routerd.intake import refusals
-from routerd.intake.refusals import CommandError
+from routerd.intake.protocol import refusals
+from routerd.intake.protocol.refusals import CommandError
 from routerd.message.address import Address, AddressError, parse_domain, parse_path
 from routerd.message.envelope import Refused
 

@@ -20,8 +20,8 @@ import structlog
 from routerd.config.password_file import PasswordFile, read_passwords
 from routerd.config.password_hash import PasswordHash, dummy_hash
 from routerd.config.settings import Settings
-from routerd.intake.events import LoggedIn
-from routerd.intake.login_tries import LoginTries
+from routerd.intake.clients.login_tries import LoginTries
+from routerd.intake.protocol.events import LoggedIn
 from routerd.message.envelope import Refused
 
 WRONG = Refused(535, "5.7.8", "Wrong login or password")  # RFC 4954 6
@@ -71,7 +71,7 @@ class Logins:
         self._look()
 
     async def check(self, login: str, password: str, client_key: str) -> LoggedIn | Refused:
-        """`login`: a member's key or one of his addresses, in any case. `client_key`: as limits.client_key gives it.
+        """`login`: a member's key or one of his addresses, in any case. `client_key`: as networks.client_key gives it.
 
         Right, wrong (535), or not now (454): too many wrong ones from that client, or too many at once.
         """

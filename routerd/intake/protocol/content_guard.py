@@ -5,7 +5,7 @@ What counts as the header's end, and as a field in it, is what `message/headers.
 
 import re
 
-from routerd.intake.data import Defect, gravest
+from routerd.intake.protocol.data import Defect, gravest
 
 _LINE_END = b"\r\n"
 _EMPTY_LINE = b"\r\n\r\n"

@@ -1,12 +1,12 @@
 """A line of the client: the command in it, whether that may come now, and the answer to it. Pure."""
 
-from routerd.intake import refusals
-from routerd.intake.commands import COMMANDS, Answer
-from routerd.intake.events import CommandRefused
-from routerd.intake.lines import TOO_LONG
-from routerd.intake.refusals import CommandError
-from routerd.intake.sasl import RESPONSE_OCTETS
-from routerd.intake.standing import Standing
+from routerd.intake.protocol import refusals
+from routerd.intake.protocol.commands import COMMANDS, Answer
+from routerd.intake.protocol.events import CommandRefused
+from routerd.intake.protocol.lines import TOO_LONG
+from routerd.intake.protocol.refusals import CommandError
+from routerd.intake.protocol.sasl import RESPONSE_OCTETS
+from routerd.intake.protocol.standing import Standing
 
 COMMAND_OCTETS = 512  # RFC 5321 4.5.3.1.4, with CRLF
 PATH_COMMAND_OCTETS = 2048  # MAIL and RCPT with the parameters of their extensions, those too that are refused

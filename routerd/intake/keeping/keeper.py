@@ -5,8 +5,8 @@ from pathlib import Path
 
 import structlog
 
-from routerd.intake.limits import Memory
-from routerd.intake.spool import Spool
+from routerd.intake.keeping.spool import Spool
+from routerd.intake.limits.capacity import Memory
 
 log = structlog.get_logger()
 

@@ -1,6 +1,6 @@
 """Which refusals get a line in the log: a flood of them must not fill the disk. All are counted in the metrics."""
 
-from routerd.intake.limits import Tally
+from routerd.intake.limits.tally import Tally
 
 PER_CLIENT = 30  # lines a minute
 IN_ALL = 600

@@ -10,7 +10,7 @@ import structlog
 
 from routerd.config.intake_settings import DNS_LIST_ANSWERS, DNS_LIST_ERRORS, LISTS_NOBODY
 from routerd.config.settings import DnsList, Settings
-from routerd.intake.limits import TrustedNetworks
+from routerd.intake.clients.networks import TrustedNetworks
 from routerd.message.address import AddressError, parse_host_name
 from routerd.message.envelope import ClientFindings, Refused
 from routerd.ops.dns import Absent, Answer, RecordKind, Records, Trouble

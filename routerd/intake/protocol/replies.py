@@ -1,6 +1,6 @@
 """What a session says but for its refusals' words: reply lines as bytes (RFC 5321 4.2, RFC 2034). Pure."""
 
-from routerd.intake.terms import Terms
+from routerd.intake.protocol.terms import Terms
 from routerd.message.envelope import Accepted, Protocol, Refused
 
 MAX_REPLY_TEXT = 400  # RFC 5321 4.5.3.1.5: 512 octets with code, status and CRLF

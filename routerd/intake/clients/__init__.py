@@ -1,0 +1,1 @@
+"""Who a client is: by its address, behind a proxy, by DNS, by its login."""
