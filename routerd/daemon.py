@@ -36,12 +36,12 @@ from routerd.ops.crash_points import reach
 from routerd.ops.dns import Resolver
 from routerd.ops.metrics import Metrics
 from routerd.ops.process import allow_connections, spare_collector
-from routerd.ops.rules_folder import FolderReader, compile_saved
 from routerd.ops.watching import Seen, changes_of, look
 from routerd.router import Live, Router
 from routerd.rules.compile import Compiled
 from routerd.rules.ruleset import Ruleset
-from routerd.store.base import Copy, NewCopy, Retention, SavedRuleset, StoreError
+from routerd.rules_in_force import NoRulesError, RulesInForce
+from routerd.store.base import Copy, NewCopy, Retention, StoreError
 from routerd.store.marks import InHand
 from routerd.store.sqlite import SqliteStore, open_store
 from routerd.web.control import ControlServer, control_path
@@ -85,7 +85,6 @@ class Daemon:
         self._stop = asyncio.Event()
         self._hurry = asyncio.Event()
         self._reloads: asyncio.Queue[Callable[[], Coroutine[Any, Any, None]]] = asyncio.Queue()
-        self._rules_folder = FolderReader()
         self._tasks: list[asyncio.Task[None]] = []
 
     # Built by _build, in this order.
@@ -133,7 +132,9 @@ class Daemon:
         except (OSError, StoreError) as error:
             raise StartError(_naming(settings.state, error)) from error
         try:
-            ruleset = await self._ruleset_at_start()
+            self._rules = RulesInForce(self.store, self.metrics, utc_now)
+            self._seen = await asyncio.to_thread(look, settings.rules)
+            ruleset = await self._rules.begin(settings)
             self._live = Live(settings, Roster(settings), ruleset, Routes(settings))
             self._hands = InHand(settings.state / "in-hand")
             self._worker = Worker(self.store, self._policy(), self.metrics)
@@ -158,34 +159,15 @@ class Daemon:
             self.http = HttpServer(settings.http, self.metrics, self.store, self.store.is_alive)
             hand = QueueHand(self.store, self._worker, utc_now, self._stand_in)
             self._control = ControlServer(control_path(settings.state), settings.state, hand.do)
+        except NoRulesError as error:
+            await self.store.close()
+            raise StartError(str(error)) from error
         except (OSError, StoreError) as error:
             await self.store.close()
             raise StartError(_naming(settings.state, error)) from error
         except BaseException:
             await self.store.close()
             raise
-
-    async def _ruleset_at_start(self) -> Ruleset:
-        """The present files, or the last good ones where those are bad. Raises StartError where there are none."""
-        self._seen = await asyncio.to_thread(look, self.settings.rules)
-        compiled = await self._rules_folder.read(self.settings)
-        ruleset, problems = compiled.ruleset, compiled.problems
-        if ruleset is not None:
-            await self.store.save_ruleset(SavedRuleset(ruleset.revision, compiled.files, utc_now()))
-            self._count_rules(ruleset)
-            return ruleset
-        self.metrics.reloads.labels("error").inc()
-        saved = await self.store.last_ruleset()
-        if saved is None:
-            raise StartError("\n".join(str(problem) for problem in problems))
-        old = await asyncio.to_thread(compile_saved, self.settings, saved.files, f"last good {saved.revision}")
-        if old.ruleset is None:
-            raise StartError("\n".join(str(problem) for problem in (*problems, *old.problems)))
-        for problem in problems:
-            log.error("ruleset_refused", problem=str(problem))
-        log.error("ruleset_kept", revision=saved.revision, saved_at=saved.saved_at.isoformat())
-        self._count_rules(old.ruleset)
-        return old.ruleset
 
     async def _start(self) -> None:
         fold("ł")  # makes the tables, which take longer than a message may wait
@@ -278,7 +260,7 @@ class Daemon:
         """Config and rules, whole or not at all: all is read, checked and compiled before anything is swapped."""
         settings, problems = await asyncio.to_thread(self._reread)
         if settings is None:
-            self._refuse(problems)
+            self._rules.refuse(problems)
             return
         try:
             tls = await asyncio.to_thread(tls_context, settings.tls) if settings.tls else None
@@ -286,7 +268,7 @@ class Daemon:
             self.metrics.reloads.labels("error").inc()
             log.error("certificate_refused", certificate=settings.tls and settings.tls.certificate, reason=str(error))
             return
-        compiled = await self._rules_folder.read(settings)
+        compiled = await self._rules.read(settings)
         if await self._take_effect(settings, compiled):
             log.info("config_reloaded", config=self._config_path)
             self._resolver.adopt(settings.dns)
@@ -296,30 +278,18 @@ class Daemon:
 
     async def _reload_rules(self) -> None:
         """The rules alone, by the config that runs: a half-edited config is nobody's wish."""
-        compiled = await self._rules_folder.read(self._live.settings)
-        if self._rules_folder.brought_news:
+        compiled = await self._rules.read(self._live.settings)
+        if self._rules.brought_news:
             await self._take_effect(self._live.settings, compiled)
 
     async def _take_effect(self, settings: Settings, compiled: Compiled) -> bool:
-        ruleset = compiled.ruleset
-        if ruleset is None:
-            self._refuse(compiled.problems)
-            return False
-        await self.store.save_ruleset(SavedRuleset(ruleset.revision, compiled.files, utc_now()))
-        live = Live(settings, Roster(settings), ruleset, Routes(settings))
-        await self._readdress(live)
-        self._live = live
-        self._router.adopt(live)
-        self._count_rules(ruleset)
-        self.metrics.reloads.labels("ok").inc()
-        log.info("ruleset_reloaded", revision=ruleset.revision, rules=ruleset.rules)
-        return True
+        async def take_over(ruleset: Ruleset) -> None:
+            live = Live(settings, Roster(settings), ruleset, Routes(settings))
+            await self._readdress(live)
+            self._live = live
+            self._router.adopt(live)
 
-    def _refuse(self, problems: Sequence[Problem]) -> None:
-        self.metrics.reloads.labels("error").inc()
-        for problem in problems:
-            log.error("ruleset_refused", problem=str(problem))
-        log.error("ruleset_kept", revision=self._live.ruleset.revision)
+        return await self._rules.enact(compiled, take_over)
 
     def _read_settings(self) -> tuple[Settings | None, tuple[Problem, ...]]:
         loaded = load_settings(self._config_path, in_service=True)
@@ -336,11 +306,6 @@ class Daemon:
         ways = {name: str(member.mailbox) for name, member in live.settings.members.items()}
         ways |= {address: address for address in live.ruleset.forwards}
         await self.store.readdress({name: (box, live.routes.destination(box)) for name, box in ways.items()})
-
-    def _count_rules(self, ruleset: Ruleset) -> None:
-        self.metrics.ruleset_info.clear()
-        self.metrics.ruleset_info.labels(ruleset.revision).set(1)
-        self.metrics.ruleset_rules.set(ruleset.rules)
 
     # While it runs.
 
