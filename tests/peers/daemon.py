@@ -1,5 +1,6 @@
 """The real routerd in a process of its own, with a configuration made for one test."""
 
+import contextlib
 import http.client
 import json
 import os
@@ -155,6 +156,16 @@ class RouterdDaemon:
             if labels.items() <= given.items():
                 total += float(found[2])
         return total
+
+    def descriptors(self) -> int:
+        """Of connections, messages and the like. The store's own are left out: it opens one more of its readers
+        whenever all others are busy, and keeps it.
+        """
+        count = 0
+        for one in Path(f"/proc/{self.pid}/fd").iterdir():
+            with contextlib.suppress(FileNotFoundError):
+                count += not one.readlink().name.startswith("routerd.db")
+        return count
 
     def maildir(self, member: str) -> Path:
         return self.folder / "mail" / member

@@ -1,7 +1,6 @@
 """A daemon, a crowd of hostile clients of one kind at its doors, and what that costs it."""
 
 import asyncio
-import os
 import re
 import smtplib
 import threading
@@ -61,7 +60,7 @@ class Fortress:
         self.daemon = daemon
         self.front = front
         self._warm_up()
-        self._descriptors = self.descriptors()
+        self._descriptors = self.daemon.descriptors()
         self._resident_bytes = self.resident_bytes()
 
     def _warm_up(self) -> None:
@@ -76,9 +75,6 @@ class Fortress:
         assert found is not None
         return int(found[1]) * 1024
 
-    def descriptors(self) -> int:
-        return len(os.listdir(f"/proc/{self.daemon.pid}/fd"))  # noqa: PTH208 - only their number is wanted
-
     def await_quiet(self, descriptors: int | None) -> int:
         """Waits until nobody is connected, nothing queued; gives the number of descriptors then."""
 
@@ -86,10 +82,10 @@ class Fortress:
             metric = self.daemon.metric
             if metric("routerd_connections") or metric("routerd_queue_copies"):
                 return False
-            return descriptors is None or self.descriptors() <= descriptors
+            return descriptors is None or self.daemon.descriptors() <= descriptors
 
-        wait_for(is_quiet, "nobody connected", 30.0, lambda: f"{self.descriptors()} descriptors")
-        return self.descriptors()
+        wait_for(is_quiet, "nobody connected", 30.0, lambda: f"{self.daemon.descriptors()} descriptors")
+        return self.daemon.descriptors()
 
     def withstand(self, kind: Kind, clients: int, *, good_messages: int) -> Siege:
         """Lets so many clients of a kind come, and a good one beside them."""

@@ -70,10 +70,6 @@ def certificate(folder: Path, name: str = "mx1.example.com") -> str:
     return f"tls: {{{{certificate: {folder}/mx.pem, key: {folder}/mx.key}}}}\n"
 
 
-def descriptors(daemon: RouterdDaemon) -> int:
-    return len(list(Path(f"/proc/{daemon.pid}/fd").iterdir()))
-
-
 def test_a_drain_ends_what_is_coming(routerd: Callable[..., RouterdDaemon]) -> None:
     """Nobody new comes in, the idle are told, a message in DATA gets its 250 and its copy; the exit status is 0."""
     daemon = routerd()
@@ -142,7 +138,7 @@ def test_descriptors_come_back_from_every_ending(routerd: Callable[..., RouterdD
         assert in_data(first).say(TEXT % 0).startswith(b"250")
     daemon.wait_for_copies(1)
     wait_for(lambda: daemon.metric("routerd_connections") == 0, "an idle daemon", 30)
-    at_rest = descriptors(daemon)
+    at_rest = daemon.descriptors()
     said = (b"", b"EHLO", HELLO, HELLO + b"STARTTLS\r\n", HELLO + START, HELLO + START + b"x" * 2_000_000, b"QUIT\r\n")
     for one in said * 3:
         for is_reset in (False, True):
@@ -157,5 +153,5 @@ def test_descriptors_come_back_from_every_ending(routerd: Callable[..., RouterdD
             stack.enter_context(talk(daemon.smtp_port))
         wait_for(lambda: daemon.metric("routerd_rejections_total", reason="timeout") >= 20, "421 for the idle", 60)
     wait_for(lambda: daemon.metric("routerd_connections") == 0, "all to be gone", 60)
-    wait_for(lambda: descriptors(daemon) <= at_rest, f"no more than {at_rest} descriptors", 60)
+    wait_for(lambda: daemon.descriptors() <= at_rest, f"no more than {at_rest} descriptors", 60)
     assert daemon.terminate() == 0
