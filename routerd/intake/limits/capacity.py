@@ -63,8 +63,8 @@ class Memory:
         self.used_bytes = 0
 
     def adopt(self, limits: Limits, *, has_trusted: bool) -> None:
-        self.limit_bytes = limits.memory
-        self.kept_bytes = _kept(limits.memory, has_trusted=has_trusted)
+        self.limit_bytes = limits.memory * 5 // 6  # the rest is what the allocator leaves between pieces
+        self.kept_bytes = _kept(self.limit_bytes, has_trusted=has_trusted)
 
     def has_room(self, size_bytes: int, *, trusted: bool = False) -> bool:
         return self.used_bytes + size_bytes <= self.limit_bytes - (0 if trusted else self.kept_bytes)

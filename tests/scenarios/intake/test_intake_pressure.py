@@ -128,7 +128,7 @@ async def test_strangers_take_all_but_a_tenth_of_the_connections() -> None:
 async def test_strangers_take_all_but_a_tenth_of_the_memory() -> None:
     """A stranger's message is let go, with 452, where a hop's is taken."""
     desk = Desk()
-    async with open_intake(desk, of_strangers(memory=1 * MB)) as intake, AsyncExitStack() as talks:
+    async with open_intake(desk, of_strangers(memory=1_200_000)) as intake, AsyncExitStack() as talks:
         far = await talks.enter_async_context(stranger(intake))
         hop = await talks.enter_async_context(talk(intake))
         for client in (far, hop):

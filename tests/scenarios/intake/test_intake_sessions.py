@@ -145,7 +145,7 @@ async def test_memory_in_flight_is_bounded() -> None:
     """While one message holds the memory another waits outside with 452, also in mid-content."""
     desk = Desk()
     desk.gate.clear()
-    config = settings(limits={"memory": 10_000})
+    config = settings(limits={"memory": 12_000})
     async with open_intake(desk, config) as intake, talk(intake) as first, talk(intake) as second:
         large = b"x" * 8_000 + b"\r\n.\r\n"
         await first.say(HELLO)

@@ -8,7 +8,7 @@ from routerd.intake.limits.pressure import LONGEST_DELAY_SECONDS, READING_SECOND
 from routerd.message.envelope import Refused
 
 MB = 1_000_000
-LIMITS = Limits(memory=100 * MB, free_space=50 * MB)
+LIMITS = Limits(memory=120 * MB, free_space=50 * MB)
 
 
 class Surroundings:
