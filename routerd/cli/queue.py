@@ -25,7 +25,9 @@ from routerd.rules.names import names_of, suggestion
 from routerd.store.base import CopyState, StoreError, StoreLockedError
 from routerd.store.by_hand import do_by_hand
 from routerd.store.life import OPEN
-from routerd.store.queue_view import QueuedCopy, as_owner
+from routerd.store.history import QueuedCopy
+from routerd.store.queue_view import as_owner
+from routerd.store.selection import Selection
 from routerd.store.sqlite import open_store
 from routerd.web.control import ControlRefusedError, ControlUnavailableError, send_command
 
@@ -69,7 +71,9 @@ def list_copies(
             found = [
                 copy
                 for key in _destinations(destination)
-                for copy in view.list(destination=key, inbox=lives_in, member=member, states=wanted)
+                for copy in view.list(
+                    Selection(destinations=key and (key,), inbox=lives_in, member=member, states=wanted)
+                )
                 if key != MAILDIR or destination in (MAILDIR, where(copy))
             ]
     except StoreError as error:

@@ -12,7 +12,7 @@ from routerd.desk.plan import Role
 from routerd.message.fold import display
 from routerd.rules.conditions.time import shown_moment
 from routerd.store.base import CopyState
-from routerd.store.queue_view import MessageHistory, QueuedCopy
+from routerd.store.history import MessageHistory, QueuedCopy
 
 MAX_TEXT = 200
 _NOTHING = "-"

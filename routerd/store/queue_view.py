@@ -1,19 +1,20 @@
 """The store as commands see it: read-only, beside a running daemon or without one, and without making any file."""
 
 import os
-from collections.abc import Callable, Collection, Iterator
+from array import array
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import replace
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import TypeVar
 
-from routerd.desk.plan import DeskState, Role
-from routerd.message.annotate import Annotation
-from routerd.message.envelope import CopyId, QueueId
-from routerd.rules.decision import Decision
-from routerd.store.base import CopyState, Known, SavedRuleset, StoreError, StoreMissingError, ThreadKeys
+from routerd.desk.plan import DeskState
+from routerd.message.envelope import QueueId, Raw
+from routerd.store.base import Copy, Known, SavedRuleset, StoreError, StoreMissingError, ThreadKeys
+from routerd.store.bodies import BodyFiles
 from routerd.store.connection import (
     FILE_NAME,
     Connection,
@@ -25,87 +26,22 @@ from routerd.store.connection import (
     store_error,
 )
 from routerd.store.desk_state import StoredDeskState, recall
-from routerd.store.life import OPEN
+from routerd.store.history import QUEUED_COPIES, MessageHistory, QueuedCopy, numbers_of, queued_copy, read_history
 from routerd.store.migration import check_version, newest_version
-from routerd.store.rows import ROLES, Row, bindable, copy_id, copy_state, from_micros, message_key, storable
-from routerd.store.stored_json import (
-    StoredEnvelope,
-    StoredPlan,
-    annotation_from_json,
-    data_from_json,
-    decisions_from_json,
-    envelope_from_json,
-    files_from_json,
-    plan_from_json,
-    read_or_none,
-)
+from routerd.store.rows import COPIES, COPY_COLUMNS, from_micros, read_copies
+from routerd.store.selection import Named, Selection, named, numbers_to_json
+from routerd.store.stored_json import files_from_json
 
-_INBOX = "iif(json_valid(m.plan_json), json_extract(m.plan_json, '$.inbox'), '')"
-_COPY = f"""
-SELECT c.number, m.queue_id, c.suffix, c.state, c.role, c.member, c.mailbox, c.destination,
-  {_INBOX}, m.sender, m.size_bytes, c.attempts, c.created_at, c.next_attempt_at,
-  c.finished_at, c.reason
-FROM copies AS c JOIN messages AS m ON m.number = c.message
+PAGE_COPIES = 500  # read at once
+
+_FULL_COPIES = f"""
+SELECT {COPY_COLUMNS} FROM {COPIES} WHERE c.number IN (SELECT value FROM json_each(?)) ORDER BY c.number
 """  # noqa: S608 - constants
-_MESSAGE = """
-SELECT number, queue_id, received_at, sender, size_bytes, message_id, envelope_json, plan_json, annotation_json,
-  decisions_json, (SELECT t.queue_id FROM messages AS t WHERE t.number = messages.twin_of),
-  EXISTS (SELECT 1 FROM bodies WHERE message = messages.number)
-FROM messages
-"""
-_STATES = ",".join(f"'{state}'" for state in CopyState)
-_NAMESAKES = "SELECT queue_id FROM messages WHERE message_id = ? AND number <> ? ORDER BY number LIMIT 20"
+_BODY = "SELECT b.bytes FROM messages AS m JOIN bodies AS b ON b.message = m.number WHERE m.queue_id = ?"
+
+EVERY_OPEN = Selection()
 
 T = TypeVar("T")
-
-
-@dataclass(frozen=True, slots=True)
-class QueuedCopy:
-    """One copy in a listing."""
-
-    number: int
-    id: CopyId
-    queue_id: QueueId
-    state: CopyState
-    role: Role
-    member: str
-    mailbox: str
-    destination: str
-    inbox: str
-    sender: str
-    size_bytes: int
-    attempts: int
-    created_at: datetime
-    next_attempt_at: datetime | None
-    finished_at: datetime | None
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class PastEvent:
-    at: datetime
-    kind: str
-    data: dict[str, object]
-
-
-@dataclass(frozen=True, slots=True)
-class MessageHistory:
-    """All that is known of one message. What of it is stored damaged stands here empty, and among the events."""
-
-    queue_id: QueueId
-    received_at: datetime
-    sender: str
-    size_bytes: int
-    message_id: str | None
-    envelope: StoredEnvelope
-    plan: StoredPlan
-    annotation: Annotation
-    decisions: tuple[Decision, ...]
-    twin_of: QueueId | None  # the message that it joined
-    namesakes: tuple[QueueId, ...]  # other messages of the same Message-ID
-    has_bytes: bool
-    copies: tuple[QueuedCopy, ...]
-    events: tuple[PastEvent, ...]
 
 
 class QueueView:
@@ -138,34 +74,52 @@ class QueueView:
     def close(self) -> None:
         self._db.close()
 
-    def list(
-        self,
-        *,
-        destination: str | None = None,
-        inbox: str | None = None,
-        member: str | None = None,
-        states: Collection[CopyState] = OPEN,
-    ) -> "list[QueuedCopy]":
-        """The copies that fit all that is given, oldest first."""
-        is_wanted = f"c.state IN ({','.join('?' * len(states))})"
-        clauses = [f"({is_wanted} OR c.state NOT IN ({_STATES}))" if CopyState.HELD in states else is_wanted]
-        bindings: list[Value] = [str(state) for state in states]
-        for column, value in (
-            ("c.destination", destination),
-            (_INBOX, inbox),
-            ("c.member", member),
-        ):
-            if value is not None:
-                clauses.append(f"{column} = ?")
-                bindings.append(value)
-        if OPEN.issuperset(states):
-            clauses.append("c.finished_at IS NULL")  # what the index of the open copies asks for
-        where = f"{_COPY} WHERE {' AND '.join(clauses)} ORDER BY +c.number"  # + has the index found by state
-        return self._read(lambda db: [_queued_copy(row) for row in select(db, where, bindings)])
+    def named(self, ids: Sequence[str]) -> Named:
+        """Which copies these ids stand for."""
+        return self._read(lambda db: named(db, ids))
+
+    def copies(self, selection: Selection = EVERY_OPEN) -> Iterator[QueuedCopy]:
+        """Those that are selected, oldest first, read a page at a time as they are asked for.
+
+        What comes later is not among them; one that no longer fits when it is its turn is left out.
+        """
+        where, bindings = selection.where()
+        question = f"SELECT c.number FROM {COPIES} WHERE {where} ORDER BY +c.number"  # noqa: S608 - + spares the index
+        numbers = self._read(lambda db: array("q", (row[0] for row in db.execute(question, bindings))))
+        for start in range(0, len(numbers), PAGE_COPIES):
+            page, again = replace(selection, numbers=numbers[start : start + PAGE_COPIES]).where()
+            yield from self._read(partial(_page, where=page, bindings=again))
+
+    def list(self, selection: Selection = EVERY_OPEN) -> "list[QueuedCopy]":
+        """`copies`, all at once."""
+        return list(self.copies(selection))
+
+    def full_copies(self, numbers: Collection[int]) -> tuple[Copy, ...]:
+        """As delivery has them."""
+        return self._read(lambda db: tuple(read_copies(select(db, _FULL_COPIES, (numbers_to_json(numbers),)))))
+
+    def content(self, queue_id: QueueId) -> Raw | None:
+        """The message as received: a read-only map where it is large; None where it is no longer kept."""
+
+        def read(db: Connection) -> Raw | None:
+            row = select_one(db, _BODY, (queue_id,))
+            if row is None:
+                return None
+            content: bytes | None = row[0]
+            return BodyFiles(self._folder).open(queue_id) if content is None else content
+
+        return self._read(read)
 
     def show(self, name: str) -> MessageHistory | None:
         """By queue id, copy id, or Message-ID (with or without its brackets; of several the eldest)."""
-        return self._read(lambda db: _history(db, name))
+        return next(self.histories(name, 1), None)
+
+    def histories(self, name: str, limit: int) -> Iterator[MessageHistory]:
+        """The same for all messages of that Message-ID, oldest first, at most `limit`."""
+        for number in self._read(lambda db: numbers_of(db, name, limit)):
+            history = self._read(partial(read_history, number=number))
+            if history is not None:
+                yield history
 
     def recall(self, thread: ThreadKeys) -> Known:
         """What the daemon would recall."""
@@ -259,64 +213,6 @@ def _beside(path: Path, suffix: str) -> Path:
     return path.with_name(path.name + suffix)
 
 
-def _history(db: Connection, name: str) -> MessageHistory | None:
-    row = select_one(db, f"{_MESSAGE} WHERE queue_id = ?", (name.partition("-")[0].upper(),))
-    if row is None:
-        key = message_key(name.removeprefix("<").removesuffix(">"))
-        row = select_one(db, f"{_MESSAGE} WHERE message_id = ? ORDER BY number LIMIT 1", (key,))
-    if row is None:
-        return None
-    copies = select(db, f"{_COPY} WHERE c.message = ? ORDER BY c.suffix", (row[0],))
-    events = select(db, "SELECT at, kind, data_json FROM events WHERE message = ? ORDER BY number", (row[0],))
-    namesakes = select(db, _NAMESAKES, (bindable(row[5]), row[0])) if row[5] else []
-    envelope = read_or_none(envelope_from_json, row[6])
-    plan = read_or_none(plan_from_json, row[7])
-    annotation = read_or_none(annotation_from_json, row[8])
-    decisions = read_or_none(decisions_from_json, row[9])
-    parts = {"envelope": envelope, "plan": plan, "annotation": annotation, "decisions": decisions}
-    received_at = from_micros(row[2])
-    damaged = [PastEvent(received_at, "damaged", {"part": name}) for name, part in parts.items() if part is None]
-    return MessageHistory(
-        queue_id=QueueId(storable(row[1])),
-        received_at=received_at,
-        sender=storable(row[3]),
-        size_bytes=row[4],
-        message_id=storable(row[5]) if row[5] else None,
-        envelope=envelope or StoredEnvelope((), (), "", "", "", ""),
-        plan=plan or StoredPlan("", "", None, "", (), None, ()),
-        annotation=annotation or Annotation(storable(row[1]), "", "", ""),
-        decisions=decisions or (),
-        twin_of=QueueId(storable(row[10])) if row[10] else None,
-        namesakes=tuple(QueueId(storable(found[0])) for found in namesakes),
-        has_bytes=bool(row[11]),
-        copies=tuple(_queued_copy(found) for found in copies),
-        events=(
-            *(PastEvent(from_micros(at), storable(kind), data_from_json(storable(data))) for at, kind, data in events),
-            *damaged,
-        ),
-    )
-
-
-def _queued_copy(row: Row) -> QueuedCopy:
-    return QueuedCopy(
-        number=row[0],
-        id=copy_id(storable(row[1]), row[2]),
-        queue_id=QueueId(storable(row[1])),
-        state=copy_state(row[3]),
-        role=Role(row[4]) if row[4] in ROLES else Role.OWNER,
-        member=storable(row[5]),
-        mailbox=storable(row[6]),
-        destination=storable(row[7]),
-        inbox=storable(str(row[8] or "")),
-        sender=storable(row[9]),
-        size_bytes=row[10],
-        attempts=row[11],
-        created_at=from_micros(row[12]),
-        next_attempt_at=_moment(row[13]),
-        finished_at=_moment(row[14]),
-        reason=storable(row[15]),
-    )
-
-
-def _moment(micros: int | None) -> datetime | None:
-    return None if micros is None else from_micros(micros)
+def _page(db: Connection, where: str, bindings: Sequence[Value]) -> list[QueuedCopy]:
+    question = f"{QUEUED_COPIES} WHERE {where} ORDER BY c.number"
+    return [queued_copy(row) for row in select(db, question, bindings)]

@@ -19,6 +19,7 @@ from routerd.message.envelope import Client, Envelope, Protocol, Purpose, QueueI
 from routerd.rules.decision import Decision, Evidence, Match, RuleRef, Trace
 from routerd.store.base import CopyState, Entry, Known, NewCopy, Settled, ThreadKeys
 from routerd.store.queue_view import QueueView
+from routerd.store.selection import Selection
 from routerd.store.sqlite import open_store
 
 CONFIG = """\
@@ -90,7 +91,7 @@ def queue(tmp_path: Path) -> Run:
 
 def states(path: Path, of: Sequence[CopyState] = tuple(CopyState)) -> list[str]:
     with QueueView.open(path / "state") as view:
-        return [str(copy.state) for copy in view.list(states=of)]
+        return [str(copy.state) for copy in view.list(Selection(states=of))]
 
 
 def test_without_a_state_it_says_so_and_makes_none(queue: Run, tmp_path: Path) -> None:

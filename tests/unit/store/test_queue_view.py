@@ -10,6 +10,7 @@ from store_entries import INBOX, NOW, copy_for, entry, received, thread
 from routerd.desk.plan import Role
 from routerd.store.base import CopyState, Done, Known, StoreError
 from routerd.store.queue_view import QueueView, as_owner
+from routerd.store.selection import Selection
 from routerd.store.sqlite import open_store
 
 
@@ -26,11 +27,11 @@ async def test_listing_beside_a_running_daemon(state: Path) -> None:
         assert [copy.id for copy in view.list()] == [copy.id for copy in committed.copies]
         await store.conclude(committed.copies[0], Done("250"), NOW)
         assert [copy.member for copy in view.list()] == ["jan"]
-        assert [copy.member for copy in view.list(states=list(CopyState))] == ["ewa", "jan"]
-        assert [copy.member for copy in view.list(states=[CopyState.DELIVERED])] == ["ewa"]
-        assert view.list(member="ewa") == []
-        assert len(view.list(member="jan", inbox=INBOX, destination="smtp:mail.far.test:25")) == 1
-        assert view.list(inbox="other@example.com") == []
+        assert [copy.member for copy in view.list(Selection(states=list(CopyState)))] == ["ewa", "jan"]
+        assert [copy.member for copy in view.list(Selection(states=[CopyState.DELIVERED]))] == ["ewa"]
+        assert view.list(Selection(member="ewa")) == []
+        assert len(view.list(Selection(member="jan", inbox=INBOX, destinations=["smtp:mail.far.test:25"]))) == 1
+        assert view.list(Selection(inbox="other@example.com")) == []
     await store.close()
 
 

@@ -12,6 +12,7 @@ from routerd.store.base import CopyState, Done, Hold, QueueCounts, RetryAt, Stor
 from routerd.store.by_hand import do_by_hand
 from routerd.store.connection import Connection, select
 from routerd.store.queue_view import QueueView
+from routerd.store.selection import Selection
 from routerd.store.sqlite import SqliteStore, open_store
 from routerd.store.stored_json import annotation_from_json
 
@@ -101,7 +102,7 @@ async def test_the_history_names_what_is_damaged(
     (first, *_) = await store.due(DESTINATION, LATER, 10, frozenset())
     with QueueView.open(state) as view:
         shown = view.show(first.id)
-        assert [copy.inbox for copy in view.list(member="ewa")][:2] == ["", "support@example.com"]
+        assert [copy.inbox for copy in view.list(Selection(member="ewa"))][:2] == ["", "support@example.com"]
     assert shown is not None
     assert [event.data for event in shown.events if event.kind == "damaged"] == [{"part": "plan"}]
     assert shown.sender == "anna@klient.pl"
@@ -121,7 +122,7 @@ async def test_a_state_or_a_destination_that_there_is_not(
     assert sorted(due) == [2, 3]
     with QueueView.open(state) as view:
         assert [copy.state for copy in view.list()] == [CopyState.HELD, CopyState.QUEUED, CopyState.QUEUED]
-        held = view.list(states=[CopyState.HELD])
+        held = view.list(Selection(states=[CopyState.HELD]))
     done = await do_by_hand(store, {"do": "release", "copies": [held[0].id]}, LATER)
     assert [copy["state"] for copy in done["changed"]] == ["queued"]
 
