@@ -271,7 +271,6 @@ class Router:
     def _settled(self, received: Received, considered: Considered, plan: Plan, live: Live) -> Settled:
         """The plan, what its copies say on top, and their ways."""
         inboxes = [decision.inbox for decision in considered.decisions]
-        recipients = tuple(str(recipient.address) for recipient in received.envelope.recipients)
         hostname = live.settings.hostname
         stamp = Annotation(
             queue_id=received.id,
@@ -283,7 +282,7 @@ class Router:
                 for inbox in dict.fromkeys((*inboxes, *sorted(considered.passed)))
             ),
             auth_results=results_value(hostname, verified_by_us(received.client, live.roster)),
-            received=received_value(received.client, hostname, received.id, recipients, received.at),
+            received=received_value(received, hostname),
             cut_authserv_ids=(hostname, *(() if received.client.trusted else live.settings.authserv_ids)),
             cut_headers=live.ruleset.given_headers,
         )
@@ -318,6 +317,7 @@ class Router:
             size_bytes=len(received.raw),
             client=received.client.address,
             listener=received.client.listener,
+            **({} if received.client.member is None else {"login": received.client.member}),
             revision=considered.decisions[0].revision,
         )
 

@@ -2,12 +2,11 @@
 
 import re
 from dataclasses import dataclass
-from datetime import datetime
 from email.utils import format_datetime
 from hashlib import sha256
 
 from routerd.message.encode import clean, list_field, structured_field, text_field
-from routerd.message.envelope import Client, Raw
+from routerd.message.envelope import Raw, Received
 from routerd.message.forged import cut_forged
 from routerd.message.headers import find_header_end
 
@@ -102,23 +101,24 @@ def attach_original(raw: Raw, annotation: Annotation, copy_id: str) -> bytes:
     return b"".join((*fields, text.encode(), original, f"\r\n--{boundary}--\r\n".encode()))
 
 
-def received_value(client: Client, hostname: str, queue_id: str, recipients: tuple[str, ...], at: datetime) -> str:
+def received_value(received: Received, hostname: str) -> str:
     """The value of our Received field (RFC 5321 4.4), on one line.
 
-    `recipients`: the RCPT TO of the transaction; with more than one none is named: a Bcc would show. `at` is aware.
+    Of several recipients none is named: a Bcc would show.
     """
+    client, recipients = received.client, received.envelope.recipients
     helo = _NOT_IN_DOMAINS.sub("?", client.helo[:MAX_HELO]) or "unknown"
     literal = f"[IPv6:{client.address}]" if ":" in client.address else f"[{client.address}]"
     parts = [f"from {helo}"]
     if client.address:
         name = _NOT_IN_DOMAINS.sub("?", client.findings.name or "")
         parts.append(f"({name} {literal})" if name else f"({literal})")
-    parts.append(f"by {hostname} (routerd) with {client.with_protocol} id {queue_id}")
+    parts.append(f"by {hostname} (routerd) with {received.with_protocol} id {received.id}")
     if len(recipients) == 1:
-        parts.append(f"for <{recipients[0]}>")
+        parts.append(f"for <{recipients[0].address}>")
     if client.findings.listed_in:
         parts.append(f"(client listed by {', '.join(sorted(client.findings.listed_in))})")
-    return clean(f"{' '.join(parts)}; {format_datetime(at)}")
+    return clean(f"{' '.join(parts)}; {format_datetime(received.at)}")
 
 
 def _added(annotation: Annotation, copy_id: str, *, with_priority: bool) -> bytes:

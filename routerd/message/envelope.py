@@ -73,7 +73,7 @@ class Client:
 
     @property
     def with_protocol(self) -> str:
-        """The `with` clause of Received (RFC 3848)."""
+        """How it speaks, as a `with` clause has it (RFC 3848)."""
         if self.protocol is Protocol.SMTP and not self.esmtp:
             return "SMTP"
         name = "LMTP" if self.protocol is Protocol.LMTP else "ESMTP"
@@ -89,6 +89,12 @@ class Received:
     client: Client
     raw: Raw
     at: datetime
+
+    @property
+    def with_protocol(self) -> str:
+        """The `with` clause of Received (RFC 3848); where the message came with SMTPUTF8, that of RFC 6531 4.3."""
+        name = self.client.with_protocol
+        return f"UTF8{name.removeprefix('E')}" if self.envelope.smtputf8 else name
 
 
 @dataclass(frozen=True, slots=True)

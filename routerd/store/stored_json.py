@@ -132,7 +132,7 @@ def envelope_to_json(received: Received) -> str:
             "inboxes": list(dict.fromkeys(r.inbox for r in recipients if r.purpose is Purpose.INBOX)),
             "client": received.client.address,
             "helo": received.client.helo,
-            "protocol": received.client.with_protocol,
+            "protocol": received.with_protocol,
             "listener": received.client.listener,
         }
     )

@@ -12,8 +12,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from routerd.message.address import parse_address
 from routerd.message.annotate import Annotation, annotate, attach_original, received_value
-from routerd.message.envelope import Client, ClientFindings, Protocol
+from routerd.message.envelope import (
+    Client,
+    ClientFindings,
+    Envelope,
+    Protocol,
+    Purpose,
+    QueueId,
+    Received,
+    Recipient,
+)
 
 PLAIN = Annotation(
     queue_id="01JAAAAAAAAAAAAAAAAAAAAAAA",
@@ -223,9 +233,15 @@ CLIENT = Client(address="192.0.2.1", port=4711, helo="mail.klient.pl", protocol=
 AT = datetime(2025, 1, 15, 10, 0, tzinfo=UTC)
 
 
+def received_from(client: Client, *recipients: str, smtputf8: bool = False) -> Received:
+    addresses = map(parse_address, recipients)
+    granted = tuple(Recipient(address, Purpose.INBOX, address.key) for address in addresses)
+    return Received(QueueId("01J"), Envelope("a@far.test", granted, smtputf8=smtputf8), client, b"", AT)
+
+
 def test_received() -> None:
     """Who, from where, by whom, how, for whom, when (RFC 5321 4.4)."""
-    assert received_value(replace(CLIENT, tls="TLSv1.3"), "mx1.example.com", "01J", ("support@example.com",), AT) == (
+    assert received_value(received_from(replace(CLIENT, tls="TLSv1.3"), "support@example.com"), "mx1.example.com") == (
         "from mail.klient.pl ([192.0.2.1]) by mx1.example.com (routerd) with ESMTPS id 01J"
         " for <support@example.com>; Wed, 15 Jan 2025 10:00:00 +0000"
     )
@@ -244,21 +260,36 @@ def test_received() -> None:
 )
 def test_received_of_odd_clients(client: Client, start: str) -> None:
     """A greeting can neither end the clause nor the line."""
-    assert received_value(client, "h", "01J", (), AT).startswith(start)
+    assert received_value(received_from(client, "a@b.c", "d@b.c"), "h").startswith(start)
 
 
 def test_received_says_what_dns_says() -> None:
     """The confirmed name before the address (RFC 5321 4.4, TCP-info), the lists in a comment at the end."""
     findings = ClientFindings("pass", "out.klient.pl", frozenset({"two.test", "one.test"}))
-    assert received_value(replace(CLIENT, findings=findings), "h", "01J", ("a@b.c",), AT) == (
+    assert received_value(received_from(replace(CLIENT, findings=findings), "a@b.c"), "h") == (
         "from mail.klient.pl (out.klient.pl [192.0.2.1]) by h (routerd) with ESMTP id 01J for <a@b.c>"
         " (client listed by one.test, two.test); Wed, 15 Jan 2025 10:00:00 +0000"
     )
 
 
+@pytest.mark.parametrize(
+    ("client", "protocol"),
+    [
+        (CLIENT, "UTF8SMTP"),
+        (replace(CLIENT, tls="TLSv1.3"), "UTF8SMTPS"),
+        (replace(CLIENT, tls="TLSv1.3", member="ewa"), "UTF8SMTPSA"),
+        (replace(CLIENT, protocol=Protocol.LMTP), "UTF8LMTP"),
+        (replace(CLIENT, protocol=Protocol.LMTP, tls="TLSv1.3"), "UTF8LMTPS"),
+    ],
+)
+def test_received_says_that_a_message_came_with_smtputf8(client: Client, protocol: str) -> None:
+    """RFC 6531 4.3 has words of its own for it."""
+    assert f" with {protocol} id 01J" in received_value(received_from(client, "a@b.c", smtputf8=True), "h")
+
+
 def test_received_does_not_tell_a_bcc() -> None:
     """With more than one recipient none is named."""
-    assert " for " not in received_value(CLIENT, "h", "01J", ("a@b.c", "d@b.c"), AT)
+    assert " for " not in received_value(received_from(CLIENT, "a@b.c", "d@b.c"), "h")
 
 
 def test_an_original_that_cannot_be_cut_is_attached() -> None:
