@@ -73,10 +73,10 @@ class Gate:
         look_up = self.reception.look_up
         return look_up is not None and look_up.may_refuse(self._reverse_name, in_lists=self._in_lists)
 
-    def refused_client(self, findings: ClientFindings) -> tuple[Refused, str] | None:
+    def refused_client(self, findings: ClientFindings, peer: Peer) -> tuple[Refused, str] | None:
         """Whether its mail is unwanted, with the word under which that is counted."""
         look_up = self.reception.look_up
-        return look_up.refused_client(findings, self._reverse_name) if look_up is not None else None
+        return look_up.refused_client(findings, self._reverse_name, peer.address) if look_up is not None else None
 
     def greeting_delay_seconds(self, peer: Peer) -> float:
         strain_seconds = self.reception.pressure.delay_seconds(trusted=peer.trusted)
@@ -84,19 +84,37 @@ class Gate:
 
     # Counting
 
-    def count_refusal(self, reason: str, refused: Refused | None, about: str, peer: Peer) -> None:
-        """`refused`: None where nothing was said."""
+    def count_refusal(
+        self, reason: str, refused: Refused | None, about: str, peer: Peer, sender: str | None = None
+    ) -> None:
+        """`refused`: None where nothing was said; `sender`: of the message that it was about, where there is one."""
         self.reception.count_refusal(reason)
-        if not peer.trusted and not self.reception.refusal_log.takes(peer.key or "", asyncio.get_running_loop().time()):
+        if not self._is_logged(peer):
             return
         log.info(
             "connection_refused" if refused is None else "command_refused",
             reason=reason,
             reply=refused and f"{refused.code} {refused.status} {refused.text}",
             about=about,
+            **({} if sender is None else {"sender": sender}),
             client=peer.address,
             listener=self.name,
         )
+
+    def note_unlisted_proxy(self, peer: Peer) -> None:
+        """A PROXY header came from who is not in `proxies`: what is refused next looks like anything but that."""
+        if self._is_logged(peer):
+            log.warning(
+                "proxy_not_listed",
+                reason=f"{peer.address} sends a PROXY header, but is not in 'proxies'",
+                client=peer.address,
+                listener=self.name,
+            )
+
+    def _is_logged(self, peer: Peer) -> bool:
+        """Whether what this client was refused gets a line."""
+        now = asyncio.get_running_loop().time()
+        return peer.trusted or self.reception.refusal_log.takes(peer.key or "", now)
 
     def count_login(self, answer: LoggedIn | Refused) -> None:
         """A refusal that is temporary says nothing of the password."""

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 import structlog
 
 from routerd.intake.clients.peer import Peer
+from routerd.intake.clients.proxy_protocol import begins_header
 from routerd.intake.gate import Gate
 from routerd.intake.keeping.backlog import Backlog
 from routerd.intake.keeping.keeper import ContentKeeper
@@ -22,7 +23,6 @@ from routerd.intake.protocol.events import (
     ContentDropped,
     Declined,
     Event,
-    LoggedIn,
     MessageDone,
     Phase,
     Say,
@@ -67,6 +67,7 @@ class Host:
         self._is_busy = False
         self._is_over = False
         self._at_eof = False
+        self._has_heard = False
 
     @property
     def phase(self) -> Phase:
@@ -93,7 +94,7 @@ class Host:
     async def _greet_later(self, delay_seconds: float) -> None:
         await asyncio.sleep(delay_seconds)
         if self._findings is not None and self._gate.may_refuse_clients:
-            refused = self._gate.refused_client(await self._findings)
+            refused = self._gate.refused_client(await self._findings, self._peer)
             if refused is not None:
                 self._dialogue.refuse_client(*refused)
         self._resume_with(Dialogue.greet)
@@ -114,10 +115,15 @@ class Host:
 
     def _feed(self, data: bytes) -> None:
         dialogue = self._dialogue
+        if not self._has_heard:
+            self._has_heard = True
+            if begins_header(data):
+                self._gate.note_unlisted_proxy(self._peer)
         events = dialogue.feed(data)
         in_content = dialogue.phase is Phase.CONTENT
         if events or in_content:
-            self._readings.hear(self._now(), len(data), in_content=in_content)
+            timeouts = self._reception.timeouts(trusted=self._peer.trusted)
+            self._readings.hear(self._now(), len(data), timeouts, in_content=in_content)
         self._perform(events)
         self._count_recipients(dialogue.granted)
         if in_content and self._content.must_write_out and not self._is_busy:
@@ -164,8 +170,8 @@ class Host:
                     self._keep(piece)
                 case MessageDone(envelope):
                     self._conclude(envelope)
-                case CommandRefused(reason, refused, about):
-                    self._gate.count_refusal(reason, refused, about, self._peer)
+                case CommandRefused(reason, refused, about, sender):
+                    self._gate.count_refusal(reason, refused, about, self._peer, sender)
                 case ContentDropped():
                     self._content.drop()
                 case CheckLogin(login, password):
@@ -251,8 +257,6 @@ class Host:
     async def _check_login(self, login: str, password: str) -> None:
         answer = await self._reception.logins.check(login, password, self._peer.key or "")
         self._gate.count_login(answer)
-        if not isinstance(answer, LoggedIn):
-            log.warning("login_failed", reply=answer.code, client=self._peer.address, listener=self._gate.name)
         self._resume_with(lambda dialogue: dialogue.logged_in(answer))
 
     # The end

@@ -22,9 +22,6 @@ Ip = ipaddress.IPv4Address | ipaddress.IPv6Address
 MAX_NAMES = 5  # of one address that are looked at; its owner decides how many there are
 COMPLAIN_SECONDS = 3600.0  # how often a list that does not serve us is logged
 
-NO_NAME = Refused(550, "5.7.25", "your address has no name in DNS that leads back to it (RFC 8601 2.7.3)")
-NAME_UNKNOWN = Refused(450, "4.7.25", "the name of your address cannot be looked up now; try again later")
-
 _SILENT = "it did not answer in time"
 _NOTHING = ClientFindings()
 _NAME_UNTOLD: tuple[str | None, str | None] = ("temperror", None)
@@ -94,14 +91,26 @@ class ClientLookUp:
         self._count(lists, findings)
         return findings
 
-    def refused_client(self, findings: ClientFindings, reverse_name: ReverseName) -> tuple[Refused, str] | None:
-        """Whether its mail is not wanted, with the reason for metrics. A list that does not answer refuses nobody."""
+    def refused_client(
+        self, findings: ClientFindings, reverse_name: ReverseName, address: str
+    ) -> tuple[Refused, str] | None:
+        """Whether its mail is not wanted, with the reason for metrics. A list that does not answer refuses nobody.
+
+        The reply names the address: who reads it in a bounce has several, and knows none by heart.
+        """
         for zone in self._rejecting:
             if zone in findings.listed_in:
-                return Refused(550, "5.7.1", f"your address is listed by {zone}"), "dns_list"
+                return Refused(550, "5.7.1", f"your address {address} is listed by {zone}"), "dns_list"
         if reverse_name != "require" or findings.iprev in (None, "pass"):
             return None
-        return NAME_UNKNOWN if findings.iprev == "temperror" else NO_NAME, "reverse_name"
+        match findings.iprev:
+            case "temperror":
+                wrong = Refused(450, "4.7.25", f"the name of {address} cannot be looked up now; try again later")
+            case "permerror":
+                wrong = Refused(550, "5.7.25", f"your address {address} has no name in DNS")
+            case _:
+                wrong = Refused(550, "5.7.25", f"the name that DNS has for {address} does not lead back to it")
+        return wrong, "reverse_name"
 
     def _asked_of(self, address: str, reverse_name: ReverseName, in_lists: bool) -> Ip | None:
         in_lists = in_lists and bool(self._lists)

@@ -100,6 +100,11 @@ class ProxyDecoder:
         self._buffer.clear()
 
 
+def begins_header(data: bytes) -> bool:
+    """Whether the first bytes of a connection are those of a header, of either version."""
+    return data.startswith((_V1_BEGINS, _V2_BEGINS))
+
+
 def _must_begin(buffer: bytearray, wanted: bytes) -> None:
     """As far as it came."""
     if buffer[: len(wanted)] != wanted[: len(buffer)]:

@@ -66,11 +66,15 @@ class LoggedIn:
 
 @dataclass(frozen=True, slots=True)
 class CommandRefused:
-    """For logs and metrics: `reason` is one of a few words, `about` the argument or the envelope's part refused."""
+    """For logs and metrics: `reason` is one of a few words, `about` the argument or the envelope's part refused.
+
+    `sender`: of the message whose recipient was refused; "" is the null one.
+    """
 
     reason: str
     refused: Refused
     about: str
+    sender: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -67,8 +67,8 @@ async def test_a_wrong_password_is_told_and_counted_but_never_logged(tmp_path: P
             client.writer.write(plain("jan", "hunter2") + b"NOOP\r\n")
             assert (await client.reply()).startswith("535 5.7.8")
             assert (await client.reply()).startswith("250")
-    failed = next(event for event in logged if event["event"] == "login_failed")
-    assert (failed["client"], failed["listener"]) == ("127.0.0.1", LISTENER)
+    [failed] = [event for event in logged if event.get("reason") == "login"]
+    assert (failed["event"], failed["client"], failed["listener"]) == ("command_refused", "127.0.0.1", LISTENER)
     assert "hunter2" not in str(logged)
     assert base64.b64encode(b"\0jan\0hunter2").decode() not in str(logged)
     assert desk.value("logins_total", result="wrong") == 1

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from intake_desk import HELLO, START, TEXT, Desk, Talker, make_certificate, open_intake, settings, talk
+from structlog.testing import capture_logs
 
 from routerd.config.settings import Settings
 from routerd.intake.limits.patience import Timeouts
@@ -227,3 +228,26 @@ async def test_nonsense_behind_the_header_ends_implicit_tls(tmp_path: Path) -> N
         assert desk.value("rejections_total", reason="tls_handshake") == 1
         assert desk.value("connections", listener="127.0.0.1:0") == 0
         assert intake.open_connections == 0
+
+
+@pytest.mark.parametrize("header", [FROM_FAR, LOCAL])
+@pytest.mark.parametrize("greet_delay", ["0s", "1m"])
+async def test_a_proxy_that_is_not_listed_is_named_in_the_log(header: bytes, greet_delay: str) -> None:
+    """What it is refused says nothing of that: an unknown command, or words before the greeting."""
+    config = settings(listen=[{"address": "127.0.0.1:0", "greet_delay": greet_delay}])
+    with capture_logs() as logged:
+        async with open_intake(Desk(), config) as intake, talk(intake, greeted=False) as client:
+            client.writer.write(header)
+            while not (await client.reply()).startswith("5"):
+                pass
+    [noted] = [event for event in logged if event["event"] == "proxy_not_listed"]
+    assert noted["client"] == "127.0.0.1"
+
+
+async def test_what_looks_like_a_header_later_is_a_command_like_any_other() -> None:
+    """Whoever has spoken mail is no proxy."""
+    with capture_logs() as logged:
+        async with open_intake(Desk()) as intake, talk(intake) as client:
+            await client.say(HELLO)
+            assert (await client.say(FROM_FAR)).startswith("500 ")
+    assert "proxy_not_listed" not in [event["event"] for event in logged]

@@ -254,7 +254,7 @@ async def test_a_reload_asks_other_lists() -> None:
 
 def refusal(findings: ClientFindings, reverse: ReverseName = "note") -> str | None:
     asks = look_up({}, {"zone": "hard.test", "reject": True}, "soft.test")
-    refused = asks.refused_client(findings, reverse)
+    refused = asks.refused_client(findings, reverse, CLIENT)
     return refused and f"{refused[0].code} {refused[0].status} {refused[1]}"
 
 
@@ -280,12 +280,20 @@ def test_refused_is_who_is_listed_or_nameless(
     assert refusal(findings, reverse) == refused
 
 
-def test_the_refusal_names_the_list() -> None:
-    """So that its sender knows where to go."""
-    asks = look_up({}, {"zone": "hard.test", "reject": True})
-    refused = asks.refused_client(ClientFindings(listed_in=frozenset({"hard.test"})), "note")
+@pytest.mark.parametrize(
+    ("findings", "text"),
+    [
+        (ClientFindings(listed_in=frozenset({"hard.test"})), f"your address {CLIENT} is listed by hard.test"),
+        (ClientFindings("permerror"), f"your address {CLIENT} has no name in DNS"),
+        (ClientFindings("fail"), f"the name that DNS has for {CLIENT} does not lead back to it"),
+        (ClientFindings("temperror"), f"the name of {CLIENT} cannot be looked up now; try again later"),
+    ],
+)
+def test_the_refusal_says_which_address_and_what_is_wrong(findings: ClientFindings, text: str) -> None:
+    """So that who reads it in a bounce knows which of his servers it is, and where to go."""
+    refused = look_up({}, {"zone": "hard.test", "reject": True}).refused_client(findings, "require", CLIENT)
     assert refused is not None
-    assert "hard.test" in refused[0].text
+    assert refused[0].text == text
 
 
 def test_the_greeting_waits_only_where_somebody_may_be_refused() -> None:

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from intake_partner import TERMS, Heard, Partner
 
-from routerd.intake.protocol.events import Phase
+from routerd.intake.protocol.events import CommandRefused, Phase
 from routerd.intake.protocol.refusals import NO_SPACE
 from routerd.intake.protocol.terms import Terms
 from routerd.message.envelope import Accepted, Envelope, QueueId, Refused, Verdict
@@ -264,6 +264,14 @@ def test_too_many_idle_commands_end_the_session(converse: Converse) -> None:
     assert heard.closed
 
 
+def test_a_refused_recipient_is_told_with_the_sender() -> None:
+    """The log is searched for him, where he says that his mail does not arrive."""
+    partner = Partner(TERMS)
+    events = partner.dialogue.feed(b"EHLO x\r\nMAIL FROM:<a@b.test>\r\nRCPT TO:<no@where.test>\r\nRSET\r\n")
+    [refused] = [event for event in events if isinstance(event, CommandRefused)]
+    assert refused.sender == "a@b.test"
+
+
 def test_too_many_recipients(converse: Converse) -> None:
     """The excess is deferred, one by one; the message goes to those that were granted."""
     names = [f"RCPT TO:<r{number}@desk.test>" for number in range(5)]
@@ -284,6 +292,13 @@ def test_starttls_forgets_all_that_was_said_in_the_clear(converse: Converse) -> 
     assert partner.heard.codes[-4:] == ["503 5.5.1", "250", "503 5.5.1", "503 5.5.1"]
     assert partner.heard.text.count("STARTTLS") == 1
     assert "injected" not in partner.heard.text
+
+
+def test_tls_begins_once(converse: Converse) -> None:
+    """Inside TLS STARTTLS is out of order, by whatever way that began; elsewhere it is not offered."""
+    for offers in (True, False):
+        assert converse("EHLO x", "STARTTLS", in_tls=True, starttls=offers).codes[-1] == "503 5.5.1"
+    assert converse("EHLO x", "STARTTLS").codes[-1] == "502 5.5.1"
 
 
 def test_required_tls(converse: Converse) -> None:
