@@ -80,15 +80,20 @@ def _rcpt(session: Standing, argument: str) -> Answer:
     transaction.rcpt_refused = True
     address = parse_rcpt(argument, smtputf8=transaction.mail.smtputf8)
     if transaction.granted >= session.terms.recipients:
-        return CommandRefused("too_many_recipients", refusals.TOO_MANY_RECIPIENTS, argument)
+        return _not_granted("too_many_recipients", refusals.TOO_MANY_RECIPIENTS, argument, transaction)
     recipient = session.look_up(address)
     if session.client_refused is not None and not _is_postmaster(recipient):
         refused, reason = session.client_refused
-        return CommandRefused(reason, refused, argument)
+        return _not_granted(reason, refused, argument, transaction)
     if isinstance(recipient, Refused):
-        return CommandRefused(recipient.reason, recipient, argument)
+        return _not_granted(recipient.reason, recipient, argument, transaction)
     transaction.grant(recipient)
     return replies.RECIPIENT_OK
+
+
+def _not_granted(reason: str, refused: Refused, argument: str, transaction: Transaction) -> CommandRefused:
+    """With the sender: by him the log is searched where somebody says that his mail does not arrive."""
+    return CommandRefused(reason, refused, argument, transaction.mail.sender)
 
 
 def _data(session: Standing, _: str) -> Answer:

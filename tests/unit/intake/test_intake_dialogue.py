@@ -301,13 +301,6 @@ def test_tls_begins_once(converse: Converse) -> None:
     assert converse("EHLO x", "STARTTLS").codes[-1] == "502 5.5.1"
 
 
-def test_tls_begins_once(converse: Converse) -> None:
-    """Inside TLS STARTTLS is out of order, by whatever way that began; elsewhere it is not offered."""
-    for offers in (True, False):
-        assert converse("EHLO x", "STARTTLS", in_tls=True, starttls=offers).codes[-1] == "503 5.5.1"
-    assert converse("EHLO x", "STARTTLS").codes[-1] == "502 5.5.1"
-
-
 def test_required_tls(converse: Converse) -> None:
     """Before STARTTLS nothing goes but what leads to it (RFC 3207 4)."""
     heard = converse("EHLO x", "MAIL FROM:<>", "HELO x", "NOOP", "QUIT", starttls=True, tls_required=True)
