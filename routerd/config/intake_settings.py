@@ -117,7 +117,7 @@ class Limits(Model):
         timedelta(minutes=5), ge=SECOND, description="how long nothing may come (RFC 5321 asks for 5m)"
     )
     least_rate: Size = Field(
-        100, ge=1, description="bytes a second that content must come at, once it has lasted longer than `idle`"
+        100, ge=1, description="bytes a second that content must come at, over any time longer than `idle`"
     )
     header_size: Size = Field(1_000_000, ge=1000, description="largest header of a message")
     header_fields: Count = Field(1000, ge=10, description="fields in a message's header")

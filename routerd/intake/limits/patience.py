@@ -12,7 +12,7 @@ class Timeouts:
     """Of one kind of client, in seconds."""
 
     idle_seconds: float = 300.0  # RFC 5321 4.5.3.2.7: without a whole command, or without a byte of content
-    least_bytes_per_second: float = 100.0  # of content, on average, once it has lasted longer than idle_seconds
+    least_bytes_per_second: float = 100.0  # of content; what comes faster earns no more than idle_seconds of patience
     session_seconds: float = 3600.0  # then no further command; a message that is coming may end
     handshake_seconds: float = 60.0
     proxy_header_seconds: float = 10.0
@@ -38,20 +38,25 @@ class Readings:
 
     began_at: float
     heard_at: float  # the last whole command, or piece of content
-    content_began_at: float = 0.0
-    content_bytes: int = 0  # that came since; 0 outside content
+    paid_until: float | None = None  # so long what came of the content is enough; None outside content
     unread_since: float | None = None  # the client does not read what we say
     closing_since: float | None = None
 
-    def hear(self, now: float, size_bytes: int, *, in_content: bool) -> None:
-        """Something came that counts: `size_bytes` of content, or commands."""
+    def hear(self, now: float, size_bytes: int, timeouts: Timeouts, *, in_content: bool) -> None:
+        """Something came that counts: `size_bytes` of content, or commands.
+
+        Content pays for the time until more must come, but not for hours ahead: else a large message sent at once, and
+        nearly nothing behind it, would keep its memory for as long as its sender likes.
+        """
         self.heard_at = now
         if not in_content:
-            self.content_bytes = 0
+            self.paid_until = None
             return
-        if not self.content_bytes:
-            self.content_began_at = now
-        self.content_bytes += size_bytes
+        most = now + timeouts.idle_seconds
+        if self.paid_until is None:
+            self.paid_until = most
+        else:
+            self.paid_until = min(self.paid_until + size_bytes / timeouts.least_bytes_per_second, most)
 
 
 def is_mute(readings: Readings, timeouts: Timeouts, now: float) -> bool:
@@ -67,7 +72,5 @@ def overdue(readings: Readings, timeouts: Timeouts, now: float, *, in_content: b
     if now - readings.heard_at > timeouts.idle_seconds:
         return refusals.IDLE_TOO_LONG
     if in_content:
-        elapsed = now - readings.content_began_at
-        is_slow = readings.content_bytes < elapsed * timeouts.least_bytes_per_second
-        return refusals.TOO_SLOW if is_slow and elapsed > timeouts.idle_seconds else None
+        return refusals.TOO_SLOW if readings.paid_until is not None and now > readings.paid_until else None
     return refusals.TOO_LONG if now - readings.began_at > timeouts.session_seconds else None

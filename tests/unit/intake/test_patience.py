@@ -1,5 +1,6 @@
 """How long a client may take, by readings of a clock."""
 
+from collections.abc import Sequence
 from datetime import timedelta
 
 import pytest
@@ -28,30 +29,33 @@ def test_between_messages(began: float, heard: float, now: float, refused: Refus
 
 
 @pytest.mark.parametrize(
-    ("size", "elapsed", "refused"),
+    ("pieces", "refused_at"),
     [
-        (1, 300, None),  # a slow beginning is nobody's fault
-        (29_999, 300.1, refusals.TOO_SLOW),
-        (31_000, 300.1, None),
-        (400_000, 4000, None),  # however long it takes
-        (399_999, 4000, refusals.TOO_SLOW),
+        ([(0, 1)], 300),  # a slow beginning is nobody's fault
+        ([(0, 1), (100, 5_000)], 350),
+        ([(0, 1), (100, 9_000), (200, 11_000)], 500),
+        ([(100 * n, 10_000) for n in range(40)], 4200),  # however long it takes
+        ([(0, 1), (1, 1_000_000)], 301),  # a million octets are worth no three hours
+        ([(0, 1), (1, 1_000_000), *((290 * n, 1) for n in range(1, 4))], 301.02),
     ],
 )
-def test_in_content(size: int, elapsed: float, refused: Refused | None) -> None:
-    """Octet after octet is not enough; the session's length does not count."""
+def test_in_content(pieces: Sequence[tuple[float, int]], refused_at: float) -> None:
+    """Octet after octet is not enough, not behind many either; the session's length does not count."""
     readings = Readings(0, 0)
-    readings.hear(10, size, in_content=True)
-    readings.hear(10 + elapsed, 0, in_content=True)
-    assert overdue(readings, TIMEOUTS, 10 + elapsed, in_content=True) == refused
+    for now, size in pieces:
+        readings.hear(now, size, TIMEOUTS, in_content=True)
+    readings.heard_at = refused_at
+    assert overdue(readings, TIMEOUTS, refused_at, in_content=True) is None
+    assert overdue(readings, TIMEOUTS, refused_at + 0.1, in_content=True) == refusals.TOO_SLOW
 
 
 def test_each_message_is_measured_by_itself() -> None:
     """A fast one before earns a slow one nothing."""
     readings = Readings(0, 0)
-    readings.hear(0, 50_000_000, in_content=True)
-    readings.hear(1, 6, in_content=False)
-    readings.hear(2, 1, in_content=True)
-    readings.hear(400, 1, in_content=True)
+    readings.hear(0, 50_000_000, TIMEOUTS, in_content=True)
+    readings.hear(1, 6, TIMEOUTS, in_content=False)
+    readings.hear(2, 1, TIMEOUTS, in_content=True)
+    readings.hear(400, 1, TIMEOUTS, in_content=True)
     assert overdue(readings, TIMEOUTS, 400, in_content=True) == refusals.TOO_SLOW
 
 
