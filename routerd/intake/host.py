@@ -35,6 +35,7 @@ from routerd.message.envelope import Client, Envelope, Received, Recipient, Refu
 log = structlog.get_logger()
 
 _RECIPIENT_BYTES = 600  # that a granted recipient takes, about
+_WORTH_WRITING_BYTES = 65_536  # less is not worth a file
 
 
 class Host:
@@ -204,7 +205,20 @@ class Host:
         no_space = self._reception.pressure.room_to_spool(self._content.size_bytes)
         if no_space is not None:
             self._perform(self._dialogue.refuse_content(no_space))
+        else:
+            self._start_writing_out()
+
+    def spare_memory(self) -> None:
+        """Called now and then. Where memory is short, a message waits for its end on the disk: else slow senders, each
+        of a part that fits in memory, would keep it from all others.
+        """
+        pressure, content = self._reception.pressure, self._content
+        if self.phase is not Phase.CONTENT or self._is_busy or content.memory_bytes < _WORTH_WRITING_BYTES:
             return
+        if pressure.is_short_of_memory and pressure.room_to_spool(content.size_bytes) is None:
+            self._start_writing_out()
+
+    def _start_writing_out(self) -> None:
         self._is_busy = True
         self._link.pause_reading()
         self._reception.start(self._write_out())

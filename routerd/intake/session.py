@@ -156,6 +156,8 @@ class HostedSession(SMTP):
             if refused is not None:
                 self._gate.count_refusal("timeout", refused, "", self._arrival.peer)
                 host.leave(refused)
+            else:
+                host.spare_memory()
 
     def retire(self) -> None:
         """Says 421 as soon as no message is in hand."""

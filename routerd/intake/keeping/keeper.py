@@ -55,6 +55,11 @@ class ContentKeeper:
         return self._spool.size_bytes if self._spool is not None else 0
 
     @property
+    def memory_bytes(self) -> int:
+        """Of what has come, what is not on the disk."""
+        return self._spool.memory_bytes if self._spool is not None else 0
+
+    @property
     def must_write_out(self) -> bool:
         return self._spool is not None and self._spool.is_full and not self._writing_out
 

@@ -56,6 +56,10 @@ class Pressure:
         """Why no more may be written of a message of which so much has come: at the end it is copied into the store."""
         return NO_SPACE if self._spare_bytes(anew=True) < size_bytes else None
 
+    @property
+    def is_short_of_memory(self) -> bool:
+        return self._strain_of_memory() > 0.0
+
     def delay_seconds(self, *, trusted: bool) -> float:
         """How long the greeting of a new client should wait."""
         return 0.0 if trusted else LONGEST_DELAY_SECONDS * self.strain()

@@ -10,6 +10,8 @@ import pytest
 from intake_desk import HELLO, START, TEXT, Desk, Talker, open_intake, settings, talk
 
 from routerd.config.settings import Settings
+from routerd.intake.keeping.spool import Spool
+from routerd.intake.limits.patience import Timeouts
 from routerd.intake.limits.pressure import StoreSigns
 from routerd.intake.server import Intake
 
@@ -140,6 +142,38 @@ async def test_strangers_take_all_but_a_tenth_of_the_memory() -> None:
         assert desk.value("rejections_total", reason="no_memory") == 1
         assert desk.value("memory_in_flight_bytes") == 0
     assert [received.client.trusted for received in desk.received] == [True]
+
+
+async def test_who_sends_a_message_slowly_keeps_no_memory_from_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where memory runs short, what has come waits on the disk for its end; nothing of it is lost."""
+    desk = Desk()
+    written, write_out = [], Spool.write_out
+
+    def write_and_note(spool: Spool) -> None:
+        written.append(spool.memory_bytes)
+        write_out(spool)
+
+    monkeypatch.setattr(Spool, "write_out", write_and_note)
+    config = of_strangers(memory=1_200_000)
+    timeouts = Timeouts(check_seconds=0.02)
+    part = b"Subject: large\r\n\r\n" + (b"x" * 98 + b"\r\n") * 8_000
+    async with (
+        open_intake(desk, config, timeouts=timeouts, spool_folder=tmp_path) as intake,
+        stranger(intake) as slow,
+        stranger(intake) as other,
+    ):
+        for client in (slow, other):
+            await client.say(HELLO)
+            assert (await client.say(START, 3)).startswith("354 ")
+        slow.writer.write(part)
+        while sum(written) < len(part) - 65_536:
+            await asyncio.sleep(0.01)
+        assert (await other.say(part + b".\r\n")).startswith("250 ")
+        assert (await slow.say(b"last\r\n.\r\n")).startswith("250 ")
+        assert desk.value("memory_in_flight_bytes") == 0
+    assert [bytes(received.raw) for received in desk.received] == [part, part + b"last\r\n"]
 
 
 async def test_limits_of_hops_are_their_own() -> None:
