@@ -128,7 +128,7 @@ class MessageView:
     def new_text(self) -> str:
         """What the sender newly wrote: quotes and signature cut. A forward is seen whole."""
         own = "\n".join(self._body.own)
-        if is_forward(self._root, self._cut_subject):
+        if is_forward(self.root, self._cut_subject):
             return self.whole_text
         if not own.strip():
             return self.whole_text
@@ -147,7 +147,7 @@ class MessageView:
     @once
     def attachments(self) -> tuple[Attachment, ...]:
         """Parts disposed `attachment`, or with a file name and no Content-ID that the HTML shows."""
-        candidates = [part for part in self._root.walk() if is_attachment(part)]
+        candidates = [part for part in self.root.walk() if is_attachment(part)]
         undecided = any(part.disposition.main != "attachment" and part.content_id for part in candidates)
         shown = self._shown_content_ids if undecided else frozenset[str]()
         return tuple(
@@ -159,13 +159,13 @@ class MessageView:
     def is_nested_deeper(self, levels: int) -> bool:
         """Whether parts are nested in parts more than so many times."""
         said = b" ".join(self.headers.raw_values("content-type")).lower()
-        return (b"multipart" in said or b"message" in said) and is_nested_deeper(self.raw, self._root, levels)
+        return (b"multipart" in said or b"message" in said) and is_nested_deeper(self.raw, self.root, levels)
 
     @once
     def kinds(self) -> frozenset[str]:
         """Any of: reply forward auto bounce list bulk encrypted signed calendar."""
         author = self.author.address if self.author else ""
-        return kinds_of(self.raw, self.headers, self._root, self._cut_subject, author)
+        return kinds_of(self.raw, self.headers, self.root, self._cut_subject, author)
 
     @once
     def content_hash(self) -> bytes:
@@ -185,13 +185,14 @@ class MessageView:
         return cut_prefixes(self.subject)
 
     @once
-    def _root(self) -> Part:
+    def root(self) -> Part:
+        """The message as the tree of its parts."""
         return parse_parts(self.raw, self.headers)
 
     @once
     def _shown_content_ids(self) -> frozenset[str]:
         """By all HTML, also where the plain text beside it is what rules read."""
-        sources = (part for part in self._root.walk() if part.type == "text/html")
+        sources = (part for part in self.root.walk() if part.type == "text/html")
         return frozenset[str]().union(
             *(
                 shown_content_ids(decode_body(self.raw, part, MAX_HTML_CHARACTERS)[0].decode("latin-1"))
@@ -201,17 +202,17 @@ class MessageView:
 
     @once
     def _body(self) -> BodyText:
-        body = read_body(self.raw, self._root, self._text_limit)
+        body = read_body(self.raw, self.root, self._text_limit)
         self.defects.extend(body.defects)
         return body
 
     def _decode(self, value: bytes) -> str:
         """The charset of the message is looked up only for bytes that are neither ASCII nor UTF-8."""
-        return decode_header(value, "" if value.isascii() else self._root.charset)
+        return decode_header(value, "" if value.isascii() else self.root.charset)
 
     def _decode_8bit(self, value: bytes) -> str:
         """Like `_decode`, with encoded words left for after the addresses are told apart."""
         value = value[:MAX_VALUE_BYTES]
         if value.isascii():
             return value.decode("ascii")
-        return decode_8bit(value, self._root.charset)
+        return decode_8bit(value, self.root.charset)

@@ -1,0 +1,155 @@
+"""What came to a return path of ours: a report of what became of a copy, or something else.
+
+Linear in the message, bounded in all that it gives; never raises for what a message holds.
+"""
+
+import re
+from collections.abc import Iterator
+
+from routerd.message.bounce_text import read_text
+from routerd.message.delivery_report import (
+    MAX_DIAGNOSTIC,
+    MAX_RECIPIENTS,
+    Action,
+    DeliveryReport,
+    Form,
+    NoReport,
+    RecipientReport,
+    enhanced_status,
+)
+from routerd.message.encode import clean
+from routerd.message.encoded_words import decode_8bit
+from routerd.message.headers import HeaderBlock
+from routerd.message.mime import Part, decode_body, decode_part
+from routerd.message.view import MessageView
+
+MAX_STATUS_BYTES = 256_000  # of the machine's part of a report
+MAX_FIELD_BYTES = 4_000
+MAX_TEXT_BYTES = 64_000  # of what is written for people
+
+_STATUS_TYPES = frozenset(("message/delivery-status", "message/global-delivery-status"))  # RFC 3464, RFC 6533
+_TEXT_TYPES = frozenset(("text/plain", "text/html"))
+_OF_SERVERS = frozenset(("mailer-daemon", "mailerdaemon", "postmaster", "mail-daemon"))
+_EMPTY_LINES = re.compile(rb"\r?\n(?:[ \t]*\r?\n)+")
+_FIELDS_IN_TEXT = re.compile(r"^Final-Recipient[ \t]*:", re.IGNORECASE | re.MULTILINE)
+_FIRST_FIELD = re.compile(r"^(?:Reporting-MTA|Final-Recipient|Original-Recipient)[ \t]*:", re.IGNORECASE | re.MULTILINE)
+_GENERATED_FROM = re.compile(
+    r"^[ \t]*<?([^\s<>]{1,320})>?[ \t]*\n[ \t]*\((?:ultimately )?generated from <?([^\s<>)]{1,320})>?\)", re.MULTILINE
+)
+_COMMENT = re.compile(r"\([^()]{0,500}\)")
+_HEX = re.compile(r"\+([0-9A-F]{2})")
+
+
+def parse_bounce(view: MessageView, sender: str) -> DeliveryReport | NoReport:
+    """`sender` is the envelope's, "" for the null sender.
+
+    A report by RFC 3464 is one whoever hands it on. What is written for people is read only where it comes from nobody,
+    or from a mail server's own address.
+    """
+    parts = list(_not_enclosed(view.root))
+    text = _text_of(view, parts)
+    report = _structured(view, parts, text)
+    if report is not None:
+        return report
+    if _is_other_report(view.root):
+        return NoReport.AUTOMATIC
+    author = view.author.address.partition("@")[0] if view.author else ""
+    if not sender or author in _OF_SERVERS or sender.partition("@")[0].lower() in _OF_SERVERS:
+        failed = [mailbox.address for mailbox in view.addresses("x-failed-recipients")][:MAX_RECIPIENTS]
+        report = read_text(text, view.subject, failed)
+        if report is not None:
+            return report
+    if "bounce" in view.kinds:
+        return NoReport.UNREADABLE
+    return NoReport.AUTOMATIC if "auto" in view.kinds else NoReport.OTHER
+
+
+def _structured(view: MessageView, parts: list[Part], text: str) -> DeliveryReport | None:
+    """By the fields of RFC 3464, in a part of their own or pasted into the text."""
+    for part in parts:
+        if part.type in _STATUS_TYPES:
+            report = _read_fields(decode_body(view.raw, part, MAX_STATUS_BYTES)[0], text)
+            if report is not None:
+                return report
+    if _FIELDS_IN_TEXT.search(text):
+        first = _FIRST_FIELD.search(text)
+        return _read_fields(text[first.start() if first else 0 :].encode("utf-8", "replace"), text)
+    return None
+
+
+def _read_fields(data: bytes, text: str) -> DeliveryReport | None:
+    """None where no recipient is named together with what became of the message."""
+    earlier = {found[1].casefold(): found[2] for found in _GENERATED_FROM.finditer(text)}
+    recipients: list[RecipientReport] = []
+    reporting_mta = ""
+    for group in _EMPTY_LINES.split(data.lstrip(b"\r\n"), maxsplit=4 * MAX_RECIPIENTS):
+        fields = HeaderBlock.scan(group + b"\r\n")
+        reporting_mta = reporting_mta or _typed(_first(fields, "reporting-mta"))
+        recipient = _recipient(fields, earlier)
+        if recipient is not None and len(recipients) < MAX_RECIPIENTS:
+            recipients.append(recipient)
+    return DeliveryReport(tuple(recipients), Form.REPORT, reporting_mta) if recipients else None
+
+
+def _recipient(fields: HeaderBlock, earlier: dict[str, str]) -> RecipientReport | None:
+    final = _typed(_first(fields, "final-recipient"))
+    original = _typed(_first(fields, "original-recipient"))
+    said = _first(fields, "status")
+    action = _action(_first(fields, "action"), said)
+    if action is None or not (final or original):
+        return None
+    diagnostic = clean(_first(fields, "diagnostic-code"))[:MAX_DIAGNOSTIC]
+    return RecipientReport(
+        address=final or original,
+        action=action,
+        status=enhanced_status(said, diagnostic),
+        diagnostic=diagnostic or clean(said)[:MAX_DIAGNOSTIC],
+        original=original or earlier.get(final.casefold(), ""),
+    )
+
+
+def _action(said: str, status: str) -> Action | None:
+    """Without an Action the class of the status says it, but for what may pass: that is not believed to have failed."""
+    word = _COMMENT.sub("", said).strip().lower().partition(" ")[0]
+    if word in set(Action):
+        return Action(word)
+    if word:
+        return None
+    return {"5": Action.FAILED, "4": Action.DELAYED, "2": Action.DELIVERED}.get(enhanced_status(status)[:1])
+
+
+def _first(fields: HeaderBlock, name: str) -> str:
+    values = fields.raw_values(name)
+    return decode_8bit(values[0][:MAX_FIELD_BYTES], "").strip() if values else ""
+
+
+def _typed(value: str) -> str:
+    """What stands behind `rfc822;`, without brackets and comments; `+2B` is a `+` where a server left it so."""
+    text = _COMMENT.sub("", value.partition(";")[2] if ";" in value else value).strip().strip("<>").strip()
+    if "+" in text and "@" not in text.partition("+")[0] and _HEX.search(text):
+        text = _HEX.sub(lambda found: chr(int(found[1], 16)), text)  # RFC 3461 4: xtext
+    return clean(text)[:320]
+
+
+def _text_of(view: MessageView, parts: list[Part]) -> str:
+    """The first text for people; of HTML what it shows."""
+    for part in parts:
+        if part.type == "text/plain":
+            return decode_part(view.raw, part, MAX_TEXT_BYTES)[0]
+    return view.whole_text[:MAX_TEXT_BYTES] if any(part.type in _TEXT_TYPES for part in parts) else ""
+
+
+def _is_other_report(root: Part) -> bool:
+    """A receipt (RFC 8098), a complaint (RFC 5965): automatic, but nothing of a delivery."""
+    kind = root.content_type.parameters.get("report-type", "").lower()
+    return root.type == "multipart/report" and kind not in ("", "delivery-status")
+
+
+def _not_enclosed(root: Part) -> Iterator[Part]:
+    """The parts without those of the messages that are attached, top to bottom."""
+    waiting = [root]
+    while waiting:
+        part = waiting.pop()
+        yield part
+        if part.type.startswith("multipart/"):
+            waiting.extend(reversed(part.children))
