@@ -18,14 +18,14 @@ from routerd.config.nearest import quoted
 from routerd.config.settings import Settings
 from routerd.delivery.maildir import maildir_path
 from routerd.delivery.routes import MAILDIR, Routes
-from routerd.delivery.succession import stand_in_for
+from routerd.delivery.succession import stand_in_for, take_over
 from routerd.desk.roster import Roster
 from routerd.message.fold import display
 from routerd.rules.names import names_of, suggestion
 from routerd.store.base import CopyState, StoreError, StoreLockedError
 from routerd.store.by_hand import do_by_hand
-from routerd.store.life import OPEN
 from routerd.store.history import QueuedCopy
+from routerd.store.life import OPEN
 from routerd.store.queue_view import as_owner
 from routerd.store.selection import Selection
 from routerd.store.sqlite import open_store
@@ -186,7 +186,13 @@ async def _without_daemon(settings: Settings, request: dict[str, Any]) -> dict[s
     with as_owner(settings.state):
         store = open_store(settings.state)
         try:
-            return await do_by_hand(store, request, now, lambda copy: stand_in_for(copy, now, roster, routes))
+            return await do_by_hand(
+                store,
+                request,
+                now,
+                lambda copy: stand_in_for(copy, now, roster, routes),
+                lambda copy, reason, tried: take_over(copy, reason, tried, now, roster, routes),
+            )
         finally:
             await store.close()
 

@@ -7,7 +7,7 @@ from typing import Any
 import structlog
 
 from routerd.delivery.worker import Worker
-from routerd.store.base import CopyState, StandIn, Store, StoreError
+from routerd.store.base import CopyState, Line, PlanFailedError, StandIn, Store, StoreError
 from routerd.store.by_hand import BadCommandError, do_by_hand
 
 log = structlog.get_logger()
@@ -16,8 +16,11 @@ log = structlog.get_logger()
 class QueueHand:
     """Answers the commands of the control socket."""
 
-    def __init__(self, store: Store, worker: Worker, clock: Callable[[], datetime], stand_in: StandIn) -> None:
+    def __init__(
+        self, store: Store, worker: Worker, clock: Callable[[], datetime], stand_in: StandIn, line: Line
+    ) -> None:
         self._store = store
+        self._line = line
         self._stand_in = stand_in
         self._worker = worker
         self._clock = clock
@@ -25,8 +28,8 @@ class QueueHand:
     async def do(self, command: dict[str, Any]) -> dict[str, Any]:
         """What `do_by_hand` gives, or `{"error": why}`."""
         try:
-            done = await do_by_hand(self._store, command, self._clock(), self._stand_in)
-        except (BadCommandError, StoreError) as error:
+            done = await do_by_hand(self._store, command, self._clock(), self._stand_in, self._line)
+        except (BadCommandError, PlanFailedError, StoreError) as error:
             return {"error": str(error)}
         queued = [copy for copy in done["changed"] if copy["state"] == CopyState.QUEUED]
         self._worker.forget({copy["number"] for copy in done["changed"]} - {copy["number"] for copy in queued})

@@ -81,6 +81,9 @@ class NewCopy:
     held: str | None = None  # the reason: it is written as held
 
 
+Line = Callable[["Copy", str, frozenset[str]], NewCopy | None]
+"""Given a refused copy, why, and the members tried already: the copy that takes its place, or None (nobody is left)."""
+
 StandIn = Callable[["Copy"], NewCopy | None]
 """Given a held copy that is to be released: the one that goes out in its place, or None."""
 
@@ -263,6 +266,16 @@ class Store(Protocol):
         To QUEUED (release, retry): due at `at`. `reason` "" keeps the one that is there. `stand_in` is asked of each
         held copy that is to be queued; one that another takes the place of becomes REROUTED, and the other is given
         behind it. It runs inside the transaction, and may run again.
+        """
+
+    async def refuse_copies(
+        self, numbers: Sequence[int], reason: str, at: datetime, line: Line, by: str = "postmaster"
+    ) -> tuple[Copy, ...]:
+        """As if the next hop had refused these mailboxes for good: queued, held or delivered copies, as long as the
+        message's bytes are kept; gives those that moved, and behind them those that took the place of one.
+
+        An owner's copy goes to the next in line, or is held where nobody is left; another's is given up. `by`: who says
+        so. `line` runs inside the transaction, and may run again; if it raises, PlanFailedError is raised.
         """
 
     def key(self, purpose: str) -> bytes:

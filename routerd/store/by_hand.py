@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from routerd.store.base import CopyState, StandIn, Store
+from routerd.store.base import Copy, CopyState, Line, StandIn, Store
 
 MAX_REASON_CHARACTERS = 500
 
@@ -14,6 +14,8 @@ WANTED = {
     "hold": CopyState.HELD,
     "drop": CopyState.DROPPED,
 }
+BOUNCE = "bounce"
+REFUSED = "refused by the postmaster"
 
 
 class BadCommandError(ValueError):
@@ -21,14 +23,15 @@ class BadCommandError(ValueError):
 
 
 async def do_by_hand(
-    store: Store, command: Mapping[str, Any], at: datetime, stand_in: StandIn | None = None
+    store: Store, command: Mapping[str, Any], at: datetime, stand_in: StandIn, line: Line
 ) -> dict[str, Any]:
-    """Does `{"do": "retry"|"hold"|"release"|"drop", "copies": [ids], "reason": text}`.
+    """Does `{"do": "retry"|"hold"|"release"|"bounce"|"drop", "copies": [ids], "reason": text}`.
 
     A message's queue id stands for all of its copies. `retry` is for queued copies, `release` for held ones: there
-    `stand_in` is asked who gets a copy whose member is away.
+    `stand_in` is asked who gets a copy whose member is away. `bounce`: as if the next hop had refused the mailbox;
+    `line` is asked who is next.
     Raises BadCommandError, StoreError.
-    Gives `{"changed": [{"copy", "number", "state", "destination"}], "unchanged": [{"copy", "state"}],
+    Gives `{"changed": [{"copy", "number", "state", "member", "destination"}], "unchanged": [{"copy", "state"}],
     "unknown": [ids]}`.
     """
     doing, ids, reason = _read_command(command)
@@ -36,11 +39,22 @@ async def do_by_hand(
     named = {copy.id for copy in found} | {copy.queue_id for copy in found}
     before = {"retry": CopyState.QUEUED, "release": CopyState.HELD}.get(doing)
     fitting = [copy.number for copy in found if before is None or copy.state is before]
-    changed = await store.change_copies(fitting, WANTED[doing], reason, at, stand_in)
+    changed: tuple[Copy, ...]
+    if doing == BOUNCE:
+        why = f"{REFUSED}: {reason}" if reason else REFUSED
+        changed = await store.refuse_copies(fitting, why, at, line)
+    else:
+        changed = await store.change_copies(fitting, WANTED[doing], reason, at, stand_in)
     moved = {copy.number for copy in changed}
     return {
         "changed": [
-            {"copy": copy.id, "number": copy.number, "state": str(copy.state), "destination": copy.destination}
+            {
+                "copy": copy.id,
+                "number": copy.number,
+                "state": str(copy.state),
+                "member": copy.member,
+                "destination": copy.destination,
+            }
             for copy in changed
         ],
         "unchanged": [{"copy": copy.id, "state": str(copy.state)} for copy in found if copy.number not in moved],
@@ -50,7 +64,7 @@ async def do_by_hand(
 
 def _read_command(command: Mapping[str, Any]) -> tuple[str, Sequence[str], str]:
     doing, ids, reason = command.get("do"), command.get("copies"), command.get("reason", "")
-    if doing not in WANTED:
+    if doing not in (*WANTED, BOUNCE):
         raise BadCommandError(f"nothing that can be done to copies: {doing!r}")
     if not isinstance(ids, list) or not ids or not all(isinstance(one, str) for one in ids):
         raise BadCommandError("`copies` is a list of ids")

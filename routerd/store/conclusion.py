@@ -1,7 +1,9 @@
 """What becomes of a copy: after an attempt, and by the postmaster's hand. Inside the writer's transaction."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import datetime
+from functools import partial
 
 from routerd.desk.plan import Role
 from routerd.store.acceptance import copy_row
@@ -10,6 +12,7 @@ from routerd.store.base import (
     Copy,
     CopyState,
     Done,
+    Line,
     NewCopy,
     PlanFailedError,
     Reroute,
@@ -17,8 +20,8 @@ from routerd.store.base import (
     StandIn,
 )
 from routerd.store.batch import Batch, CopyNow
-from routerd.store.connection import Error, select
-from routerd.store.life import AFTER_ATTEMPT, BY_HAND, OPEN
+from routerd.store.connection import Error, select, select_one
+from routerd.store.life import AFTER_ATTEMPT, BY_HAND, OPEN, REFUSABLE
 from routerd.store.rows import COPIES, COPY_COLUMNS, copy_id, read_copies, storable, to_micros
 
 _EVENTS = {
@@ -33,6 +36,17 @@ _NEW_OWNER = """
 UPDATE conversations SET owner = ?, version = version + 1
 WHERE number = (SELECT conversation FROM messages WHERE number = ?) AND owner = ?
 """
+_HAS_BYTES = "SELECT 1 FROM bodies WHERE message = ?"
+
+# Of a copy that is deferred again and again so many of its first and of its last deferrals are kept as events.
+FIRST_DEFERRALS = 20
+LAST_DEFERRALS = 20
+_THIN_OUT_EVERY = 20  # deferrals
+_DEFERRALS = """
+SELECT number FROM events WHERE message = ? AND kind = 'copy_deferred'
+AND iif(json_valid(data_json), json_extract(data_json, '$.copy'), '') = ? ORDER BY number
+"""
+_FORGET_EVENTS = "DELETE FROM events WHERE message = ? AND number IN (SELECT value FROM json_each(?))"
 
 
 def conclude(batch: Batch, copy: Copy, conclusion: Conclusion, at: datetime) -> tuple[Copy, ...]:
@@ -49,10 +63,13 @@ def conclude(batch: Batch, copy: Copy, conclusion: Conclusion, at: datetime) -> 
     reason = conclusion.reply if isinstance(conclusion, Done) else conclusion.reason
     retry_at = conclusion.at if isinstance(conclusion, RetryAt) else None
     _move(batch, copy, now, state, reason, at, retry_at=retry_at)
-    data: dict[str, object] = {"reply" if isinstance(conclusion, Done) else "reason": reason}
+    attempt = now.attempts + 1
+    data: dict[str, object] = {"attempt": attempt, "reply" if isinstance(conclusion, Done) else "reason": reason}
     if retry_at is not None:
         data["next_attempt_at"] = retry_at.isoformat()
     _note(batch, copy, _EVENTS[state], data, at)
+    if retry_at is not None and attempt > FIRST_DEFERRALS + LAST_DEFERRALS and attempt % _THIN_OUT_EVERY == 0:
+        _thin_out(batch, copy)
     return ()
 
 
@@ -73,7 +90,9 @@ def change_by_hand(
         is_queued = state is CopyState.QUEUED
         instead = stand_in(copy) if stand_in and is_queued and now.state is CopyState.HELD else None
         if instead is not None:
-            successor = _replace(batch, copy, instead, f"released while {copy.member} is away", at, now.attempts)
+            successor = _replace(
+                batch, copy, instead, f"released while {copy.member} is away", at, now.attempts, "postmaster"
+            )
             moved += (copy.number, successor.number)
             continue
         kind = _EVENTS[state]
@@ -89,6 +108,24 @@ def change_by_hand(
         batch.change_copy(copy.number, changed)
         _note(batch, copy, kind, {"reason": reason, "by": "postmaster"}, at)
         moved.append(copy.number)
+    return read_numbers(batch, moved)
+
+
+def refuse(batch: Batch, numbers: Sequence[int], reason: str, at: datetime, line: Line, by: str) -> list[Copy]:
+    """The copies that moved as if their next hop had refused them, and behind them those that took the place of one."""
+    moved: list[int] = []
+    for copy in read_numbers(batch, numbers):
+        now = batch.copy_now(copy.number)
+        if now is None or now.state not in REFUSABLE or not select_one(batch.db, _HAS_BYTES, (copy.message,)):
+            continue
+        moved.append(copy.number)
+        if copy.role is Role.OWNER:
+            instead = _next_in_line(batch, copy, now, partial(line, copy, reason), reason, at, by)
+            moved += [successor.number for successor in instead]
+        else:
+            given_up = CopyNow(CopyState.FAILED, now.attempts, None, to_micros(at), storable(reason))
+            batch.change_copy(copy.number, given_up)
+            _note(batch, copy, _EVENTS[CopyState.FAILED], {"reason": reason, "by": by}, at)
     return read_numbers(batch, moved)
 
 
@@ -109,31 +146,45 @@ def read_numbers(batch: Batch, numbers: Sequence[int]) -> list[Copy]:
 
 
 def _reroute(batch: Batch, copy: Copy, now: CopyNow, conclusion: Reroute, at: datetime) -> tuple[Copy, ...]:
+    now = replace(now, attempts=now.attempts + 1)
+    return _next_in_line(batch, copy, now, conclusion.line, conclusion.reason, at)
+
+
+def _next_in_line(
+    batch: Batch,
+    copy: Copy,
+    now: CopyNow,
+    line: Callable[[frozenset[str]], NewCopy | None],
+    reason: str,
+    at: datetime,
+    by: str = "",
+) -> tuple[Copy, ...]:
+    """The copy for whoever `line` names, or this one held. `by`: who says that it was refused, if not the next hop."""
     batch.flush()
     rows = select(batch.db, "SELECT member, role FROM copies WHERE message = ?", (copy.message,))
     tried = frozenset(member for member, role in rows if role == copy.role)
     try:
-        new = conclusion.line(tried)
+        new = line(tried)
     except Error:
         raise
     except Exception as error:
         raise PlanFailedError(f"{type(error).__name__}: {error}") from error
-    if new is None:
-        reason = f"{conclusion.reason} (nobody is left to take it)"
-        _move(batch, copy, now, CopyState.HELD, reason, at)
-        _note(batch, copy, _EVENTS[CopyState.HELD], {"reason": reason, "tried": sorted(tried)}, at)
-        return ()
-    return (_replace(batch, copy, new, conclusion.reason, at, now.attempts + 1),)
+    if new is not None:
+        return (_replace(batch, copy, new, reason, at, now.attempts, by),)
+    reason = f"{reason} (nobody is left to take it)"
+    batch.change_copy(copy.number, CopyNow(CopyState.HELD, now.attempts, None, None, storable(reason)))
+    _note(batch, copy, _EVENTS[CopyState.HELD], {"reason": reason, "tried": sorted(tried), "by": by}, at)
+    return ()
 
 
-def _replace(batch: Batch, copy: Copy, new: NewCopy, reason: str, at: datetime, attempts: int) -> Copy:
+def _replace(batch: Batch, copy: Copy, new: NewCopy, reason: str, at: datetime, attempts: int, by: str = "") -> Copy:
     """Another copy takes this one's place, and its member, where it is an owner's, the conversation."""
     batch.flush()
     suffix = 1 + int(select(batch.db, "SELECT max(suffix) FROM copies WHERE message = ?", (copy.message,))[0][0])
     batch.change_copy(copy.number, CopyNow(CopyState.REROUTED, attempts, None, to_micros(at), storable(reason)))
     successor = _successor(batch, copy, new, suffix, at)
     batch.add_copy(copy_row(successor, suffix, new))
-    told: dict[str, object] = {"reason": reason, "to": successor.id, "to_member": new.member}
+    told: dict[str, object] = {"reason": reason, "to": successor.id, "to_member": new.member, "by": by}
     _note(batch, copy, _EVENTS[CopyState.REROUTED], told, at)
     if new.role is Role.OWNER:
         batch.db.execute(_NEW_OWNER, (new.member, copy.message, copy.member))
@@ -178,6 +229,14 @@ def _move(
     finished_at = None if state in OPEN else to_micros(at)
     next_attempt_at = to_micros(retry_at) if retry_at is not None else None
     batch.change_copy(copy.number, CopyNow(state, now.attempts + 1, next_attempt_at, finished_at, storable(reason)))
+
+
+def _thin_out(batch: Batch, copy: Copy) -> None:
+    batch.flush()
+    numbers = [row[0] for row in select(batch.db, _DEFERRALS, (copy.message, copy.id))]
+    between = numbers[FIRST_DEFERRALS : len(numbers) - LAST_DEFERRALS]
+    if between:
+        batch.db.execute(_FORGET_EVENTS, (copy.message, f"[{','.join(map(str, between))}]"))
 
 
 def _note(batch: Batch, copy: Copy, kind: str, data: dict[str, object], at: datetime) -> None:

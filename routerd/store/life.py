@@ -26,4 +26,8 @@ BY_HAND: frozenset[tuple[CopyState, CopyState]] = frozenset(
     }
 )
 
+# What may be treated as if the next hop had refused the mailbox, by the postmaster's hand or by a bounce that came
+# late: it is rerouted then, or held where nobody is left, or failed (a watcher's).
+REFUSABLE = frozenset({CopyState.QUEUED, CopyState.HELD, CopyState.DELIVERED})
+
 OPEN = frozenset({CopyState.QUEUED, CopyState.HELD})  # to be finished yet

@@ -37,15 +37,15 @@ class Selection:
         is_wanted = f"c.state IN ({','.join('?' * len(self.states))})"
         clauses = [f"({is_wanted} OR c.state NOT IN ({_STATES}))" if CopyState.HELD in self.states else is_wanted]
         bindings: list[Value] = [str(state) for state in self.states]
-        owners = Role.OWNER if self.owner is not None else None
-        for condition, value in (
+        given: tuple[tuple[str, Value], ...] = (
             (f"{INBOX} = ?", self.inbox),
             ("c.member = ?", self.member),
             ("c.member = ?", self.owner),
-            ("c.role = ?", owners and str(owners)),
-            ("c.created_at <= ?", self.created_by and to_micros(self.created_by)),
-            ("c.created_at >= ?", self.created_since and to_micros(self.created_since)),
-        ):
+            ("c.role = ?", str(Role.OWNER) if self.owner is not None else None),
+            ("c.created_at <= ?", to_micros(self.created_by) if self.created_by else None),
+            ("c.created_at >= ?", to_micros(self.created_since) if self.created_since else None),
+        )
+        for condition, value in given:
             if value is not None:
                 clauses.append(condition)
                 bindings.append(value)

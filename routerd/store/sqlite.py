@@ -20,6 +20,7 @@ from routerd.store.base import (
     CopyState,
     Entry,
     Known,
+    Line,
     PlanFailedError,
     QueueCounts,
     Retention,
@@ -31,7 +32,7 @@ from routerd.store.base import (
 )
 from routerd.store.batch import Batch
 from routerd.store.bodies import MAX_ROW_BYTES, BodyFiles
-from routerd.store.conclusion import change_by_hand, conclude
+from routerd.store.conclusion import change_by_hand, conclude, refuse
 from routerd.store.connection import (
     FILE_NAME,
     Connection,
@@ -287,6 +288,12 @@ class SqliteStore:
         self, numbers: Sequence[int], state: CopyState, reason: str, at: datetime, stand_in: StandIn | None = None
     ) -> tuple[Copy, ...]:
         work = partial(change_by_hand, numbers=numbers, state=state, reason=reason, at=at, stand_in=stand_in)
+        return tuple(await self._writer.do(Job(work, copies=tuple(numbers))))
+
+    async def refuse_copies(
+        self, numbers: Sequence[int], reason: str, at: datetime, line: Line, by: str = "postmaster"
+    ) -> tuple[Copy, ...]:
+        work = partial(refuse, numbers=numbers, reason=reason, at=at, line=line, by=by)
         return tuple(await self._writer.do(Job(work, copies=tuple(numbers))))
 
     def key(self, purpose: str) -> bytes:

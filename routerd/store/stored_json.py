@@ -40,6 +40,9 @@ class StoredEnvelope:
     helo: str
     protocol: str  # as in Received: ESMTPS
     listener: str
+    login: str = ""  # the member who logged in
+    name: str = ""  # the client's, confirmed by DNS
+    listed_in: tuple[str, ...] = ()  # DNS lists that have the client
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +129,8 @@ def _text(value: object) -> str:
 
 def envelope_to_json(received: Received) -> str:
     recipients = received.envelope.recipients
+    client = received.client
+    known = {"login": client.member, "name": client.findings.name, "listed_in": sorted(client.findings.listed_in)}
     return _encode(
         {
             "recipients": [str(recipient.address) for recipient in recipients],
@@ -134,6 +139,7 @@ def envelope_to_json(received: Received) -> str:
             "helo": received.client.helo,
             "protocol": received.with_protocol,
             "listener": received.client.listener,
+            **{name: value for name, value in known.items() if value},
         }
     )
 
@@ -147,6 +153,9 @@ def envelope_from_json(text: str) -> StoredEnvelope:
         helo=kept.get("helo", ""),
         protocol=kept.get("protocol", ""),
         listener=kept.get("listener", ""),
+        login=kept.get("login", ""),
+        name=kept.get("name", ""),
+        listed_in=tuple(kept.get("listed_in", ())),
     )
 
 

@@ -123,7 +123,7 @@ async def test_a_state_or_a_destination_that_there_is_not(
     with QueueView.open(state) as view:
         assert [copy.state for copy in view.list()] == [CopyState.HELD, CopyState.QUEUED, CopyState.QUEUED]
         held = view.list(Selection(states=[CopyState.HELD]))
-    done = await do_by_hand(store, {"do": "release", "copies": [held[0].id]}, LATER)
+    done = await do_by_hand(store, {"do": "release", "copies": [held[0].id]}, LATER, lambda _: None, lambda *_: None)
     assert [copy["state"] for copy in done["changed"]] == ["queued"]
 
 
