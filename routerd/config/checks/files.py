@@ -1,6 +1,9 @@
 """Files that the settings name: they can be read, certificate and key fit each other, passwords are well kept."""
 
+import os
+import pwd
 import ssl
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -37,20 +40,19 @@ def _tls(draft: Draft) -> Iterator[Problem]:
             yield draft.at("tls", key, message=_cannot_be_read(path, why))
     if not are_there:
         return
-    why = _not_pem(tls.certificate, tls.key) or _mismatch(tls.certificate, tls.key)
-    if why:
-        yield draft.at("tls", "key", message=why)
-
-
-def _not_pem(certificate: Path, key: Path) -> str | None:
-    for path, what, mark in (
-        (certificate, "certificate", b"CERTIFICATE-----"),
-        (key, "private key", b"PRIVATE KEY-----"),
+    for key, path, what, mark in (
+        ("certificate", tls.certificate, "certificate", b"CERTIFICATE-----"),
+        ("key", tls.key, "private key", b"PRIVATE KEY-----"),
     ):
         with path.open("rb") as opened:
             if mark not in opened.read(_MAX_PEM_BYTES):
-                return f"{path} holds no {what} in PEM"
-    return None
+                yield draft.at("tls", key, message=f"{path} holds no {what} in PEM")
+                return
+    why = _mismatch(tls.certificate, tls.key)
+    if why:
+        yield draft.at("tls", "key", message=why)
+    for key, path in (("certificate", tls.certificate), ("key", tls.key)):
+        yield from _closed_to_daemon(draft, path, "tls", key)
 
 
 def _mismatch(certificate: Path, key: Path) -> str | None:
@@ -79,6 +81,7 @@ def _password(draft: Draft, index: int, path: Path) -> Iterator[Problem]:
         if not _awaits_service(path, draft):
             yield draft.at(*place, message=_cannot_be_read(path, why))
         return
+    yield from _closed_to_daemon(draft, path, *place)
     with path.open("rb") as opened:
         line = opened.readline(4096).strip()
     if not line or not line.isascii():
@@ -88,6 +91,7 @@ def _password(draft: Draft, index: int, path: Path) -> Iterator[Problem]:
 def _members_passwords(draft: Draft, path: Path) -> Iterator[Problem]:
     try:
         yield from read_passwords(path, draft.member_names).problems
+        yield from _closed_to_daemon(draft, path, "passwords")
     except FileNotFoundError as error:
         if not _awaits_service(path, draft):
             hint = "" if path.is_relative_to(CREDENTIALS) else "; 'routerd password MEMBER' makes it"
@@ -95,6 +99,25 @@ def _members_passwords(draft: Draft, path: Path) -> Iterator[Problem]:
     except OSError as error:
         if not _awaits_service(path, draft):
             yield draft.at("passwords", message=_cannot_be_read(path, error.strerror or str(error)))
+
+
+def _closed_to_daemon(draft: Draft, path: Path, *place: str | int) -> Iterator[Problem]:
+    """Root can read it, but not the owner of `state`, as whom the daemon runs."""
+    if os.geteuid() != 0 or path.is_relative_to(CREDENTIALS):
+        return
+    try:
+        daemon = pwd.getpwuid(draft.settings.state.stat().st_uid)
+        if not daemon.pw_uid:
+            return
+        groups = os.getgrouplist(daemon.pw_name, daemon.pw_gid)
+        tried = subprocess.run(  # noqa: S603 - a program that knows groups and access lists
+            ["/usr/bin/test", "-r", path], check=False, user=daemon.pw_uid, group=daemon.pw_gid, extra_groups=groups
+        )
+    except (OSError, KeyError):  # there is no state yet, or nobody of whom this could be told
+        return
+    if tried.returncode == 1:
+        wrong = f"{path} cannot be read by user {daemon.pw_name}, to whom {draft.settings.state} belongs"
+        yield draft.at(*place, message=f"{wrong}; run: chown {daemon.pw_name} {path}")
 
 
 def _awaits_service(path: Path, draft: Draft) -> bool:

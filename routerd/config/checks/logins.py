@@ -25,6 +25,12 @@ def _listener(draft: Draft, index: int, listener: Listener) -> Iterator[Problem]
     if listener.tls not in _IN_TLS:
         wrong = "'auth: required' needs 'tls: required' or 'tls: implicit', so that no password goes in the clear"
         yield draft.at(*place, message=wrong)
+    if listener.reverse_name == "require":
+        wrong = "'reverse_name: require' would refuse members: their addresses at home and abroad often have no name"
+        yield draft.at("listen", index, "reverse_name", message=wrong)
+    if listener.greet_delay:
+        wrong = "'greet_delay' would have members wait at each message; it is for listeners that strangers use"
+        yield draft.at("listen", index, "greet_delay", message=wrong)
     if "passwords" not in draft.first.values:
         wrong = "'auth: required' needs the members' passwords; add 'passwords: FILE' at the top of the file"
         yield draft.at(*place, message=wrong)

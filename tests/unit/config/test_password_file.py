@@ -1,6 +1,9 @@
 """Passwords as they are kept: one hash, the file of them, and what `routerd.yaml` says of it."""
 
 import os
+import pwd
+import shutil
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -246,3 +249,31 @@ def test_unused_passwords_are_not_said_where_a_listener_is_wrong(tmp_path: Path)
     said = [problem.message for problem in load_settings(config).problems]
     assert "'requird' is not one of none, required; did you mean 'required'?" in said
     assert not [message for message in said if "has a meaning only" in message]
+
+
+def test_root_tells_what_the_daemon_cannot_read() -> None:
+    """Its user is the owner of `state`; without one nothing is known of it."""
+    if os.geteuid() != 0:
+        pytest.skip("only root can stand in for others")
+    folder = Path(tempfile.mkdtemp(dir="/tmp", prefix="routerd-"))  # tmp_path is closed to others
+    folder.chmod(0o755)
+    try:
+        config, passwords = folder / "routerd.yaml", folder / "passwords"
+        config.write_text(f"state: {folder}/state\n" + SMALL + LISTENER)
+        passwords.write_text(f"jan:{GOOD}\n")
+        passwords.chmod(0o600)
+
+        def told() -> list[str]:
+            return [problem.message for problem in load_settings(config).problems if "pem" not in problem.message]
+
+        assert told() == []
+        (folder / "state").mkdir()
+        assert told() == []
+        nobody = pwd.getpwnam("nobody")
+        os.chown(folder / "state", nobody.pw_uid, nobody.pw_gid)
+        wrong = f"{passwords} cannot be read by user nobody, to whom {folder}/state belongs"
+        assert told() == [f"{wrong}; run: chown nobody {passwords}"]
+        os.chown(passwords, nobody.pw_uid, nobody.pw_gid)
+        assert told() == []
+    finally:
+        shutil.rmtree(folder)
