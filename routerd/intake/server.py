@@ -1,6 +1,8 @@
 """The listeners: where mail comes in, and how that ends without losing any."""
 
 import asyncio
+import errno
+import os
 import socket
 import ssl
 from collections.abc import Mapping, Sequence
@@ -18,6 +20,7 @@ from routerd.ops.metrics import Metrics
 log = structlog.get_logger()
 
 _BACKLOG = 512
+_LEAST_OPEN_PORT = 1024  # those below are root's, as Linux has it by default
 
 
 class ListenError(Exception):
@@ -137,10 +140,18 @@ class Intake:
             try:
                 server = await loop.create_server(lambda: HostedSession(gate), host, port, backlog=_BACKLOG)
             except OSError as error:
-                raise ListenError(f"cannot listen on {listener.address}: {error.strerror or error}") from error
+                raise ListenError(f"cannot listen on {listener.address}: {_why(error, port)}") from error
             self._servers.append((listener.name, server))
 
     def _check_times(self) -> None:
         loop = asyncio.get_running_loop()
         self._reception.check_times(loop.time())
         self._timer = loop.call_later(self._reception.check_seconds, self._check_times)
+
+
+def _why(error: OSError, port: int) -> str:
+    """In few words, with what helps."""
+    why = os.strerror(error.errno) if error.errno else str(error)
+    if error.errno == errno.EACCES and port < _LEAST_OPEN_PORT:
+        why += f"; ports below {_LEAST_OPEN_PORT} are root's: have systemd open it, and write {{systemd: NAME}}"
+    return why

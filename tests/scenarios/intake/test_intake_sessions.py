@@ -433,6 +433,6 @@ async def test_a_port_in_use_is_said_plainly() -> None:
         config = settings(listen=[{"address": "127.0.0.1:0"}, {"address": f"127.0.0.1:{port}"}])
         desk = Desk()
         intake = Intake(config, accept=desk.accept, metrics=desk.metrics, return_path_key=b"")
-        with pytest.raises(ListenError, match=f"cannot listen on 127.0.0.1:{port}"):
+        with pytest.raises(ListenError, match=f"cannot listen on 127.0.0.1:{port}: Address already in use$"):
             await intake.start()
         assert intake.addresses() == {}
