@@ -207,7 +207,8 @@ class Dialogue:
         if unfit is None:
             return logging_in.respond(self._session, exchange, line.rstrip(b"\r\n"))
         self._session.exchange = None
-        return CommandRefused("syntax", refusals.OVERLONG_RESPONSE, "AUTH") if line == TOO_LONG else unfit
+        is_overlong = line == TOO_LONG and unfit.refused is refusals.OVERLONG
+        return CommandRefused("syntax", refusals.OVERLONG_RESPONSE, "AUTH") if is_overlong else unfit
 
     def _act_on(self, answer: Answer, verb: str) -> None:
         if isinstance(answer, bytes):

@@ -18,6 +18,8 @@ def test_too_many_commands_end_the_session(converse: Converse) -> None:
     assert heard.closed
     login = converse("EHLO x", "AUTH LOGIN", "ZXdh", "cmlnaHQ=", "NOOP", commands=4, auth=True, in_tls=True)
     assert login.codes[-2:] == ["235 2.7.0", "421 4.7.0"]
+    overlong = converse("EHLO x", "AUTH LOGIN", "x" * 13_000, "NOOP", commands=2, auth=True, in_tls=True)
+    assert overlong.codes[-2:] == ["334", "421 4.7.0"]
 
 
 def test_lines_of_content_are_no_commands(converse: Converse) -> None:
