@@ -4,6 +4,7 @@ import asyncio
 import socket
 import ssl
 import struct
+import warnings
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -46,7 +47,7 @@ async def test_tls_from_the_first_byte(tmp_path: Path) -> None:
     ):
         assert (await client.reply()).startswith("220 ")
         assert "STARTTLS" not in await client.say(HELLO)
-        assert (await client.say(b"STARTTLS\r\n"))[:3] in ("502", "503")
+        assert (await client.say(b"STARTTLS\r\n")).startswith("503 5.5.1")
         await client.say(START, 3)
         assert (await client.say(TEXT)).startswith("250")
         assert desk.received[0].client.with_protocol == "ESMTPS"
@@ -54,6 +55,33 @@ async def test_tls_from_the_first_byte(tmp_path: Path) -> None:
         assert (await client.say(b"QUIT\r\n")).startswith("221")
         assert await client.ended() == b""
         await all_gone(desk, intake)
+
+
+async def test_old_tls_is_refused(tmp_path: Path) -> None:
+    """1.2 is taken; what is older ends in the handshake, whatever ciphers the client would put up with (RFC 8996)."""
+    desk = Desk()
+    files = make_certificate(tmp_path)
+    async with open_intake(desk, settings(listen=IMPLICIT), server := tls_context(files)) as intake:
+        server.set_ciphers("ALL:@SECLEVEL=0")  # else OpenSSL's own settings would refuse it, on some machines
+        host, port = next(iter(intake.addresses().values()))[0]
+        old, new = (
+            _client_of(version, files.certificate) for version in (ssl.TLSVersion.TLSv1_1, ssl.TLSVersion.TLSv1_2)
+        )
+        with pytest.raises((ssl.SSLError, ConnectionError)):
+            await asyncio.open_connection(host, port, ssl=old, server_hostname="mx.desk.test")
+        client = Talker(*await asyncio.open_connection(host, port, ssl=new, server_hostname="mx.desk.test"))
+        assert (await client.reply()).startswith("220 ")
+        client.abort()
+        await all_gone(desk, intake)
+        assert desk.value("rejections_total", reason="tls_handshake") == 1
+
+
+def _client_of(version: ssl.TLSVersion, authority: Path) -> ssl.SSLContext:
+    context = ssl.create_default_context(cafile=str(authority))
+    context.set_ciphers("ALL:@SECLEVEL=0")
+    with warnings.catch_warnings(action="ignore", category=DeprecationWarning):
+        context.minimum_version = context.maximum_version = version
+    return context
 
 
 async def test_no_word_in_the_clear(tmp_path: Path) -> None:
