@@ -13,6 +13,7 @@ from routerd.config.yaml_source import Mark, Problem
 
 CREDENTIALS = Path("/run/credentials")  # LoadCredential= of systemd.exec(5): there while the service runs, for it alone
 _MOST_BYTES = 4_000_000
+_MOST_PROBLEMS = 20  # told of one file: one that is something else entirely has as many as lines
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +60,8 @@ def read_passwords(path: Path, members: Collection[str] | None = None) -> Passwo
         member, _, written = line.partition(":")
         entry = Entry(member.strip(), _hash_of(written), number)
         entries.append(entry)
-        problems += _problems(entry, line, Mark(str(path), number, 1), first, members)
+        if len(problems) < _MOST_PROBLEMS:
+            problems += _problems(entry, line, Mark(str(path), number, 1), first, members)
         first.setdefault(entry.member, number)
     return PasswordFile(tuple(lines), tuple(entries), tuple(problems))
 

@@ -173,6 +173,11 @@ def test_all_problems_at_once(write: Write) -> None:
     assert "secret" not in "".join(found)
 
 
+def test_file_that_is_something_else(write: Write) -> None:
+    """It has no end of problems; some of them will do."""
+    assert 20 <= len(read_passwords(write("ewe:secret\n" * 20_000), ["ewa"]).problems) < 25
+
+
 def test_file_that_is_no_text(write: Write) -> None:
     assert problems(write(b"# \newa:\xff\n")) == [":2:1: not UTF-8; save the file as UTF-8"]
 
