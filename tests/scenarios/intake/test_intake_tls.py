@@ -160,7 +160,8 @@ async def test_a_client_that_breaks_off_its_handshake_leaves_nothing(tmp_path: P
                 own = client.writer.get_extra_info("socket")
                 own.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             await all_gone(desk, intake)
-        assert len(asyncio.all_tasks()) == 1
+        while len(asyncio.all_tasks()) > 1:
+            await asyncio.sleep(0.01)
 
 
 @pytest.mark.parametrize("is_implicit", [True, False], ids=["implicit", "STARTTLS"])
