@@ -128,7 +128,9 @@ class Daemon:
         except OSError as error:
             raise StartError(f"tls: {error.strerror or error}") from error
         try:
-            self.store = await asyncio.to_thread(open_store, settings.state, metrics=self.metrics, reach=reach)
+            self.store = await asyncio.to_thread(
+                open_store, settings.state, metrics=self.metrics, reach=reach, tell=_tell_trouble
+            )
         except (OSError, StoreError) as error:
             raise StartError(_naming(settings.state, error)) from error
         try:
@@ -375,6 +377,10 @@ class Daemon:
         if left:
             log.warning("commits_unfinished", messages=left)
         await self._worker.drain(DELIVERY_DRAIN)
+
+
+def _tell_trouble(reason: str) -> None:
+    log.critical("store_trouble", reason=reason)
 
 
 def _naming(state: Path, error: Exception) -> str:

@@ -64,6 +64,7 @@ class Metrics:
         self.ruleset_rules = gauge("ruleset_rules", "Rules in force")
         self.reloads = counter("reloads", "Reloads of config and rules", "result")
         self.store_free_bytes = gauge("store_free_bytes", "Room left where the state lives")
+        self.store_trouble = gauge("store_trouble", "1: nothing can be written; the database or its disk is damaged")
         self.unowned_messages.inc(0)
         for reason in REASONS:
             self.rejections.labels(reason).inc(0)

@@ -24,6 +24,14 @@ class StoreLockedError(StoreError):
     """Another daemon has this state."""
 
 
+class StoreDamagedError(StoreError):
+    """The database is not as it was written. Nothing is written to it any more; what can be read may be exported."""
+
+
+class StoreUnsyncedError(StoreError):
+    """What was written could not be made durable, and may not be tried again: only a restart mends it."""
+
+
 class StoreMissingError(StoreError):
     """There is no state in that folder."""
 
@@ -174,6 +182,14 @@ class Reroute:
 Conclusion = Done | RetryAt | Hold | Forgo | Reroute
 
 
+class Bounced(StrEnum):
+    """What became of a copy by a bounce."""
+
+    ACTED = "acted"  # rerouted, held, or given up
+    NOTED = "noted"  # in the history: nothing more was to be done
+    TOO_LATE = "too_late"  # there is nothing left that could be sent to somebody else; nothing was written
+
+
 @dataclass(frozen=True, slots=True)
 class QueueCounts:
     copies: Mapping[CopyState, int] = field(default_factory=dict)  # queued and held
@@ -220,6 +236,17 @@ class Store(Protocol):
 
     async def conclude_all(self, attempts: Sequence[tuple[Copy, Conclusion, datetime]]) -> None:
         """`conclude` for many at once, none of them a Reroute: all of it is written, or nothing."""
+
+    async def bounce(
+        self, copy: Copy, conclusion: Conclusion | None, told: Mapping[str, object], at: datetime
+    ) -> tuple[Bounced, tuple[Copy, ...]]:
+        """Writes that a report about this copy came back, and what follows: one transaction. Gives the copies that took
+        its place.
+
+        `conclusion`: a Reroute, Hold or Forgo; None: nothing follows. Where the copy is in no state for it, the report
+        is only noted; where the message's bytes are not kept any more, nothing is. `told` stands in the event (JSON
+        values). Raises as `conclude` does.
+        """
 
     async def due(self, destination: str, now: datetime, limit: int, skip: frozenset[int]) -> list[Copy]:
         """Queued copies whose time has come, the longest due first, none of the numbers in `skip`."""
@@ -280,6 +307,10 @@ class Store(Protocol):
 
     def key(self, purpose: str) -> bytes:
         """A secret of 32 bytes for `purpose`, made at first use (which waits for the disk), kept with the state."""
+
+    @property
+    def trouble(self) -> str:
+        """Why nothing is written until a restart, or until the postmaster has mended it; "" where all is well."""
 
     def free_bytes(self) -> int:
         """Room left where the state lives. Raises OSError."""

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from routerd.message.envelope import QueueId, Raw
 from routerd.store.base import StoreError
-from routerd.store.connection import store_error
+from routerd.store.connection import is_of_no_room, store_error, unsynced
 
 MAX_ROW_BYTES = 256_000  # what is larger becomes a file
 _CHUNK_BYTES = 1 << 20
@@ -42,11 +42,11 @@ class BodyFiles:
                 with memoryview(raw) as whole:
                     for start in range(0, len(whole), _CHUNK_BYTES):
                         _write_all(descriptor, whole[start : start + _CHUNK_BYTES])
-                os.fsync(descriptor)
+                _sync(descriptor)
             finally:
                 os.close(descriptor)
-            _sync_folder(path.parent)
-        except OSError as error:
+            sync_folder(path.parent)
+        except (OSError, StoreError) as error:
             with suppress(OSError):
                 path.unlink()
             raise store_error(error) from error
@@ -74,12 +74,19 @@ class BodyFiles:
                     removed += 1
         return removed
 
+    def names(self) -> list[QueueId]:
+        """Of all files there are. Raises StoreError."""
+        try:
+            return [QueueId(path.name) for path in self._files()]
+        except OSError as error:
+            raise store_error(error) from error
+
     def _make_folder(self, path: Path) -> None:
         """Also a folder that is there is synced once: its maker may have died before it could."""
         with self._lock:
             if path not in self._synced:
                 path.mkdir(mode=0o700, exist_ok=True)
-                _sync_folder(path.parent)
+                sync_folder(path.parent)
                 self._synced.add(path)
 
     def _files(self) -> Iterator[Path]:
@@ -89,12 +96,22 @@ class BodyFiles:
                     yield from folder.iterdir()
 
 
-def _sync_folder(path: Path) -> None:
+def sync_folder(path: Path) -> None:
+    """Makes the names in it durable. Raises OSError, StoreUnsyncedError."""
     descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        os.fsync(descriptor)
+        _sync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def _sync(descriptor: int) -> None:
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        if is_of_no_room(error):
+            raise
+        raise unsynced(os.strerror(error.errno or 0)) from error
 
 
 def _write_all(descriptor: int, chunk: memoryview) -> None:

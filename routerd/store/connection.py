@@ -1,7 +1,8 @@
 """The only door to SQLite: how its files are opened, and what its errors mean to the rest."""
 
 import errno
-from collections.abc import Sequence
+import os
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ from urllib.parse import quote
 
 import apsw
 
-from routerd.store.base import StoreError, StoreFullError
+from routerd.store.base import StoreDamagedError, StoreError, StoreFullError, StoreUnsyncedError
 
 FILE_NAME = "routerd.db"
 APPLICATION_ID = 0x726F7464  # "rotd" in the file's header, by which file(1) and we know it
@@ -22,6 +23,7 @@ _WAL_KEPT_BYTES = 64_000_000
 _BUSY_MS = 10_000
 _STATEMENTS_KEPT = 300  # prepared; the writer's for all sizes of a group (rows.RowWriter)
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
+_SYNCS = (apsw.SQLITE_IOERR_FSYNC, apsw.SQLITE_IOERR_DIR_FSYNC)
 
 Connection = apsw.Connection
 Value = None | int | float | bytes | str
@@ -50,11 +52,21 @@ class Place:
             raise StoreError(f"{self.path} was moved or removed while it is in use: put it back, or restart")
 
 
-def open_writer(path: Path) -> Connection:
+def open_writer(path: Path, note: Callable[[StoreError], None] = lambda _: None) -> Connection:
     """The one connection that writes. Makes the file if there is none. Raises StoreError.
 
-    What it has committed outlives a loss of power: WAL with `synchronous=FULL` syncs the log at each commit.
+    What it has committed outlives a loss of power: WAL with `synchronous=FULL` syncs the log at each commit. `note`:
+    told why the log could not be brought into the file, which otherwise nobody hears of: the commit before stands.
     """
+
+    def carry_over(db: Connection, name: str, pages: int) -> int:
+        if pages >= _CHECKPOINT_PAGES:
+            try:
+                db.wal_checkpoint(name)
+            except Error as error:
+                note(store_error(error, db))
+        return apsw.SQLITE_OK
+
     try:
         db = Connection(str(path), statementcachesize=_STATEMENTS_KEPT)
         db.execute(f"PRAGMA page_size={_PAGE_BYTES}")  # has a meaning only before the first table
@@ -62,7 +74,7 @@ def open_writer(path: Path) -> Connection:
         db.execute("PRAGMA synchronous=FULL")
         db.execute("PRAGMA foreign_keys=ON")
         db.execute(f"PRAGMA cache_size=-{_WRITER_CACHE_KIB}")
-        db.execute(f"PRAGMA wal_autocheckpoint={_CHECKPOINT_PAGES}")
+        db.set_wal_hook(carry_over)  # instead of wal_autocheckpoint, which keeps its failures to itself
         db.execute(f"PRAGMA journal_size_limit={_WAL_KEPT_BYTES}")
         db.execute("PRAGMA temp_store=MEMORY")
         db.set_busy_timeout(_BUSY_MS)
@@ -76,12 +88,18 @@ def open_reader(path: Path) -> Connection:
     try:
         db = Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE)
         db.execute("PRAGMA query_only=ON")
+        leave_as_it_is(db)
         db.execute(f"PRAGMA cache_size=-{_READER_CACHE_KIB}")
         db.execute("PRAGMA temp_store=MEMORY")
         db.set_busy_timeout(_BUSY_MS)
     except Error as error:
         raise store_error(error) from error
     return db
+
+
+def leave_as_it_is(db: Connection) -> None:
+    """The last connection to close would bring the log into the file: this one will not."""
+    db.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
 
 
 def open_onlooker(path: Path, *, at_rest: bool) -> Connection:
@@ -147,7 +165,20 @@ def store_error(error: BaseException, db: Connection | None = None) -> StoreErro
     if isinstance(error, OSError):
         kind = StoreFullError if error.errno in _NO_ROOM else StoreError
         return kind(f"{error.filename or 'the state'}: {error.strerror}")
+    if isinstance(error, apsw.IOError) and getattr(error, "extendedresult", 0) in _SYNCS:
+        return unsynced(os.strerror(system_errno) if system_errno else str(error))
+    if isinstance(error, apsw.CorruptError | apsw.NotADBError):
+        return StoreDamagedError(f"the database is damaged ({error})")
     return StoreError(f"{type(error).__name__}: {error}")
+
+
+def unsynced(why: str) -> StoreUnsyncedError:
+    """What a failed fsync means to a caller."""
+    return StoreUnsyncedError(f"the disk could not keep what was written ({why}): nothing is taken until a restart")
+
+
+def is_of_no_room(error: OSError) -> bool:
+    return error.errno in _NO_ROOM
 
 
 def is_of_the_disk(error: BaseException) -> bool:

@@ -4,9 +4,11 @@ import fcntl
 import os
 import stat
 from contextlib import suppress
+from itertools import takewhile
 from pathlib import Path
 
 from routerd.store.base import StoreLockedError
+from routerd.store.bodies import sync_folder
 
 FILE_NAME = "lock"
 
@@ -42,8 +44,14 @@ class StateLock:
 
 
 def make_private(folder: Path) -> None:
-    """A folder of the owner's alone. One that is open to others is closed to them: there is mail in it."""
+    """A folder of the owner's alone. One that is open to others is closed to them: there is mail in it.
+
+    One that is made here is durable on return, with the folders above it.
+    """
+    made = list(takewhile(lambda path: not path.exists(), (folder, *folder.parents)))
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    for path in made:
+        sync_folder(path.parent)
     mode = stat.S_IMODE(folder.stat().st_mode)
     if mode & 0o077:
         with suppress(PermissionError):

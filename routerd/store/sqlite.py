@@ -14,6 +14,7 @@ from typing import TypeVar
 from routerd.message.envelope import QueueId, Raw
 from routerd.store.acceptance import Draft, accept
 from routerd.store.base import (
+    Bounced,
     Committed,
     Conclusion,
     Copy,
@@ -32,21 +33,20 @@ from routerd.store.base import (
 )
 from routerd.store.batch import Batch
 from routerd.store.bodies import MAX_ROW_BYTES, BodyFiles
-from routerd.store.conclusion import change_by_hand, conclude, refuse
+from routerd.store.conclusion import bounce, change_by_hand, conclude, refuse
 from routerd.store.connection import (
     FILE_NAME,
     Connection,
-    Error,
     Place,
-    open_reader,
-    open_writer,
     select,
     select_one,
     store_error,
 )
 from routerd.store.desk_state import recall
+from routerd.store.health import Health, Look
 from routerd.store.lock import StateLock, make_private
-from routerd.store.migration import migrate
+from routerd.store.opening import IS_NAMED, prepare_file, reopen
+from routerd.store.readers import Readers
 from routerd.store.rows import (
     COPIES,
     COPY_COLUMNS,
@@ -63,9 +63,9 @@ from routerd.store.sweeping import Age, Step, forget_bodies, forget_conversation
 from routerd.store.waits import Waits
 from routerd.store.writer import CommitMetrics, Job, Writer
 
-_READERS = 2
 _FILE_WRITERS = 4
 _KEY_BYTES = 32
+_NAMES_AT_ONCE = 100
 _LOADS_KEPT = timedelta(hours=25)
 
 _DUE = f"""
@@ -96,10 +96,6 @@ _KEEP_RULESET = """
 INSERT INTO rulesets VALUES (1, ?, ?, ?) ON CONFLICT (number) DO UPDATE
 SET revision = excluded.revision, saved_at = excluded.saved_at, files_json = excluded.files_json
 """
-_IS_NAMED = """
-SELECT 1 FROM messages AS m JOIN bodies AS b ON b.message = m.number WHERE m.queue_id = ? AND b.bytes IS NULL
-"""
-
 T = TypeVar("T")
 
 
@@ -108,11 +104,15 @@ def open_store(
     *,
     metrics: CommitMetrics | None = None,
     reach: Callable[[str], None] = lambda _: None,
+    tell: Callable[[str], None] = lambda _: None,
 ) -> "SqliteStore":
     """Opens the state in `folder`, or begins one there (0700). Blocks.
 
+    After an end that was not clean it looks for damage, for a moment; if that is not enough, beside the mail.
+
     `metrics`: the daemon's, of which commit_batch_messages and commit_seconds are kept. `reach`: told of each commit
-    point (routerd.ops.crash_points). Raises StoreLockedError, StoreVersionError, StoreFullError, StoreError.
+    point (routerd.ops.crash_points). `tell`: told from any thread of each trouble after which nothing is written.
+    Raises StoreLockedError, StoreVersionError, StoreDamagedError, StoreFullError, StoreError.
     """
     try:
         make_private(folder)
@@ -120,7 +120,7 @@ def open_store(
     except OSError as error:
         raise store_error(error) from error
     try:
-        return SqliteStore(folder, lock, metrics, reach)
+        return SqliteStore(folder, lock, metrics, reach, tell)
     except BaseException:
         lock.release()
         raise
@@ -130,7 +130,12 @@ class SqliteStore:
     """A `routerd.store.base.Store`. Made by `open_store`; its async methods belong to whatever loop calls them."""
 
     def __init__(
-        self, folder: Path, lock: StateLock, metrics: CommitMetrics | None, reach: Callable[[str], None]
+        self,
+        folder: Path,
+        lock: StateLock,
+        metrics: CommitMetrics | None,
+        reach: Callable[[str], None],
+        tell: Callable[[str], None],
     ) -> None:
         self._folder = folder
         self._lock = lock
@@ -139,12 +144,18 @@ class SqliteStore:
         self._keys: dict[str, bytes] = {}
         self._keys_lock = threading.Lock()
         self._commits = Waits()
-        self._prepare_file()
+        self._arriving: set[QueueId] = set()  # messages whose file may be there before their row
+        self._health = Health(tell)
+        is_seen_through = prepare_file(self._path, self._bodies, self._health)
         self._place = Place.of(self._path)
-        self._writer = Writer(partial(open_writer, self._path), metrics, reach, self._place.check)
-        self._readers = _Readers(self._place)
+        connect = partial(reopen, self._path, self._health)
+        self._writer = Writer(connect, metrics, reach, self._place.check, self._health)
+        self._readers = Readers(self._place, self._health)
         self._file_writers = ThreadPoolExecutor(_FILE_WRITERS, thread_name_prefix="store-file")
+        self._look = Look(self._path, self._health)
         self._writer.start()
+        if not is_seen_through:
+            self._look.start()
 
     async def recall(self, thread: ThreadKeys) -> Known:
         if not thread.references:
@@ -159,16 +170,29 @@ class SqliteStore:
         received = entry.received
         is_file = len(received.raw) > MAX_ROW_BYTES
         draft = Draft.of(entry, None if is_file else received.raw)
-        if is_file:
-            await self._with_files(partial(self._bodies.write, received.id, received.raw))
+        if not is_file:
+            return await self._add(draft)
+        self._health.check()
+        self._arriving.add(received.id)
         try:
-            committed = await self._writer.do(Job(partial(accept, draft=draft), draft.message_key, adds_message=True))
+            await self._with_files(partial(self._bodies.write, received.id, received.raw))
+            return await self._add_with_file(draft)
+        finally:
+            self._arriving.discard(received.id)
+
+    async def _add(self, draft: Draft) -> Committed:
+        return await self._writer.do(Job(partial(accept, draft=draft), draft.message_key, adds_message=True))
+
+    async def _add_with_file(self, draft: Draft) -> Committed:
+        """Where it fails in a way that may yet turn out a success, the file stays until a sweep knows."""
+        queue_id = draft.entry.received.id
+        try:
+            committed = await self._add(draft)
         except (StaleError, PlanFailedError):
-            if is_file:
-                await self._with_files(partial(self._bodies.remove, received.id))
+            await self._with_files(partial(self._bodies.remove, queue_id))
             raise
-        if is_file and not committed.copies:
-            await self._with_files(partial(self._bodies.remove, received.id))
+        if not committed.copies:
+            await self._with_files(partial(self._bodies.remove, queue_id))
         return committed
 
     async def conclude(self, copy: Copy, conclusion: Conclusion, at: datetime) -> tuple[Copy, ...]:
@@ -181,6 +205,13 @@ class SqliteStore:
                 conclude(batch, copy, conclusion, at)
 
         await self._writer.do(Job(work, copies=tuple(copy.number for copy, _, _ in attempts)))
+
+    async def bounce(
+        self, copy: Copy, conclusion: Conclusion | None, told: Mapping[str, object], at: datetime
+    ) -> tuple[Bounced, tuple[Copy, ...]]:
+        work = partial(bounce, copy=copy, conclusion=conclusion, told=told, at=at)
+        # As if it added a message: what is committed stands for the one that came, which nobody keeps.
+        return await self._writer.do(Job(work, copies=(copy.number,), adds_message=True))
 
     async def due(self, destination: str, now: datetime, limit: int, skip: frozenset[int]) -> list[Copy]:
         def read(db: Connection) -> list[Copy]:
@@ -259,6 +290,7 @@ class SqliteStore:
         await self._sweep_steps(forget_messages, Age(events_before, at))
         await self._sweep_steps(forget_conversations, Age(events_before, at))
         await self._writer.do(Job(partial(forget_loads, before_minute=to_minute(now - _LOADS_KEPT))))
+        await self._sweep_files()
 
     async def copy_by_number(self, number: int) -> Copy | None:
         def read(db: Connection) -> Copy | None:
@@ -303,8 +335,12 @@ class SqliteStore:
                 known = self._keys[purpose] = self._writer.do_and_wait(Job(partial(_key, purpose=purpose)))
         return known
 
+    @property
+    def trouble(self) -> str:
+        return self._health.trouble
+
     def is_alive(self) -> bool:
-        """Whether the writer works; without it nothing can be made durable."""
+        """Whether the writer works; without it nothing can be made durable, and only a restart helps."""
         return self._writer.is_alive()
 
     def free_bytes(self) -> int:
@@ -319,24 +355,20 @@ class SqliteStore:
 
     def close_and_wait(self) -> None:
         """`close` for a caller without a loop."""
+        self._look.close()
         self._file_writers.shutdown()
         self._readers.close()
         self._writer.close()
         self._lock.release()
 
-    def _prepare_file(self) -> None:
-        """Brings the file up to date, and removes large bodies that a crash left unnamed."""
-        try:
-            if not self._path.exists():
-                os.close(os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
-            db = open_writer(self._path)
-            try:
-                migrate(db)
-                self._bodies.sweep(lambda queue_id: select_one(db, _IS_NAMED, (queue_id,)) is not None)
-            finally:
-                db.close()
-        except (Error, OSError) as error:
-            raise store_error(error) from error
+    async def _sweep_files(self) -> None:
+        """Large bodies that no message names, left by a commit that failed. Also what was committed by a job that
+        waits now is seen: the writer looks, after it."""
+        names = await self._with_files(self._bodies.names)
+        for start in range(0, len(names), _NAMES_AT_ONCE):
+            settled = [name for name in names[start : start + _NAMES_AT_ONCE] if name not in self._arriving]
+            for queue_id in await self._writer.do(Job(partial(_unnamed, queue_ids=settled))):
+                await self._with_files(partial(self._bodies.remove, queue_id))
 
     async def _sweep_steps(self, step: Callable[[Batch, int, Age], Step], age: Age) -> None:
         after: int | None = 0
@@ -347,41 +379,16 @@ class SqliteStore:
             after = done.after
 
     async def _with_files(self, work: Callable[[], T]) -> T:
-        return await asyncio.get_running_loop().run_in_executor(self._file_writers, work)
-
-
-class _Readers:
-    """A few threads, each with a connection of its own, so that a slow read neither blocks the loop nor the writer."""
-
-    def __init__(self, place: Place) -> None:
-        self._place = place
-        self._own = threading.local()
-        self._lock = threading.Lock()
-        self._all: list[Connection] = []
-        self._threads = ThreadPoolExecutor(_READERS, thread_name_prefix="store-reader")
-
-    async def read(self, work: Callable[[Connection], T]) -> T:
         try:
-            return await asyncio.get_running_loop().run_in_executor(self._threads, self._read, work)
-        except RuntimeError as error:
-            raise StoreError("the store is closed") from error
+            return await asyncio.get_running_loop().run_in_executor(self._file_writers, work)
+        except StoreError as error:
+            self._health.note(error)
+            raise
 
-    def close(self) -> None:
-        self._threads.shutdown()
-        for db in self._all:
-            db.close()
 
-    def _read(self, work: Callable[[Connection], T]) -> T:
-        db: Connection | None = getattr(self._own, "db", None)
-        try:
-            if db is None:
-                self._place.check()  # not another file of this name
-                db = self._own.db = open_reader(self._place.path)
-                with self._lock:
-                    self._all.append(db)
-            return work(db)
-        except (Error, OSError, ValueError) as error:  # ValueError: stored text or JSON that is damaged
-            raise store_error(error, db) from error
+def _unnamed(batch: Batch, queue_ids: Sequence[QueueId]) -> list[QueueId]:
+    batch.flush()
+    return [queue_id for queue_id in queue_ids if not select_one(batch.db, IS_NAMED, (queue_id,))]
 
 
 def _flushed(step: Callable[[Batch, int, Age], Step], after: int, age: Age, batch: Batch) -> Step:

@@ -17,7 +17,8 @@ from typing import Any, Generic, Protocol, TypeVar
 
 from routerd.store.base import PlanFailedError, StaleError, StoreError
 from routerd.store.batch import Batch, Numbers
-from routerd.store.connection import Connection, Error, is_of_the_disk, store_error
+from routerd.store.connection import Connection, Error, is_of_the_disk, leave_as_it_is, store_error
+from routerd.store.health import Health
 
 MAX_GROUP = 256
 # While so many messages come in one group, the next begins only so much later, or when enough jobs wait: a larger group
@@ -76,7 +77,7 @@ class _Answer:
 
 
 class Writer:
-    """Owns the writing connection from `start` to `close`; opens it anew after a disk error."""
+    """Owns the writing connection from `start` to `close`; opens it anew after a disk error that allows for it."""
 
     def __init__(
         self,
@@ -84,15 +85,23 @@ class Writer:
         metrics: CommitMetrics | None,
         reach: Callable[[str], None],
         check: Callable[[], None] = lambda: None,
+        health: Health | None = None,
     ) -> None:
-        """`check` raises StoreError where what is committed would be lost: then no message is taken."""
+        """Raises StoreError. `check` raises StoreError where what is committed would be lost: then no message is taken.
+
+        `health` is told of what goes wrong, and stops all writing where that must not go on.
+        """
         self._open = open_connection
         self._metrics = metrics
         self._reach = reach
         self._check = check
+        self._health = health or Health()
         self._queue: SimpleQueue[_Waiting | None] = SimpleQueue()
         self._db: Connection | None = open_connection()
-        self._numbers = Numbers.read(self._db)
+        try:
+            self._numbers = Numbers.read(self._db)
+        except Error as error:
+            raise store_error(error, self._db) from error
         self._closed = False
         self._enough = threading.Event()  # so many jobs wait that a group need not wait for more
         self._lock = threading.Lock()
@@ -102,7 +111,8 @@ class Writer:
         self._thread.start()
 
     def is_alive(self) -> bool:
-        return self._thread.is_alive()
+        """Whether it can write at all; where not, only a restart helps."""
+        return self._thread.is_alive() and self._health.can_sync
 
     async def do(self, job: Job[T]) -> T:
         """The job's result, once it is durable. A caller that is cancelled meanwhile changes nothing."""
@@ -127,7 +137,7 @@ class Writer:
             self._enough.set()
         self._thread.join()
         if self._db is not None:
-            self._db.close()
+            self._close(self._db)
             self._db = None
 
     def _submit(self, waiting: _Waiting) -> None:
@@ -173,6 +183,7 @@ class Writer:
             answers = self._transact(group)
         except BaseException as error:
             failure = store_error(error, self._db)
+            self._health.note(failure)
             self._make_sane(error)
             if len(group) == 1 or self._db is None:
                 return [_Answer(waiting, None, type(failure)(*failure.args)) for waiting in group]
@@ -182,6 +193,7 @@ class Writer:
         return [answer for waiting in group for answer in self._do_group([waiting])]
 
     def _transact(self, group: list[_Waiting]) -> list[_Answer]:
+        self._health.check()
         db = self._connection()
         adds_messages = any(waiting.job.adds_message for waiting in group)
         if adds_messages:
@@ -222,6 +234,11 @@ class Writer:
         except Error:
             pass
         self._db = None
+        self._close(db)
+
+    def _close(self, db: Connection) -> None:
+        if self._health.trouble:
+            leave_as_it_is(db)
         db.close(True)
 
     def _answer(self, answers: list[_Answer]) -> None:

@@ -43,8 +43,8 @@ class Phase(StrEnum):
 class HttpServer:
     """Serves from `start` to `stop`. The daemon moves `phase`; only while SERVING is `/readyz` 200.
 
-    `is_writer_alive` says whether the store's writer thread runs: without it nothing can be accepted any more, which
-    only a restart mends, so `/healthz` fails.
+    `is_writer_alive` says whether the store's writer can work: without it nothing can be accepted any more, which
+    only a restart mends, so `/healthz` fails. What a restart does not mend fails `/readyz` alone.
     """
 
     def __init__(self, http: Http, metrics: Metrics, store: Store, is_writer_alive: Callable[[], bool]) -> None:
@@ -105,6 +105,7 @@ class HttpServer:
         )
 
     async def _serve_metrics(self, _request: Request) -> Response:
+        self._metrics.store_trouble.set(bool(self._store.trouble))
         try:
             fill_queue_gauges(self._metrics, await self._counts(), datetime.now(UTC))
             self._metrics.store_free_bytes.set(self._store.free_bytes())
@@ -114,13 +115,13 @@ class HttpServer:
 
     async def _serve_health(self, _request: Request) -> Response:
         """That it answers at all shows that the loop turns."""
-        return _verdict(None if self._is_writer_alive() else "the store's writer has died")
+        return _verdict(None if self._is_writer_alive() else self._store.trouble or "the store's writer has died")
 
     async def _serve_readiness(self, _request: Request) -> Response:
         if self.phase is not Phase.SERVING:
             return _verdict(self.phase.value)
-        if not self._is_writer_alive():
-            return _verdict("the store's writer has died")
+        if self._store.trouble or not self._is_writer_alive():
+            return _verdict(self._store.trouble or "the store's writer has died")
         try:
             await self._counts()
         except Exception as error:

@@ -23,6 +23,7 @@ class _Store:
     def __init__(self) -> None:
         self.answer: QueueCounts | Exception = QueueCounts()
         self.hangs = False
+        self.trouble = ""
 
     async def counts(self) -> QueueCounts:
         if self.hangs:
