@@ -28,6 +28,7 @@ class Ended:
     outcome: Outcome
     conclusion: Conclusion
     at: datetime
+    was_attempted: bool = True
 
 
 class Scribe:
@@ -63,9 +64,10 @@ class Scribe:
 
     def write(self, ended: Ended) -> None:
         """Returns at once; `written` follows, however long it takes."""
-        self._unwritten += 1
-        if self._unwritten >= MAX_UNWRITTEN:
-            self._is_free.clear()
+        if ended.was_attempted:
+            self._unwritten += 1
+            if self._unwritten >= MAX_UNWRITTEN:
+                self._is_free.clear()
         if isinstance(ended.conclusion, Reroute):
             self._spawn(self._write_alone(ended))
             return
@@ -120,7 +122,7 @@ class Scribe:
                 return
 
     def _end(self, ended: Ended, new: tuple[Copy, ...]) -> None:
-        self._unwritten -= 1
+        self._unwritten -= ended.was_attempted
         self._note_store(works=True)
         self._tell(ended, new)
 

@@ -13,26 +13,21 @@ from typing import Any
 import structlog
 
 from routerd.delivery.attempt import Policy, Sender
-from routerd.delivery.clock_watch import ClockWatch
 from routerd.delivery.connection import Timeouts
-from routerd.delivery.lane import FIRST_REST_SECONDS, LOW_BACKLOG, Job, Lane
+from routerd.delivery.lane import FIRST_REST_SECONDS, Job, Lane
+from routerd.delivery.lanes import Lanes
+from routerd.delivery.lookout import Lookout
 from routerd.delivery.maildir import MaildirStore
 from routerd.delivery.outcome import Delivered, Failed, Outcome, Stage
 from routerd.delivery.report import Report
 from routerd.delivery.retry import conclude_for, longest_wait
 from routerd.delivery.scribe import Ended, Scribe
 from routerd.delivery.smtp import DEFAULT_TIMEOUTS, TlsContexts
+from routerd.delivery.turns import Turn, Turns
 from routerd.message.envelope import Raw
 from routerd.ops.crash_points import reach
 from routerd.ops.metrics import Metrics
-from routerd.store.base import Copy, CopyState, RetryAt, Store, StoreError
-
-MAX_CACHE_BYTES = 64_000_000  # of messages that wait in memory
-REFILL = 200
-SHORTEST_SLEEP = timedelta(seconds=1)
-LONGEST_SLEEP = timedelta(seconds=60)
-LOOK_AGAIN = timedelta(seconds=5)  # where the store could not be read
-PULL_SLACK = timedelta(seconds=60)
+from routerd.store.base import Copy, CopyState, RetryAt, Store
 
 log = structlog.get_logger()
 
@@ -64,80 +59,59 @@ class Worker:
         self._report = Report(metrics)
         self._clock = clock
         self._jitter = jitter
-        self._lanes: dict[str, Lane] = {}
-        self._in_hand: set[int] = set()  # numbers of copies in a backlog, under way, or not written yet
-        self._cached_bytes = 0
+        self._lanes = Lanes(lambda: min(FIRST_REST_SECONDS, self._policy.retry.first.total_seconds()))
+        self._turns = Turns()
+        self._lookout = Lookout(store, self._lanes, self, clock, lambda: longest_wait(self._policy.retry))
         self._tasks: set[asyncio.Task[None]] = set()
         self._scribe = Scribe(store, self._spawn, self._written)
-        self._look_at: datetime | None = None  # None: now
-        self._clock_watch = ClockWatch()
-        self._clock_was_set = False  # and the store does not know yet
-        self._pause = SHORTEST_SLEEP
-        self._wake = asyncio.Event()
         self._stopping = False
 
     def offer(self, copies: Sequence[Copy], raw: Raw | None = None) -> None:
         """Takes fresh copies without asking the store. Those that find no room wait there."""
         for copy in copies:
-            if copy.state is not CopyState.QUEUED or copy.number in self._in_hand or self._stopping:
+            if copy.state is not CopyState.QUEUED or self._lanes.has(copy.number) or self._stopping:
                 continue
-            lane = self._lane(copy.destination)
-            if lane.is_full:
+            lane = self._lanes.of(copy.destination)
+            if not self._lanes.room_for(lane):
                 lane.has_more_in_store = True
                 if lane.is_hungry:
-                    self._wake.set()
+                    self._lookout.refill_soon()
                 continue
-            self._take(lane, Job(copy, self._cached(raw), is_fresh=True))
+            self._lanes.take(lane, copy, raw, is_fresh=True)
+            if not self.put_off(lane, 1):
+                self.begin(lane)
 
     async def run(self) -> None:
         """Brings copies from the store when their time has come, until `drain`."""
-        while not self._stopping:
-            self._wake.clear()
-            try:
-                self._watch_clock()
-                if self._look_at is None or self._look_at <= self._clock():
-                    await self._look()
-                for lane in [lane for lane in self._lanes.values() if lane.is_hungry]:
-                    await self._refill(lane)
-            except Exception as error:
-                self._look_at = self._clock() + LOOK_AGAIN
-                _log_unread(error)
-            pause = ((self._look_at or self._clock()) - self._clock()).total_seconds()
-            with suppress(TimeoutError):
-                async with asyncio.timeout(min(max(pause, 0), LONGEST_SLEEP.total_seconds())):
-                    await self._wake.wait()
+        await self._lookout.keep_looking()
 
     def adopt(self, policy: Policy) -> None:
         """From the next attempt on; those under way end with what they began with. After `store.readdress`."""
         before, self._sender, self._policy = self._sender, self._sender_for(policy), policy
         before.close()
-        self._empty_backlogs()
-        self.look_now()
+        self._lanes.forget()
+        self._lookout.look_now()
 
     def look_now(self) -> None:
         """Something changed in the store."""
-        self._look_at = None
-        self._wake.set()
+        self._lookout.look_now()
 
     def retry_now(self, destinations: Collection[str] | None = None) -> None:
         """The postmaster made copies due: ends the rest of these destinations (None: of all) and looks at once."""
-        for lane in self._lanes.values():
+        for lane in self._lanes:
             if destinations is None or lane.destination in destinations:
                 lane.end_rest()
-        self.look_now()
+        self._lookout.look_now()
 
     def forget(self, numbers: Collection[int]) -> None:
         """The postmaster held or dropped these copies: those not under way yet are not begun."""
-        for lane in self._lanes.values():
-            for job in [job for job in lane.backlog if job.copy.number in numbers]:
-                lane.backlog.remove(job)
-                self._let_go(lane, job)
+        self._lanes.forget(numbers)
 
     async def drain(self, within: timedelta) -> None:
         """Begins nothing more, waits for what is under way, then cuts it off: such copies are tried again."""
         self._stopping = True
-        self._wake.set()
-        self._empty_backlogs()
+        self._lookout.stop()
+        self._lanes.forget()
         with suppress(TimeoutError):
             async with asyncio.timeout(within.total_seconds()):
                 while self._tasks:  # an attempt that ends has its conclusion written
@@ -148,112 +122,104 @@ class Worker:
         self._sender.close()
         await asyncio.to_thread(self._maildirs.close)
 
-    # The queue.
+    # The hands: each makes one attempt after another for one destination.
 
-    def _empty_backlogs(self) -> None:
-        """All of it is in the store."""
-        for lane in self._lanes.values():
-            while lane.backlog:
-                self._let_go(lane, lane.backlog.pop())
+    def begin(self, lane: Lane) -> None:
+        """Sets as many hands to work as the lane and its turn allow."""
+        if self._stopping:
+            return
+        if not lane.trouble(self._now()):
+            self._turns.ask(lane)
+        for turn in self._turns.give():
+            self._spawn(self._work(turn))
 
-    async def _look(self) -> None:
-        """Asks the store what is due, and when to ask again.
-
-        Of each destination only the earliest moment is known. Where that is past, it hides the next one: look again
-        soon, and less and less often while it is only what is in hand already.
-        """
-        now = self._clock()
-        if self._clock_was_set:
-            await self._pull_forward(now)
-        self._look_at = now + LONGEST_SLEEP
-        is_due, found = False, 0
-        for destination, at in (await self._store.waiting()).items():
-            if at > now:
-                self._look_by(at)
-                continue
-            is_due = True
-            lane = self._lane(destination)
-            if len(lane.backlog) < LOW_BACKLOG:
-                found += await self._refill(lane)
-            else:
-                lane.has_more_in_store = True
-        if is_due:
-            self._pause = SHORTEST_SLEEP if found else min(self._pause * 2, LONGEST_SLEEP)
-            self._look_by(now + self._pause)
-
-    def _watch_clock(self) -> None:
-        if self._clock_watch.was_set(self._clock().timestamp(), asyncio.get_running_loop().time()):
-            self._clock_was_set = True
-            self._look_at = None
-
-    async def _pull_forward(self, now: datetime) -> None:
-        """What waits for a moment that the clock would have had: no wait is longer than the longest of `retry`."""
-        pulled = await self._store.pull_forward(now, now + longest_wait(self._policy.retry) + PULL_SLACK)
-        self._clock_was_set = False
-        if pulled:
-            log.warning("copies_pulled_forward", copies=pulled, reason="due later than any retry: the clock was set")
-
-    async def _refill(self, lane: Lane) -> int:
-        """Fetches what is due; gives how many came. What cannot be fetched keeps no other lane waiting."""
-        now = self._clock()
-        lane.has_more_in_store = False
-        lane.ended = set()
-        try:
-            skip = frozenset(self._in_hand)
-            copies = await self._store.due(lane.destination, now, REFILL, skip)
-            new = [copy for copy in copies if copy.number not in self._in_hand and copy.number not in lane.ended]
-            for copy in new:
-                self._take(lane, Job(copy, None))
-            lane.has_more_in_store = lane.has_more_in_store or len(copies) >= REFILL
-        except Exception as error:
-            self._look_by(now + LOOK_AGAIN)
-            _log_unread(error, lane.destination)
+    def put_off(self, lane: Lane, most: int) -> int:
+        """Where its destination rests: up to `most` of its copies are told so instead of an attempt; gives how many."""
+        trouble = lane.trouble(self._now())
+        if trouble is None:
             return 0
+        told = min(most, lane.waiting)
+        for _ in range(told):
+            self._conclude_unattempted(lane, lane.next_job(), trouble)
+        return told
+
+    async def _work(self, turn: Turn) -> None:
+        """Copy after copy, while there are any, the lane allows as many hands, and nobody else waits for a turn."""
+        lane = turn.lane
+        try:
+            while self._may_go_on(turn):
+                if not self._scribe.is_free:
+                    await self._scribe.be_free()
+                    continue
+                await self._handle(lane, lane.next_job())
+                if lane.is_hungry:
+                    self._lookout.refill_soon()
+                self.begin(lane)
+                if self._turns.somebody_waits:
+                    break
         finally:
-            lane.ended = None
-        return len(new)
+            self._turns.give_back(turn)
+            self.begin(lane)
 
-    def _look_by(self, at: datetime) -> None:
-        if self._look_at is not None and at < self._look_at:
-            self._look_at = at
-            self._wake.set()
+    def _may_go_on(self, turn: Turn) -> bool:
+        lane = turn.lane
+        if not lane.waiting or lane.active > lane.limit or self._stopping:
+            return False
+        return turn.is_proven == lane.answers and not lane.trouble(self._now())
 
-    def _lane(self, destination: str) -> Lane:
-        lane = self._lanes.get(destination)
-        if lane is None:
-            first_rest = min(FIRST_REST_SECONDS, self._policy.retry.first.total_seconds())
-            lane = self._lanes[destination] = Lane(destination, first_rest)
-        return lane
+    async def _handle(self, lane: Lane, job: Job) -> None:
+        copy, sender = job.copy, self._sender
+        if copy.damage:
+            self._conclude_unattempted(lane, job, Failed(copy.damage, Stage.PREPARE))
+            return
+        began = self._now()
+        outcome = await sender.attempt(copy, job.raw, self._clock(), is_fresh=job.is_fresh)
+        if isinstance(outcome, Delivered):
+            reach("after-delivery")
+        ended = self._now()
+        if lane.is_crowded(outcome, ended) and not self._stopping:
+            lane.thin()
+            lane.put_back(job)
+            log.info("destination_crowded", destination=lane.destination, reason=outcome.reason, at_once=lane.limit)
+            return
+        self._learn(lane, outcome, ended)
+        self._report.attempted(sender.transport_for(copy), outcome, ended - began)
+        self._conclude(lane, job, outcome)
 
-    def _take(self, lane: Lane, job: Job) -> None:
-        self._in_hand.add(job.copy.number)
-        lane.backlog.append(job)
-        self._start(lane)
+    def _learn(self, lane: Lane, outcome: Outcome, now: float) -> None:
+        rested = lane.trouble(now)
+        lane.learn(outcome, now)
+        if lane.trouble(now) is not rested:
+            seconds = round(lane.rest_seconds(now), 1)
+            log.warning("destination_rests", destination=lane.destination, reason=outcome.reason, seconds=seconds)
+            self._lookout.look_by(self._clock())  # the others are to be told
 
-    def _let_go(self, lane: Lane, job: Job) -> None:
-        self._uncache(job)
-        self._in_hand.discard(job.copy.number)
-        if lane.ended is not None:
-            lane.ended.add(job.copy.number)
+    # Step 9.
 
-    def _cached(self, raw: Raw | None) -> Raw | None:
-        """`raw` where there is room to keep it, and only bytes: a mapped file is opened again when it is its turn."""
-        if not isinstance(raw, bytes) or self._cached_bytes + len(raw) > MAX_CACHE_BYTES:
-            return None
-        self._cached_bytes += len(raw)
-        return raw
+    def _conclude_unattempted(self, lane: Lane, job: Job, outcome: Outcome) -> None:
+        self._report.concluded_without_attempt(self._sender.transport_for(job.copy), outcome)
+        self._conclude(lane, job, outcome, was_attempted=False)
 
-    def _uncache(self, job: Job) -> None:
-        if job.raw is not None:
-            self._cached_bytes -= len(job.raw)
-            job.raw = None
+    def _conclude(self, lane: Lane, job: Job, outcome: Outcome, *, was_attempted: bool = True) -> None:
+        now, policy = self._clock(), self._policy
+        conclusion = conclude_for(job.copy, outcome, now, policy.retry, line=policy.next_in_line, jitter=self._jitter())
+        reach("before-conclude")
+        self._scribe.write(Ended(lane, job, outcome, conclusion, now, was_attempted))
 
-    # The work.
+    def _written(self, ended: Ended, new: tuple[Copy, ...]) -> None:
+        """Until it was written the copy stayed in hand, so that it is not delivered again."""
+        job, conclusion = ended.job, ended.conclusion
+        raw = job.raw
+        is_late = ended.at - job.copy.created_at >= self._policy.retry.warn
+        try:
+            self._report.concluded(job.copy, conclusion, ended.outcome, new, is_late)
+        finally:
+            self._lanes.let_go(ended.lane, job)
+        if isinstance(conclusion, RetryAt):
+            self._lookout.look_by(conclusion.at)
+        self.offer(new, raw)
 
-    def _start(self, lane: Lane) -> None:
-        if lane.may_start and not self._stopping:
-            lane.active += 1
-            self._spawn(self._work(lane))
+    # The tasks.
 
     def _sender_for(self, policy: Policy) -> Sender:
         return Sender(self._store, policy, self._maildirs, self._contexts, self._timeouts)
@@ -268,58 +234,5 @@ class Worker:
         if not task.cancelled() and task.exception():
             log.error("delivery_task_failed", exc_info=task.exception())
 
-    async def _work(self, lane: Lane) -> None:
-        """One of the lane's hands: copy after copy, while there are any and the lane allows as many hands."""
-        try:
-            while lane.backlog and lane.active <= lane.limit and not self._stopping:
-                if not self._scribe.is_free:
-                    await self._scribe.be_free()
-                    continue
-                await self._handle(lane, lane.backlog.popleft())
-                if lane.is_hungry:
-                    self._wake.set()
-                self._start(lane)
-        finally:
-            lane.active -= 1
-
-    async def _handle(self, lane: Lane, job: Job) -> None:
-        loop = asyncio.get_running_loop()
-        copy, sender = job.copy, self._sender
-        outcome: Outcome | None = Failed(copy.damage, Stage.PREPARE) if copy.damage else lane.trouble(loop.time())
-        if outcome is not None:
-            self._report.concluded_without_attempt(sender.transport_for(copy), outcome)
-        else:
-            began = loop.time()
-            outcome = await sender.attempt(copy, job.raw, self._clock(), is_fresh=job.is_fresh)
-            if isinstance(outcome, Delivered):
-                reach("after-delivery")
-            ended = loop.time()
-            lane.learn(outcome, ended)
-            self._report.attempted(sender.transport_for(copy), outcome, ended - began)
-        now, policy = self._clock(), self._policy
-        conclusion = conclude_for(copy, outcome, now, policy.retry, line=policy.next_in_line, jitter=self._jitter())
-        reach("before-conclude")
-        self._scribe.write(Ended(lane, job, outcome, conclusion, now))
-
-    def _written(self, ended: Ended, new: tuple[Copy, ...]) -> None:
-        """Until it was written the copy stayed in hand, so that it is not delivered again."""
-        job, conclusion = ended.job, ended.conclusion
-        raw = job.raw
-        is_late = ended.at - job.copy.created_at >= self._policy.retry.warn
-        try:
-            self._report.concluded(job.copy, conclusion, ended.outcome, new, is_late)
-        finally:
-            self._let_go(ended.lane, job)
-        if isinstance(conclusion, RetryAt):
-            self._look_by(conclusion.at)
-        self.offer(new, raw)
-
-
-def _log_unread(error: Exception, destination: str = "") -> None:
-    is_known = isinstance(error, StoreError)
-    log.error(
-        "queue_unread",
-        destination=destination,
-        reason=str(error) or type(error).__name__,
-        exc_info=None if is_known else error,
-    )
+    def _now(self) -> float:
+        return asyncio.get_running_loop().time()
