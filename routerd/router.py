@@ -1,6 +1,6 @@
 """The way of one message, step by step. Read this first.
 
-1 receive    `intake` hands a whole message to `Router.accept`
+1 receive    `intake` hands a whole message to `Router.accept`; a report of one of our copies goes to `delivery`
 2 view       its fields and text, decoded lazily
 3 verify     what is known of who wrote it
 4 recall     what the store knows of its conversation
@@ -25,6 +25,7 @@ import structlog
 
 from routerd.auth.our_results import results_value
 from routerd.auth.results import MethodResult
+from routerd.delivery.bounces import Bounces, is_returned
 from routerd.delivery.routes import Routes
 from routerd.desk.assign import assign, last_resort_plan
 from routerd.desk.consider import (
@@ -45,6 +46,7 @@ from routerd.message.annotate import Annotation, received_value
 from routerd.message.envelope import Accepted, Client, Envelope, Protocol, Raw, Received, Verdict
 from routerd.message.token import trace_mac
 from routerd.message.view import MessageView
+from routerd.ops.acceptance import tell_accepted
 from routerd.ops.metrics import Metrics
 from routerd.rules.decision import Decision
 from routerd.store.base import (
@@ -102,6 +104,7 @@ class Router:
         store: Store,
         hands: InHand,
         hand_over: Callable[[Sequence[Copy], Raw], None],
+        bounces: Bounces,
         metrics: Metrics,
         *,
         choose: Choose,
@@ -110,6 +113,7 @@ class Router:
         self._store = store
         self._hands = hands
         self._hand_over = hand_over
+        self._bounces = bounces
         self._metrics = metrics
         self._choose = choose
         self._trace_key = store.key("trace")
@@ -132,8 +136,10 @@ class Router:
         return verdicts
 
     async def _answer_to(self, received: Received, live: Live) -> tuple[Verdict, ...]:
-        considered = await self._consider_safely(received, live)
         try:
+            if await self._came_back(received):
+                return for_all(received, Accepted(received.id))
+            considered = await self._consider_safely(received, live)
             for attempt in range(MAX_RECALLS):
                 async with self._turn_in(considered.known):
                     if attempt:  # anew within the turn, where nobody else moves the conversation
@@ -149,6 +155,14 @@ class Router:
         except StoreError as error:
             log.error("message_refused", id=received.id, reason=str(error))
             return for_all(received, TROUBLE)
+
+    async def _came_back(self, received: Received) -> bool:
+        """Whether it is a report of one of our copies, which `delivery` has acted upon: no message goes out."""
+        digest = _digest(received.raw) if is_returned(received.envelope) else None
+        if digest is None or self._hands.is_suspect(digest):
+            return False
+        with self._hands.holding(digest):
+            return await self._bounces.consume(received)
 
     # Steps 2 to 5.
 
@@ -232,12 +246,7 @@ class Router:
         if received.client.protocol is Protocol.LMTP and refused:
             taken, considered = _without(refused, received, considered)
         committed = await self._commit(taken, considered, live)
-        try:
-            self._hand_over(committed.copies, received.raw)
-            self._report(taken, considered, committed)
-            await self._note_bounces(taken, committed)
-        except Exception:  # it is durable: whatever else fails, that is what the client hears
-            log.exception("message_unreported", id=committed.id)
+        await self._tell(taken, considered, committed)
         return for_each(received, refused, Accepted(committed.id))
 
     async def _commit(self, received: Received, considered: Considered, live: Live) -> Committed:
@@ -291,46 +300,14 @@ class Router:
 
     # Afterwards.
 
-    def _report(self, received: Received, considered: Considered, committed: Committed) -> None:
-        plan, metrics = committed.plan, self._metrics
-        for decision in considered.decisions:
-            for match in decision.trace.matches:
-                metrics.rule_matches.labels(str(match.rule)).inc()
-            for trial in decision.trace.trials:
-                metrics.rule_trials.labels(str(trial.rule)).inc()
-            for skipped in decision.trace.failed:
-                metrics.rule_errors.labels(str(skipped.rule)).inc()
-                log.error("rule_failed", id=received.id, rule=str(skipped.rule), reason=skipped.reason)
-        for label in plan.labels:
-            metrics.labels.labels(label).inc()
-        metrics.assignments.labels(plan.inbox, plan.owner).inc()
-        if not any(copy.member == plan.owner for copy in plan.copies) and plan.twin is None:
-            metrics.unowned_messages.inc()
-            log.error("message_unowned", id=received.id, owner=plan.owner)
-        log.info(
-            "message_accepted",
-            id=received.id,
-            inbox=plan.inbox,
-            owner=plan.owner,
-            labels=plan.labels,
-            copies=len(committed.copies),
-            size_bytes=len(received.raw),
-            client=received.client.address,
-            listener=received.client.listener,
-            **({} if received.client.member is None else {"login": received.client.member}),
-            revision=considered.decisions[0].revision,
-        )
-
-    async def _note_bounces(self, received: Received, committed: Committed) -> None:
-        """What came to a copy's return path is told in the history of the message that the copy is of."""
-        for recipient in received.envelope.recipients:
-            if recipient.copy_number is None:
-                continue
-            copy = await self._store.copy_by_number(recipient.copy_number)
-            if copy is not None:
-                about = {"copy": copy.id, "member": copy.member, "by": committed.id}
-                await self._store.note(copy.queue_id, "bounce_received", about, received.at)
-                log.warning("bounce_received", id=copy.queue_id, **about)
+    async def _tell(self, received: Received, considered: Considered, committed: Committed) -> None:
+        """It is durable: whatever fails here, that is what the client hears."""
+        try:
+            self._hand_over(committed.copies, received.raw)
+            tell_accepted(received, committed.plan, considered.decisions, len(committed.copies), self._metrics)
+            await self._bounces.note(received, committed.id)
+        except Exception:
+            log.exception("message_unreported", id=committed.id)
 
 
 def _what_bars(view: MessageView, received: Received, passed: frozenset[str], live: Live) -> Barred | None:
