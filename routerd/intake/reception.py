@@ -36,6 +36,8 @@ log = structlog.get_logger()
 
 T = TypeVar("T")
 
+COMPLAIN_SECONDS = 600.0  # how often the log says that strangers get no more in
+
 Accept = Callable[[Received], Awaitable[Sequence[Verdict]]]
 """Takes a message for good, or not: one verdict, for LMTP one per recipient."""
 
@@ -94,6 +96,7 @@ class Reception:
         self.used_return_paths = used_return_paths()
         self.sessions: set[Guest] = set()
         self.is_draining = False
+        self._complains_from = 0.0  # by the loop's clock
         self._key = return_path_key
         self._own_timeouts = world.timeouts
         self._commits: set[asyncio.Task[Any]] = set()
@@ -136,6 +139,9 @@ class Reception:
             session.check_time(now_seconds)
         if left_out := self.refusal_log.left_out(now_seconds):
             log.info("refusals_not_logged", count=left_out)
+        if now_seconds >= self._complains_from and (shortage := self.pressure.shortage()) is not None:
+            self._complains_from = now_seconds + COMPLAIN_SECONDS
+            log.warning("pressure_high", reason=shortage)
 
     # Recipients
 

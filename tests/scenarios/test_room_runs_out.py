@@ -40,6 +40,8 @@ def test_without_room_the_queue_still_drains(routerd: Callable[..., RouterdDaemo
         assert (code, text[:5]) == (452, b"4.3.1")
     assert daemon.metric("routerd_rejections_total", reason="no_space") == 1
     assert daemon.metric("routerd_pressure") == 1
+    [complaint] = daemon.wait_for_event("pressure_high")
+    assert "'free_space' is 900000000MB" in complaint["reason"]
     assert daemon.command("queue", "release", held["copy"]).returncode == 0
     assert len(daemon.wait_for_copies(1)) == 1
 

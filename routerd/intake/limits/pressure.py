@@ -72,6 +72,15 @@ class Pressure:
         """0: none; 1: strangers get no more in."""
         return max(self._strain_of_memory(), self._strain_of_store(), self._strain_of_disk())
 
+    def shortage(self) -> str | None:
+        """Why strangers get no more in, for the log; None where they do."""
+        if self._strain_of_disk() >= 1.0:
+            free, wanted = self._free_bytes // 1_000_000, self._free_space // 1_000_000
+            return f"{free}MB are free where the state lives, and 'free_space' is {wanted}MB"
+        if self._strain_of_store() >= 1.0:
+            return f"a message has waited {self._signs.oldest_commit_seconds():.0f}s for its commit"
+        return "messages in flight fill 'memory'" if self._strain_of_memory() >= 1.0 else None
+
     def _strain_of_memory(self) -> float:
         return _between(MUCH_MEMORY, self._memory.share(), 1.0)
 

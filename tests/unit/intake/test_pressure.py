@@ -154,3 +154,15 @@ def test_no_room_need_stay_free() -> None:
     assert around.asked(1) == [None, None]
     assert around.asked(2) == ["452 4.3.1"] * 2
     assert around.pressure.delay_seconds(trusted=False) == 0.0
+
+
+def test_the_log_learns_why_strangers_get_no_more_in() -> None:
+    """Each cause in words, with what to look at; nothing as long as they do."""
+    around = Surroundings()
+    assert around.pressure.shortage() is None
+    around.memory.hold(120 * MB)
+    assert around.pressure.shortage() == "messages in flight fill 'memory'"
+    around.oldest_commit_seconds = 12.3
+    assert around.pressure.shortage() == "a message has waited 12s for its commit"
+    around.seconds, around.free_bytes = 2 * READING_SECONDS, 40 * MB
+    assert around.pressure.shortage() == "40MB are free where the state lives, and 'free_space' is 50MB"
