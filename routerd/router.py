@@ -66,7 +66,7 @@ from routerd.store.base import (
 from routerd.store.marks import InHand
 
 MAX_RECALLS = 5  # how often a conversation may move between recall and commit
-OFF_LOOP_BYTES = 256_000  # larger messages are looked at in a thread, so that others need not wait
+OFF_LOOP_BYTES = 64_000  # larger messages are looked at in a thread: the worst of this size take a tenth of a second
 DIGESTED_BYTES = 65_536  # of each end of a message, by which one that killed us is known again
 UNDECIDED = "routerd-error"
 SUSPECT = "thread-suspect"

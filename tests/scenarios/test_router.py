@@ -1,9 +1,11 @@
 """The router with a real store: what is answered, and what is kept."""
 
 import asyncio
+import threading
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from structlog.testing import capture_logs
@@ -26,7 +28,7 @@ from routerd.message.envelope import (
     Verdict,
 )
 from routerd.ops.metrics import Metrics
-from routerd.router import Live, Router
+from routerd.router import Live, Router, look
 from routerd.rules.compile import compile_ruleset
 from routerd.rules.conditions.truth import Always
 from routerd.rules.facts import Seen
@@ -215,6 +217,22 @@ async def test_a_bounce_is_told_in_the_history_of_what_bounced(desk: Desk, tmp_p
         history = view.show(copy.id)
     assert history is not None
     assert "bounce_received" in [event.kind for event in history.events]
+
+
+@pytest.mark.parametrize(("octets", "on_loop"), [(1_000, True), (100_000, False)])
+async def test_nobody_waits_while_a_large_message_is_looked_at(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, octets: int, on_loop: bool
+) -> None:
+    """Such as make the most work of their octets come in a row; small ones are not worth a thread."""
+    looked_on: list[bool] = []
+
+    def look_and_note(*about: Any) -> Any:
+        looked_on.append(threading.current_thread() is threading.main_thread())
+        return look(*about)
+
+    monkeypatch.setattr("routerd.router.look", look_and_note)
+    await desk.send(SUPPORT, header=f"X-Long: {'x' * octets}\r\n")
+    assert looked_on == [on_loop]
 
 
 async def test_a_message_sees_one_ruleset_from_beginning_to_end(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
