@@ -16,6 +16,7 @@ from routerd.config.load import load_settings
 from routerd.config.settings import HostPort, Settings
 from routerd.config.yaml_source import Problem
 from routerd.delivery.attempt import Policy
+from routerd.delivery.bounces import Bounces
 from routerd.delivery.hand import QueueHand
 from routerd.delivery.letter import ReturnPaths
 from routerd.delivery.routes import Routes
@@ -28,7 +29,6 @@ from routerd.intake.limits.pressure import StoreSigns
 from routerd.intake.reception import World
 from routerd.intake.server import Intake, Unserved
 from routerd.intake.tls import tls_context
-from routerd.message.envelope import Raw
 from routerd.message.fold import fold
 from routerd.message.token import BOUNCE
 from routerd.ops import systemd
@@ -142,7 +142,13 @@ class Daemon:
             self._worker = Worker(self.store, self._policy(), self.metrics)
             self._resolver = Resolver(settings.dns, self.metrics)
             self._router = Router(
-                self._live, self.store, self._hands, self._hand_over, self.metrics, choose=random.SystemRandom().choice
+                self._live,
+                self.store,
+                self._hands,
+                self._worker.offer,
+                Bounces(self.store, self._next_in_line, self.metrics, self._worker),
+                self.metrics,
+                choose=random.SystemRandom().choice,
             )
             self.intake = Intake(
                 settings,
@@ -323,9 +329,6 @@ class Daemon:
     def _stand_in(self, copy: Copy) -> NewCopy | None:
         """Who gets a released copy whose owner is away; asked likewise."""
         return stand_in_for(copy, utc_now(), self._live.roster, self._live.routes)
-
-    def _hand_over(self, copies: Sequence[Copy], raw: Raw) -> None:
-        self._worker.offer(copies, raw)
 
     async def _sweep(self) -> None:
         while True:

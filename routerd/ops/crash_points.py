@@ -2,7 +2,8 @@
 
 `ROUTERD_CRASH_AT=NAME` or `NAME:COUNT` in the environment kills the process when it comes to that place for the first,
 or the COUNT-th, time. Names: before-body-file, after-body-file, before-commit, after-commit, after-answer (store),
-after-delivery, before-conclude (delivery). Without the variable, which is looked at once, nothing happens anywhere.
+after-delivery, before-conclude, before-bounce, after-bounce (delivery). Without the variable, which is looked at once,
+nothing happens anywhere.
 """
 
 import os

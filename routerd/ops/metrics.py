@@ -50,6 +50,7 @@ class Metrics:
         self.queue_copies = gauge("queue_copies", "Copies in the queue", "state")
         self.queue_oldest_seconds = gauge("queue_oldest_seconds", "Age of the oldest copy in the queue")
         self.reroutes = counter("reroutes", "Copies given to the next in line", "reason")
+        self.bounces = counter("bounces", "Reports that came back for copies, by what they do", "action", "result")
         self.late_copies = counter("late_copies", "Copies that waited longer than retry.warn")
         self.connections = gauge("connections", "Open connections", "listener")
         self.memory_in_flight_bytes = gauge("memory_in_flight_bytes", "Messages in memory until they are answered")

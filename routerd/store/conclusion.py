@@ -1,6 +1,6 @@
 """What becomes of a copy: after an attempt, and by the postmaster's hand. Inside the writer's transaction."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from functools import partial
@@ -8,6 +8,7 @@ from functools import partial
 from routerd.desk.plan import Role
 from routerd.store.acceptance import copy_row
 from routerd.store.base import (
+    Bounced,
     Conclusion,
     Copy,
     CopyState,
@@ -21,7 +22,7 @@ from routerd.store.base import (
 )
 from routerd.store.batch import Batch, CopyNow
 from routerd.store.connection import Error, select, select_one
-from routerd.store.life import AFTER_ATTEMPT, BY_HAND, OPEN, REFUSABLE
+from routerd.store.life import AFTER_ATTEMPT, AFTER_BOUNCE, BY_HAND, OPEN, REFUSABLE
 from routerd.store.rows import COPIES, COPY_COLUMNS, copy_id, read_copies, storable, to_micros
 
 _EVENTS = {
@@ -73,6 +74,28 @@ def conclude(batch: Batch, copy: Copy, conclusion: Conclusion, at: datetime) -> 
     return ()
 
 
+def bounce(
+    batch: Batch, copy: Copy, conclusion: Conclusion | None, told: Mapping[str, object], at: datetime
+) -> tuple[Bounced, tuple[Copy, ...]]:
+    """What follows when a report of the copy comes back, as the table of lives allows it. `told` stands in the event.
+
+    It is believed once: whatever it does takes the copy out of the states in which it does anything.
+    """
+    now = batch.copy_now(copy.number)
+    state = AFTER_BOUNCE.get((now.state, type(conclusion))) if now and conclusion else None
+    if now is None or (state in (CopyState.HELD, CopyState.REROUTED) and not _has_bytes(batch, copy)):
+        return Bounced.TOO_LATE, ()
+    _note(batch, copy, "bounce_received", {**told, "state": str(now.state)}, at)
+    if state is None or conclusion is None or isinstance(conclusion, Done):
+        return Bounced.NOTED, ()
+    if isinstance(conclusion, Reroute):
+        return Bounced.ACTED, _next_in_line(batch, copy, now, conclusion.line, conclusion.reason, at, by="bounce")
+    reason = storable(conclusion.reason)
+    batch.change_copy(copy.number, CopyNow(state, now.attempts, None, None if state in OPEN else to_micros(at), reason))
+    _note(batch, copy, _EVENTS[state], {"reason": conclusion.reason, "by": "bounce"}, at)
+    return Bounced.ACTED, ()
+
+
 def change_by_hand(
     batch: Batch,
     numbers: Sequence[int],
@@ -116,7 +139,7 @@ def refuse(batch: Batch, numbers: Sequence[int], reason: str, at: datetime, line
     moved: list[int] = []
     for copy in read_numbers(batch, numbers):
         now = batch.copy_now(copy.number)
-        if now is None or now.state not in REFUSABLE or not select_one(batch.db, _HAS_BYTES, (copy.message,)):
+        if now is None or now.state not in REFUSABLE or not _has_bytes(batch, copy):
             continue
         moved.append(copy.number)
         if copy.role is Role.OWNER:
@@ -229,6 +252,11 @@ def _move(
     finished_at = None if state in OPEN else to_micros(at)
     next_attempt_at = to_micros(retry_at) if retry_at is not None else None
     batch.change_copy(copy.number, CopyNow(state, now.attempts + 1, next_attempt_at, finished_at, storable(reason)))
+
+
+def _has_bytes(batch: Batch, copy: Copy) -> bool:
+    batch.flush()
+    return select_one(batch.db, _HAS_BYTES, (copy.message,)) is not None
 
 
 def _thin_out(batch: Batch, copy: Copy) -> None:

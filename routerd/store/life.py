@@ -26,8 +26,20 @@ BY_HAND: frozenset[tuple[CopyState, CopyState]] = frozenset(
     }
 )
 
-# What may be treated as if the next hop had refused the mailbox, by the postmaster's hand or by a bounce that came
-# late: it is rerouted then, or held where nobody is left, or failed (a watcher's).
+# By a bounce that came back, an hour or days later. A queued one may have been delivered, too: the crash that came
+# before this was written, or a reply that was lost. What is finished otherwise, or held, has had its consequences.
+AFTER_BOUNCE: dict[tuple[CopyState, type[Conclusion]], CopyState] = {
+    (now, conclusion): then
+    for now in (CopyState.DELIVERED, CopyState.QUEUED)
+    for conclusion, then in (
+        (Reroute, CopyState.REROUTED),
+        (Hold, CopyState.HELD),
+        (Forgo, CopyState.FAILED),
+    )
+}
+
+# What the postmaster may have treated as if the next hop had refused the mailbox: it is rerouted then, or held where
+# nobody is left, or failed (a watcher's).
 REFUSABLE = frozenset({CopyState.QUEUED, CopyState.HELD, CopyState.DELIVERED})
 
 OPEN = frozenset({CopyState.QUEUED, CopyState.HELD})  # to be finished yet

@@ -2,7 +2,7 @@
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from routerd.config.settings import Settings
+from routerd.delivery.bounces import Bounces
 from routerd.delivery.routes import Routes
 from routerd.desk.roster import Roster
 from routerd.message.address import parse_address
@@ -67,7 +68,13 @@ class Desk:
         self.hands = InHand(folder / "in-hand")
         self.copies: list[Copy] = []
         self._router = Router(
-            self._live(""), self.store, self.hands, self._take, self.metrics, choose=lambda names: names[0]
+            self._live(""),
+            self.store,
+            self.hands,
+            self._take,
+            Bounces(self.store, lambda copy, reason, tried: None, self.metrics, self),
+            self.metrics,
+            choose=lambda names: names[0],
         )
         self._count = 0
 
@@ -94,6 +101,12 @@ class Desk:
 
     def _take(self, copies: object, _raw: object) -> None:
         self.copies.extend(copies)  # type: ignore[arg-type]
+
+    def offer(self, copies: Sequence[Copy]) -> None:
+        self.copies.extend(copies)
+
+    def forget(self, numbers: Collection[int]) -> None:
+        pass
 
     def _live(self, rules: str) -> Live:
         ruleset = compile_ruleset({"10.yaml": rules.encode()} if rules else {}, SETTINGS).ruleset

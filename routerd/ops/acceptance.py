@@ -1,0 +1,43 @@
+"""What operators see of accepted messages: logs and metrics."""
+
+from collections.abc import Sequence
+
+import structlog
+
+from routerd.desk.plan import Plan
+from routerd.message.envelope import Received
+from routerd.ops.metrics import Metrics
+from routerd.rules.decision import Decision
+
+log = structlog.get_logger()
+
+
+def tell_accepted(received: Received, plan: Plan, decisions: Sequence[Decision], copies: int, metrics: Metrics) -> None:
+    """Once it is durable. `decisions`: the home inbox's first; `copies`: how many go out or wait."""
+    for decision in decisions:
+        for match in decision.trace.matches:
+            metrics.rule_matches.labels(str(match.rule)).inc()
+        for trial in decision.trace.trials:
+            metrics.rule_trials.labels(str(trial.rule)).inc()
+        for skipped in decision.trace.failed:
+            metrics.rule_errors.labels(str(skipped.rule)).inc()
+            log.error("rule_failed", id=received.id, rule=str(skipped.rule), reason=skipped.reason)
+    for label in plan.labels:
+        metrics.labels.labels(label).inc()
+    metrics.assignments.labels(plan.inbox, plan.owner).inc()
+    if not any(copy.member == plan.owner for copy in plan.copies) and plan.twin is None:
+        metrics.unowned_messages.inc()
+        log.error("message_unowned", id=received.id, owner=plan.owner)
+    log.info(
+        "message_accepted",
+        id=received.id,
+        inbox=plan.inbox,
+        owner=plan.owner,
+        labels=plan.labels,
+        copies=copies,
+        size_bytes=len(received.raw),
+        client=received.client.address,
+        listener=received.client.listener,
+        **({} if received.client.member is None else {"login": received.client.member}),
+        revision=decisions[0].revision,
+    )
