@@ -1,10 +1,11 @@
-"""When a copy is tried again, and what follows on each outcome. Pure."""
+"""What follows on each outcome of an attempt. Pure."""
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
 from routerd.config.settings import Retry
 from routerd.delivery.outcome import Deferred, Delivered, Failed, Outcome, Stage
+from routerd.delivery.schedule import is_greylisted, next_attempt, next_attempt_if_greylisted, waited
 from routerd.desk.plan import Role
 from routerd.store.base import Conclusion, Copy, Done, Forgo, Hold, NewCopy, Reroute, RetryAt
 
@@ -12,27 +13,11 @@ from routerd.store.base import Conclusion, Copy, Done, Forgo, Hold, NewCopy, Rer
 LEAST_ATTEMPTS_BEFORE_REROUTE = 2
 LEAST_ATTEMPTS_BEFORE_HOLD = 3
 
-SHORTEST_SHARE, LONGEST_SHARE = 0.8, 1.2  # of a wait, by its jitter
-
 _OF_MAILBOX = ("5.1.", "5.2.")
 _OF_MESSAGE = ("5.3.4", "5.6.", "5.7.")
 
 NextInLine = Callable[[Copy, str, frozenset[str]], NewCopy | None]
 """Given the copy, why it goes elsewhere, and the members tried already: the copy that takes its place."""
-
-
-def next_attempt(attempts: int, now: datetime, retry: Retry, jitter: float) -> datetime:
-    """After `attempts` (at least 1) tries. `jitter` in 0..1 spreads over ±20 % of the wait."""
-    wait = retry.first.total_seconds()
-    longest = retry.max.total_seconds()
-    if wait < longest:
-        wait *= retry.factor ** min(attempts - 1, 100)
-    return now + timedelta(seconds=min(wait, longest) * (SHORTEST_SHARE + (LONGEST_SHARE - SHORTEST_SHARE) * jitter))
-
-
-def longest_wait(retry: Retry) -> timedelta:
-    """No next attempt is further away."""
-    return retry.max * LONGEST_SHARE
 
 
 def is_refused_mailbox(outcome: Failed) -> bool:
@@ -74,7 +59,7 @@ def _after_deferral(
     copy: Copy, outcome: Deferred, now: datetime, retry: Retry, line: NextInLine, jitter: float
 ) -> Conclusion:
     attempts = copy.attempts + 1
-    age = max(now - copy.created_at, timedelta(0))  # the clock may have been set back
+    age = waited(copy.created_at, copy.attempts, now, retry)
     is_owner = copy.role is Role.OWNER
     late = age >= retry.reroute_after and attempts >= LEAST_ATTEMPTS_BEFORE_REROUTE
     if is_owner and outcome.of_mailbox and late:
@@ -82,7 +67,8 @@ def _after_deferral(
     if age >= retry.give_up and attempts >= LEAST_ATTEMPTS_BEFORE_HOLD:
         why = f"given up after {_hours(age)} and {attempts} attempts: {outcome.reason}"
         return Hold(why) if is_owner else Forgo(why)
-    return RetryAt(next_attempt(attempts, now, retry, jitter), outcome.reason)
+    when = next_attempt_if_greylisted if is_greylisted(outcome) else next_attempt
+    return RetryAt(when(attempts, now, retry, jitter), outcome.reason)
 
 
 def _reroute(copy: Copy, reason: str, line: NextInLine) -> Reroute:

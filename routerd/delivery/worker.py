@@ -20,7 +20,8 @@ from routerd.delivery.lookout import Lookout
 from routerd.delivery.maildir import MaildirStore
 from routerd.delivery.outcome import Delivered, Failed, Outcome, Stage
 from routerd.delivery.report import Report
-from routerd.delivery.retry import conclude_for, longest_wait
+from routerd.delivery.retry import conclude_for
+from routerd.delivery.schedule import longest_wait
 from routerd.delivery.scribe import Ended, Scribe
 from routerd.delivery.smtp import DEFAULT_TIMEOUTS, TlsContexts
 from routerd.delivery.turns import Turn, Turns

@@ -38,7 +38,7 @@ def a_copy(number: int = 1, **changes: object) -> Copy:
     return replace(copy, **changes)  # type: ignore[arg-type]
 
 
-def older(copy: Copy, age: timedelta, attempts: int = 9) -> Copy:
+def older(copy: Copy, age: timedelta, attempts: int = 60) -> Copy:
     return replace(copy, created_at=NOW - age, attempts=attempts)
 
 

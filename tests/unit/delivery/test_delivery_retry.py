@@ -4,12 +4,10 @@ from datetime import timedelta
 
 import pytest
 from copies import NOW, a_copy, older
-from hypothesis import given
-from hypothesis import strategies as st
 
 from routerd.config.settings import Retry
 from routerd.delivery.outcome import Deferred, Delivered, Failed, Stage
-from routerd.delivery.retry import conclude_for, longest_wait, next_attempt
+from routerd.delivery.retry import conclude_for
 from routerd.desk.plan import Role
 from routerd.store.base import Done, Forgo, Hold, NewCopy, Reroute, RetryAt
 
@@ -27,20 +25,6 @@ def failed(stage, code, status=""):
 
 def deferred(stage, code=0, status=""):
     return Deferred("next hop is not well", stage, f"{code} {status} words" if code else "", code, status)
-
-
-def test_waits_grow_to_the_longest_and_no_further():
-    """5m, 10m, 20m … 4h by default, half-way through the jitter."""
-    waits = [next_attempt(attempts, NOW, RETRY, 0.5) - NOW for attempts in range(1, 9)]
-    assert waits[:3] == [timedelta(minutes=5), timedelta(minutes=10), timedelta(minutes=20)]
-    assert waits[-1] == timedelta(hours=4)
-
-
-@given(st.integers(1, 10**9), st.floats(1, 10), st.floats(0, 1))
-def test_a_wait_is_within_its_jitter_after_any_number_of_attempts(attempts, factor, jitter):
-    """No attempt is so late that it overflows, and none comes before 80 % of the first wait."""
-    wait = next_attempt(attempts, NOW, Retry(factor=factor), jitter) - NOW
-    assert timedelta(minutes=4) <= wait <= timedelta(hours=4.8)
 
 
 def test_a_delivered_copy_is_done_with_the_next_hops_words():
@@ -129,9 +113,17 @@ def test_a_copy_is_held_when_it_was_tried_long_enough():
 
 def test_age_alone_gives_nothing_up():
     """After a long stop, or a jump of the clock, a copy is tried before it is rerouted or held."""
-    copy = older(a_copy(), timedelta(days=4000), attempts=0)
-    assert isinstance(concluded(copy, deferred(Stage.CONNECT)), RetryAt)
-    assert isinstance(concluded(copy, deferred(Stage.RCPT, 450)), RetryAt)
+    for attempts in (0, 2, 3):
+        copy = older(a_copy(), timedelta(days=4000), attempts)
+        assert isinstance(concluded(copy, deferred(Stage.CONNECT)), RetryAt)
+        assert isinstance(concluded(copy, deferred(Stage.RCPT, 450)), RetryAt)
+
+
+def test_a_greylisted_copy_is_tried_again_soon():
+    """Earlier than `retry.first`, while other trouble waits for it."""
+    conclusion = concluded(a_copy(), deferred(Stage.RCPT, 451, "4.7.1"))
+    assert isinstance(conclusion, RetryAt)
+    assert timedelta(minutes=1) <= conclusion.at - NOW < RETRY.first
 
 
 @pytest.mark.parametrize("role", [Role.WATCHER, Role.TEAMMATE])
@@ -149,13 +141,6 @@ def test_an_outcome_says_why():
     """No outcome without a reason."""
     with pytest.raises(ValueError, match="says why"):
         Deferred("", Stage.CONNECT)
-
-
-def test_no_wait_is_longer_than_the_longest():
-    """Whatever lies further ahead was not put there by this clock."""
-    for retry in (RETRY, Retry(first=timedelta(hours=9)), Retry(factor=10)):
-        for attempts in (1, 2, 50):
-            assert next_attempt(attempts, NOW, retry, 1.0) - NOW <= longest_wait(retry)
 
 
 def test_a_copy_from_the_future_is_young():
