@@ -26,7 +26,6 @@ import structlog
 from routerd.auth.our_results import results_value
 from routerd.auth.results import MethodResult
 from routerd.delivery.bounces import Bounces, is_returned
-from routerd.delivery.bounces import Bounces, is_returned
 from routerd.delivery.routes import Routes
 from routerd.desk.assign import assign, last_resort_plan
 from routerd.desk.consider import (
@@ -47,7 +46,6 @@ from routerd.message.annotate import Annotation, received_value
 from routerd.message.envelope import Accepted, Client, Envelope, Protocol, Raw, Received, Verdict
 from routerd.message.token import trace_mac
 from routerd.message.view import MessageView
-from routerd.ops.acceptance import tell_accepted
 from routerd.ops.acceptance import tell_accepted
 from routerd.ops.metrics import Metrics
 from routerd.rules.decision import Decision
@@ -107,7 +105,6 @@ class Router:
         hands: InHand,
         hand_over: Callable[[Sequence[Copy], Raw], None],
         bounces: Bounces,
-        bounces: Bounces,
         metrics: Metrics,
         *,
         choose: Choose,
@@ -116,7 +113,6 @@ class Router:
         self._store = store
         self._hands = hands
         self._hand_over = hand_over
-        self._bounces = bounces
         self._bounces = bounces
         self._metrics = metrics
         self._choose = choose
@@ -159,14 +155,6 @@ class Router:
         except StoreError as error:
             log.error("message_refused", id=received.id, reason=str(error))
             return for_all(received, TROUBLE)
-
-    async def _came_back(self, received: Received) -> bool:
-        """Whether it is a report of one of our copies, which `delivery` has acted upon: no message goes out."""
-        digest = _digest(received.raw) if is_returned(received.envelope) else None
-        if digest is None or self._hands.is_suspect(digest):
-            return False
-        with self._hands.holding(digest):
-            return await self._bounces.consume(received)
 
     async def _came_back(self, received: Received) -> bool:
         """Whether it is a report of one of our copies, which `delivery` has acted upon: no message goes out."""

@@ -190,14 +190,6 @@ class Bounced(StrEnum):
     TOO_LATE = "too_late"  # there is nothing left that could be sent to somebody else; nothing was written
 
 
-class Bounced(StrEnum):
-    """What became of a copy by a bounce."""
-
-    ACTED = "acted"  # rerouted, held, or given up
-    NOTED = "noted"  # in the history: nothing more was to be done
-    TOO_LATE = "too_late"  # there is nothing left that could be sent to somebody else; nothing was written
-
-
 @dataclass(frozen=True, slots=True)
 class QueueCounts:
     copies: Mapping[CopyState, int] = field(default_factory=dict)  # queued and held
@@ -244,17 +236,6 @@ class Store(Protocol):
 
     async def conclude_all(self, attempts: Sequence[tuple[Copy, Conclusion, datetime]]) -> None:
         """`conclude` for many at once, none of them a Reroute: all of it is written, or nothing."""
-
-    async def bounce(
-        self, copy: Copy, conclusion: Conclusion | None, told: Mapping[str, object], at: datetime
-    ) -> tuple[Bounced, tuple[Copy, ...]]:
-        """Writes that a report about this copy came back, and what follows: one transaction. Gives the copies that took
-        its place.
-
-        `conclusion`: a Reroute, Hold or Forgo; None: nothing follows. Where the copy is in no state for it, the report
-        is only noted; where the message's bytes are not kept any more, nothing is. `told` stands in the event (JSON
-        values). Raises as `conclude` does.
-        """
 
     async def bounce(
         self, copy: Copy, conclusion: Conclusion | None, told: Mapping[str, object], at: datetime

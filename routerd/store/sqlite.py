@@ -213,13 +213,6 @@ class SqliteStore:
         # As if it added a message: what is committed stands for the one that came, which nobody keeps.
         return await self._writer.do(Job(work, copies=(copy.number,), adds_message=True))
 
-    async def bounce(
-        self, copy: Copy, conclusion: Conclusion | None, told: Mapping[str, object], at: datetime
-    ) -> tuple[Bounced, tuple[Copy, ...]]:
-        work = partial(bounce, copy=copy, conclusion=conclusion, told=told, at=at)
-        # As if it added a message: what is committed stands for the one that came, which nobody keeps.
-        return await self._writer.do(Job(work, copies=(copy.number,), adds_message=True))
-
     async def due(self, destination: str, now: datetime, limit: int, skip: frozenset[int]) -> list[Copy]:
         def read(db: Connection) -> list[Copy]:
             rows = select(db, _DUE, (bindable(destination), to_micros(now), limit + len(skip)))
