@@ -33,7 +33,7 @@ the config names no file of passwords; add
 
   passwords: passwords
   listen:
-    - {address: "0.0.0.0:587", tls: required, auth: required}
+    - {systemd: submission, tls: required, auth: required}
 """
 
 

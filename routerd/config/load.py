@@ -49,13 +49,23 @@ def find_config(explicit: Path | None) -> Path:
     if named:
         return Path(named)
     for place in USUAL_PLACES:
-        if place.is_file():
+        if _may_be(place):
             return place
     looked = ", ".join(f"./{place}" if not place.is_absolute() else str(place) for place in USUAL_PLACES)
     raise NoConfigError(
         f"no config file: -c/--config is not given, ${ENVIRONMENT_KEY} is not set, and there is none at {looked};"
         " 'routerd init DIR' writes one"
     )
+
+
+def _may_be(place: Path) -> bool:
+    """Whether there is such a file. Of a fixed place that may not be looked into, reading it will say so; the current
+    folder may be one that a `sudo -u routerd` has left behind.
+    """
+    try:
+        return place.is_file()
+    except OSError:
+        return place.is_absolute()
 
 
 def load_settings(

@@ -273,6 +273,17 @@ def test_certificate_and_key_are_really_loaded(load: Load, pairs: Path) -> None:
     ]
 
 
+def test_a_folder_that_is_closed_to_us_has_no_config(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As root's home is, where `sudo -u routerd routerd queue list` is said; a fixed place tells itself why not."""
+
+    def closed(place: Path) -> bool:
+        raise PermissionError(13, "Permission denied", str(place))
+
+    monkeypatch.delenv("ROUTERD_CONFIG", raising=False)
+    monkeypatch.setattr(Path, "is_file", closed)
+    assert find_config(None) == Path("/etc/routerd/routerd.yaml")
+
+
 def test_find_config_takes_the_first_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """-c wins over $ROUTERD_CONFIG, that over ./routerd.yaml."""
     monkeypatch.chdir(tmp_path)
