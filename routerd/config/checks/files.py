@@ -111,7 +111,11 @@ def _closed_to_daemon(draft: Draft, path: Path, *place: str | int) -> Iterator[P
             return
         groups = os.getgrouplist(daemon.pw_name, daemon.pw_gid)
         tried = subprocess.run(  # noqa: S603 - a program that knows groups and access lists
-            ["/usr/bin/test", "-r", path], check=False, user=daemon.pw_uid, group=daemon.pw_gid, extra_groups=groups
+            ["/usr/bin/test", "-r", path.resolve()],
+            check=False,
+            user=daemon.pw_uid,
+            group=daemon.pw_gid,
+            extra_groups=groups,
         )
     except (OSError, KeyError):  # there is no state yet, or nobody of whom this could be told
         return

@@ -280,5 +280,8 @@ def test_root_tells_what_the_daemon_cannot_read() -> None:
         assert told() == [f"{wrong}; run: chown nobody {passwords}"]
         os.chown(passwords, nobody.pw_uid, nobody.pw_gid)
         assert told() == []
+        (folder / "ours").mkdir(0o700)
+        config = folder / "ours" / ".." / "routerd.yaml"  # as from a folder where the daemon has no business
+        assert told() == []
     finally:
         shutil.rmtree(folder)
