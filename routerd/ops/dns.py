@@ -4,6 +4,7 @@ Answers are values, and so is trouble: nothing that a server says, or does not s
 """
 
 import asyncio
+import contextlib
 import socket
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -111,6 +112,8 @@ class Resolver:
         self._memory: DnsMemory[_Question, Answer] = DnsMemory()
         self._asked: dict[_Question, asyncio.Task[Answer]] = {}
         self._sockets = asyncio.Semaphore(MAX_SOCKETS)
+        self._sockets_of_strangers = asyncio.Semaphore(MAX_SOCKETS // 2)
+        self._asked_of_strangers = 0
         self._told_at: dict[str, float] = {}
         self._is_closed = False
         self.adopt(settings)
@@ -121,8 +124,12 @@ class Resolver:
         if self._servers.adopt(settings.servers):
             self._memory.clear()
 
-    async def look_up(self, name: str, kind: RecordKind) -> Answer:
-        """`name`: a domain in A-labels, with or without its last dot. Raises only where the caller is cancelled."""
+    async def look_up(self, name: str, kind: RecordKind, *, of_stranger: bool = False) -> Answer:
+        """`name`: a domain in A-labels, with or without its last dot. Raises only where the caller is cancelled.
+
+        `of_stranger`: whoever connects to us decides which servers are asked, and so how long they are silent. All
+        such questions have half of the sockets, so that none of the others has to wait for them.
+        """
         question = (name.lower().removesuffix("."), kind)
         known = self._memory.get(question, self._now())
         if known is not None:
@@ -131,9 +138,10 @@ class Resolver:
         if task is None:
             if self._is_closed:
                 return _CLOSED
-            if len(self._asked) >= MAX_QUESTIONS:
+            if len(self._asked) >= MAX_QUESTIONS or (of_stranger and self._asked_of_strangers >= MAX_QUESTIONS // 2):
                 return _BUSY
-            task = self._asked[question] = asyncio.create_task(self._find(*question))
+            self._asked_of_strangers += of_stranger
+            task = self._asked[question] = asyncio.create_task(self._find(*question, of_stranger))
         try:
             return await asyncio.shield(task)
         except asyncio.CancelledError:
@@ -149,13 +157,13 @@ class Resolver:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def _find(self, text: str, kind: RecordKind) -> Answer:
+    async def _find(self, text: str, kind: RecordKind, of_stranger: bool) -> Answer:
         try:
             name = _name(text)
             if name is None:
                 return Absent(is_nxdomain=True, seconds=LONGEST_ABSENCE_SECONDS)
             began = self._now()
-            answer = await self._ask_in_time(name, kind)
+            answer = await self._ask_in_time(name, kind, of_stranger)
             self._metrics.dns_questions.labels(kind.value, _RESULTS[type(answer)]).inc()
             self._metrics.dns_seconds.observe(self._now() - began)
             seconds = TROUBLE_SECONDS if isinstance(answer, Trouble) else answer.seconds
@@ -164,10 +172,12 @@ class Resolver:
             return answer
         finally:
             self._asked.pop((text, kind), None)
+            self._asked_of_strangers -= of_stranger
 
-    async def _ask_in_time(self, name: dns.name.Name, kind: RecordKind) -> Answer:
+    async def _ask_in_time(self, name: dns.name.Name, kind: RecordKind, of_stranger: bool) -> Answer:
+        of_these = self._sockets_of_strangers if of_stranger else contextlib.nullcontext()
         try:
-            async with asyncio.timeout(self._timeout_seconds), self._sockets:
+            async with asyncio.timeout(self._timeout_seconds), of_these, self._sockets:
                 return await self._ask_all(name, kind)
         except TimeoutError:
             return _SILENCE

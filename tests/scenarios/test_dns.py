@@ -241,6 +241,24 @@ async def test_questions_at_once_are_bounded(
     assert isinstance(await resolver.look_up("10.test", A), Absent)
 
 
+async def test_silent_servers_of_strangers_keep_nobody_waiting(
+    server: DnsServer, resolver: Resolver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever connects from many addresses with names that are never told holds up other such names, and no list."""
+    monkeypatch.setattr(ops_dns, "MAX_QUESTIONS", 400)
+    server.has("a.test", "A", "192.0.2.1")
+    for number in range(300):
+        server.fails(f"{number}.silent.test", Fault.SILENT)
+    names = (f"{number}.silent.test" for number in range(300))
+    silent = [asyncio.create_task(resolver.look_up(name, PTR, of_stranger=True)) for name in names]
+    while len(server.asked) < ops_dns.MAX_SOCKETS // 2:
+        await asyncio.sleep(0.01)
+    assert await resolver.look_up("a.test", A) == Records(("192.0.2.1",), 300)
+    assert await resolver.look_up("b.test", PTR, of_stranger=True) == Trouble("too many questions at once")
+    assert not any(task.done() for task in silent[: ops_dns.MAX_SOCKETS // 2])
+    assert sum(task.done() for task in silent) == 100
+
+
 async def test_closing_tells_who_waits(server: DnsServer) -> None:
     server.fails("*", Fault.SILENT)
     resolver = Resolver(dns_settings(server.endpoint, timeout="60s"), Metrics())

@@ -34,7 +34,7 @@ T = TypeVar("T")
 class AsksDns(Protocol):
     """What is needed of a Resolver."""
 
-    async def look_up(self, name: str, kind: RecordKind) -> Answer: ...
+    async def look_up(self, name: str, kind: RecordKind, *, of_stranger: bool = False) -> Answer: ...
 
 
 class ClientLookUp:
@@ -163,7 +163,7 @@ class ClientLookUp:
 
     async def _name_of(self, ip: Ip) -> tuple[str | None, str | None]:
         """RFC 8601 2.7.3: the result, and the name where it is pass."""
-        answer = await self._resolver.look_up(ip.reverse_pointer, RecordKind.PTR)
+        answer = await self._resolver.look_up(ip.reverse_pointer, RecordKind.PTR, of_stranger=True)
         if isinstance(answer, Trouble):
             return "temperror", None
         if isinstance(answer, Absent):
@@ -184,7 +184,8 @@ class ClientLookUp:
 
     async def _leads_back(self, name: str, ip: Ip) -> tuple[str, bool | None]:
         """Whether the name has this address; None: it cannot be told now."""
-        answer = await self._resolver.look_up(name, RecordKind.A if ip.version == 4 else RecordKind.AAAA)
+        kind = RecordKind.A if ip.version == 4 else RecordKind.AAAA
+        answer = await self._resolver.look_up(name, kind, of_stranger=True)
         if isinstance(answer, Trouble):
             return name, None
         return name, isinstance(answer, Records) and any(ipaddress.ip_address(one) == ip for one in answer.values)

@@ -30,9 +30,12 @@ class SaidDns:
     def __init__(self, said: Mapping[str, object]) -> None:
         self.said = said
         self.asked: list[str] = []
+        self.asked_of_strangers: list[str] = []
 
-    async def look_up(self, name: str, kind: RecordKind) -> Answer:
+    async def look_up(self, name: str, kind: RecordKind, *, of_stranger: bool = False) -> Answer:
         self.asked.append(f"{name} {kind}")
+        if of_stranger:
+            self.asked_of_strangers.append(name)
         answer = self.said.get(f"{name} {kind}", self.said.get(name, ABSENT))
         if answer is ...:
             await asyncio.Event().wait()
@@ -63,6 +66,14 @@ async def of(
     said: Mapping[str, object], *lists: object, address: str = CLIENT, reverse: ReverseName = "ignore", **more: object
 ) -> ClientFindings:
     return await look_up(said, *lists, **more).findings(address, reverse)
+
+
+async def test_what_a_stranger_decides_is_asked_as_such() -> None:
+    """Whom to ask for his name he says himself; whom to ask for a list, the config."""
+    dns = SaidDns({REVERSE: found("mail.test"), "mail.test": found(CLIENT), "6.7.8.9.bl.test": found("127.0.0.2")})
+    findings = await ClientLookUp(settings_with("bl.test"), dns, Metrics()).findings(CLIENT, "note")
+    assert (findings.name, findings.listed_in) == ("mail.test", {"bl.test"})
+    assert dns.asked_of_strangers == [REVERSE.removesuffix(" PTR"), "mail.test"]
 
 
 # Lists (RFC 5782)
