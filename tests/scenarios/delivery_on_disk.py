@@ -9,8 +9,10 @@ from scripted_next_hop import NextHop
 
 from routerd.config.settings import Addresses, Settings
 from routerd.delivery.attempt import Policy
+from routerd.delivery.connection import Timeouts
 from routerd.delivery.letter import ReturnPaths
 from routerd.delivery.routes import Routes
+from routerd.delivery.smtp import DEFAULT_TIMEOUTS, TlsContexts
 from routerd.delivery.worker import Worker
 from routerd.desk.plan import Plan, PlannedCopy, Role
 from routerd.message.address import parse_address
@@ -84,9 +86,15 @@ async def queue(store: SqliteStore, policy: Policy, number: int, mailbox: str, a
 
 @asynccontextmanager
 async def running(
-    store: SqliteStore, policy: Policy, clock: Clock | None = None, metrics: Metrics | None = None
+    store: SqliteStore,
+    policy: Policy,
+    clock: Clock | None = None,
+    metrics: Metrics | None = None,
+    *,
+    contexts: TlsContexts | None = None,
+    timeouts: Timeouts = DEFAULT_TIMEOUTS,
 ) -> AsyncIterator[Worker]:
-    worker = Worker(store, policy, metrics or Metrics(), clock=clock or Clock())
+    worker = Worker(store, policy, metrics or Metrics(), clock=clock or Clock(), contexts=contexts, timeouts=timeouts)
     task = asyncio.create_task(worker.run())
     try:
         yield worker

@@ -8,6 +8,9 @@ from dataclasses import dataclass, field
 CLOSE = "(close)"  # instead of a reply: hang up
 RESET = "(reset)"
 SILENCE = "(silence)"  # never answer
+LOST = "(lost)"  # in reply to content: it is taken, and the reply never arrives
+LATE = 540.0  # seconds that LATELY waits for
+LATELY = "(lately)"  # the usual reply, nine minutes later
 
 Answer = Callable[[str, int], str | None]  # step and the connection's number → a reply, a fault, or None: the usual
 
@@ -17,11 +20,15 @@ class Taken:
     sender: str
     recipients: list[str]
     content: bytes
+    inside_tls: bool = False
 
 
 @dataclass
 class NextHop:
-    """Steps: greeting ehlo starttls mail rcpt data content. `answer` may change while it runs."""
+    """Steps: greeting ehlo starttls mail rcpt data mid-content content, and in LMTP `content` for each recipient.
+
+    `answer` may change while it runs. A reply with several lines in it may be several replies.
+    """
 
     answer: Answer = lambda step, connection: None
     extensions: tuple[str, ...] = ("PIPELINING", "8BITMIME", "SIZE 50000000")
@@ -79,6 +86,7 @@ class _Session:
         self.hop, self.reader, self.writer, self.number = hop, reader, writer, number
         self.sender = ""
         self.recipients: list[str] = []
+        self.inside_tls = False
 
     async def run(self) -> None:
         await self.say("greeting", "220 next.test ESMTP")
@@ -99,6 +107,7 @@ class _Session:
             case "STARTTLS":
                 if (await self.say("starttls", "220 go")).startswith("220"):
                     await self.writer.start_tls(self.hop.context)
+                    self.inside_tls = True
             case "MAIL":
                 self.sender, self.recipients = command.split("<")[1].split(">", maxsplit=1)[0], []
                 await self.say("mail", "250 2.1.0 ok")
@@ -121,22 +130,36 @@ class _Session:
             return
         if not (await self.say("data", "354 go")).startswith("354"):
             return
-        if (self.hop.answer("mid-content", self.number) or "") == CLOSE:
+        if fault := self.hop.answer("mid-content", self.number):
             await self.reader.read(100)
-            raise _HangUpError
+            await self.fail(fault)
+            self.writer.write(fault.encode("latin-1") + b"\r\n")  # spoken into the middle of it
         wire = await self.reader.readuntil(b"\r\n.\r\n")
         if self.hop.hold:
             await self.hop.hold.wait()
         for recipient in self.recipients if self.hop.lmtp else [""]:
-            if (await self.say("content", "250 2.0.0 taken")).startswith("250"):
+            reply = self.hop.answer("content", self.number) or "250 2.0.0 taken"
+            if reply.startswith("250") or reply in (LOST, LATELY):
                 recipients = [recipient] if recipient else self.recipients
                 content = wire[:-3].replace(b"\r\n..", b"\r\n.")
-                self.hop.taken.append(Taken(self.sender, recipients, content))
+                self.hop.taken.append(Taken(self.sender, recipients, content, self.inside_tls))
                 self.hop.got_one.set()
+            await self.reply(reply, "250 2.0.0 taken")
 
     async def say(self, step: str, usual: str) -> str:
-        reply = self.hop.answer(step, self.number) or usual
-        if reply == CLOSE:
+        return await self.reply(self.hop.answer(step, self.number) or usual, usual)
+
+    async def reply(self, reply: str, usual: str) -> str:
+        await self.fail(reply)
+        if reply == LATELY:
+            await asyncio.sleep(LATE)
+            reply = usual
+        self.writer.write(reply.encode("latin-1") + b"\r\n")
+        await self.writer.drain()
+        return reply
+
+    async def fail(self, reply: str) -> None:
+        if reply in (CLOSE, LOST):
             raise _HangUpError
         if reply == RESET:
             self.writer.transport.abort()
@@ -144,6 +167,3 @@ class _Session:
         if reply == SILENCE:
             await self.reader.read()
             raise _HangUpError
-        self.writer.write(reply.encode("latin-1") + b"\r\n")
-        await self.writer.drain()
-        return reply
