@@ -15,7 +15,7 @@ from routerd.intake.clients.findings import ClientLookUp
 from routerd.intake.clients.logins import Logins
 from routerd.intake.clients.networks import TrustedNetworks
 from routerd.intake.limits.capacity import Connections, Memory
-from routerd.intake.limits.patience import Timeouts, timeouts_of
+from routerd.intake.limits.patience import Timeouts, hurried, timeouts_of
 from routerd.intake.limits.pressure import Pressure, StoreSigns
 from routerd.intake.limits.refusal_log import RefusalLog
 from routerd.intake.limits.return_paths import (
@@ -121,9 +121,11 @@ class Reception:
         self._timeouts = {
             trusted: self._own_timeouts or timeouts_of(limits, trusted=trusted) for trusted in (False, True)
         }
+        self._hurried_timeouts = hurried(self._timeouts[False])
 
     def timeouts(self, *, trusted: bool) -> Timeouts:
-        return self._timeouts[trusted]
+        """Of now: strangers have less time where few places are left."""
+        return self._timeouts[trusted] if trusted or not self.connections.is_crowded else self._hurried_timeouts
 
     @property
     def check_seconds(self) -> float:

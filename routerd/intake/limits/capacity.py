@@ -9,6 +9,8 @@ from routerd.message.envelope import Refused
 
 MEMORY_BYTES = 1 << 20  # of one message; what is larger goes to a file
 
+CROWDED = 0.8  # of all places that strangers may have
+
 TOO_MANY = Refused(421, "4.3.2", "Too many connections; try again later")
 TOO_MANY_OF_CLIENT = Refused(421, "4.7.0", "Too many connections from your address; try again later")
 
@@ -30,6 +32,11 @@ class Connections:
         self.per_client = limits.connections_per_client
         self.per_trusted_client = limits.trusted.connections_per_client
         self.kept = _kept(limits.connections, has_trusted=has_trusted)
+
+    @property
+    def is_crowded(self) -> bool:
+        """Few places are left to strangers."""
+        return self.open >= (self.in_all - self.kept) * CROWDED
 
     def admit(self, client: str | None, *, trusted: bool = False) -> Refused | None:
         """`client`: of `client_key`, None where it is counted in all only. None is a yes, to be undone by `release`."""

@@ -1,10 +1,13 @@
 """How long a client may take: what is overdue, by readings of a clock. Pure."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from routerd.config.intake_settings import Limits
 from routerd.intake.protocol import refusals
 from routerd.message.envelope import Refused
+
+HURRIED_IDLE_SECONDS = 30.0
+HURRIED_SESSION_SECONDS = 300.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +32,17 @@ def timeouts_of(limits: Limits, *, trusted: bool) -> Timeouts:
         idle_seconds=idle.total_seconds(),
         least_bytes_per_second=limits.least_rate,
         session_seconds=session.total_seconds(),
+    )
+
+
+def hurried(timeouts: Timeouts) -> Timeouts:
+    """For strangers where few places are left: who does nothing with his makes room for others."""
+    return replace(
+        timeouts,
+        idle_seconds=min(timeouts.idle_seconds, HURRIED_IDLE_SECONDS),
+        session_seconds=min(timeouts.session_seconds, HURRIED_SESSION_SECONDS),
+        handshake_seconds=min(timeouts.handshake_seconds, HURRIED_IDLE_SECONDS),
+        unread_seconds=min(timeouts.unread_seconds, HURRIED_IDLE_SECONDS),
     )
 
 

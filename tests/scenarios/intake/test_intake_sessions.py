@@ -243,6 +243,20 @@ async def test_silence_is_421(said: bytes) -> None:
         assert b"421 4.4.2" in await client.ended()
 
 
+async def test_where_places_are_few_the_idle_make_room(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Four fifths are taken: who does nothing with his is told so long before he would be otherwise."""
+    monkeypatch.setattr("routerd.intake.limits.patience.HURRIED_IDLE_SECONDS", 0.1)
+    config = settings(limits={"connections": 5, "connections_per_client": 5})
+    async with (
+        open_intake(Desk(), config, timeouts=Timeouts(check_seconds=0.02)) as intake,
+        talk(intake) as first,
+        talk(intake),
+        talk(intake),
+        talk(intake),
+    ):
+        assert (await first.ended()).startswith(b"421 4.4.2 ")
+
+
 async def test_a_session_does_not_last_for_ever() -> None:
     """However busy the client is with nothing."""
     timeouts = Timeouts(session_seconds=0.1, check_seconds=0.02)

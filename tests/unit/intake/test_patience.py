@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 
 from routerd.config.intake_settings import Limits
-from routerd.intake.limits.patience import Readings, Timeouts, is_mute, overdue, timeouts_of
+from routerd.intake.limits.patience import Readings, Timeouts, hurried, is_mute, overdue, timeouts_of
 from routerd.intake.protocol import refusals
 from routerd.message.envelope import Refused
 
@@ -67,6 +67,14 @@ def test_who_does_not_read_is_told_nothing_more() -> None:
     closing = Readings(0, 0, unread_since=0, closing_since=50)
     assert [is_mute(closing, TIMEOUTS, now) for now in (110, 110.1)] == [False, True]
     assert not is_mute(Readings(0, 0), TIMEOUTS, 10_000)
+
+
+def test_where_few_places_are_left_strangers_have_less_time() -> None:
+    """Shorter ones of the config stay."""
+    hurry = hurried(Timeouts())
+    assert (hurry.idle_seconds, hurry.session_seconds, hurry.least_bytes_per_second) == (30, 300, 100)
+    assert hurried(Timeouts(idle_seconds=10, session_seconds=20)).idle_seconds == 10
+    assert overdue(Readings(0, 0), hurry, 30.1, in_content=False) == refusals.IDLE_TOO_LONG
 
 
 def test_trusted_hops_have_times_of_their_own() -> None:
