@@ -6,11 +6,10 @@ The ways of reading are those of parsers in the field. What is not forged stays 
 import random
 import re
 import sys
-from collections.abc import Callable
 from dataclasses import replace
-from email import message_from_bytes
 
 from harness import run
+from peers.header_readers import READERS
 from pieces import join, spoil
 
 from routerd.intake.protocol.content_guard import ContentGuard
@@ -72,7 +71,7 @@ def target(data: bytes) -> None:
     below_ours = b"Received: ours\r\n" + kept
     if cut_forged(below_ours, _IDS, _GIVEN) != below_ours:
         raise AssertionError("cut twice, more goes")
-    for read in _READERS:
+    for read in READERS:
         seen = [name for name in read(below_ours) if _FORGED.fullmatch(name)]
         if seen:
             raise AssertionError(f"{read.__name__} sees {seen}")
@@ -126,42 +125,6 @@ def _guarded(content: bytes, size: int) -> object:
     for at in range(0, len(content), size):
         guard.look(content[at : at + size])
     return guard.defect
-
-
-# Ways of reading, each giving the names that it sees.
-
-
-def _python(header: bytes) -> list[str]:
-    return [name.strip().lower() for name in message_from_bytes(header + b"\r\n").keys()]  # noqa: SIM118
-
-
-def _reading_on(header: bytes) -> list[str]:
-    """Ends lines at LF, passes over what is no field, trims names, stops at an empty line."""
-    unfolded = re.sub(rb"\r?\n(?=[ \t])", b"", re.split(rb"\n\r?\n", header)[0])
-    lines = [line.partition(b":") for line in unfolded.split(b"\n")]
-    return [name.strip().lower().decode("latin-1") for name, colon, _ in lines if colon]
-
-
-def _dropping_cr(header: bytes) -> list[str]:
-    return _reading_on(header.replace(b"\r", b""))
-
-
-def _dropping_controls(header: bytes) -> list[str]:
-    return _reading_on(re.sub(rb"[\x00-\x08\x0b-\x1f\x7f]", b"", header))
-
-
-def _any_line_end(header: bytes) -> list[str]:
-    return _reading_on(header.replace(b"\r\n", b"\n").replace(b"\r", b"\n"))
-
-
-def _without_folding(header: bytes) -> list[str]:
-    lines = [line.partition(b":") for line in header.split(b"\n") if line[:1] not in (b" ", b"\t")]
-    return [name.strip().lower().decode("latin-1") for name, colon, _ in lines if colon]
-
-
-_READERS: tuple[Callable[[bytes], list[str]], ...] = (
-    _python, _reading_on, _dropping_cr, _dropping_controls, _any_line_end, _without_folding,
-)  # fmt: skip
 
 
 if __name__ == "__main__":

@@ -16,6 +16,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+sys.path.append(str(Path(__file__).parents[1]))  # where `peers` is, for a target that is run by itself
+
 Target = Callable[[bytes], None]
 Make = Callable[[random.Random], bytes]
 

@@ -16,7 +16,6 @@ from typing import Any, Self
 from peers.machine import PeerError, Process, free_port, wait_for
 
 REPOSITORY = Path(__file__).parents[2]
-MAILBOX_DOMAIN = "mail.example.com"
 
 CONFIG = """\
 hostname: mx1.example.com

@@ -1,19 +1,14 @@
 """An intake on free ports, an accept in memory, and clients that say what a test tells them to."""
 
 import asyncio
-import ipaddress
 import socket
 import ssl
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
+from peers.certificate import make_certificate as certificate_files
 
 from routerd.config.settings import Settings, TlsFiles
 from routerd.intake.reception import World
@@ -133,9 +128,12 @@ class Talker:
 
 
 @asynccontextmanager
-async def talk(intake: Intake, listener: int = 0, *, greeted: bool = True) -> AsyncIterator[Talker]:
+async def talk(
+    intake: Intake, listener: int = 0, *, greeted: bool = True, local: str | None = None
+) -> AsyncIterator[Talker]:
+    """`local`: the client's address, where it matters."""
     host, port = list(intake.addresses().values())[listener][0]
-    reader, writer = await asyncio.open_connection(host, port)
+    reader, writer = await asyncio.open_connection(host, port, local_addr=(local, 0) if local else None)
     talker = Talker(reader, writer)
     try:
         if greeted:
@@ -146,26 +144,5 @@ async def talk(intake: Intake, listener: int = 0, *, greeted: bool = True) -> As
 
 
 def make_certificate(folder: Path, name: str = "mx.desk.test") -> TlsFiles:
-    key = ec.generate_private_key(ec.SECP256R1())
-    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-    now = datetime.now(UTC)
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(subject)
-        .issuer_name(subject)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - timedelta(days=1))
-        .not_valid_after(now + timedelta(days=1))
-        .add_extension(
-            x509.SubjectAlternativeName([x509.DNSName(name), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), False
-        )
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), True)
-        .sign(key, hashes.SHA256())
-    )
-    files = TlsFiles(certificate=folder / f"{name}.pem", key=folder / f"{name}.key")
-    files.certificate.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
-    files.key.write_bytes(
-        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    )
-    return files
+    certificate, key = certificate_files(folder, name)
+    return TlsFiles(certificate=certificate, key=key)

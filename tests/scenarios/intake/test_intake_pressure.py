@@ -1,19 +1,18 @@
 """What clients hear when room, memory or the store's time runs short, and that it passes by itself."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import pytest
-from intake_desk import HELLO, START, TEXT, Desk, Talker, open_intake, settings, talk
+from intake_desk import HELLO, START, TEXT, Desk, open_intake, settings, talk
 
 from routerd.config.settings import Settings
 from routerd.intake.keeping.spool import Spool
 from routerd.intake.limits.patience import Timeouts
 from routerd.intake.limits.pressure import StoreSigns
-from routerd.intake.server import Intake
 
 MB = 1_000_000
 MAIL = b"MAIL FROM:<a@far.test>\r\n"
@@ -35,17 +34,7 @@ def of_strangers(**limits: object) -> Settings:
     return settings(trusted_networks=[HOP], limits=limits)
 
 
-@asynccontextmanager
-async def stranger(intake: Intake, *, greeted: bool = True) -> AsyncIterator[Talker]:
-    host, port = next(iter(intake.addresses().values()))[0]
-    reader, writer = await asyncio.open_connection(host, port, local_addr=("127.0.0.2", 0))
-    talker = Talker(reader, writer)
-    try:
-        if greeted:
-            assert (await talker.reply()).startswith("220 ")
-        yield talker
-    finally:
-        writer.close()
+stranger = partial(talk, local="127.0.0.2")
 
 
 async def test_a_full_disk_is_told_before_anything_is_taken_and_passes(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,11 +1,11 @@
 """Header spans, and the forged fields that are cut from them."""
 
 import re
-from email import message_from_bytes
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from peers.header_readers import READERS
 
 from routerd.message.forged import MAX_JUDGED_FIELDS, claimed_ids, cut_forged
 from routerd.message.headers import MAX_FIELDS, HeaderBlock, find_header_end
@@ -261,39 +261,7 @@ def test_hostile_headers_are_linear(unit: bytes, ending: bytes) -> None:
     HeaderBlock.scan(raw)
 
 
-# Parsers as they are found in the field. Each gives the names that it sees in a header section.
-
-
-def _python(header: bytes) -> list[str]:
-    return [name.strip().lower() for name in message_from_bytes(header + b"\r\n").keys()]  # noqa: SIM118
-
-
-def _reading_on(header: bytes) -> list[str]:
-    """Ends lines at LF, passes over what is no field, trims names, stops at an empty line."""
-    unfolded = re.sub(rb"\r?\n(?=[ \t])", b"", re.split(rb"\n\r?\n", header)[0])
-    lines = [line.partition(b":") for line in unfolded.split(b"\n")]
-    return [name.strip().lower().decode("latin-1") for name, colon, _ in lines if colon]
-
-
-def _dropping_cr(header: bytes) -> list[str]:
-    return _reading_on(header.replace(b"\r", b""))
-
-
-def _dropping_controls(header: bytes) -> list[str]:
-    return _reading_on(re.sub(rb"[\x00-\x08\x0b-\x1f\x7f]", b"", header))
-
-
-def _any_line_end(header: bytes) -> list[str]:
-    return _reading_on(header.replace(b"\r\n", b"\n").replace(b"\r", b"\n"))
-
-
-def _without_folding(header: bytes) -> list[str]:
-    lines = [line.partition(b":") for line in header.split(b"\n") if line[:1] not in (b" ", b"\t")]
-    return [name.strip().lower().decode("latin-1") for name, colon, _ in lines if colon]
-
-
 FORBIDDEN = re.compile(r"x-labels|x-(?:routerd|assigned)-.*", re.DOTALL)
-PARSERS = [_python, _reading_on, _dropping_cr, _dropping_controls, _any_line_end, _without_folding]
 PIECES = [b"X-Labels", b"x-la", b"bels", b"X-Routerd-Why", b"X-", b"Assigned-To", b"Subject", b"garbage", b"From x"]
 MARKS = [b":", b": ", b" :", b" ", b"\t", b"\r\n", b"\n", b"\r", b"\r\n ", b"\n\t", b"\r ", b"\0", b"\r\r", b"\x0b"]
 
@@ -308,7 +276,7 @@ def test_no_parser_sees_a_forgery(text: bytes) -> None:
     assert not re.search(rb"(?:\A|\n)\r?\n", kept)
     below_ours = b"Received: ours\r\n" + kept
     assert cut_forged(below_ours, IDS) == below_ours
-    for parser in PARSERS:
+    for parser in READERS:
         seen = parser(below_ours)
         assert not [name for name in seen if FORBIDDEN.fullmatch(name)], parser
 

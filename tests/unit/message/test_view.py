@@ -2,7 +2,6 @@
 
 import mmap
 import tempfile
-from collections.abc import Callable
 
 import pytest
 from hypothesis import given, settings
@@ -14,8 +13,6 @@ ALL = (
     "subject", "bare_subject", "author", "message_id", "references", "new_text", "whole_text", "text_was_cut",
     "attachments", "kinds", "received_count", "content_hash", "size_bytes", "defects",
 )  # fmt: skip
-
-Ask = Callable[[MessageView], object]
 
 
 def view(text: str, **options: int) -> MessageView:
