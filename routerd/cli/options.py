@@ -34,8 +34,11 @@ def config_option(command: Callable[P, R]) -> Callable[P, R]:
     )(command)
 
 
-def load_or_exit(config: Path | None, *, in_service: bool | None = None, reads_passwords: bool = True) -> Settings:
-    """The settings; prints every problem to stderr and exits with 2 where there is one."""
+def load_or_exit(config: Path | None, *, in_service: bool | None = None, reads_passwords: bool = False) -> Settings:
+    """The settings; prints every problem to stderr and exits with 2 where there is one.
+
+    Only the daemon reads the members' passwords: a slip in their file keeps nobody from the queue.
+    """
     loaded = load_settings(locate_or_exit(config), in_service=in_service, reads_passwords=reads_passwords)
     if loaded.settings is None:
         print_problems(loaded.problems)

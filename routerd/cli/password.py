@@ -66,7 +66,7 @@ def command(
         raise click.UsageError("name a member, or give --list")
     if as_json and not only_list:
         raise click.UsageError("--json goes with --list")
-    settings = load_or_exit(config, reads_passwords=False)
+    settings = load_or_exit(config)
     path = _file_of(settings)
     try:
         if member is None:

@@ -17,6 +17,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from routerd.cli import password_edit
+from routerd.cli.options import load_or_exit
 from routerd.cli.password import command
 from routerd.config import password_hash
 from routerd.config.password_file import read_passwords
@@ -368,3 +369,12 @@ def test_one_that_stays_at_work_is_not_waited_for_long(
     assert (result.exit_code, result.stdout) == (1, "")
     assert "somebody else is changing a file" in result.stderr
     assert not file.exists()
+
+
+def test_a_slip_in_the_file_keeps_nobody_from_the_queue(folder: Path, file: Path) -> None:
+    """Only the daemon does not start with it."""
+    write(file, "ewa:nonsense\n")
+    assert load_or_exit(folder / "routerd.yaml").passwords == file
+    with pytest.raises(SystemExit) as caught:
+        load_or_exit(folder / "routerd.yaml", reads_passwords=True)
+    assert caught.value.code == 2
