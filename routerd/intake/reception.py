@@ -18,17 +18,12 @@ from routerd.intake.limits.capacity import Connections, Memory
 from routerd.intake.limits.patience import Timeouts, hurried, timeouts_of
 from routerd.intake.limits.pressure import Pressure, StoreSigns
 from routerd.intake.limits.refusal_log import RefusalLog
-from routerd.intake.limits.return_paths import (
-    RETURN_PATH_FLOODED,
-    TOO_MANY_FORGED,
-    forged_return_paths,
-    used_return_paths,
-)
+from routerd.intake.limits.return_paths import ReturnPathUse
 from routerd.intake.protocol.events import Declined
 from routerd.intake.queue_ids import QueueIds
 from routerd.intake.recipients import Directory
 from routerd.message.address import Address
-from routerd.message.envelope import Accepted, Envelope, Received, Recipient, Verdict
+from routerd.message.envelope import Received, Recipient, Verdict
 from routerd.ops.metrics import Metrics
 from routerd.ops.rejections import bounded
 
@@ -92,8 +87,7 @@ class Reception:
         metrics.pressure.set_function(self.pressure.strain)
         self.logins = Logins(settings)
         self.refusal_log = RefusalLog()
-        self.forged_return_paths = forged_return_paths()
-        self.used_return_paths = used_return_paths()
+        self.return_paths = ReturnPathUse()
         self.sessions: set[Guest] = set()
         self.is_draining = False
         self._complains_from = 0.0  # by the loop's clock
@@ -148,25 +142,8 @@ class Reception:
     # Recipients
 
     def recipient_of(self, address: Address | None, client: str | None, now_seconds: float) -> Recipient | Declined:
-        """Whose `address` is (None: `<Postmaster>`). `client`: by its key; None: a hop of ours, whose tries of forged
-        addresses are not counted.
-        """
-        found = self._directory.look_up(address, self.now())
-        if isinstance(found, Recipient):
-            is_flood = found.copy_number is not None and self.used_return_paths.is_spent(
-                str(found.copy_number), now_seconds
-            )
-            return RETURN_PATH_FLOODED if is_flood else found
-        if client is None or found.reason != "forged_token":
-            return found
-        return TOO_MANY_FORGED if self.forged_return_paths.count(client, now_seconds) else found
-
-    def count_return_paths(self, envelope: Envelope, verdicts: Sequence[Verdict], now_seconds: float) -> None:
-        """Only of what was taken: whoever merely names a return path must not use it up."""
-        if not any(isinstance(verdict, Accepted) for verdict in verdicts):
-            return
-        for number in {recipient.copy_number for recipient in envelope.recipients} - {None}:
-            self.used_return_paths.count(str(number), now_seconds)
+        """Whose `address` is (None: `<Postmaster>`). `client`: by its key; None: a hop of ours."""
+        return self.return_paths.judge(self._directory.look_up(address, self.now()), client, now_seconds)
 
     # What is under way
 

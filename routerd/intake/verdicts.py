@@ -52,7 +52,7 @@ async def verdicts_on(
         reception.memory.give_back(held_bytes)
     now = loop.time()
     gate.count_verdicts(verdicts, len(raw), now - began_at)
-    reception.count_return_paths(envelope, verdicts, now)
+    reception.return_paths.count(envelope, verdicts, now)
     return verdicts
 
 

@@ -1,17 +1,38 @@
-"""How often return paths may be used, and forged. Pure."""
+"""How often return paths may be used, and forged. Pure: moments are a clock's that does not jump, in seconds."""
+
+from collections.abc import Sequence
 
 from routerd.intake.limits.tally import Tally
 from routerd.intake.protocol.events import Declined
+from routerd.message.envelope import Accepted, Envelope, Recipient, Verdict
 
-RETURN_PATH_FLOODED = Declined(450, "4.7.1", "Too much mail for this return path", "return_path_flood")
+FLOODED = Declined(450, "4.7.1", "Too much mail for this return path", "return_path_flood")
 TOO_MANY_FORGED = Declined(421, "4.7.0", "Too many addresses that we never gave out", "forged_token")
 
 
-def forged_return_paths() -> Tally:
-    """By client: some bounces are mangled on their way, so a few are let by."""
-    return Tally(allowed=10, window_seconds=3600.0)
+class ReturnPathUse:
+    """Of all listeners, over reloads."""
 
+    def __init__(self) -> None:
+        # By client: some bounces are mangled on their way, so a few are let by.
+        self._forged = Tally(allowed=10, window_seconds=3600.0)
+        # By copy: its bounces, its delays and an automatic answer or two; whoever saw the address may send no flood.
+        self._used = Tally(allowed=20, window_seconds=86_400.0)
 
-def used_return_paths() -> Tally:
-    """By copy: its bounces, its delays and an automatic answer or two; whoever saw the address may send no flood."""
-    return Tally(allowed=20, window_seconds=86_400.0)
+    def judge(self, found: Recipient | Declined, client: str | None, now: float) -> Recipient | Declined:
+        """What becomes of a recipient that was looked up. `client`: by its key; None: a hop of ours, whose tries of
+        forged addresses are not counted.
+        """
+        if isinstance(found, Recipient):
+            is_flood = found.copy_number is not None and self._used.is_spent(str(found.copy_number), now)
+            return FLOODED if is_flood else found
+        if client is None or found.reason != "forged_token":
+            return found
+        return TOO_MANY_FORGED if self._forged.count(client, now) else found
+
+    def count(self, envelope: Envelope, verdicts: Sequence[Verdict], now: float) -> None:
+        """Only of what was taken: whoever merely names a return path must not use it up."""
+        if not any(isinstance(verdict, Accepted) for verdict in verdicts):
+            return
+        for number in {recipient.copy_number for recipient in envelope.recipients} - {None}:
+            self._used.count(str(number), now)
