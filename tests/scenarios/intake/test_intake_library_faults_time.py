@@ -1,6 +1,7 @@
 """The faults of aiosmtpd 1.4.6 with time: each shown on the bare library, and its absence here."""
 
 import asyncio
+import contextlib
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
@@ -34,8 +35,9 @@ async def test_a_message_that_keeps_coming() -> None:
     async with bare(Handler(), timeout=0.3) as client:
         await client.say(HELLO + START, 4)
         ended = asyncio.create_task(client.ended())
-        await asyncio.wait_for(drip(client, ended), 20)
-        assert await ended == b""
+        with contextlib.suppress(ConnectionResetError):  # where it closes with content unread
+            await asyncio.wait_for(drip(client, ended), 20)
+            assert await ended == b""
     async with hasty(idle_seconds=0.3) as intake, talk(intake) as client, talk(intake) as silent:
         await client.say(HELLO + START, 4)
         # The other's own end, twice, shows that more time has gone by.
