@@ -21,6 +21,7 @@ _COMMANDS = {
     "explain": "routerd.cli.explain",
     "replay": "routerd.cli.replay",
     "queue": "routerd.cli.queue",
+    "trace": "routerd.cli.trace",
     "password": "routerd.cli.password",
     "schema": "routerd.cli.schema_command",
 }

@@ -1,12 +1,15 @@
 """The queue as text for a terminal, and as JSON for programs."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from itertools import islice
+from typing import Any, NoReturn
 from zoneinfo import ZoneInfo
 
 import click
 
+from routerd.cli.options import EXIT_FOUND_WRONG
 from routerd.cli.paragraphs import columns_of, folded, terminal_width
 from routerd.desk.plan import Role
 from routerd.message.fold import display
@@ -15,6 +18,7 @@ from routerd.store.base import CopyState
 from routerd.store.history import MessageHistory, QueuedCopy
 
 MAX_TEXT = 200
+PAGE_COPIES = 500  # of a table in memory
 _NOTHING = "-"
 _LABEL = 13  # columns of what a line of a history tells of
 
@@ -27,30 +31,62 @@ _THEN_LEFT_OUT = ("DESTINATION", "TRIES")  # where it is so without the reasons,
 Where = Callable[[QueuedCopy], str]
 
 
-def print_copies(copies: Sequence[QueuedCopy], where: Where) -> None:
+def print_copies(copies: Iterable[QueuedCopy], where: Where, limit: int | None = None, *, err: bool = False) -> int:
     """A table, as many columns as fit into the terminal's width; all of them where the output is no terminal.
 
-    Where it is narrow, each copy's reason stands below it. `where`: how a copy's destination is listed.
+    Where it is narrow, each copy's reason stands below it. `where`: how a copy's destination is listed. Gives how many
+    copies there are beyond `limit`. In memory are `PAGE_COPIES` at a time, by which the columns' widths are found.
     """
-    if not copies:
+    waiting = iter(copies)
+    shown = islice(waiting, limit)
+    table = _Table(where, err)
+    while page := list(islice(shown, PAGE_COPIES)):
+        table.print(page)
+    if table.is_empty:
         click.echo("Nothing waits.", err=True)
-        return
-    now = datetime.now(UTC)
-    rows = [_row(copy, now, where) for copy in copies]
-    columns = {name: tuple(row[name] for row in rows) for name in rows[0]}
-    width = terminal_width()
-    below: Sequence[str] = ("",) * len(copies)
-    for name in (*_FIRST_LEFT_OUT, _REASON, *_THEN_LEFT_OUT):
-        if width is not None and sum(_widths(columns)) + len(_GAP) * (len(columns) - 1) > width:
-            gone = columns.pop(name)
-            below = gone if name == _REASON else below
-    widths = _widths(columns)
-    _print_row(tuple(columns), widths)
-    for row, reason in zip(zip(*columns.values(), strict=True), below, strict=True):
-        _print_row(row, widths)
-        if reason not in ("", _NOTHING):
-            for line in folded(reason, width, _INDENT, _INDENT):
-                click.echo(line)
+    return sum(1 for _ in waiting)
+
+
+class _Table:
+    """Printed page by page; columns may grow from one page to the next, and only the first has a heading."""
+
+    def __init__(self, where: Where, err: bool) -> None:
+        self.is_empty = True
+        self._where = where
+        self._err = err
+        self._now = datetime.now(UTC)
+        self._width = terminal_width()
+        self._names: tuple[str, ...] = ()
+        self._below = False  # the reasons
+        self._widths: dict[str, int] = {}
+
+    def print(self, copies: Sequence[QueuedCopy]) -> None:
+        rows = [_row(copy, self._now, self._where) for copy in copies]
+        widths = {name: max(map(columns_of, (name, *(row[name] for row in rows)))) for name in rows[0]}
+        if self.is_empty:
+            self._choose_columns(widths)
+        self._widths = {name: max(widths[name], self._widths.get(name, 0)) for name in self._names}
+        if self.is_empty:
+            self._print_row(dict(zip(self._names, self._names, strict=True)))
+        self.is_empty = False
+        for row in rows:
+            self._print_row(row)
+            if self._below and row[_REASON] not in ("", _NOTHING):
+                for line in folded(row[_REASON], self._width, _INDENT, _INDENT):
+                    click.echo(line, err=self._err)
+
+    def _choose_columns(self, widths: Mapping[str, int]) -> None:
+        names = list(widths)
+        for name in (*_FIRST_LEFT_OUT, _REASON, *_THEN_LEFT_OUT):
+            width = sum(widths[kept] for kept in names) + len(_GAP) * (len(names) - 1)
+            if self._width is not None and width > self._width:
+                names.remove(name)
+                self._below = self._below or name == _REASON
+        self._names = tuple(names)
+
+    def _print_row(self, row: Mapping[str, str]) -> None:
+        padded = (row[name] + " " * (self._widths[name] - columns_of(row[name])) for name in self._names)
+        click.echo(_GAP.join(padded).rstrip(), err=self._err)
 
 
 def _row(copy: QueuedCopy, now: datetime, where: Where) -> dict[str, str]:
@@ -67,15 +103,6 @@ def _row(copy: QueuedCopy, now: datetime, where: Where) -> dict[str, str]:
         "NEXT ATTEMPT": _time(copy.next_attempt_at),
         _REASON: display(copy.reason, MAX_TEXT) or _NOTHING,
     }
-
-
-def _print_row(cells: Sequence[str], widths: Sequence[int]) -> None:
-    padded = (cell + " " * (width - columns_of(cell)) for cell, width in zip(cells, widths, strict=True))
-    click.echo(_GAP.join(padded).rstrip())
-
-
-def _widths(columns: Mapping[str, Sequence[str]]) -> list[int]:
-    return [max(map(columns_of, (name, *cells))) for name, cells in columns.items()]
 
 
 def owner_now(history: MessageHistory) -> str:
@@ -169,7 +196,11 @@ def history_to_json(history: MessageHistory) -> dict[str, Any]:
             "helo": envelope.helo,
             "protocol": envelope.protocol,
             "listener": envelope.listener,
+            "login": envelope.login or None,
+            "name": envelope.name or None,
+            "listed_in": list(envelope.listed_in),
         },
+        "auth_results": history.annotation.auth_results,
         "message_id": history.message_id,
         "size_bytes": history.size_bytes,
         "has_bytes": history.has_bytes,
@@ -195,6 +226,12 @@ def history_to_json(history: MessageHistory) -> dict[str, Any]:
                     for match in decision.trace.matches
                 ],
                 "trials": [{"rule": str(trial.rule), "would": trial.would} for trial in decision.trace.trials],
+                "skipped": [
+                    {"rule": str(one.rule), "reason": one.reason}
+                    for one in (*decision.trace.unknown, *decision.trace.failed)
+                ],
+                "stopped_by": str(decision.trace.stopped_by) if decision.trace.stopped_by else None,
+                "notes": list(decision.trace.notes),
             }
             for decision in history.decisions
         ],
@@ -225,3 +262,9 @@ def _time(at: datetime | None) -> str:
 
 def _iso(at: datetime | None) -> str | None:
     return None if at is None else at.isoformat()
+
+
+def fail(reason: str) -> NoReturn:
+    """Says why on stderr, and ends the command with 1."""
+    click.echo(display(reason, 1000), err=True)
+    sys.exit(EXIT_FOUND_WRONG)

@@ -17,7 +17,7 @@ def reading_state(state: Path) -> Iterator[QueueView]:
         try:
             yield view
         except StoreError as error:
-            raise StoreError(naming_state(error, state)) from error
+            raise type(error)(naming_state(error, state)) from error
 
 
 def naming_state(error: StoreError, state: Path) -> str:
@@ -36,4 +36,4 @@ def _open(state: Path) -> QueueView:
     except OSError as error:
         raise StoreError(why_not(error)) from error
     except StoreError as error:
-        raise StoreError(naming_state(error, state)) from error
+        raise type(error)(naming_state(error, state)) from error

@@ -85,7 +85,7 @@ def test_a_copy_that_would_fail_for_everybody_is_held_and_can_be_dropped(
     [copy] = wait_until(held, "the held copy", trouble=lambda: daemon.log_text()[-3000:])
     assert "5.3.4" in copy["reason"]
     assert not list((server.folder / "mail").glob("*/new/*"))
-    done = daemon.command("queue", "drop", copy["copy"])
+    done = daemon.command("queue", "drop", "--yes", copy["copy"])
     assert done.returncode == 0, done.stderr
     assert json.loads(daemon.command("queue", "list", "--json").stdout) == []
     history = daemon.command("queue", "show", copy["copy"])

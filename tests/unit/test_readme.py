@@ -77,10 +77,14 @@ def _options_reference() -> str:
         command = routerd.get_command(context, name)
         assert command is not None
         group = command.commands if isinstance(command, click.Group) else {"": command}
+        having: dict[str, list[str]] = {}  # what stands behind the commands that have the same option
         for below, one in group.items():
             for option in one.params:
                 if isinstance(option, click.Option) and "--config" not in option.opts:
-                    rows.append(f"| `{f'{name} {below}'.strip()}` | `{_written(option)}` | {_help(option)} |")
+                    having.setdefault(f"`{_written(option)}` | {_help(option)} |", []).append(below)
+        for told, names in having.items():
+            below = "\\|".join(names)
+            rows.append(f"| `{f'{name} {below}'.strip()}` | {told}")
     return "\n".join(rows)
 
 

@@ -245,7 +245,7 @@ def test_the_hand_works_without_a_daemon(queue: Run, tmp_path: Path) -> None:
     assert f"{ID.lower()}x: no such copy or message" in queue("retry", f"{ID.lower()}x").output
     assert "01JQ9999999999999999999999: no such copy or message" in mixed.output
     assert queue("release", f"{ID}-1").exit_code == 0
-    dropped = json.loads(queue("drop", ID, "--json").output)
+    dropped = json.loads(queue("drop", ID, "--yes", "--json").output)
     assert [copy["state"] for copy in dropped["changed"]] == ["dropped", "dropped"]
     assert states(tmp_path) == ["dropped", "dropped"]
 

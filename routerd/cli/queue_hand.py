@@ -1,0 +1,216 @@
+"""`routerd queue retry|hold|release|bounce|drop`: what the postmaster does to copies, with a daemon and without one."""
+
+import asyncio
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import click
+
+from routerd.cli.options import EXIT_FOUND_WRONG, config_option, load_or_exit
+from routerd.cli.queue_report import MAX_TEXT, fail, print_copies
+from routerd.cli.queue_selecting import Chosen, Given, Where, selecting
+from routerd.cli.state import naming_state, reading_state
+from routerd.config.settings import Settings
+from routerd.delivery.routes import Routes
+from routerd.delivery.succession import stand_in_for, take_over
+from routerd.desk.roster import Roster
+from routerd.message.fold import display
+from routerd.store.base import CopyState, PlanFailedError, StoreError, StoreLockedError
+from routerd.store.by_hand import do_by_hand
+from routerd.store.history import QueuedCopy
+from routerd.store.life import OPEN
+from routerd.store.queue_view import as_owner
+from routerd.store.sqlite import SqliteStore, open_store
+from routerd.web.control import ControlRefusedError, ControlUnavailableError, send_command
+
+PAGE_COPIES = 500  # told to the daemon at once
+SHOWN_COPIES = 20  # before the question whether to drop them
+
+_USUAL = {"retry": frozenset({CopyState.QUEUED}), "hold": frozenset({CopyState.QUEUED})}
+_USUAL |= {"release": frozenset({CopyState.HELD}), "bounce": OPEN, "drop": OPEN}
+_DONE = {
+    ("release", CopyState.REROUTED): "its owner is away; another copy takes its place",
+    ("bounce", CopyState.REROUTED): "taken as refused; another copy takes its place",
+    ("bounce", CopyState.FAILED): "taken as refused, given up",
+    ("bounce", CopyState.HELD): "taken as refused, held: nobody is left to take it",
+    ("hold", CopyState.HELD): "held",
+    ("drop", CopyState.DROPPED): "dropped",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class _Picked:
+    ids: tuple[str, ...]
+    first: tuple[QueuedCopy, ...]
+    unknown: tuple[str, ...]
+    where: Where
+
+
+class Hand:
+    """Does commands on a state's queue: by its daemon, or where there is none under the lock, as the state's owner."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._roster, self._routes = Roster(settings), Routes(settings)
+        self._stack = ExitStack()
+        self._runner: asyncio.Runner | None = None
+        self._store: SqliteStore | None = None
+
+    def do(self, command: dict[str, Any]) -> dict[str, Any]:
+        """What `do_by_hand` gives. Raises StoreError, PlanFailedError, ValueError, ControlRefusedError, OSError."""
+        if self._store is None:
+            try:
+                return send_command(self._settings.state, command)
+            except ControlUnavailableError as unavailable:
+                self._open(unavailable)
+        assert self._store is not None  # noqa: S101  # opened above
+        assert self._runner is not None  # noqa: S101
+        now = datetime.now(UTC)
+        return self._runner.run(
+            do_by_hand(
+                self._store,
+                command,
+                now,
+                lambda copy: stand_in_for(copy, now, self._roster, self._routes),
+                lambda copy, reason, tried: take_over(copy, reason, tried, now, self._roster, self._routes),
+            )
+        )
+
+    def close(self) -> None:
+        self._stack.close()
+
+    def _open(self, unavailable: ControlUnavailableError) -> None:
+        state = self._settings.state
+        self._stack.enter_context(as_owner(state))
+        self._runner = self._stack.enter_context(asyncio.Runner())
+        try:
+            self._store = open_store(state)
+        except StoreLockedError as error:
+            raise StoreError(f"{error}, which does not answer: {unavailable}") from error
+        except StoreError as error:
+            raise StoreError(naming_state(error, state)) from error
+        self._stack.callback(self._store.close_and_wait)
+
+
+def add_to(group: click.Group) -> None:
+    """Gives the group a command for each thing that can be done."""
+    for name, text in (
+        ("retry", "Try queued copies now."),
+        ("hold", "Keep queued copies in the queue until they are released."),
+        ("release", "Let held copies go, now."),
+        ("bounce", "Take copies as refused by their next hop: the next in line gets them."),
+        ("drop", "Give copies up for good, after a question. They stay in the history."),
+    ):
+        group.add_command(_command(name, text))
+
+
+def _command(name: str, text: str) -> click.Command:
+    @config_option
+    @selecting
+    @click.option("--reason", default="", metavar="TEXT", help="Kept in the history, and shown in the list.")
+    @click.option("--json", "as_json", is_flag=True, help="One JSON object.")
+    def change(config: Path | None, given: Given, reason: str, as_json: bool, yes: bool = True) -> None:
+        if not given.says_which:
+            raise click.UsageError("which copies? Give ids or filters, or say 'all'")
+        settings = load_or_exit(config)
+        picked = _pick(settings, given, name)
+        if not picked.ids and not picked.unknown:
+            fail("nothing fits")
+        if picked.ids and not yes:
+            _ask_whether_to_drop(picked)
+        _change(settings, name, picked, reason, as_json)
+
+    if name == "drop":
+        change = click.option("--yes", is_flag=True, help="Do not ask.")(change)
+    explained = f"{text}\n\nID: a copy's, a message's for all of its copies, or a Message-ID."
+    return click.command(name, help=explained, short_help=text)(change)
+
+
+def _pick(settings: Settings, given: Given, name: str) -> _Picked:
+    try:
+        with reading_state(settings.state) as view:
+            chosen = Chosen(settings, given, view, _USUAL[name])
+            copies = chosen.copies(given.limit)
+            first = tuple(islice(copies, SHOWN_COPIES))
+            ids = (*(copy.id for copy in first), *(copy.id for copy in copies))
+            if not ids:
+                chosen.refuse_unknown_names()
+            return _Picked(ids, first, chosen.unknown, chosen.where)
+    except StoreError as error:
+        fail(str(error))
+
+
+def _ask_whether_to_drop(picked: _Picked) -> None:
+    print_copies(picked.first, picked.where, err=True)
+    count = len(picked.ids)
+    if count > len(picked.first):
+        click.echo(f"… and {count - len(picked.first):,} more", err=True)
+    question = "Drop this copy for good?" if count == 1 else f"Drop these {count:,} copies for good?"
+    try:
+        is_agreed = click.confirm(question, err=True)
+    except click.Abort:  # nobody is there to answer
+        click.echo(err=True)
+        is_agreed = False
+    if not is_agreed:
+        fail("nothing was dropped (--yes drops without a question)")
+
+
+def _change(settings: Settings, name: str, picked: _Picked, reason: str, as_json: bool) -> None:
+    whole: dict[str, list[Any]] = {"changed": [], "unchanged": [], "unknown": list(picked.unknown)}
+    changed = left = 0
+    with _hand_on(settings) as hand:
+        for start in range(0, len(picked.ids), PAGE_COPIES):
+            ids = list(picked.ids[start : start + PAGE_COPIES])
+            try:
+                reply = hand.do({"do": name, "copies": ids, "reason": reason})
+            except (StoreError, PlanFailedError, ValueError, ControlRefusedError, OSError) as error:
+                fail(str(error))
+            changed += len(reply.get("changed", ()))
+            left += len(reply.get("unchanged", ())) + len(reply.get("unknown", ()))
+            if as_json:
+                for key, told in whole.items():
+                    told.extend(reply.get(key, ()))
+            else:
+                _print_reply(name, reply)
+    if as_json:
+        click.echo(json.dumps(whole, indent=2))
+    else:
+        _print_unknown(picked.unknown)
+    if not changed or left or picked.unknown:
+        sys.exit(EXIT_FOUND_WRONG)
+
+
+@contextmanager
+def _hand_on(settings: Settings) -> Iterator[Hand]:
+    hand = Hand(settings)
+    try:
+        yield hand
+    finally:
+        hand.close()
+
+
+def _print_reply(name: str, reply: dict[str, Any]) -> None:
+    for copy in reply.get("changed", ()):
+        done = _DONE.get((name, copy.get("state")))
+        if done is None:
+            done = f"for {_shown(copy.get('member'))}, will be tried now" if name == "bounce" else "will be tried now"
+        click.echo(f"{_shown(copy.get('copy'))}: {done}")
+    for copy in reply.get("unchanged", ()):
+        click.echo(f"{_shown(copy.get('copy'))}: is {_shown(copy.get('state'))}, left as it is", err=True)
+    _print_unknown(reply.get("unknown", ()))
+
+
+def _print_unknown(ids: Any) -> None:
+    for one in ids:
+        click.echo(f"{_shown(one)}: no such copy or message", err=True)
+
+
+def _shown(value: object) -> str:
+    return display(str(value), MAX_TEXT)

@@ -1,0 +1,214 @@
+"""A message's life in sentences, in the order in which it happened, for who has never met routerd."""
+
+from collections.abc import Callable, Iterator, Mapping
+from datetime import UTC, datetime
+
+import click
+
+from routerd.cli.paragraphs import folded, terminal_width
+from routerd.cli.queue_report import Where
+from routerd.message.fold import display
+from routerd.rules.decision import Decision
+from routerd.store.base import CopyState
+from routerd.store.history import MessageHistory, PastEvent, QueuedCopy
+
+MAX_WORDS = 1_000  # of a peer's words, or a rule's
+
+_TIME = 22  # columns
+_HAND = {"postmaster": ", by the postmaster's hand", "bounce": ", after a bounce that came later"}
+
+Data = Mapping[str, object]
+
+
+def print_life(history: MessageHistory, where: Where) -> None:
+    """When what happened, and how it stands now. Times are in UTC, as in the logs."""
+    for at, sentence in (*_began(history, where), *_went_on(history), *_stands(history)):
+        lead = f"{_time(at) if isinstance(at, datetime) else at:<{_TIME}}"
+        for line in folded(display(sentence, MAX_WORDS * 2), terminal_width(), lead, " " * _TIME):
+            click.echo(line.rstrip())
+
+
+def _began(history: MessageHistory, where: Where) -> Iterator[tuple[datetime | str, str]]:
+    envelope, plan = history.envelope, history.plan
+    sender = f"<{history.sender}>" if history.sender else "<> (a bounce or another automatic mail)"
+    size = "1 byte" if history.size_bytes == 1 else f"{history.size_bytes:,} bytes"
+    yield history.received_at, f"accepted as {history.queue_id} from {sender} for {', '.join(envelope.recipients)}"
+    yield "", f"{_client(history)}; {size}; Message-ID {_message_id(history)}"
+    if history.annotation.auth_results:
+        yield "", f"sender checked: {history.annotation.auth_results}"
+    for decision in history.decisions:
+        yield from _decided(decision)
+    if history.twin_of:
+        yield (
+            "",
+            f"it was here before, as {history.twin_of}: whoever has it from there gets no second copy",
+        )
+    yield "", f"owner: {plan.owner}, {plan.why}" + (f"; labels: {', '.join(plan.labels)}" if plan.labels else "")
+    for copy in history.copies:
+        if copy.created_at == history.received_at:
+            yield "", f"copy {copy.id} for {copy.member} as {copy.role}: to {copy.mailbox} by {where(copy)}"
+
+
+def _client(history: MessageHistory) -> str:
+    envelope = history.envelope
+    address = f"{envelope.name} [{envelope.client}]" if envelope.name else envelope.client or "a unix socket"
+    listed = f", listed by {', '.join(envelope.listed_in)}" if envelope.listed_in else ""
+    login = f"logged in as {envelope.login}" if envelope.login else "without a login"
+    said = f' calling itself "{envelope.helo}"' if envelope.helo else ""
+    return f"client {address}{said}, by {envelope.protocol} on {envelope.listener}, {login}{listed}"
+
+
+def _message_id(history: MessageHistory) -> str:
+    return f"<{history.message_id}>" if history.message_id else "none"
+
+
+def _decided(decision: Decision) -> Iterator[tuple[str, str]]:
+    trace = decision.trace
+    by = f" by the rules of revision {decision.revision}" if decision.revision else " without rules"
+    yield "", f"decided for {decision.inbox}{by}" + ("" if trace.matches else ": none matched")
+    for match in trace.matches:
+        yield "", f"  {match.rule} matched: {'; '.join(map(str, match.evidence)) or 'always'}"
+    for trial in trace.trials:
+        yield "", f"  {trial.rule} matched, on trial: would {trial.would}"
+    for skipped in (*trace.unknown, *trace.failed):
+        yield "", f"  {skipped.rule} could not say: {skipped.reason}"
+    if trace.stopped_by:
+        yield "", f"  {trace.stopped_by} ended it: rules behind it were not asked"
+    for note in trace.notes:
+        yield "", f"  {note}"
+
+
+def _went_on(history: MessageHistory) -> Iterator[tuple[datetime | str, str]]:
+    attempts: dict[str, int] = {}  # of each copy, the last one told
+    for event in history.events:
+        sentence = _SENTENCES.get(event.kind, _anything)(event)
+        if sentence is None:
+            continue
+        copy, attempt = str(event.data.get("copy", "")), event.data.get("attempt")
+        if isinstance(attempt, int):
+            missing = attempt - attempts.get(copy, 0) - 1
+            if event.kind == "copy_deferred" and missing > 0 and attempts.get(copy):
+                yield "…", f"{copy}: {missing} more attempts, deferred too; they are not kept one by one"
+            attempts[copy] = attempt
+        yield event.at, sentence
+
+
+def _stands(history: MessageHistory) -> Iterator[tuple[datetime | str, str]]:
+    """What each copy is at, and what may be done about it."""
+    now = "now"
+    for copy in history.copies:
+        if copy.state is not CopyState.REROUTED:
+            yield now, f"{copy.id} for {copy.member} {_state(copy)}"
+            now = ""
+    if not history.copies:
+        yield now, "there is no copy of it"
+        now = ""
+    if not history.has_bytes:
+        yield now, "its bytes are no longer kept, its history is"
+
+
+def _state(copy: QueuedCopy) -> str:
+    match copy.state:
+        case CopyState.QUEUED:
+            tried = "not tried yet" if not copy.attempts else f"{_times(copy.attempts)} tried"
+            when = f", next at {_time(copy.next_attempt_at)}" if copy.next_attempt_at else ""
+            return f"waits: {tried}{when}; 'routerd queue retry {copy.id}' tries it at once"
+        case CopyState.HELD:
+            return (
+                f"is held for the postmaster ({copy.reason or 'no reason was given'}):"
+                f" 'routerd queue release {copy.id}' sends it, 'bounce' gives it to the next in line, 'drop' ends it"
+            )
+        case CopyState.DELIVERED:
+            return f"was delivered to {copy.mailbox} at {_time(copy.finished_at)}"
+        case CopyState.FAILED:
+            return f"was refused and given up ({copy.reason}); the owner's copy is another one"
+        case _:
+            return f"was {copy.state} at {_time(copy.finished_at)}"
+
+
+def _times(count: int) -> str:
+    return "once" if count == 1 else f"{count} times"
+
+
+def _copy(event: PastEvent) -> str:
+    data = event.data
+    attempt = data.get("attempt")
+    which = f", attempt {attempt}" if attempt else ""
+    return f"{data.get('copy')} for {data.get('member')}{which}"
+
+
+def _because(data: Data, key: str = "reason") -> str:
+    return f": {data[key]}" if data.get(key) else ""
+
+
+def _by(data: Data) -> str:
+    return _HAND.get(str(data.get("by", "")), "")
+
+
+def _delivered(event: PastEvent) -> str:
+    return f"{_copy(event)}: delivered; its server said{_because(event.data, 'reply') or ' nothing'}"
+
+
+def _deferred(event: PastEvent) -> str:
+    again = str(event.data.get("next_attempt_at", ""))
+    try:
+        when = f", again at {_time(datetime.fromisoformat(again))}" if again else ""
+    except ValueError:
+        when = ""
+    return f"{_copy(event)}: not delivered{when}{_because(event.data)}"
+
+
+def _rerouted(event: PastEvent) -> str:
+    data = event.data
+    return f"{_copy(event)}: given to {data.get('to_member')} as {data.get('to')}{_by(data)}{_because(data)}"
+
+
+def _moved(done: str) -> Callable[[PastEvent], str]:
+    return lambda event: f"{_copy(event)}: {done}{_by(event.data)}{_because(event.data)}"
+
+
+def _bounced(event: PastEvent) -> str:
+    return f"{_copy(event)}: a bounce came back; it is the message {event.data.get('by')}"
+
+
+def _ignored(event: PastEvent) -> str:
+    data = event.data
+    return (
+        f"{_copy(event)}: an attempt ended when the copy was {data.get('state')} already;"
+        f" that changed nothing{_because(data)}"
+    )
+
+
+def _changed_owner(event: PastEvent) -> str:
+    data = event.data
+    return f"the conversation goes from {data.get('from')} to {data.get('to')}{_because(data, 'why')}"
+
+
+def _anything(event: PastEvent) -> str:
+    told = ", ".join(f"{key}={value}" for key, value in event.data.items() if value is not None)
+    return f"{event.kind} {told}".rstrip()
+
+
+def _nothing(_: PastEvent) -> None:
+    """It is told where the message came in."""
+
+
+_SENTENCES: dict[str, Callable[[PastEvent], str | None]] = {
+    "message_assigned": _nothing,
+    "message_joined": _nothing,
+    "owner_changed": _changed_owner,
+    "copy_delivered": _delivered,
+    "copy_deferred": _deferred,
+    "copy_rerouted": _rerouted,
+    "copy_held": _moved("held"),
+    "copy_failed": _moved("given up"),
+    "copy_dropped": _moved("dropped"),
+    "copy_released": _moved("released"),
+    "copy_retried": _moved("to be tried at once"),
+    "bounce_received": _bounced,
+    "conclusion_ignored": _ignored,
+}
+
+
+def _time(at: datetime | None) -> str:
+    return "-" if at is None else at.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%SZ")
