@@ -19,6 +19,7 @@ from routerd.delivery.attempt import Policy
 from routerd.delivery.bounces import Bounces
 from routerd.delivery.hand import QueueHand
 from routerd.delivery.letter import ReturnPaths
+from routerd.delivery.mail_exchanges import MailExchanges
 from routerd.delivery.routes import Routes
 from routerd.delivery.succession import stand_in_for, take_over
 from routerd.delivery.worker import Worker
@@ -139,8 +140,9 @@ class Daemon:
             ruleset = await self._rules.begin(settings)
             self._live = Live(settings, Roster(settings), ruleset, Routes(settings))
             self._hands = InHand(settings.state / "in-hand")
-            self._worker = Worker(self.store, self._policy(), self.metrics)
             self._resolver = Resolver(settings.dns, self.metrics)
+            self._exchanges = MailExchanges(self._resolver.look_up, settings.hostname, self._endpoints)
+            self._worker = Worker(self.store, self._policy(), self.metrics)
             self._router = Router(
                 self._live,
                 self.store,
@@ -320,7 +322,12 @@ class Daemon:
     def _policy(self) -> Policy:
         settings = self._live.settings
         paths = ReturnPaths(settings.return_path, settings.addresses, self.store.key(BOUNCE))
-        return Policy(settings.hostname, self._live.routes, settings.retry, paths, self._next_in_line)
+        hosts_of, line = self._exchanges.hosts_of, self._next_in_line
+        return Policy(settings.hostname, self._live.routes, settings.retry, paths, line, hosts_of)
+
+    def _endpoints(self) -> list[tuple[str, int]]:
+        """Where we listen: mail that leads there by MX would come back."""
+        return [endpoint for bound in self.intake.addresses().values() for endpoint in bound]
 
     def _next_in_line(self, copy: Copy, reason: str, tried: frozenset[str]) -> NewCopy | None:
         """Who takes over a copy; asked inside the store's transaction."""

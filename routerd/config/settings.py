@@ -179,6 +179,7 @@ class Route(Model):
     maildir: MaildirTemplate | None = Field(
         None, description="Maildir path; {local}, {domain} and {mailbox} are filled in"
     )
+    mx: Bool = Field(False, description="deliver to the hosts that DNS names for the mailbox's domain, on port 25")
     tls: TlsPolicy = Field(TlsPolicy.MAY, description="none, may, or required (certificate checked)")
     auth: SmtpAuth | None = Field(None, description="AUTH at the next hop; only inside TLS")
     trusts_us: Bool = Field(False, description="the mailbox's server accepts what we change")
@@ -189,8 +190,8 @@ class Route(Model):
         return Path(PLACEHOLDER.sub(lambda found: values.get(found[1], found[0]), self.maildir or ""))
 
     @property
-    def transport(self) -> Literal["smtp", "lmtp", "maildir"]:
-        return "smtp" if self.smtp else "lmtp" if self.lmtp else "maildir"
+    def transport(self) -> Literal["smtp", "lmtp", "maildir", "mx"]:
+        return "smtp" if self.smtp else "lmtp" if self.lmtp else "mx" if self.mx else "maildir"
 
 
 class Retry(Model):
@@ -322,6 +323,5 @@ NOT_YET: dict[str, str] = {
         key: f"'{key.rpartition('.')[2]}' ({what}) is not available yet; remove it" for key, what in _LATER_KEYS.items()
     },
     "workers": "more than one worker is not available yet; write 1 or remove the key",
-    "delivery.mx": "delivery by MX is not available yet; name the next hop with 'smtp:'",
     "return_path=srs": "'return_path: srs' is not available yet; take inbox or keep",
 }

@@ -10,15 +10,17 @@ from routerd.config.settings import Retry
 from routerd.delivery.connection import Timeouts
 from routerd.delivery.letter import ReturnPaths, content_of
 from routerd.delivery.lmtp import lmtp_next_hop
+from routerd.delivery.mail_exchanges import HostsOf, without_dns
 from routerd.delivery.maildir import MaildirLetter, MaildirStore
 from routerd.delivery.outcome import Deferred, Failed, Outcome, Stage
 from routerd.delivery.retry import NextInLine
 from routerd.delivery.routes import Routes, Way
-from routerd.delivery.smtp import Letter, NextHop, TlsContexts, smtp_next_hop
+from routerd.delivery.smtp import Letter, NextHop, TlsContexts, mx_next_hop, smtp_next_hop
 from routerd.message.envelope import Raw
 from routerd.store.base import Copy, Store, StoreError
 
 OFF_LOOP_BYTES = 256_000  # larger messages are annotated in a thread
+MAX_NEXT_HOPS = 1_000  # that are remembered with what they keep: by MX each domain is one
 
 log = structlog.get_logger()
 
@@ -32,6 +34,7 @@ class Policy:
     retry: Retry
     return_paths: ReturnPaths
     next_in_line: NextInLine
+    hosts_of: HostsOf = without_dns  # who takes the mail of a domain, for routes by MX
 
 
 class Sender:
@@ -86,9 +89,16 @@ class Sender:
         return await self._next_hop(way).deliver(Letter(sender, copy.mailbox, content))
 
     def _next_hop(self, way: Way) -> NextHop:
-        next_hop = self._next_hops.get(way.destination)
-        if next_hop is None:
-            make = lmtp_next_hop if way.route.transport == "lmtp" else smtp_next_hop
-            next_hop = make(way.route, self._policy.hostname, self._contexts, self._timeouts)
-            self._next_hops[way.destination] = next_hop
+        """The one of this destination; where there are too many, the one asked for longest ago takes its leave."""
+        next_hop = self._next_hops.pop(way.destination, None) or self._new_next_hop(way)
+        self._next_hops[way.destination] = next_hop
+        if len(self._next_hops) > MAX_NEXT_HOPS:
+            self._next_hops.pop(next(iter(self._next_hops))).close()
         return next_hop
+
+    def _new_next_hop(self, way: Way) -> NextHop:
+        policy = self._policy
+        if way.route.transport == "mx":
+            return mx_next_hop(way.domain, way.route, policy.hosts_of, policy.hostname, self._contexts, self._timeouts)
+        make = lmtp_next_hop if way.route.transport == "lmtp" else smtp_next_hop
+        return make(way.route, policy.hostname, self._contexts, self._timeouts)

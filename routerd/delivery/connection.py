@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from math import inf
 
 from routerd.delivery.content import Content, dot_stuffed
+from routerd.delivery.host import Host, TcpHost, UnixHost
 from routerd.delivery.outcome import Deferred, Outcome, Stage
 from routerd.delivery.smtp_wire import (
     Action,
@@ -46,26 +47,6 @@ class Timeouts:
     def of_reply(self, stage: Stage | None) -> float:
         seconds: float = getattr(self, stage or "mail")
         return seconds
-
-
-@dataclass(frozen=True, slots=True)
-class TcpHost:
-    host: str
-    port: int
-
-    def __str__(self) -> str:
-        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
-
-
-@dataclass(frozen=True, slots=True)
-class UnixHost:
-    path: str
-
-    def __str__(self) -> str:
-        return f"unix:{self.path}"
-
-
-Host = TcpHost | UnixHost
 
 
 class Connection(asyncio.Protocol):
@@ -350,6 +331,8 @@ async def _connect(connection: Connection, host: Host, seconds: float) -> Deferr
 async def _addresses(host: Host) -> list[str]:
     if isinstance(host, UnixHost):
         return [host.path]
+    if host.address:
+        return [host.address]
     loop = asyncio.get_running_loop()
     found = await loop.getaddrinfo(host.host, host.port, type=socket.SOCK_STREAM)
     return list(dict.fromkeys(str(entry[4][0]) for entry in found))[:8]

@@ -1,8 +1,9 @@
 """Delivery to an LMTP server (RFC 2033) over TCP or a unix socket: SMTP's next hop with another greeting."""
 
 from routerd.config.settings import Route, TlsPolicy
-from routerd.delivery.connection import Host, TcpHost, Timeouts, UnixHost
-from routerd.delivery.smtp import DEFAULT_TIMEOUTS, NextHop, TlsContexts
+from routerd.delivery.connection import Timeouts
+from routerd.delivery.host import Host, TcpHost, UnixHost
+from routerd.delivery.smtp import DEFAULT_TIMEOUTS, NextHop, TlsContexts, always
 from routerd.delivery.smtp_wire import Login
 
 
@@ -25,4 +26,4 @@ def lmtp_next_hop(route: Route, hostname: str, contexts: TlsContexts, timeouts: 
     host = lmtp_host(route.lmtp or "")
     private = isinstance(host, UnixHost)
     login = Login(hostname, lmtp=True, tls=TlsPolicy.NONE if private else route.tls, private=private)
-    return NextHop((host,), login, contexts, auth=route.auth, timeouts=timeouts)
+    return NextHop(always(host), login, contexts, auth=route.auth, timeouts=timeouts, names_host=False)

@@ -8,6 +8,7 @@ class Stage(StrEnum):
     """Where in an attempt it was decided, in the order in which an attempt passes them."""
 
     PREPARE = "prepare"  # before anybody was spoken to
+    DNS = "dns"  # who takes mail for the mailbox's domain
     CONNECT = "connect"
     GREETING = "greeting"
     HELLO = "hello"
@@ -20,18 +21,22 @@ class Stage(StrEnum):
     MAILDIR = "maildir"
 
 
-BEFORE_MAILBOX = frozenset({Stage.CONNECT, Stage.GREETING, Stage.HELLO, Stage.TLS, Stage.AUTH, Stage.MAIL})
+BEFORE_MAILBOX = frozenset({Stage.DNS, Stage.CONNECT, Stage.GREETING, Stage.HELLO, Stage.TLS, Stage.AUTH, Stage.MAIL})
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """`reply` holds the next hop's words, "" where it said none; `status` is the enhanced code (RFC 3463) or ""."""
+    """`reply` holds the next hop's words, "" where it said none; `status` is the enhanced code (RFC 3463) or "".
+
+    `host`: which of several it was, where there are several.
+    """
 
     reason: str
     stage: Stage
     reply: str = ""
     code: int = 0
     status: str = ""
+    host: str = ""
 
     def __post_init__(self) -> None:
         if not self.reason:
@@ -72,6 +77,11 @@ class Deferred(Answer):
 @dataclass(frozen=True, slots=True)
 class Failed(Answer):
     """Not ever, as it stands."""
+
+    @property
+    def of_destination(self) -> bool:
+        """This host lacks what the copy needs (SMTPUTF8), without having been asked: another host may have it."""
+        return self.stage is Stage.MAIL and self.code == 0
 
 
 Outcome = Delivered | Deferred | Failed

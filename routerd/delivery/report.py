@@ -56,6 +56,8 @@ class Report:
             "stage": outcome.stage.value,
             "reply": outcome.reply,
         }
+        if outcome.host:
+            about["host"] = outcome.host
         match conclusion:
             case Done():
                 log.info("copy_delivered", **about)

@@ -40,7 +40,8 @@ def conclude_for(
         return Hold(copy.damage)
     match outcome:
         case Delivered():
-            return Done(outcome.reply or outcome.reason)
+            said = outcome.reply or outcome.reason
+            return Done(f"{outcome.host}: {said}" if outcome.host else said)
         case Failed():
             return _after_failure(copy, outcome, line)
         case Deferred():

@@ -1,6 +1,6 @@
 """Which way a mailbox's copies go: the first route whose domain fits."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from routerd.config.settings import Route, Settings
 
@@ -10,10 +10,11 @@ MAILDIR = "maildir"  # the key of every Maildir: all are on this machine
 
 @dataclass(frozen=True, slots=True)
 class Way:
-    """A route and the key of its destination, by which delivery groups."""
+    """A route and the key of its destination, by which delivery groups. `domain` is the mailbox's."""
 
     route: Route
     destination: str
+    domain: str = ""
 
 
 class Routes:
@@ -30,7 +31,10 @@ class Routes:
     def way_for(self, mailbox: str) -> Way | None:
         """`mailbox` is local@domain. None: no route fits."""
         domain = mailbox.rpartition("@")[2].lower()
-        return self._ways.get(domain) or self._ways.get("*")
+        way = self._ways.get(domain) or self._ways.get("*")
+        if way is None or way.route.transport != "mx":
+            return way
+        return replace(way, destination=f"mx:{domain}", domain=domain)
 
     def route_for(self, mailbox: str) -> Route | None:
         """`way_for` without the key."""
@@ -38,15 +42,18 @@ class Routes:
         return way.route if way else None
 
     def destination(self, mailbox: str) -> str:
-        """Such as `smtp:mail.example.com:25`, `lmtp:unix:/run/x`, `maildir`; `unrouted` where no route fits."""
+        """Such as `smtp:mail.example.com:25`, `lmtp:unix:/run/x`, `mx:example.com`, `maildir`.
+
+        `unrouted` where no route fits.
+        """
         way = self.way_for(mailbox)
         return way.destination if way else UNROUTED
 
 
 def _destination(route: Route, known: dict[str, Route]) -> str:
     """Routes to the same hosts that differ in TLS or AUTH are destinations of their own."""
-    if route.transport == "maildir":
-        return MAILDIR
+    if route.transport in (MAILDIR, "mx"):  # by MX each domain is a destination of its own
+        return route.transport
     hosts = route.lmtp if route.lmtp else ",".join(str(endpoint) for endpoint in route.smtp or ())
     key = f"{route.transport}:{hosts}"
     first = known.setdefault(key, route)

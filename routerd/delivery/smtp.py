@@ -3,20 +3,29 @@
 import asyncio
 import ssl
 import time
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TypeVar
 
 from routerd.config.settings import Route, SmtpAuth, TlsPolicy
-from routerd.delivery.connection import Connection, Host, TcpHost, Timeouts, open_connection
+from routerd.delivery.connection import Connection, Timeouts, open_connection
 from routerd.delivery.content import Content
-from routerd.delivery.outcome import Deferred, Outcome, Stage
+from routerd.delivery.host import Host, TcpHost
+from routerd.delivery.mail_exchanges import HostsOf
+from routerd.delivery.outcome import Answer, Deferred, Delivered, Failed, Outcome, Stage
 from routerd.delivery.smtp_wire import Credentials, Login, Transaction
 
 IDLE_SECONDS = 10.0  # how long a connection is kept without work
 LIFE_SECONDS = 300.0  # and how long in all, so that a change behind the host's name is seen
 AVOID_SECONDS = 60.0  # a host that could not be reached is asked last for so long
+MAX_REASONS = 3  # of several hosts, that are told
 
 DEFAULT_TIMEOUTS = Timeouts()
+
+FindHosts = Callable[[], Awaitable[Sequence[Host] | Deferred | Failed]]
+
+_O = TypeVar("_O", bound=Answer)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,22 +53,28 @@ class TlsContexts:
 
 
 class NextHop:
-    """Everything that one route's copies share. `deliver` may be called by many tasks at once."""
+    """Everything that one destination's copies share. `deliver` may be called by many tasks at once.
+
+    `find_hosts` gives the hosts in the order in which they are to be tried, or what is in the way; it never raises.
+    `names_host`: outcomes say which host it was.
+    """
 
     def __init__(
         self,
-        hosts: tuple[Host, ...],
+        find_hosts: FindHosts,
         login: Login,
         contexts: TlsContexts,
         *,
         auth: SmtpAuth | None = None,
         timeouts: Timeouts = DEFAULT_TIMEOUTS,
+        names_host: bool = True,
     ) -> None:
-        self._hosts = hosts
+        self._find_hosts = find_hosts
         self._login = login
         self._auth = auth
         self._context = contexts.checked if login.tls is TlsPolicy.REQUIRED else contexts.opportunistic
         self._timeouts = timeouts
+        self._names_host = names_host
         self._idle: list[Connection] = []
         self._sweep: asyncio.TimerHandle | None = None
         self._avoid: dict[Host, float] = {}
@@ -67,31 +82,37 @@ class NextHop:
 
     async def deliver(self, letter: Letter) -> Outcome:
         """On a kept connection where there is one, else on new ones, host by host while the trouble is the host's."""
-        transaction = Transaction(
-            letter.sender, (letter.recipient,), letter.content.size_bytes, await _has_8bit(letter.content)
-        )
+        content = letter.content
+        transaction = Transaction(letter.sender, (letter.recipient,), content.size_bytes, await _has_8bit(content))
         connection = self._kept()
-        if connection:
-            outcome = await self._carry(connection, transaction, letter.content)
-            if not isinstance(outcome, Deferred) or connection.mail_was_answered:
-                if not _wants_another_host(outcome) or len(self._hosts) == 1:
-                    return outcome
-                self._avoid[connection.host] = time.monotonic() + AVOID_SECONDS
-        return await self._deliver_anew(transaction, letter.content)
+        if connection is None:
+            return await self._deliver_anew(transaction, content, {})
+        outcome = await self._carry(connection, transaction, content)
+        if isinstance(outcome, Deferred) and not connection.mail_was_answered:
+            return await self._deliver_anew(transaction, content, {})
+        if not _wants_another_host(outcome):
+            return outcome
+        self._shun(connection.host, outcome)
+        return await self._deliver_anew(transaction, content, {connection.host: outcome})
 
-    async def _deliver_anew(self, transaction: Transaction, content: Content) -> Outcome:
-        outcome: Outcome = Deferred("the route names no host", Stage.CONNECT)
-        for host in self._in_order():
+    async def _deliver_anew(self, transaction: Transaction, content: Content, tried: dict[Host, Outcome]) -> Outcome:
+        """`tried`: the hosts that are not asked again, and why."""
+        hosts = await self._find_hosts()
+        if isinstance(hosts, Deferred | Failed):
+            return in_one([*tried.values(), hosts])
+        for host in self._in_order(hosts):
+            if host in tried:
+                continue
             opened = await self._open(host)
             if isinstance(opened, Connection):
                 self._avoid.pop(host, None)
-                outcome = await self._carry(opened, transaction, content)
+                tried[host] = await self._carry(opened, transaction, content)
             else:
-                outcome = opened
-            if not _wants_another_host(outcome):
-                return outcome
-            self._avoid[host] = time.monotonic() + AVOID_SECONDS
-        return outcome
+                tried[host] = self._named(host, opened)
+            if not _wants_another_host(tried[host]):
+                return tried[host]
+            self._shun(host, tried[host])
+        return in_one(list(tried.values()))
 
     def close(self) -> None:
         """Takes leave on all idle connections; those at work close after their message."""
@@ -108,7 +129,7 @@ class NextHop:
             connection.abort()  # in the middle of something: neither QUIT nor a dot may follow
             raise
         self._keep(connection)
-        return outcome
+        return self._named(connection.host, outcome)
 
     async def _open(self, host: Host) -> Connection | Deferred:
         login = self._login
@@ -123,9 +144,22 @@ class NextHop:
             return await open_connection(host, replace(login, tls=TlsPolicy.NONE), self._context, self._timeouts)
         return opened
 
-    def _in_order(self) -> list[Host]:
+    def _in_order(self, hosts: Sequence[Host]) -> list[Host]:
         now = time.monotonic()
-        return sorted(self._hosts, key=lambda host: self._avoid.get(host, 0) > now)
+        return sorted(hosts, key=lambda host: self._avoid.get(host, 0) > now)
+
+    def _shun(self, host: Host, outcome: Outcome) -> None:
+        if isinstance(outcome, Failed):
+            return  # the host is well
+        now = time.monotonic()
+        self._avoid = {other: until for other, until in self._avoid.items() if until > now}
+        self._avoid[host] = now + AVOID_SECONDS
+
+    def _named(self, host: Host, outcome: _O) -> _O:
+        if not self._names_host:
+            return outcome
+        name, reason = str(host), outcome.reason
+        return replace(outcome, host=name, reason=reason if name in reason else f"{name}: {reason}")
 
     def _kept(self) -> Connection | None:
         now = asyncio.get_running_loop().time()
@@ -155,14 +189,48 @@ class NextHop:
         self._sweep = loop.call_at(self._idle[0].idle_since + IDLE_SECONDS, self._close_idle) if self._idle else None
 
 
+def always(*hosts: Host) -> FindHosts:
+    """The same hosts each time, whatever happens to them."""
+
+    async def find() -> Sequence[Host]:
+        return hosts
+
+    return find
+
+
 def smtp_next_hop(route: Route, hostname: str, contexts: TlsContexts, timeouts: Timeouts = DEFAULT_TIMEOUTS) -> NextHop:
     """For a route with `smtp:`."""
-    hosts = tuple(TcpHost(endpoint.host, endpoint.port) for endpoint in route.smtp or ())
-    return NextHop(hosts, Login(hostname, tls=route.tls), contexts, auth=route.auth, timeouts=timeouts)
+    hosts = [TcpHost(endpoint.host, endpoint.port) for endpoint in route.smtp or ()]
+    login = Login(hostname, tls=route.tls)
+    return NextHop(always(*hosts), login, contexts, auth=route.auth, timeouts=timeouts, names_host=len(hosts) > 1)
+
+
+def mx_next_hop(
+    domain: str,
+    route: Route,
+    hosts_of: HostsOf,
+    hostname: str,
+    contexts: TlsContexts,
+    timeouts: Timeouts = DEFAULT_TIMEOUTS,
+) -> NextHop:
+    """For one domain of a route with `mx:`."""
+    return NextHop(lambda: hosts_of(domain), Login(hostname, tls=route.tls), contexts, timeouts=timeouts)
+
+
+def in_one(outcomes: Sequence[Outcome]) -> Outcome:
+    """What is told of several hosts, none of which could: not now, if one of them may yet; and why, of each."""
+    if not outcomes:
+        return Deferred("the route names no host", Stage.CONNECT)
+    found = next((outcome for outcome in reversed(outcomes) if isinstance(outcome, Deferred)), outcomes[-1])
+    if len(outcomes) == 1:
+        return found
+    reasons = list(dict.fromkeys(outcome.reason for outcome in outcomes))
+    more = [f"{len(reasons) - MAX_REASONS} more"] if len(reasons) > MAX_REASONS else []
+    return replace(found, reason="; ".join(reasons[:MAX_REASONS] + more), host="")
 
 
 def _wants_another_host(outcome: Outcome) -> bool:
-    return isinstance(outcome, Deferred) and outcome.of_destination
+    return not isinstance(outcome, Delivered) and outcome.of_destination
 
 
 async def _has_8bit(content: Content) -> bool:

@@ -328,6 +328,13 @@ def test_the_config_of_the_mx_is_right(tmp_path: Path, monkeypatch: pytest.Monke
     assert all(f"LoadCredential={name}:" in unit for name in handed)
 
 
+def test_the_routes_by_mx_are_right(tmp_path: Path) -> None:
+    path = tmp_path / "routerd.yaml"
+    config = readme_example("behind postfix")
+    path.write_text(config[: config.index("delivery:")] + readme_example("by mx"))
+    assert load_settings(path).problems == ()
+
+
 def test_the_listeners_for_members_are_right(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """With the certificate of the MX; the passwords are what `routerd password` has yet to make."""
     monkeypatch.delenv("CREDENTIALS_DIRECTORY", raising=False)

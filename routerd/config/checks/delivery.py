@@ -10,7 +10,7 @@ from routerd.config.settings import HostPort, Route, TlsPolicy
 from routerd.config.values import parse_next_hop
 from routerd.config.yaml_source import Problem
 
-_TRANSPORTS = ("smtp", "lmtp", "maildir")
+_TRANSPORTS = ("smtp", "lmtp", "maildir", "mx")
 
 
 def check(draft: Draft) -> Iterator[Problem]:
@@ -23,9 +23,9 @@ def check(draft: Draft) -> Iterator[Problem]:
 
 
 def _transport(draft: Draft, index: int, route: Route) -> Iterator[Problem]:
-    given = [name for name in _TRANSPORTS if getattr(route, name) is not None]
+    given = [name for name in _TRANSPORTS if getattr(route, name) not in (None, False)]
     if not given and draft.reading.is_whole("delivery", index):
-        yield draft.at("delivery", index, message="a route needs one of 'smtp', 'lmtp' and 'maildir'")
+        yield draft.at("delivery", index, message="a route needs one of 'smtp', 'lmtp', 'maildir' and 'mx: true'")
     if len(given) > 1:
         both = " and ".join(quoted(name) for name in given)
         yield draft.at_key("delivery", index, given[1], message=f"a route has one way to deliver, not {both}")
@@ -38,7 +38,7 @@ def _transport(draft: Draft, index: int, route: Route) -> Iterator[Problem]:
 def _auth(draft: Draft, index: int, route: Route) -> Iterator[Problem]:
     if not draft.reading.is_whole("delivery", index):
         return
-    over_tcp = route.smtp is not None or (route.lmtp is not None and not route.lmtp.startswith("unix:"))
+    over_tcp = route.smtp is not None or route.mx or (route.lmtp is not None and not route.lmtp.startswith("unix:"))
     if "tls" in route.model_fields_set and not over_tcp:
         yield draft.at_key("delivery", index, "tls", message="'tls' has a meaning only with a server reached over TCP")
     if route.auth is not None and route.smtp is None:

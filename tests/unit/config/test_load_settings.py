@@ -160,7 +160,7 @@ def test_a_wrong_entry_moves_no_place_of_those_behind_it(load: Load) -> None:
     text = SMALL.replace("delivery:\n", 'delivery:\n  - {smtp: "a.test:25"}\n  - {domain: b.test}\n')
     assert said(load(text)) == [
         "7:5: 'domain' is missing in this route",
-        "8:5: a route needs one of 'smtp', 'lmtp' and 'maildir'",
+        "8:5: a route needs one of 'smtp', 'lmtp', 'maildir' and 'mx: true'",
     ]
 
 

@@ -3,7 +3,7 @@
 import pytest
 from copies import settings_with
 
-from routerd.delivery.connection import TcpHost, UnixHost
+from routerd.delivery.host import TcpHost, UnixHost
 from routerd.delivery.lmtp import lmtp_host
 from routerd.delivery.routes import Routes
 
