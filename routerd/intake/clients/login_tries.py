@@ -52,7 +52,11 @@ class LoginTries:
         """Too many wrong ones of that login from that client; or of any, but for who has been right from there."""
         if self._wrong_of_login.is_spent(tried.who, now):
             return True
-        return self._wrong_of_client.is_spent(tried.client, now) and tried.who not in self._right_lately
+        return self._wrong_of_client.is_spent(tried.client, now) and not self.is_known(tried)
+
+    def is_known(self, tried: Try) -> bool:
+        """Whether that login has been right from that client."""
+        return tried.who in self._right_lately
 
     def answer(self, tried: Try, now: float) -> bool | None:
         """Whether it was right; None where it was not tried lately."""

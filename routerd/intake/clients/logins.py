@@ -29,6 +29,7 @@ TOO_MANY_WRONG = Refused(454, "4.7.0", "Too many wrong logins; try again in an h
 BUSY = Refused(454, "4.7.0", "Too many logins at once; try again")
 
 _MOST_WAITING = 8
+_MOST_WITH_KNOWN = 16  # so many may wait where the last is a member who was right from there: nobody crowds him out
 _MOST_OF_CLIENT = 2  # at once: no one client takes all places
 _LOOK_EVERY_SECONDS = 2.0
 _LONGEST_NAME = 320  # characters; to normalise takes a time that grows with the square of them
@@ -84,7 +85,8 @@ class Logins:
             return TOO_MANY_WRONG
         right = self._tries.answer(tried, self._seconds())
         if right is None:
-            with self._place_for(client_key) as is_free:
+            most = _MOST_WITH_KNOWN if self._tries.is_known(tried) else _MOST_WAITING
+            with self._place_for(client_key, most) as is_free:
                 right = await self._try(hashed, password) if is_free else None
             if right is None:
                 return BUSY
@@ -104,8 +106,8 @@ class Logins:
     # The hash.
 
     @contextmanager
-    def _place_for(self, client_key: str) -> Iterator[bool]:
-        if self._in_work.total() > _MOST_WAITING or self._in_work[client_key] >= _MOST_OF_CLIENT:
+    def _place_for(self, client_key: str, most: int) -> Iterator[bool]:
+        if self._in_work.total() > most or self._in_work[client_key] >= _MOST_OF_CLIENT:
             yield False
             return
         self._in_work[client_key] += 1

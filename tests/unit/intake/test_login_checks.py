@@ -224,6 +224,19 @@ async def test_too_many_at_once(door: Door, hashing: Hashing) -> None:
     assert await door.check("ewa", "open sesame", THERE) == LoggedIn("ewa")
 
 
+async def test_who_was_right_from_there_finds_a_place(door: Door, hashing: Hashing) -> None:
+    """Strangers at many addresses who keep all places busy shut no member out of where he works."""
+    assert await door.check("ewa", "open sesame", THERE) == LoggedIn("ewa")
+    hashing.gate.clear()
+    begun = [asyncio.create_task(door.check("ewa", "x", f"192.0.3.{number}")) for number in range(9)]
+    await asyncio.sleep(0)
+    assert await door.check("jan", "mistyped", THERE) == BUSY
+    begun.append(asyncio.create_task(door.check("ewa", "mistyped", THERE)))
+    await asyncio.sleep(0)
+    hashing.gate.set()
+    assert await asyncio.gather(*begun) == [WRONG] * 10
+
+
 async def test_client_that_left_gives_its_place_back(door: Door, hashing: Hashing) -> None:
     """A check that is cancelled while it waits costs no hash."""
     hashing.gate.clear()
