@@ -32,7 +32,7 @@ class SaidDns(Resolver):
         self.gate.set()
         self.asked = asyncio.Event()
 
-    async def look_up(self, name: str, kind: RecordKind) -> Answer:
+    async def look_up(self, name: str, kind: RecordKind, *, of_stranger: bool = False) -> Answer:
         self.asked.set()
         await self.gate.wait()
         return self.said.get(name, Absent(True, 60.0))
