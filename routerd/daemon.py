@@ -20,6 +20,7 @@ from routerd.delivery.bounces import Bounces
 from routerd.delivery.hand import QueueHand
 from routerd.delivery.letter import ReturnPaths
 from routerd.delivery.mail_exchanges import MailExchanges
+from routerd.delivery.notifier import Bureau, Notifier
 from routerd.delivery.routes import Routes
 from routerd.delivery.succession import stand_in_for, take_over
 from routerd.delivery.worker import Worker
@@ -27,6 +28,7 @@ from routerd.desk.roster import Roster
 from routerd.intake.clients.findings import ClientLookUp
 from routerd.intake.keeping.spool import spool_folder
 from routerd.intake.limits.pressure import StoreSigns
+from routerd.intake.queue_ids import QueueIds
 from routerd.intake.reception import World
 from routerd.intake.server import Intake, Unserved
 from routerd.intake.tls import tls_context
@@ -152,6 +154,9 @@ class Daemon:
                 self.metrics,
                 choose=random.SystemRandom().choice,
             )
+            self._notifier = Notifier(
+                self.store, self._bureau, QueueIds(secrets.token_bytes).make, self._worker.offer, self.metrics, utc_now
+            )
             self.intake = Intake(
                 settings,
                 accept=self._router.accept,
@@ -193,6 +198,7 @@ class Daemon:
                 raise StartError(str(error)) from error
             raise
         self._keep_running("delivery", self._worker.run)
+        self._keep_running("notices", self._notifier.run)
         self._keep_running("reload", self._reload_when_asked)
         self._keep_running("watch", self._watch_rules)
         self._keep_running("sweep", self._sweep)
@@ -328,6 +334,9 @@ class Daemon:
     def _endpoints(self) -> list[tuple[str, int]]:
         """Where we listen: mail that leads there by MX would come back."""
         return [endpoint for bound in self.intake.addresses().values() for endpoint in bound]
+
+    def _bureau(self) -> Bureau:
+        return Bureau(self._live.settings, self._live.roster, self._live.routes)
 
     def _next_in_line(self, copy: Copy, reason: str, tried: frozenset[str]) -> NewCopy | None:
         """Who takes over a copy; asked inside the store's transaction."""

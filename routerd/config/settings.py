@@ -200,7 +200,7 @@ class Retry(Model):
     max: Duration = Field(timedelta(hours=4), description="longest wait")
     give_up: Duration = Field(timedelta(days=5), description="after this long a copy is held")
     warn: Duration = Field(
-        timedelta(hours=4), description="after this long a waiting copy is logged as late and counted"
+        timedelta(hours=4), description="after this long the postmaster is told of a copy that waits"
     )
     reroute_after: Duration = Field(
         timedelta(hours=4), description="after this long a copy whose mailbox still defers goes to the next in line"

@@ -69,7 +69,8 @@ def _after_deferral(
         why = f"given up after {_hours(age)} and {attempts} attempts: {outcome.reason}"
         return Hold(why) if is_owner else Forgo(why)
     when = next_attempt_if_greylisted if is_greylisted(outcome) else next_attempt
-    return RetryAt(when(attempts, now, retry, jitter), outcome.reason)
+    in_trouble = copy.mailbox if outcome.of_mailbox else copy.destination
+    return RetryAt(when(attempts, now, retry, jitter), outcome.reason, late=in_trouble if age >= retry.warn else "")
 
 
 def _reroute(copy: Copy, reason: str, line: NextInLine) -> Reroute:

@@ -11,7 +11,7 @@ from routerd.config.settings import Settings
 from routerd.desk.plan import Author, Conversation, ConversationId, ConversationState, Standing, Voice
 from routerd.desk.roster import Roster
 from routerd.message.envelope import Client, Envelope, Purpose
-from routerd.message.token import is_own_trace
+from routerd.message.token import NOTICE, is_own_trace
 from routerd.message.view import MessageView
 from routerd.rules.conditions.proofs import TEMPORARY
 from routerd.rules.decision import Assign, Decision, RuleRef
@@ -159,12 +159,14 @@ def home_first(view: MessageView, envelope: Envelope, roster: Roster) -> list[tu
 def passed_inboxes(view: MessageView, key: bytes, inboxes: Iterable[str], envelope: Envelope) -> frozenset[str]:
     """The inboxes, and addresses of the envelope, for which we handled the message before, by its own proof.
 
-    Seen before anything is cut.
+    Seen before anything is cut. What we wrote ourselves is for none of them.
     """
     traces = view.headers.raw_values("x-routerd-trace")[:MAX_TRACES]
     if not traces:
         return frozenset()
     asked = {*inboxes, *(recipient.inbox for recipient in envelope.recipients)}
+    if any(is_own_trace(trace, key, NOTICE) for trace in traces):
+        return frozenset(asked)
     return frozenset(inbox for inbox in asked if any(is_own_trace(trace, key, inbox) for trace in traces))
 
 

@@ -12,6 +12,7 @@ from typing import Protocol
 from routerd.message.address import Address
 
 BOUNCE = "b"  # the purpose of a return path: support+b.TOKEN@example.com
+NOTICE = "notice"  # what stands in the trace of mail that we wrote ourselves, in the place of an inbox
 TOKEN_LENGTH = 29  # base32 of 16 bits of day, 48 of number, 80 of MAC
 MAX_RETURN_PATH_LOCAL = 64 - len("+b.") - TOKEN_LENGTH  # octets of an inbox's local part (RFC 5321 4.5.3.1.1)
 

@@ -51,6 +51,7 @@ class Metrics:
         self.queue_oldest_seconds = gauge("queue_oldest_seconds", "Age of the oldest copy in the queue")
         self.reroutes = counter("reroutes", "Copies given to the next in line", "reason")
         self.bounces = counter("bounces", "Reports that came back for copies, by what they do", "action", "result")
+        self.notices = counter("notices", "Notices to the postmaster, by the weightiest of what they tell", "kind")
         self.late_copies = counter("late_copies", "Copies that waited longer than retry.warn")
         self.connections = gauge("connections", "Open connections", "listener")
         self.memory_in_flight_bytes = gauge("memory_in_flight_bytes", "Messages in memory until they are answered")
@@ -69,6 +70,8 @@ class Metrics:
         self.unowned_messages.inc(0)
         for reason in REASONS:
             self.rejections.labels(reason).inc(0)
+        for kind in ("held", "rerouted", "failed", "late", "nobody_to_tell"):
+            self.notices.labels(kind).inc(0)
         for result in ("ok", "wrong", "postponed"):
             self.logins.labels(result).inc(0)
         for result in ("ok", "error"):

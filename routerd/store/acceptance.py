@@ -30,6 +30,7 @@ from routerd.store.stored_json import (
     texts_from_json,
     texts_to_json,
 )
+from routerd.store.troubles import tell
 
 MAX_PARTICIPANTS = 500
 
@@ -101,7 +102,9 @@ def _write(batch: Batch, draft: Draft, settled: Settled, conversation: Conversat
     number = batch.numbers.message
     at = to_micros(received.at)
     size = len(received.raw)
-    to_return_path = all(recipient.purpose is Purpose.RETURN_PATH for recipient in received.envelope.recipients)
+    to_return_path = draft.entry.tells is not None or all(
+        recipient.purpose is Purpose.RETURN_PATH for recipient in received.envelope.recipients
+    )
     batch.add_message(
         draft.message_key,
         (
@@ -153,6 +156,8 @@ def _write(batch: Batch, draft: Draft, settled: Settled, conversation: Conversat
     _add_events(batch, number, plan, at)
     for team, member in plan.turns:
         batch.take_turn(team, member)
+    if draft.entry.tells is not None:
+        tell(batch, draft.entry.tells, QueueId(received.id), received.at)
     return Committed(QueueId(received.id), plan, tuple(copies))
 
 

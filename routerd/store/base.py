@@ -114,6 +114,7 @@ class Entry:
     known: Known
     decisions: tuple[Decision, ...]  # the home inbox's first
     settle: Callable[[DeskState], Settled]
+    tells: "Untold | None" = None  # of a notice: what is told by it then; its copies leave from <>
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +130,7 @@ class Copy:
     destination: str
     role: Role
     sender: str  # the message's MAIL FROM
-    to_return_path: bool  # the message came to a return path: its copies leave from <>
+    to_return_path: bool  # the message came to a return path, or is a notice of ours: its copies leave from <>
     size_bytes: int
     team: str | None
     created_at: datetime
@@ -155,8 +156,11 @@ class Done:
 
 @dataclass(frozen=True, slots=True)
 class RetryAt:
+    """`late`: it has waited so long that the postmaster hears of it, once; what is in trouble, "" where it has not."""
+
     at: datetime
     reason: str
+    late: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,6 +184,36 @@ class Reroute:
 
 
 Conclusion = Done | RetryAt | Hold | Forgo | Reroute
+
+
+class TroubleKind(StrEnum):
+    """What the postmaster hears of, the weightiest first."""
+
+    HELD = "held"  # nobody is left to take it, or it would fail for everybody
+    REROUTED = "rerouted"
+    FAILED = "failed"  # a watcher's, teammate's or forwarded copy
+    LATE = "late"
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """One copy that the postmaster is to hear of."""
+
+    copy: Copy  # as it is now
+    kind: TroubleKind
+    reason: str
+    taken_by: str  # the member who got it instead; "": nobody
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Untold:
+    """All that one notice tells: of one mailbox, or of a destination that is in trouble as a whole."""
+
+    about: str
+    troubles: tuple[Trouble, ...]  # the first of them; none where all have passed
+    total: int
+    up_to: int  # the store's own number of the last one
 
 
 class Bounced(StrEnum):
@@ -247,6 +281,13 @@ class Store(Protocol):
         is only noted; where the message's bytes are not kept any more, nothing is. `told` stands in the event (JSON
         values). Raises as `conclude` does.
         """
+
+    async def untold(self, now: datetime, apart: timedelta) -> tuple[Untold, ...]:
+        """What the postmaster is to hear of now: the last notice about the same is as long ago as `apart`, or from a
+        time to come. At most some at once."""
+
+    async def tell_nobody(self, untold: Untold) -> None:
+        """There is nothing to say of it any more, or nobody to say it to."""
 
     async def due(self, destination: str, now: datetime, limit: int, skip: frozenset[int]) -> list[Copy]:
         """Queued copies whose time has come, the longest due first, none of the numbers in `skip`."""

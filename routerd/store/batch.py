@@ -79,6 +79,12 @@ reason = v.column6 FROM (VALUES ROWS) AS v WHERE copies.number = v.column1
 """,
     6,
 )
+_TROUBLE_COLUMNS = ("copy", "kind", "about", "reason", "taken_by", "at")
+_TROUBLES = RowWriter(
+    f"INSERT OR REPLACE INTO troubles ({','.join(_TROUBLE_COLUMNS)}) VALUES ROWS",  # noqa: S608 - constants
+    len(_TROUBLE_COLUMNS),
+)
+_FIRST_TROUBLES = RowWriter.inserting("troubles", _TROUBLE_COLUMNS, "ON CONFLICT (copy, kind) DO NOTHING")
 _TURNS = RowWriter.inserting("turns", ("team", "member"), "ON CONFLICT (team) DO UPDATE SET member = excluded.member")
 _LOADS = RowWriter.inserting(
     "loads", ("member", "minute", "messages"), "ON CONFLICT DO UPDATE SET messages = messages + excluded.messages"
@@ -148,6 +154,8 @@ class Batch:
         self._conversations: list[Sequence[Value]] = []
         self._copies: list[Sequence[Value]] = []
         self._events: list[Sequence[Value]] = []
+        self._troubles: list[Sequence[Value]] = []
+        self._first_troubles: list[Sequence[Value]] = []
         self._changes: dict[int, CopyNow] = {}
         self._read_copies: dict[int, CopyNow] = {}
         self._last_events: dict[int, int] = {}
@@ -203,6 +211,10 @@ class Batch:
         self._last_events[message] = last + 1
         self._events.append((message, last + 1, at, kind, data_to_json(data)))
 
+    def add_trouble(self, row: Sequence[Value], *, once: bool) -> None:
+        """`row`: copy, kind, about, reason, taken_by, at. `once`: not where this was noted of the copy before."""
+        (self._first_troubles if once else self._troubles).append(row)
+
     def copy_now(self, number: int) -> CopyNow | None:
         """The copy as this transaction has it so far; None: there is no such copy."""
         changed = self._changes.get(number)
@@ -232,7 +244,17 @@ class Batch:
         _CONVERSATIONS.write(db, self._conversations)
         _COPIES.write(db, self._copies)
         _EVENTS.write(db, self._events)
-        for rows in (self._messages, self._bodies, self._conversations, self._copies, self._events):
+        _TROUBLES.write(db, self._troubles)
+        _FIRST_TROUBLES.write(db, self._first_troubles)
+        for rows in (
+            self._messages,
+            self._bodies,
+            self._conversations,
+            self._copies,
+            self._events,
+            self._troubles,
+            self._first_troubles,
+        ):
             rows.clear()
         self._known_keys |= self._pending_keys
         self._pending_keys.clear()

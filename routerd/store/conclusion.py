@@ -19,6 +19,7 @@ from routerd.store.base import (
     Reroute,
     RetryAt,
     StandIn,
+    TroubleKind,
 )
 from routerd.store.batch import Batch, CopyNow
 from routerd.store.connection import Error, select, select_one
@@ -32,6 +33,11 @@ _EVENTS = {
     CopyState.FAILED: "copy_failed",
     CopyState.REROUTED: "copy_rerouted",
     CopyState.DROPPED: "copy_dropped",
+}
+_TROUBLES = {
+    CopyState.HELD: TroubleKind.HELD,
+    CopyState.REROUTED: TroubleKind.REROUTED,
+    CopyState.FAILED: TroubleKind.FAILED,
 }
 _NEW_OWNER = """
 UPDATE conversations SET owner = ?, version = version + 1
@@ -60,7 +66,9 @@ def conclude(batch: Batch, copy: Copy, conclusion: Conclusion, at: datetime) -> 
         _note_ignored(batch, copy, conclusion, now.state, at)
         return ()
     if isinstance(conclusion, Reroute):
-        return _reroute(batch, copy, now, conclusion, at)
+        new = _reroute(batch, copy, now, conclusion, at)
+        _note_trouble(batch, copy, CopyState.REROUTED if new else CopyState.HELD, conclusion.reason, at, new)
+        return new
     reason = conclusion.reply if isinstance(conclusion, Done) else conclusion.reason
     retry_at = conclusion.at if isinstance(conclusion, RetryAt) else None
     _move(batch, copy, now, state, reason, at, retry_at=retry_at)
@@ -69,6 +77,9 @@ def conclude(batch: Batch, copy: Copy, conclusion: Conclusion, at: datetime) -> 
     if retry_at is not None:
         data["next_attempt_at"] = retry_at.isoformat()
     _note(batch, copy, _EVENTS[state], data, at)
+    _note_trouble(batch, copy, state, reason, at)
+    if isinstance(conclusion, RetryAt) and conclusion.late:
+        _add_trouble(batch, copy, TroubleKind.LATE, conclusion.late, reason, at)
     if retry_at is not None and attempt > FIRST_DEFERRALS + LAST_DEFERRALS and attempt % _THIN_OUT_EVERY == 0:
         _thin_out(batch, copy)
     return ()
@@ -89,10 +100,13 @@ def bounce(
     if state is None or conclusion is None or isinstance(conclusion, Done):
         return Bounced.NOTED, ()
     if isinstance(conclusion, Reroute):
-        return Bounced.ACTED, _next_in_line(batch, copy, now, conclusion.line, conclusion.reason, at, by="bounce")
+        new = _next_in_line(batch, copy, now, conclusion.line, conclusion.reason, at, by="bounce")
+        _note_trouble(batch, copy, CopyState.REROUTED if new else CopyState.HELD, conclusion.reason, at, new)
+        return Bounced.ACTED, new
     reason = storable(conclusion.reason)
     batch.change_copy(copy.number, CopyNow(state, now.attempts, None, None if state in OPEN else to_micros(at), reason))
     _note(batch, copy, _EVENTS[state], {"reason": conclusion.reason, "by": "bounce"}, at)
+    _note_trouble(batch, copy, state, conclusion.reason, at)
     return Bounced.ACTED, ()
 
 
@@ -270,6 +284,32 @@ def _thin_out(batch: Batch, copy: Copy) -> None:
 def _note(batch: Batch, copy: Copy, kind: str, data: dict[str, object], at: datetime) -> None:
     told = {"copy": copy.id, "member": copy.member, **{key: value for key, value in data.items() if value != ""}}
     batch.add_event(copy.message, to_micros(at), kind, told)
+
+
+def _note_trouble(
+    batch: Batch, copy: Copy, state: CopyState, reason: str, at: datetime, new: Sequence[Copy] = ()
+) -> None:
+    """The postmaster hears of what was held, rerouted or given up, each time anew."""
+    kind = _TROUBLES.get(state)
+    if kind is not None:
+        _add_trouble(batch, copy, kind, copy.mailbox, reason, at, new)
+
+
+def _add_trouble(
+    batch: Batch,
+    copy: Copy,
+    kind: TroubleKind,
+    about: str,
+    reason: str,
+    at: datetime,
+    new: Sequence[Copy] = (),
+) -> None:
+    """Of a bounce's or a notice's own copies nobody is told: that would be a notice about a notice."""
+    if copy.to_return_path:
+        return
+    taken_by = new[0].member if new else ""
+    row = (copy.number, str(kind), storable(about), storable(reason), taken_by, to_micros(at))
+    batch.add_trouble(row, once=kind is TroubleKind.LATE)
 
 
 def _note_ignored(batch: Batch, copy: Copy, conclusion: Conclusion, state: CopyState, at: datetime) -> None:

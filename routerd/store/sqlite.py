@@ -30,6 +30,7 @@ from routerd.store.base import (
     StandIn,
     StoreError,
     ThreadKeys,
+    Untold,
 )
 from routerd.store.batch import Batch
 from routerd.store.bodies import MAX_ROW_BYTES, BodyFiles
@@ -60,6 +61,7 @@ from routerd.store.rows import (
 )
 from routerd.store.stored_json import files_from_json, files_to_json, texts_to_json
 from routerd.store.sweeping import Age, Step, forget_bodies, forget_conversations, forget_loads, forget_messages
+from routerd.store.troubles import forget_told, read_untold, tell_nobody
 from routerd.store.waits import Waits
 from routerd.store.writer import CommitMetrics, Job, Writer
 
@@ -213,6 +215,12 @@ class SqliteStore:
         # As if it added a message: what is committed stands for the one that came, which nobody keeps.
         return await self._writer.do(Job(work, copies=(copy.number,), adds_message=True))
 
+    async def untold(self, now: datetime, apart: timedelta) -> tuple[Untold, ...]:
+        return await self._readers.read(partial(read_untold, now=now, apart=apart))
+
+    async def tell_nobody(self, untold: Untold) -> None:
+        await self._writer.do(Job(partial(tell_nobody, untold=untold)))
+
     async def due(self, destination: str, now: datetime, limit: int, skip: frozenset[int]) -> list[Copy]:
         def read(db: Connection) -> list[Copy]:
             rows = select(db, _DUE, (bindable(destination), to_micros(now), limit + len(skip)))
@@ -289,6 +297,7 @@ class SqliteStore:
         await self._sweep_steps(forget_bodies, Age(bodies_before, at))
         await self._sweep_steps(forget_messages, Age(events_before, at))
         await self._sweep_steps(forget_conversations, Age(events_before, at))
+        await self._writer.do(Job(partial(forget_told, now=now)))
         await self._writer.do(Job(partial(forget_loads, before_minute=to_minute(now - _LOADS_KEPT))))
         await self._sweep_files()
 
