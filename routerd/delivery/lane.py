@@ -1,8 +1,8 @@
 """The queue of one destination: what waits in memory, how many at once, and its rest after trouble. Pure.
 
 How many go at once is found out as TCP finds its window: by one more with each success, by one less where the next hop
-turns a connection away beside others that it serves, and slowly again near where it did so. Trouble without any success
-beside it is the destination's: it rests, the longer the more often, and then one copy tries.
+turns a connection away while it has others, and slowly again near where it did so. If it turns away the only one left,
+the trouble is the destination's: it rests, the longer the more often, and then one copy tries.
 """
 
 from collections import deque
@@ -19,7 +19,6 @@ MAX_BACKLOG = 1000  # copies in memory; more waits in the store
 LOW_BACKLOG = 100
 FIRST_REST_SECONDS = 5.0
 MAX_REST_SECONDS = 300.0
-CROWD_SECONDS = 60.0  # so long after a success, a connection turned away beside others says "too many"
 
 
 @dataclass(slots=True)
@@ -46,7 +45,6 @@ class Lane:
     _fresh_is_next: bool = True
     _crowd: int = MAX_LIMIT  # so many at once were too many, or it is not known
     _credit: float = 0.0  # towards one more at once
-    _succeeded_at: float | None = None
     _trouble: Deferred | None = None
     _troubles: int = 0
     _rests_until: float = 0.0
@@ -103,14 +101,13 @@ class Lane:
         return max(self._rests_until - now, 0.0)
 
     def is_crowded(self, outcome: Outcome, now: float) -> bool:
-        """Whether this says only that so many at once are too many: then the copy may be put back.
+        """Whether this may say only that so many at once are too many: then the copy may be put back.
 
-        The next hop turned a connection away, but serves others of ours, or did a moment ago.
+        The next hop turned a connection away while it has others of ours, and did not have trouble before.
         """
-        is_turned_away = isinstance(outcome, Deferred) and outcome.stage in BEFORE_MAILBOX and outcome.of_connection
-        if not is_turned_away or self.active < 2 or self._succeeded_at is None:
+        if not isinstance(outcome, Deferred) or self.active < 2 or self.trouble(now):
             return False
-        return now - self._succeeded_at < CROWD_SECONDS
+        return outcome.of_connection and outcome.stage in BEFORE_MAILBOX
 
     def thin(self) -> None:
         """After `is_crowded`: one less at once, and towards as many as now only slowly."""
@@ -123,7 +120,7 @@ class Lane:
             return
         if not isinstance(outcome, Deferred) or not outcome.of_connection:
             self._trouble, self._troubles = None, 0
-            self.answers, self._succeeded_at = True, now
+            self.answers, self._rests_until = True, 0.0
             self._grow()
             return
         if now < self._rests_until:
@@ -132,7 +129,7 @@ class Lane:
         rest = self.first_rest_seconds * 2 ** min(self._troubles, 10)
         self._rests_until = now + min(rest, MAX_REST_SECONDS)
         self._troubles += 1
-        self.answers, self._succeeded_at = False, None
+        self.answers = False
         self.limit, self._credit = 1, 0.0
 
     def end_rest(self) -> None:

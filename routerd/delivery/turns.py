@@ -7,6 +7,8 @@ from routerd.delivery.lane import Lane
 
 MAX_AT_ONCE = 200  # attempts over all destinations, each with a socket or a file
 
+_Line = dict[str, Lane]  # by destination, in the order in which they asked
+
 
 @dataclass(frozen=True, slots=True)
 class Turn:
@@ -17,29 +19,38 @@ class Turn:
 
 
 class Turns:
-    """Where it is crowded, destinations take turns, one attempt each. A quarter of the room is for those whose next hop
-    answers: those that do not, however many they are, never take it all.
+    """Where it is crowded, destinations take turns, one attempt each.
+
+    A quarter of the room is for those whose next hop answers, and another quarter is not for the second attempt at one
+    of which that is not known: those that are dead, however many copies wait for them, leave room for the others.
     """
 
     def __init__(self, most: int = MAX_AT_ONCE) -> None:
         self._most = most
-        self._most_unproven = most - most // 4
+        self._most_first = most - most // 4
+        self._most_further = most // 2
         self._taken = 0
         self._unproven = 0
-        self._proven_in_line: dict[str, Lane] = {}  # in the order in which they asked
-        self._unproven_in_line: dict[str, Lane] = {}
-        self._proven_first = True
+        self._proven_line: _Line = {}
+        self._first_line: _Line = {}  # unproven, and not under way at all
+        self._further_line: _Line = {}
+        self._proven_is_next = True
 
     @property
     def somebody_waits(self) -> bool:
         """Whoever has a turn should make one attempt only, and ask again."""
-        return bool(self._proven_in_line or self._unproven_in_line)
+        return bool(self._proven_line or self._first_line or self._further_line)
 
     def ask(self, lane: Lane) -> None:
-        """Puts it in line, as far back as it goes, unless it stands there."""
-        if lane.may_start:
-            in_line = self._proven_in_line if lane.answers else self._unproven_in_line
-            in_line.setdefault(lane.destination, lane)
+        """Puts it at the end of its line, unless it stands there."""
+        if not lane.may_start:
+            return
+        own = self._proven_line if lane.answers else self._further_line if lane.active else self._first_line
+        if lane.destination in own:
+            return
+        for line in (self._proven_line, self._first_line, self._further_line):
+            line.pop(lane.destination, None)
+        own[lane.destination] = lane
 
     def give(self) -> Iterator[Turn]:
         """The turns that can be taken now; each counts as active from here on."""
@@ -59,10 +70,11 @@ class Turns:
         self._unproven -= not turn.is_proven
 
     def _next(self) -> Lane | None:
-        unproven = self._unproven_in_line if self._unproven < self._most_unproven else {}
-        first, second = self._proven_in_line, unproven
-        if not self._proven_first:
-            first, second = second, first
-        self._proven_first = not self._proven_first
-        line = first or second
+        unproven: _Line = {}
+        if self._first_line and self._unproven < self._most_first:
+            unproven = self._first_line
+        elif self._unproven < self._most_further:
+            unproven = self._further_line
+        line = self._proven_line or unproven if self._proven_is_next else unproven or self._proven_line
+        self._proven_is_next = not self._proven_is_next
         return line.pop(next(iter(line))) if line else None

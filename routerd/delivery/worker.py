@@ -188,9 +188,9 @@ class Worker:
         self._conclude(lane, job, outcome)
 
     def _learn(self, lane: Lane, outcome: Outcome, now: float) -> None:
-        rested = lane.trouble(now)
+        was_at_rest = lane.trouble(now) is not None
         lane.learn(outcome, now)
-        if lane.trouble(now) is not rested:
+        if not was_at_rest and lane.trouble(now):
             seconds = round(lane.rest_seconds(now), 1)
             log.warning("destination_rests", destination=lane.destination, reason=outcome.reason, seconds=seconds)
             self._lookout.look_by(self._clock())  # the others are to be told

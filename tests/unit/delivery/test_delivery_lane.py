@@ -4,7 +4,6 @@ import pytest
 from copies import a_copy
 
 from routerd.delivery.lane import (
-    CROWD_SECONDS,
     FIRST_LIMIT,
     FIRST_REST_SECONDS,
     MAX_BACKLOG,
@@ -72,14 +71,17 @@ def test_what_was_too_many_is_approached_slowly():
     assert lane.limit == 4
 
 
-def test_who_serves_nobody_is_in_trouble_not_crowded():
-    """The last hand, one without any success beside it, and one long after: then the destination rests."""
-    assert not lane_at_work(1).is_crowded(DOWN, now=1)
-    assert not lane_at_work(5).is_crowded(DOWN, now=CROWD_SECONDS)
+def test_who_turns_all_away_is_in_trouble_not_crowded():
+    """The last of those that went at once decides, and those that come after it during the rest."""
     lane = Lane("smtp:x:25", active=5)
+    for active in range(5, 1, -1):
+        lane.active = active
+        assert lane.is_crowded(DOWN, now=1)
+        lane.thin()
+    lane.active = 1
     assert not lane.is_crowded(DOWN, now=1)
-    lane = lane_at_work(5)
     lane.learn(DOWN, now=1)
+    lane.active = 2
     assert not lane.is_crowded(DOWN, now=1.5)
 
 

@@ -66,9 +66,18 @@ def test_those_that_do_not_answer_never_take_all_the_room():
     turns = Turns(most=40)
     dead = [lane_with(f"dead {number}", 50, answers=False) for number in range(100)]
     assert len(given(turns, *dead)) == 30
+    assert {lane.active for lane in dead} == {0, 1}
     well = lane_with("well", 50)
     assert len(given(turns, well)) == 10
     assert well.active == 10
+
+
+def test_one_that_is_new_is_not_behind_all_copies_of_the_dead():
+    """Few dead ones with many copies each take half the room at most, so that a first attempt elsewhere finds some."""
+    turns = Turns(most=40)
+    assert len(given(turns, *[lane_with(f"dead {number}", 50, answers=False) for number in range(5)])) == 20
+    new = lane_with("new", 50, answers=False)
+    assert len(given(turns, new)) == 1
 
 
 def test_who_has_room_kept_does_not_take_that_of_the_others():
@@ -106,5 +115,5 @@ def test_turns_given_back_leave_nothing_behind():
             lane.answers = not lane.answers
             turns.give_back(turn)
     lane.remove()
-    assert len(given(turns, lane_with("b", 10, answers=False))) == 3
-    assert len(given(turns, lane_with("c", 10))) == 1
+    assert len(given(turns, lane_with("b", 10, answers=False))) == 2
+    assert len(given(turns, lane_with("c", 10))) == 2
