@@ -37,6 +37,7 @@ from routerd.message.token import BOUNCE
 from routerd.ops import systemd
 from routerd.ops.crash_points import reach
 from routerd.ops.dns import Resolver
+from routerd.ops.lasting_tasks import LastingTasks
 from routerd.ops.metrics import Metrics
 from routerd.ops.process import allow_connections, spare_collector
 from routerd.ops.watching import Seen, changes_of, look
@@ -53,7 +54,6 @@ from routerd.web.server import HttpServer, Phase
 INTAKE_DRAIN_SECONDS = 30.0
 DELIVERY_DRAIN = timedelta(seconds=15)
 SWEEP_EVERY = timedelta(hours=1)
-RESTART_SECONDS = 1.0
 
 log = structlog.get_logger()
 
@@ -88,7 +88,7 @@ class Daemon:
         self._stop = asyncio.Event()
         self._hurry = asyncio.Event()
         self._reloads: asyncio.Queue[Callable[[], Coroutine[Any, Any, None]]] = asyncio.Queue()
-        self._tasks: list[asyncio.Task[None]] = []
+        self._lasting = LastingTasks()
 
     # Built by _build, in this order.
     store: SqliteStore
@@ -197,14 +197,14 @@ class Daemon:
             if isinstance(error, Exception):
                 raise StartError(str(error)) from error
             raise
-        self._keep_running("delivery", self._worker.run)
-        self._keep_running("notices", self._notifier.run)
-        self._keep_running("reload", self._reload_when_asked)
-        self._keep_running("watch", self._watch_rules)
-        self._keep_running("sweep", self._sweep)
+        self._lasting.start("delivery", self._worker.run)
+        self._lasting.start("notices", self._notifier.run)
+        self._lasting.start("reload", self._reload_when_asked)
+        self._lasting.start("watch", self._watch_rules)
+        self._lasting.start("sweep", self._sweep)
         interval = systemd.watchdog_interval()
         if interval is not None:
-            self._keep_running("watchdog", lambda: self._feed_watchdog(interval.total_seconds()))
+            self._lasting.start("watchdog", lambda: self._feed_watchdog(interval.total_seconds()))
         allow_connections(self.settings.limits.connections)
         spare_collector()
         self.http.phase = Phase.SERVING
@@ -231,21 +231,6 @@ class Daemon:
         name = self.settings.hostname
         if name == "localhost" or "." not in name:
             log.warning("hostname_unfit", hostname=name, reason="servers expect a full domain name; set 'hostname'")
-
-    def _keep_running(self, name: str, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
-        """A task that must not end: a fault is logged, and it starts again."""
-
-        async def forever() -> None:
-            while True:
-                try:
-                    await work()
-                except Exception:
-                    log.exception("task_failed", task=name)
-                    await asyncio.sleep(RESTART_SECONDS)
-                else:
-                    return
-
-        self._tasks.append(asyncio.get_running_loop().create_task(forever(), name=name))
 
     # Reload.
 
@@ -382,9 +367,7 @@ class Daemon:
         log.info("daemon_stopped")
 
     async def _close(self) -> None:
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._lasting.end()
         await self._control.stop()
         await self.http.stop()
         await self._resolver.close()
