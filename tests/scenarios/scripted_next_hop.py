@@ -42,13 +42,14 @@ class NextHop:
     got_one: asyncio.Event = field(default_factory=asyncio.Event)
     hold: asyncio.Event | None = None  # content is answered only after this
     port: int = 0
+    address: str = "127.0.0.1"
     _server: asyncio.Server | None = None
 
     async def start(self, path: str | None = None) -> "NextHop":
         if path:
             self._server = await asyncio.start_unix_server(self._serve, path)
         else:
-            self._server = await asyncio.start_server(self._serve, "127.0.0.1", self.port, limit=1 << 20)
+            self._server = await asyncio.start_server(self._serve, self.address, self.port, limit=1 << 20)
             self.port = self._server.sockets[0].getsockname()[1]
         return self
 
