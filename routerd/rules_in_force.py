@@ -12,7 +12,7 @@ from routerd.ops.metrics import Metrics
 from routerd.ops.rules_folder import FolderReader, compile_saved
 from routerd.rules.compile import Compiled
 from routerd.rules.ruleset import Ruleset
-from routerd.store.base import SavedRuleset, Store
+from routerd.store.base import SavedRuleset, Store, StoreFullError
 
 log = structlog.get_logger()
 
@@ -36,7 +36,10 @@ class RulesInForce:
         compiled = await self.read(settings)
         ruleset, problems = compiled.ruleset, compiled.problems
         if ruleset is not None:
-            await self._save(ruleset, compiled)
+            try:
+                await self._save(ruleset, compiled)
+            except StoreFullError as error:  # what waits can be delivered all the same, and that makes room
+                log.error("ruleset_unsaved", revision=ruleset.revision, reason=str(error))
             self._count(ruleset)
             return ruleset
         self._metrics.reloads.labels("error").inc()

@@ -11,6 +11,7 @@ from routerd.store.base import StoreLockedError
 from routerd.store.bodies import sync_folder
 
 FILE_NAME = "lock"
+_PID_BYTES = 20  # always as many: a file that is cut to nothing first may find no room again
 
 
 class StateLock:
@@ -27,14 +28,14 @@ class StateLock:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            holder = os.pread(descriptor, 20, 0).decode("ascii", "replace").strip()
+            holder = os.pread(descriptor, _PID_BYTES, 0).decode("ascii", "replace").strip()
             os.close(descriptor)
             raise StoreLockedError(f"{folder} is in use by process {holder or 'unknown'}") from None
         except BaseException:
             os.close(descriptor)
             raise
-        os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
+        with suppress(OSError):  # a full disk: who has it cannot be told then, but has it
+            os.pwrite(descriptor, f"{os.getpid()}\n".ljust(_PID_BYTES).encode(), 0)
         return cls(descriptor)
 
     def release(self) -> None:

@@ -13,6 +13,8 @@ _FAULT_BYTES = 256
 class ShimmedDisk:
     """Under `folder`: the disk itself is `folder/disk`, and the state is in there."""
 
+    OWN_FROM = 500  # the shim's own descriptors are above
+
     def __init__(self, folder: Path, compiler: str) -> None:
         self.root = folder / "disk"
         self.root.mkdir(parents=True)

@@ -15,6 +15,7 @@ class RecordingSink:
 
     messages: list[bytes] = field(default_factory=list)
     port: int = 0
+    answering: asyncio.Event | None = None  # content is answered only while it is set
 
     @contextlib.asynccontextmanager
     async def serving(self) -> AsyncIterator["RecordingSink"]:
@@ -35,6 +36,8 @@ class RecordingSink:
                 elif verb == b"DATA":
                     writer.write(b"354 go on\r\n")
                     self.messages.append(await self._data(reader))
+                    if self.answering:
+                        await self.answering.wait()
                     writer.write(b"250 2.0.0 taken\r\n")
                 elif verb == b"QUIT":
                     writer.write(b"221 bye\r\n")
