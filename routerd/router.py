@@ -162,7 +162,8 @@ class Router:
         if digest is None or self._hands.is_suspect(digest):
             return False
         with self._hands.holding(digest):
-            return await self._bounces.consume(received)
+            said = await self._bounces.read(received)
+        return await self._bounces.consume(received, said)
 
     # Steps 2 to 5.
 

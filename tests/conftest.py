@@ -136,9 +136,9 @@ def behind(_open: _Open) -> Callable[..., Postfix]:
 
 
 @pytest.fixture
-def dovecot(_open: _Open) -> Callable[[Sequence[str]], DovecotLmtp]:
+def dovecot(_open: _Open) -> Callable[..., DovecotLmtp]:
     """`dovecot(["ewa@mail.example.com"])` starts an LMTP server with Maildirs for these addresses."""
-    return lambda users: _open.start(lambda: DovecotLmtp(_open.folder("dovecot"), users))
+    return lambda users, **options: _open.start(lambda: DovecotLmtp(_open.folder("dovecot"), users, **options))
 
 
 @pytest.fixture

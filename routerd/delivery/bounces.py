@@ -43,7 +43,16 @@ class Bounces:
         self._metrics = metrics
         self._queue = queue
 
-    async def consume(self, received: Received) -> bool:
+    async def read(self, received: Received) -> DeliveryReport | NoReport:
+        """What it says. Whatever goes wrong here, it is a message that the postmaster reads."""
+        work = partial(parse_bounce, MessageView(received.raw), received.envelope.sender)
+        try:
+            return work() if len(received.raw) <= OFF_LOOP_BYTES else await asyncio.to_thread(work)
+        except Exception:
+            log.exception("bounce_unread", id=received.id)
+            return NoReport.UNREADABLE
+
+    async def consume(self, received: Received, report: DeliveryReport | NoReport) -> bool:
         """Whether it was a report of one of our copies, and all that follows from it is durable.
 
         False: it is a message like any other, to be read by the postmaster. Raises StoreError: nothing was written.
@@ -52,7 +61,6 @@ class Bounces:
         copy = await self._store.copy_by_number(number) if number is not None else None
         if copy is None or copy.damage:
             return False
-        report = await _read(received)
         said = part_about(copy, report) if isinstance(report, DeliveryReport) else None
         if said is None or not isinstance(report, DeliveryReport):
             why = report.value if isinstance(report, NoReport) else "it is about another mailbox"
@@ -113,20 +121,6 @@ class Bounces:
             result=str(done),
             to=[other.member for other in new],
         )
-
-
-async def _read(received: Received) -> DeliveryReport | NoReport:
-    """Whatever goes wrong here, it is a message that the postmaster reads."""
-    work = partial(_parse, received)
-    try:
-        return work() if len(received.raw) <= OFF_LOOP_BYTES else await asyncio.to_thread(work)
-    except Exception:
-        log.exception("bounce_unread", id=received.id)
-        return NoReport.UNREADABLE
-
-
-def _parse(received: Received) -> DeliveryReport | NoReport:
-    return parse_bounce(MessageView(received.raw), received.envelope.sender)
 
 
 def is_returned(envelope: Envelope) -> bool:

@@ -45,10 +45,24 @@ service stats {{
 """
 
 
-class DovecotLmtp:
-    """LMTP on `port` and on the unix socket `socket`, for `users` (whole addresses); others get 550 5.1.1."""
+_QUOTA = """\
+protocol lmtp {{
+  mail_plugins = quota
+}}
+quota_full_tempfail = {tempfail}
+plugin {{
+  quota = maildir:all
+}}
+"""
 
-    def __init__(self, folder: Path, users: Sequence[str]) -> None:
+
+class DovecotLmtp:
+    """LMTP on `port` and on the unix socket `socket`, for `users` (whole addresses); others get 550 5.1.1.
+
+    The mailboxes of those in `full` take no more: 552 5.2.2, or 452 4.2.2 with `tempfail`.
+    """
+
+    def __init__(self, folder: Path, users: Sequence[str], *, full: Sequence[str] = (), tempfail: bool = False) -> None:
         self._program = require_program("dovecot", "dovecot-core")
         if not Path("/usr/lib/dovecot/lmtp").exists():
             require_program("dovecot-lmtp", "dovecot-lmtpd")
@@ -57,6 +71,8 @@ class DovecotLmtp:
         self.port = free_port()
         self.socket = folder / "lmtp"
         self._users = users
+        self._full = full
+        self._tempfail = tempfail
         self._process: Process | None = None
 
     def __enter__(self) -> Self:
@@ -71,10 +87,14 @@ class DovecotLmtp:
         for name in ("run", "home"):
             (self.folder / name).mkdir(exist_ok=True)
         os.chown(self.folder / "home", owner.pw_uid, owner.pw_gid)
-        lines = [f"{user}::{owner.pw_uid}:{owner.pw_gid}::{self.home(user)}::\n" for user in self._users]
+        rules = {user: "userdb_quota_rule=*:bytes=1" for user in self._full}
+        lines = [
+            f"{user}::{owner.pw_uid}:{owner.pw_gid}::{self.home(user)}::{rules.get(user, '')}\n" for user in self._users
+        ]
         (self.folder / "users").write_text("".join(lines))
         config = self.folder / "dovecot.conf"
-        config.write_text(_CONFIG.format(folder=self.folder, port=self.port))
+        quota = _QUOTA.format(tempfail="yes" if self._tempfail else "no") if self._full else ""
+        config.write_text(_CONFIG.format(folder=self.folder, port=self.port) + quota)
         self._process = Process([self._program, "-F", "-c", config], self.folder / "output")
         self._process.wait_until_listening(self.port)
 
