@@ -15,7 +15,7 @@ from routerd.delivery.maildir import MaildirLetter, MaildirStore
 from routerd.delivery.outcome import Deferred, Failed, Outcome, Stage
 from routerd.delivery.retry import NextInLine
 from routerd.delivery.routes import Routes, Way
-from routerd.delivery.smtp import Letter, NextHop, TlsContexts, mx_next_hop, smtp_next_hop
+from routerd.delivery.smtp import Letter, NextHop, Shared, TlsContexts, mx_next_hop, smtp_next_hop
 from routerd.message.envelope import Raw
 from routerd.store.base import Copy, Store, StoreError
 
@@ -48,6 +48,7 @@ class Sender:
         self._contexts = contexts
         self._timeouts = timeouts
         self._maildirs = maildirs
+        self._shared = Shared()
         self._next_hops: dict[str, NextHop] = {}
 
     def transport_for(self, copy: Copy) -> str:
@@ -97,8 +98,9 @@ class Sender:
         return next_hop
 
     def _new_next_hop(self, way: Way) -> NextHop:
-        policy = self._policy
-        if way.route.transport == "mx":
-            return mx_next_hop(way.domain, way.route, policy.hosts_of, policy.hostname, self._contexts, self._timeouts)
-        make = lmtp_next_hop if way.route.transport == "lmtp" else smtp_next_hop
-        return make(way.route, policy.hostname, self._contexts, self._timeouts)
+        policy, route, shared = self._policy, way.route, self._shared
+        contexts, timeouts = self._contexts, self._timeouts
+        if route.transport == "mx":
+            return mx_next_hop(way.domain, route, policy.hosts_of, policy.hostname, contexts, timeouts, shared)
+        make = lmtp_next_hop if route.transport == "lmtp" else smtp_next_hop
+        return make(route, policy.hostname, contexts, timeouts, shared)

@@ -1,7 +1,6 @@
 """One connection to a next hop: the thin asyncio part around `smtp_wire.Client`."""
 
 import asyncio
-import socket
 import ssl
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -9,6 +8,7 @@ from math import inf
 
 from routerd.delivery.content import Content, dot_stuffed
 from routerd.delivery.host import Host, TcpHost, UnixHost
+from routerd.delivery.look_up import LookUp
 from routerd.delivery.outcome import Deferred, Outcome, Stage
 from routerd.delivery.smtp_wire import (
     Action,
@@ -63,6 +63,7 @@ class Connection(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._unread = bytearray()
         self._lost = ""  # why the connection is gone
+        self._has_expired = False
         self._blocked = False
         self._waiter: asyncio.Future[None] | None = None
         self._patience = _Patience(self._loop, self._expire)
@@ -77,6 +78,11 @@ class Connection(asyncio.Protocol):
     @property
     def mail_was_answered(self) -> bool:
         return self._client.mail_was_answered
+
+    @property
+    def was_hung_up(self) -> bool:
+        """By the next hop, not by our patience."""
+        return bool(self._lost) and not self._has_expired
 
     async def log_in(self, context: ssl.SSLContext) -> Deferred | None:
         """From the greeting to where a transaction may start; or why not. `context` is for STARTTLS."""
@@ -194,6 +200,7 @@ class Connection(asyncio.Protocol):
             self._waiter = None
 
     def _expire(self, why: str) -> None:
+        self._has_expired = self._has_expired or not self._lost
         self._lost = self._lost or why
         self.abort()
         self._wake()
@@ -283,11 +290,11 @@ def _next_piece(pieces: Iterator[bytes]) -> bytes | None:
 
 
 async def open_connection(
-    host: Host, login: Login, context: ssl.SSLContext, timeouts: Timeouts
+    host: Host, login: Login, context: ssl.SSLContext, timeouts: Timeouts, look_up: LookUp
 ) -> Connection | Deferred:
     """A connection that is ready for a transaction, or why there is none."""
     connection = Connection(login, host, timeouts)
-    trouble = await _connect(connection, host, timeouts.connect)
+    trouble = await _connect(connection, host, timeouts.connect, look_up)
     if trouble:
         return trouble
     try:
@@ -301,13 +308,13 @@ async def open_connection(
     return connection
 
 
-async def _connect(connection: Connection, host: Host, seconds: float) -> Deferred | None:
+async def _connect(connection: Connection, host: Host, seconds: float, look_up: LookUp) -> Deferred | None:
     """Each address of the host in turn, with a time-out of its own: a black hole in one family hides no other."""
     loop = asyncio.get_running_loop()
     why = "no address"
     try:
         async with asyncio.timeout(seconds):
-            addresses = await _addresses(host)
+            addresses = await look_up.addresses_of(host)
     except TimeoutError:
         return Deferred(f"cannot look up {host} in time", Stage.CONNECT)
     except OSError as error:
@@ -326,13 +333,3 @@ async def _connect(connection: Connection, host: Host, seconds: float) -> Deferr
         else:
             return None
     return Deferred(f"cannot connect to {host}: {why}", Stage.CONNECT)
-
-
-async def _addresses(host: Host) -> list[str]:
-    if isinstance(host, UnixHost):
-        return [host.path]
-    if host.address:
-        return [host.address]
-    loop = asyncio.get_running_loop()
-    found = await loop.getaddrinfo(host.host, host.port, type=socket.SOCK_STREAM)
-    return list(dict.fromkeys(str(entry[4][0]) for entry in found))[:8]

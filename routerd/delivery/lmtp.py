@@ -3,7 +3,7 @@
 from routerd.config.settings import Route, TlsPolicy
 from routerd.delivery.connection import Timeouts
 from routerd.delivery.host import Host, TcpHost, UnixHost
-from routerd.delivery.smtp import DEFAULT_TIMEOUTS, NextHop, TlsContexts, always
+from routerd.delivery.smtp import DEFAULT_TIMEOUTS, NextHop, Shared, TlsContexts, always
 from routerd.delivery.smtp_wire import Login
 
 
@@ -21,9 +21,16 @@ def lmtp_host(text: str) -> Host:
     return TcpHost(host, int(port))
 
 
-def lmtp_next_hop(route: Route, hostname: str, contexts: TlsContexts, timeouts: Timeouts = DEFAULT_TIMEOUTS) -> NextHop:
+def lmtp_next_hop(
+    route: Route,
+    hostname: str,
+    contexts: TlsContexts,
+    timeouts: Timeouts = DEFAULT_TIMEOUTS,
+    shared: Shared | None = None,
+) -> NextHop:
     """For a route with `lmtp:`. On a unix socket nobody listens in: TLS is not asked for there."""
     host = lmtp_host(route.lmtp or "")
     private = isinstance(host, UnixHost)
     login = Login(hostname, lmtp=True, tls=TlsPolicy.NONE if private else route.tls, private=private)
-    return NextHop(always(host), login, contexts, auth=route.auth, timeouts=timeouts, names_host=False)
+    find = always(host)
+    return NextHop(find, login, contexts, auth=route.auth, timeouts=timeouts, names_host=False, shared=shared)

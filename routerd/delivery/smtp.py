@@ -4,7 +4,7 @@ import asyncio
 import ssl
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -12,12 +12,12 @@ from routerd.config.settings import Route, SmtpAuth, TlsPolicy
 from routerd.delivery.connection import Connection, Timeouts, open_connection
 from routerd.delivery.content import Content
 from routerd.delivery.host import Host, TcpHost
+from routerd.delivery.kept import KeptConnections
+from routerd.delivery.look_up import LookUp
 from routerd.delivery.mail_exchanges import HostsOf
 from routerd.delivery.outcome import Answer, Deferred, Delivered, Failed, Outcome, Stage
 from routerd.delivery.smtp_wire import Credentials, Login, Transaction
 
-IDLE_SECONDS = 10.0  # how long a connection is kept without work
-LIFE_SECONDS = 300.0  # and how long in all, so that a change behind the host's name is seen
 AVOID_SECONDS = 60.0  # a host that could not be reached is asked last for so long
 MAX_REASONS = 3  # of several hosts, that are told
 
@@ -26,6 +26,8 @@ DEFAULT_TIMEOUTS = Timeouts()
 FindHosts = Callable[[], Awaitable[Sequence[Host] | Deferred | Failed]]
 
 _O = TypeVar("_O", bound=Answer)
+
+_BEFORE_CONTENT = frozenset({Stage.MAIL, Stage.RCPT, Stage.DATA})
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +54,14 @@ class TlsContexts:
         return cls(ssl.create_default_context(), opportunistic)
 
 
+@dataclass(frozen=True, slots=True)
+class Shared:
+    """What all next hops have in common, so that its bounds are those of all of them."""
+
+    kept: KeptConnections = field(default_factory=KeptConnections)
+    look_up: LookUp = field(default_factory=LookUp)
+
+
 class NextHop:
     """Everything that one destination's copies share. `deliver` may be called by many tasks at once.
 
@@ -68,6 +78,7 @@ class NextHop:
         auth: SmtpAuth | None = None,
         timeouts: Timeouts = DEFAULT_TIMEOUTS,
         names_host: bool = True,
+        shared: Shared | None = None,
     ) -> None:
         self._find_hosts = find_hosts
         self._login = login
@@ -75,8 +86,7 @@ class NextHop:
         self._context = contexts.checked if login.tls is TlsPolicy.REQUIRED else contexts.opportunistic
         self._timeouts = timeouts
         self._names_host = names_host
-        self._idle: list[Connection] = []
-        self._sweep: asyncio.TimerHandle | None = None
+        self._shared = shared or Shared()
         self._avoid: dict[Host, float] = {}
         self._closed = False
 
@@ -84,11 +94,11 @@ class NextHop:
         """On a kept connection where there is one, else on new ones, host by host while the trouble is the host's."""
         content = letter.content
         transaction = Transaction(letter.sender, (letter.recipient,), content.size_bytes, await _has_8bit(content))
-        connection = self._kept()
+        connection = self._shared.kept.take(self)
         if connection is None:
             return await self._deliver_anew(transaction, content, {})
         outcome = await self._carry(connection, transaction, content)
-        if isinstance(outcome, Deferred) and not connection.mail_was_answered:
+        if _was_stale(connection, outcome):
             return await self._deliver_anew(transaction, content, {})
         if not _wants_another_host(outcome):
             return outcome
@@ -117,10 +127,7 @@ class NextHop:
     def close(self) -> None:
         """Takes leave on all idle connections; those at work close after their message."""
         self._closed = True
-        if self._sweep:
-            self._sweep.cancel()
-        while self._idle:
-            self._idle.pop().quit()
+        self._shared.kept.quit_all_of(self)
 
     async def _carry(self, connection: Connection, transaction: Transaction, content: Content) -> Outcome:
         try:
@@ -128,7 +135,10 @@ class NextHop:
         except BaseException:
             connection.abort()  # in the middle of something: neither QUIT nor a dot may follow
             raise
-        self._keep(connection)
+        if self._closed:
+            connection.quit()
+        else:
+            self._shared.kept.put(self, connection)
         return self._named(connection.host, outcome)
 
     async def _open(self, host: Host) -> Connection | Deferred:
@@ -139,9 +149,11 @@ class NextHop:
             except (OSError, ValueError) as error:
                 return Deferred(f"cannot read the password file: {error}", Stage.AUTH)
             login = replace(login, credentials=Credentials(self._auth.user, password))
-        opened = await open_connection(host, login, self._context, self._timeouts)
+        look_up = self._shared.look_up
+        opened = await open_connection(host, login, self._context, self._timeouts, look_up)
         if isinstance(opened, Deferred) and opened.stage is Stage.TLS and login.tls is TlsPolicy.MAY:
-            return await open_connection(host, replace(login, tls=TlsPolicy.NONE), self._context, self._timeouts)
+            in_clear = replace(login, tls=TlsPolicy.NONE)
+            return await open_connection(host, in_clear, self._context, self._timeouts, look_up)
         return opened
 
     def _in_order(self, hosts: Sequence[Host]) -> list[Host]:
@@ -161,33 +173,6 @@ class NextHop:
         name, reason = str(host), outcome.reason
         return replace(outcome, host=name, reason=reason if name in reason else f"{name}: {reason}")
 
-    def _kept(self) -> Connection | None:
-        now = asyncio.get_running_loop().time()
-        while self._idle:
-            connection = self._idle.pop()
-            if connection.is_usable and now - connection.opened_at < LIFE_SECONDS:
-                return connection
-            connection.quit()
-        return None
-
-    def _keep(self, connection: Connection) -> None:
-        if self._closed or not connection.is_usable:
-            connection.quit()
-            return
-        loop = asyncio.get_running_loop()
-        connection.idle_since = loop.time()
-        self._idle.append(connection)
-        if not self._sweep:
-            self._sweep = loop.call_later(IDLE_SECONDS, self._close_idle)
-
-    def _close_idle(self) -> None:
-        """The list is in the order of `idle_since`: taken and put back at its end."""
-        loop = asyncio.get_running_loop()
-        oldest = loop.time() - IDLE_SECONDS
-        while self._idle and (self._idle[0].idle_since <= oldest or not self._idle[0].is_usable):
-            self._idle.pop(0).quit()
-        self._sweep = loop.call_at(self._idle[0].idle_since + IDLE_SECONDS, self._close_idle) if self._idle else None
-
 
 def always(*hosts: Host) -> FindHosts:
     """The same hosts each time, whatever happens to them."""
@@ -198,11 +183,19 @@ def always(*hosts: Host) -> FindHosts:
     return find
 
 
-def smtp_next_hop(route: Route, hostname: str, contexts: TlsContexts, timeouts: Timeouts = DEFAULT_TIMEOUTS) -> NextHop:
+def smtp_next_hop(
+    route: Route,
+    hostname: str,
+    contexts: TlsContexts,
+    timeouts: Timeouts = DEFAULT_TIMEOUTS,
+    shared: Shared | None = None,
+) -> NextHop:
     """For a route with `smtp:`."""
     hosts = [TcpHost(endpoint.host, endpoint.port) for endpoint in route.smtp or ()]
     login = Login(hostname, tls=route.tls)
-    return NextHop(always(*hosts), login, contexts, auth=route.auth, timeouts=timeouts, names_host=len(hosts) > 1)
+    several = len(hosts) > 1
+    find = always(*hosts)
+    return NextHop(find, login, contexts, auth=route.auth, timeouts=timeouts, names_host=several, shared=shared)
 
 
 def mx_next_hop(
@@ -212,9 +205,11 @@ def mx_next_hop(
     hostname: str,
     contexts: TlsContexts,
     timeouts: Timeouts = DEFAULT_TIMEOUTS,
+    shared: Shared | None = None,
 ) -> NextHop:
     """For one domain of a route with `mx:`."""
-    return NextHop(lambda: hosts_of(domain), Login(hostname, tls=route.tls), contexts, timeouts=timeouts)
+    login = Login(hostname, tls=route.tls)
+    return NextHop(lambda: hosts_of(domain), login, contexts, timeouts=timeouts, shared=shared)
 
 
 def in_one(outcomes: Sequence[Outcome]) -> Outcome:
@@ -227,6 +222,17 @@ def in_one(outcomes: Sequence[Outcome]) -> Outcome:
     reasons = list(dict.fromkeys(outcome.reason for outcome in outcomes))
     more = [f"{len(reasons) - MAX_REASONS} more"] if len(reasons) > MAX_REASONS else []
     return replace(found, reason="; ".join(reasons[:MAX_REASONS] + more), host="")
+
+
+def _was_stale(connection: Connection, outcome: Outcome) -> bool:
+    """The kept connection was no good any more, which says nothing of the copy, and nothing can have come of it: before
+    the answer to MAIL whatever happened, before the content where the next hop hangs up.
+    """
+    if not isinstance(outcome, Deferred) or connection.is_usable:
+        return False
+    if not connection.mail_was_answered:
+        return True
+    return outcome.stage in _BEFORE_CONTENT and (outcome.code == 421 or connection.was_hung_up)
 
 
 def _wants_another_host(outcome: Outcome) -> bool:

@@ -11,6 +11,7 @@ from scripted_next_hop import CLOSE, RESET, SILENCE, NextHop
 from routerd.config.settings import Addresses, Settings
 from routerd.delivery.attempt import Policy
 from routerd.delivery.connection import Timeouts
+from routerd.delivery.kept import MAX_MESSAGES
 from routerd.delivery.letter import ReturnPaths
 from routerd.delivery.routes import Routes
 from routerd.delivery.worker import Worker
@@ -197,29 +198,64 @@ async def test_a_mailbox_without_route_is_held():
     assert queue.states() == {1: CopyState.HELD}
 
 
-async def test_a_kept_connection_that_died_costs_no_delay(hop):
-    """The server hangs up, or says 421, on the second MAIL of a connection: a new one is opened at once."""
-    for fault in (CLOSE, "421 4.3.2 too many messages here"):
-        queue = MemoryQueue()
-        policy = policy_for(to(hop))
-        destination = policy.routes.destination("ewa@example.com")
-        first = hop.connections + 1
-        mails: dict[int, int] = {}
+@pytest.mark.parametrize("step", ["mail", "rcpt", "data"])
+@pytest.mark.parametrize("fault", [CLOSE, RESET, "421 4.3.2 too many messages here"])
+async def test_a_kept_connection_that_died_costs_no_delay(hop, step, fault):
+    """The server hangs up, or says 421, in the second message of a connection: a new one is opened at once."""
+    queue = MemoryQueue()
+    policy = policy_for(to(hop))
+    destination = policy.routes.destination("ewa@example.com")
+    asked: dict[int, int] = {}
 
-        def answer(at, connection, mails=mails, fault=fault, first=first):
-            if at == "mail":
-                mails[connection] = mails.get(connection, 0) + 1
-                return fault if connection == first and mails[connection] == 2 else None
-            return None
+    def answer(at, connection):
+        if at == step:
+            asked[connection] = asked.get(connection, 0) + 1
+            return fault if connection == 1 and asked[connection] == 2 else None
+        return None
 
-        hop.answer = answer
-        async with running(queue, policy) as worker:
+    hop.answer = answer
+    async with running(queue, policy) as worker:
+        worker.offer([queue.add(destination)], RAW)
+        await queue.concluded(1)
+        worker.offer([queue.add(destination)], RAW)
+        await queue.concluded(2)
+    assert [type(conclusion) for _, conclusion in queue.conclusions] == [Done, Done]
+    assert hop.connections == 2
+    assert len(hop.taken) == 2
+
+
+async def test_an_answer_on_a_kept_connection_is_one(hop):
+    """A 450 at RCPT is about the copy, and so is silence behind the content: neither is asked again at once."""
+    queue = MemoryQueue()
+    policy = policy_for(to(hop))
+    destination = policy.routes.destination("ewa@example.com")
+    async with running(queue, policy) as worker:
+        worker.offer([queue.add(destination)], RAW)
+        await queue.concluded(1)
+        for step, fault in (("rcpt", "450 4.2.1 later"), ("content", CLOSE)):
+            hop.answer = lambda at, connection, step=step, fault=fault: fault if at == step else None
+            before = hop.connections
             worker.offer([queue.add(destination)], RAW)
-            await queue.concluded(1)
+            await queue.concluded(len(queue.copies))
+            assert isinstance(queue.conclusions[-1][1], RetryAt)
+            assert hop.connections == before
+
+
+async def test_a_connection_carries_so_many_messages_and_no_more(hop):
+    """Servers that hang up after a hundred never have to; and what one refused is cleared before the next."""
+    queue = MemoryQueue()
+    policy = policy_for(to(hop))
+    destination = policy.routes.destination("ewa@example.com")
+    hop.answer = lambda at, connection: "450 4.2.1 later" if at == "rcpt" and len(hop.taken) == 50 else None
+    async with running(queue, policy) as worker:
+        for number in range(1, MAX_MESSAGES + 3):
+            if number == 52:
+                hop.answer = lambda at, connection: None
             worker.offer([queue.add(destination)], RAW)
-            await queue.concluded(2)
-        assert [type(conclusion) for _, conclusion in queue.conclusions] == [Done, Done]
-        assert hop.connections == first + 1
+            await queue.concluded(number)
+    assert hop.connections == 2
+    assert hop.commands.count("RSET") == 1
+    assert len(hop.taken) == MAX_MESSAGES + 1
 
 
 async def test_the_next_host_is_asked_where_one_cannot(hop):
