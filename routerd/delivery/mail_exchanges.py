@@ -12,6 +12,7 @@ from routerd.delivery.host import TcpHost
 from routerd.delivery.mx import (
     MAX_HOSTS,
     Addresses,
+    Exchange,
     Exchanges,
     Shuffled,
     addresses_of,
@@ -71,9 +72,9 @@ class MailExchanges:
         exchanges = exchanges_of(domain, answer, self._shuffled)
         if not isinstance(exchanges, Exchanges):
             return exchanges
-        others = exchanges.short_of(lambda name: name == self._hostname)
+        others = exchanges.short_of(self._hostname.__eq__)
         if not others.hosts:
-            return leads_back(exchanges)
+            return leads_back(exchanges, self._hostname.__eq__)
         names = [host.name for host in islice(others.hosts, MAX_HOSTS)]
         found = await asyncio.gather(*map(self._addresses, names))
         return hosts_of(others, dict(zip(names, found, strict=True)), self._is_ours, self._port)
@@ -86,7 +87,7 @@ class MailExchanges:
         if isinstance(literal, Failed):
             return literal
         if self._is_ours(literal.address):
-            return leads_back(Exchanges(domain, (), is_implicit=True))
+            return leads_back(Exchanges(domain, (Exchange(0, domain),), is_implicit=True), domain.__eq__)
         return (literal,)
 
     def _is_ours(self, address: str) -> bool:
@@ -96,9 +97,10 @@ class MailExchanges:
             if port != self._port:
                 continue
             own = _plain(host)
-            if own == ip or (own.is_unspecified and _is_of_this_machine(ip)):
+            takes_all = own.is_unspecified and own.version >= ip.version  # [::] may take IPv4, too
+            if own == ip or (takes_all and _is_of_this_machine(ip)):
                 return True
-            if ip.is_unspecified and (own.is_loopback or own.is_unspecified):  # a connection to 0.0.0.0 ends here
+            if ip.is_unspecified and own.is_loopback:  # where a connection to 0.0.0.0 ends
                 return True
         return False
 

@@ -15,7 +15,7 @@ from routerd.ops.dns import Absent, Answer, Records, Trouble
 
 MAX_HOSTS = 10  # whose addresses are asked for; of a hundred MX records those that are preferred
 MAX_ADDRESSES = 4  # of one host that an attempt tries
-MAX_TRIES = 8  # addresses of all hosts that an attempt tries
+MAX_TRIES = 10  # addresses of all hosts that an attempt tries
 MAX_NAMED = 3  # hosts that a reason names
 
 _NO_SUCH_SYSTEM = "5.1.2"  # RFC 3463 3.2
@@ -99,21 +99,24 @@ def hosts_of(
     exchanges: Exchanges, found: Mapping[str, Addresses], is_ours: Callable[[str], bool], port: int
 ) -> tuple[TcpHost, ...] | Deferred | Failed:
     """The hosts to connect to, in order. `found` has the first of `exchanges`; `is_ours` is asked about addresses."""
-    left = exchanges.short_of(lambda name: name in found and any(map(is_ours, found[name].addresses)))
+    ours = {name for name, addresses in found.items() if any(map(is_ours, addresses.addresses))}
+    left = exchanges.short_of(ours.__contains__)
     if not left.hosts:
-        return leads_back(exchanges)
+        return leads_back(exchanges, ours.__contains__)
+    of_each = {host.name: found[host.name].addresses[:MAX_ADDRESSES] for host in left.hosts if host.name in found}
+    counts = _shares([len(addresses) for addresses in of_each.values()])
     hosts = tuple(
-        TcpHost(host.name, port, address)
-        for host in left.hosts
-        if host.name in found
-        for address in found[host.name].addresses[:MAX_ADDRESSES]
+        TcpHost(name, port, address)
+        for (name, addresses), count in zip(of_each.items(), counts, strict=True)
+        for address in addresses[:count]
     )
-    return hosts[:MAX_TRIES] or _without_addresses(left, found)
+    return hosts or _without_addresses(left, found)
 
 
-def leads_back(exchanges: Exchanges) -> Failed:
+def leads_back(exchanges: Exchanges, ours: Callable[[str], bool]) -> Failed:
     """Nobody takes mail for this domain but ourselves, and it is no inbox's."""
-    who = exchanges.domain if exchanges.is_implicit else f"the MX of {exchanges.domain}"
+    name = next(host.name for host in exchanges.hosts if ours(host.name))
+    who = name if exchanges.is_implicit else f"{name}, the MX of {exchanges.domain},"
     why = f"{who} is this host, so copies would come back (a loop); name the server of its mailboxes under 'delivery'"
     return Failed(why, Stage.DNS, status=_LOOP)
 
@@ -129,6 +132,16 @@ def literal_host(domain: str, port: int) -> TcpHost | Failed | None:
     except ValueError:
         return Failed(f"{domain} is no address literal", Stage.DNS, status=_NO_SUCH_SYSTEM)
     return TcpHost(address, port, address)
+
+
+def _shares(counts: Sequence[int]) -> list[int]:
+    """How many addresses of each host are tried: in turn one more of each, so that none takes the last one's place."""
+    shares = [0] * len(counts)
+    for level in range(1, MAX_ADDRESSES + 1):
+        for index, count in enumerate(counts):
+            if count >= level and sum(shares) < MAX_TRIES:
+                shares[index] = level
+    return shares
 
 
 def _without_addresses(exchanges: Exchanges, found: Mapping[str, Addresses]) -> Deferred | Failed:

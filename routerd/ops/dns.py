@@ -289,11 +289,22 @@ def _read(response: dns.message.Message, kind: RecordKind) -> Answer:
     except dns.exception.DNSException as error:
         return Trouble(f"the DNS server's answer is broken: {type(error).__name__}")
     if chain.answer is None:
+        if code == dns.rcode.NOERROR and _refers_elsewhere(response, bool(chain.cnames)):
+            return Trouble("the DNS server names others instead of asking them")
         seconds = min(max(chain.minimum_ttl, SHORTEST_SECONDS), LONGEST_ABSENCE_SECONDS)
         return Absent(is_nxdomain=code == dns.rcode.NXDOMAIN, seconds=seconds)
     form = _FORMS[kind]
     values = tuple(form(record) for record, _ in zip(chain.answer, range(MAX_VALUES), strict=False))
     return Records(values, min(max(chain.minimum_ttl, SHORTEST_SECONDS), LONGEST_SECONDS))
+
+
+def _refers_elsewhere(response: dns.message.Message, has_alias: bool) -> bool:
+    """A referral, or half an alias, by a server that does not recurse: no answer, though it looks like "nothing there".
+
+    RFC 2308 2.2: that would have an SOA, or at least no NS.
+    """
+    kinds = {records.rdtype for records in response.authority}
+    return dns.rdatatype.SOA not in kinds and (has_alias or dns.rdatatype.NS in kinds)
 
 
 def _domain(name: dns.name.Name) -> str:

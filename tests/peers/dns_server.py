@@ -30,6 +30,8 @@ class Fault(Enum):
     GARBAGE = auto()
     CNAME_LOOP = auto()
     NOT_A_RESPONSE = auto()
+    REFERRAL = auto()  # no answer, but who is said to have one
+    HALF_AN_ALIAS = auto()  # a CNAME, and nothing of where it leads
     HUGE = auto()  # a thousand records, by TCP
 
 
@@ -171,6 +173,10 @@ class DnsServer:
                 other = f"x.{name}"
                 response.answer.append(dns.rrset.from_text(name, 300, "IN", "CNAME", other))
                 response.answer.append(dns.rrset.from_text(other, 300, "IN", "CNAME", name))
+            case Fault.REFERRAL:
+                response.authority.append(dns.rrset.from_text("test.", 300, "IN", "NS", "ns.test."))
+            case Fault.HALF_AN_ALIAS:
+                response.answer.append(dns.rrset.from_text(name, 300, "IN", "CNAME", f"x.{name}"))
             case Fault.NOT_A_RESPONSE:
                 response.flags &= ~dns.flags.QR
         return response.to_wire()

@@ -231,13 +231,24 @@ async def test_what_leads_back_to_us_is_held(site: Site) -> None:
     site.add()
     (held,) = await site.concluded()
     assert isinstance(held, Hold)
-    assert held.reason.startswith("the MX of far.test is this host, so copies would come back (a loop); name the ")
+    assert held.reason.startswith(
+        "a.far.test, the MX of far.test, is this host, so copies would come back (a loop); name the "
+    )
     assert hop.connections == 0
 
 
 @pytest.mark.parametrize(
     "fault",
-    [Fault.SERVFAIL, Fault.REFUSED, Fault.SILENT, Fault.GARBAGE, Fault.CNAME_LOOP, Fault.TRUNCATED_AND_SILENT],
+    [
+        Fault.SERVFAIL,
+        Fault.REFUSED,
+        Fault.SILENT,
+        Fault.GARBAGE,
+        Fault.CNAME_LOOP,
+        Fault.TRUNCATED_AND_SILENT,
+        Fault.REFERRAL,
+        Fault.HALF_AN_ALIAS,
+    ],
 )
 @pytest.mark.parametrize("name", ["far.test", "a.far.test"])
 async def test_trouble_of_dns_makes_a_copy_wait(site: Site, fault: Fault, name: str) -> None:

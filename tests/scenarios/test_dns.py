@@ -102,6 +102,8 @@ async def test_absence_says_which(server: DnsServer, resolver: Resolver) -> None
         (Fault.NOT_A_RESPONSE, "no answer in time"),
         (Fault.TRUNCATED_AND_SILENT, "no answer in time"),
         (Fault.HUGE, "HERE sent no answer that can be read: ValueError"),
+        (Fault.REFERRAL, "the DNS server names others instead of asking them"),
+        (Fault.HALF_AN_ALIAS, "the DNS server names others instead of asking them"),
         (Fault.CNAME_LOOP, "the DNS server's answer is broken: ChainTooLong"),
     ],
 )

@@ -74,7 +74,7 @@ WAITING = {
     "halfway.test": "cannot look up the address of host.silent.test, an MX of halfway.test: no answer in time",
     "asleep.test": "cannot connect to down.test[{down}]:25: Connection refused",
 }
-HELD = {"self.test": "the MX of self.test is this host, so copies would come back (a loop)"}
+HELD = {"self.test": "us.test, the MX of self.test, is this host, so copies would come back (a loop)"}
 DOMAINS = (*DELIVERED, *REROUTED, *WAITING, *HELD)
 
 MESSAGE = b"From: anna@klient.pl\r\nTo: support@example.com\r\nSubject: hello\r\n\r\nA message.\r\n"

@@ -1,5 +1,6 @@
 """Which hosts take the mail of a domain, by what DNS says of it."""
 
+from collections import Counter
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ from hypothesis import strategies as st
 from routerd.delivery.host import TcpHost
 from routerd.delivery.mail_exchanges import MailExchanges, without_dns
 from routerd.delivery.mx import (
+    MAX_ADDRESSES,
     MAX_HOSTS,
     MAX_TRIES,
     Addresses,
@@ -209,7 +211,7 @@ LOOP = "is this host, so copies would come back (a loop); name the server of its
 @pytest.mark.parametrize(
     ("domain", "zones", "listening", "reason"),
     [
-        ("far.test", Zones().has("far.test", MX="10 mx1.desk.test"), (), f"the MX of far.test {LOOP}"),
+        ("far.test", Zones().has("far.test", MX="10 mx1.desk.test"), (), f"mx1.desk.test, the MX of far.test, {LOOP}"),
         ("mx1.desk.test", Zones().has("mx1.desk.test", A="192.0.2.1"), (), f"mx1.desk.test {LOOP}"),
         ("far.test", Zones().has("far.test", A="192.0.2.1"), (("192.0.2.1", 25),), f"far.test {LOOP}"),
         ("far.test", Zones().has("far.test", AAAA="2001:db8::1"), (("2001:db8::1", 25),), f"far.test {LOOP}"),
@@ -226,11 +228,19 @@ async def test_a_domain_that_leads_back_to_us_is_a_loop(domain: str, zones: Zone
     assert not is_refused_mailbox(outcome)
 
 
-@pytest.mark.parametrize("listening", [("192.0.2.1", 10025), ("192.0.2.2", 25), ("0.0.0.0", 25), ("/run/lmtp", 0)])
+@pytest.mark.parametrize("listening", [("203.0.113.1", 10025), ("203.0.113.2", 25), ("0.0.0.0", 25), ("/run/lmtp", 0)])
 async def test_another_server_is_not_ourselves(listening: tuple[str, int]) -> None:
     """One on this machine at another port or address; one elsewhere, though we listen on all addresses of ours."""
-    zones = Zones().has("far.test", A="192.0.2.1")
-    assert shown(await found(zones, listening=(listening,))) == ["far.test[192.0.2.1]:25"]
+    zones = Zones().has("far.test", A="203.0.113.1")
+    assert shown(await found(zones, listening=(listening,))) == ["far.test[203.0.113.1]:25"]
+
+
+async def test_listening_on_all_of_ipv4_is_not_listening_on_ipv6() -> None:
+    """[::] may take IPv4, as the machine is set; 0.0.0.0 never takes IPv6."""
+    zones = Zones().has("far.test", AAAA="::1").has("near.test", A="127.0.0.1")
+    assert shown(await found(zones, listening=(("0.0.0.0", 25),))) == ["far.test[::1]:25"]
+    assert isinstance(await found(zones, listening=(("::", 25),)), Failed)
+    assert isinstance(await found(zones, "near.test", listening=(("::", 25),)), Failed)
 
 
 # Caps.
@@ -247,11 +257,17 @@ async def test_of_a_hundred_mx_only_the_preferred_are_asked_for() -> None:
 
 
 async def test_a_host_with_many_addresses_leaves_room_for_the_next() -> None:
-    zones = Zones().has("far.test", MX="10 a.far.test, 20 b.far.test")
-    zones.has("a.far.test", A=", ".join(f"192.0.2.{n}" for n in range(100)), AAAA="2001:db8::1, 2001:db8::2")
-    zones.has("b.far.test", A="198.51.100.1")
-    addresses = [host.address for host in await found(zones)]
-    assert addresses == ["192.0.2.0", "2001:db8::1", "192.0.2.1", "2001:db8::2", "198.51.100.1"]
+    """Each host has its turn before any has a second one."""
+    zones = Zones().has("far.test", MX="10 a.far.test, 20 b.far.test, 30 c.far.test, 40 d.far.test")
+    many = ", ".join(f"192.0.2.{n}" for n in range(100))
+    zones.has("a.far.test", A=many, AAAA="2001:db8::1, 2001:db8::2")
+    zones.has("b.far.test", A="198.51.100.1").has("c.far.test", A=many).has("d.far.test", A=many)
+    hosts = await found(zones)
+    assert len(hosts) == MAX_TRIES
+    assert [host.address for host in hosts if host.host == "a.far.test"] == ["192.0.2.0", "2001:db8::1", "192.0.2.1"]
+    assert Counter(host.host[0] for host in hosts) == {"a": 3, "b": 1, "c": 3, "d": 3}
+    alone = Zones().has("far.test", A=many)
+    assert len(await found(alone)) == MAX_ADDRESSES
 
 
 async def test_hosts_that_were_not_asked_for_may_have_addresses() -> None:
