@@ -14,7 +14,7 @@ from routerd.ops import systemd
 
 GC_THRESHOLDS = (10_000, 20, 50)  # CPython's 700, 10, 10 look a message over three times, a fortieth of the CPU
 
-OTHER_FILES = 200  # than connections': the store, deliveries, rules
+OTHER_FILES = 700  # than connections': deliveries (200 attempts, 200 kept connections), the store, rules
 
 log = structlog.get_logger()
 

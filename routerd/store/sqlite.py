@@ -75,8 +75,17 @@ SELECT {COPY_COLUMNS} FROM {COPIES}
 WHERE c.finished_at IS NULL AND c.state = 'queued' AND c.destination = CAST(? AS TEXT)
 AND c.next_attempt_at <= ? ORDER BY c.next_attempt_at, c.number LIMIT ?
 """  # noqa: S608 - constants
+# From one destination to the next by the index, so that it takes no longer for many copies than for few.
 _WAITING = """
-SELECT destination, min(next_attempt_at) FROM copies WHERE finished_at IS NULL AND state = 'queued' GROUP BY destination
+WITH RECURSIVE destinations(name) AS (
+  SELECT min(destination) FROM copies WHERE finished_at IS NULL AND state = 'queued'
+  UNION ALL
+  SELECT (SELECT min(destination) FROM copies WHERE finished_at IS NULL AND state = 'queued' AND destination > name)
+  FROM destinations WHERE name IS NOT NULL
+)
+SELECT name, (
+  SELECT min(next_attempt_at) FROM copies WHERE finished_at IS NULL AND state = 'queued' AND destination = name
+) FROM destinations WHERE name IS NOT NULL
 """
 _PULL_FORWARD = """
 UPDATE copies SET next_attempt_at = ?1
@@ -90,9 +99,10 @@ _BY_NUMBER = f"SELECT {COPY_COLUMNS} FROM {COPIES} WHERE c.number = ?"  # noqa: 
 _BY_ID = f"""
 SELECT {COPY_COLUMNS} FROM {COPIES} WHERE m.queue_id IN (SELECT value FROM json_each(?)) ORDER BY c.number
 """  # noqa: S608 - constants
+_ADDRESSED = "SELECT DISTINCT member, mailbox, destination FROM copies WHERE finished_at IS NULL"
 _READDRESS = """
 UPDATE copies SET mailbox = ?1, destination = ?2
-WHERE finished_at IS NULL AND member = ?3 AND (mailbox <> ?1 OR destination <> ?2)
+WHERE finished_at IS NULL AND member = CAST(?3 AS TEXT) AND (mailbox <> ?1 OR destination <> ?2)
 """
 _KEEP_RULESET = """
 INSERT INTO rulesets VALUES (1, ?, ?, ?) ON CONFLICT (number) DO UPDATE
@@ -257,8 +267,10 @@ class SqliteStore:
     async def readdress(self, mailboxes: Mapping[str, tuple[str, str]]) -> None:
         def work(batch: Batch) -> None:
             batch.flush()
-            for member, (mailbox, destination) in mailboxes.items():
-                batch.db.execute(_READDRESS, (storable(mailbox), storable(destination), member))
+            known = select(batch.db, _ADDRESSED)
+            for member in {member for member, *way in known if tuple(way) != mailboxes.get(member, tuple(way))}:
+                mailbox, destination = mailboxes[member]
+                batch.db.execute(_READDRESS, (storable(mailbox), storable(destination), bindable(member)))
 
         await self._writer.do(Job(work))
 
