@@ -22,7 +22,7 @@ Data = Mapping[str, object]
 
 def print_life(history: MessageHistory, where: Where) -> None:
     """When what happened, and how it stands now. Times are in UTC, as in the logs."""
-    for at, sentence in (*_began(history, where), *_went_on(history), *_stands(history)):
+    for at, sentence in (*_began(history, where), *_went_on(history), *_stands(history, where)):
         lead = f"{_time(at) if isinstance(at, datetime) else at:<{_TIME}}"
         for line in folded(display(sentence, MAX_WORDS * 2), terminal_width(), lead, " " * _TIME):
             click.echo(line.rstrip())
@@ -34,8 +34,8 @@ def _began(history: MessageHistory, where: Where) -> Iterator[tuple[datetime | s
     size = "1 byte" if history.size_bytes == 1 else f"{history.size_bytes:,} bytes"
     yield history.received_at, f"accepted as {history.queue_id} from {sender} for {', '.join(envelope.recipients)}"
     yield "", f"{_client(history)}; {size}; Message-ID {_message_id(history)}"
-    if history.annotation.auth_results:
-        yield "", f"sender checked: {history.annotation.auth_results}"
+    results = history.annotation.auth_results.partition(";")[2].strip()
+    yield "", f"verified of its sender: {results}" if results not in ("", "none") else "its sender is not verified"
     for decision in history.decisions:
         yield from _decided(decision)
     if history.twin_of:
@@ -46,11 +46,14 @@ def _began(history: MessageHistory, where: Where) -> Iterator[tuple[datetime | s
     yield "", f"owner: {plan.owner}, {plan.why}" + (f"; labels: {', '.join(plan.labels)}" if plan.labels else "")
     for copy in history.copies:
         if copy.created_at == history.received_at:
-            yield "", f"copy {copy.id} for {copy.member} as {copy.role}: to {copy.mailbox} by {where(copy)}"
+            by = f"to {copy.mailbox} by {where(copy)}"
+            yield "", f"{_which(copy.id)} for {copy.member} as {copy.role}, {by}"
 
 
 def _client(history: MessageHistory) -> str:
     envelope = history.envelope
+    if not (envelope.client or envelope.listener):
+        return "written by routerd itself"
     address = f"{envelope.name} [{envelope.client}]" if envelope.name else envelope.client or "a unix socket"
     listed = f", listed by {', '.join(envelope.listed_in)}" if envelope.listed_in else ""
     login = f"logged in as {envelope.login}" if envelope.login else "without a login"
@@ -88,17 +91,17 @@ def _went_on(history: MessageHistory) -> Iterator[tuple[datetime | str, str]]:
         if isinstance(attempt, int):
             missing = attempt - attempts.get(copy, 0) - 1
             if event.kind == "copy_deferred" and missing > 0 and attempts.get(copy):
-                yield "…", f"{copy}: {missing} more attempts, deferred too; they are not kept one by one"
+                yield "…", f"{_which(copy)}: {missing} more attempts, deferred too; they are not kept one by one"
             attempts[copy] = attempt
         yield event.at, sentence
 
 
-def _stands(history: MessageHistory) -> Iterator[tuple[datetime | str, str]]:
+def _stands(history: MessageHistory, where: Where) -> Iterator[tuple[datetime | str, str]]:
     """What each copy is at, and what may be done about it."""
     now = "now"
     for copy in history.copies:
         if copy.state is not CopyState.REROUTED:
-            yield now, f"{copy.id} for {copy.member} {_state(copy)}"
+            yield now, f"{_which(copy.id)} for {copy.member} {_state(copy, where)}"
             now = ""
     if not history.copies:
         yield now, "there is no copy of it"
@@ -107,7 +110,7 @@ def _stands(history: MessageHistory) -> Iterator[tuple[datetime | str, str]]:
         yield now, "its bytes are no longer kept, its history is"
 
 
-def _state(copy: QueuedCopy) -> str:
+def _state(copy: QueuedCopy, where: Where) -> str:
     match copy.state:
         case CopyState.QUEUED:
             tried = "not tried yet" if not copy.attempts else f"{_times(copy.attempts)} tried"
@@ -119,7 +122,7 @@ def _state(copy: QueuedCopy) -> str:
                 f" 'routerd queue release {copy.id}' sends it, 'bounce' gives it to the next in line, 'drop' ends it"
             )
         case CopyState.DELIVERED:
-            return f"was delivered to {copy.mailbox} at {_time(copy.finished_at)}"
+            return f"was delivered to {copy.mailbox} by {where(copy)} at {_time(copy.finished_at)}"
         case CopyState.FAILED:
             return f"was refused and given up ({copy.reason}); the owner's copy is another one"
         case _:
@@ -130,11 +133,15 @@ def _times(count: int) -> str:
     return "once" if count == 1 else f"{count} times"
 
 
+def _which(copy: object) -> str:
+    """Its number says it: the message is known."""
+    return f"copy {str(copy).rpartition('-')[2]}"
+
+
 def _copy(event: PastEvent) -> str:
     data = event.data
-    attempt = data.get("attempt")
-    which = f", attempt {attempt}" if attempt else ""
-    return f"{data.get('copy')} for {data.get('member')}{which}"
+    attempt = f", attempt {data['attempt']}" if data.get("attempt") else ""
+    return f"{_which(data.get('copy'))} for {data.get('member')}{attempt}"
 
 
 def _because(data: Data, key: str = "reason") -> str:
@@ -160,7 +167,7 @@ def _deferred(event: PastEvent) -> str:
 
 def _rerouted(event: PastEvent) -> str:
     data = event.data
-    return f"{_copy(event)}: given to {data.get('to_member')} as {data.get('to')}{_by(data)}{_because(data)}"
+    return f"{_copy(event)}: given to {data.get('to_member')} as {_which(data.get('to'))}{_by(data)}{_because(data)}"
 
 
 def _moved(done: str) -> Callable[[PastEvent], str]:
@@ -168,7 +175,15 @@ def _moved(done: str) -> Callable[[PastEvent], str]:
 
 
 def _bounced(event: PastEvent) -> str:
-    return f"{_copy(event)}: a bounce came back; it is the message {event.data.get('by')}"
+    data = event.data
+    if not data.get("action"):
+        return f"{_copy(event)}: something came back that is to be read by a person: the message {data.get('by')}"
+    words = " ".join(str(data[key]) for key in ("action", "status", "diagnostic") if data.get(key))
+    return f"{_copy(event)}: a bounce came back from {data.get('from') or 'a server without a name'}: {words}"
+
+
+def _told(event: PastEvent) -> str:
+    return f"{_which(event.data.get('copy'))}: the postmaster was told; the notice is {event.data.get('notice')}"
 
 
 def _ignored(event: PastEvent) -> str:
@@ -206,6 +221,7 @@ _SENTENCES: dict[str, Callable[[PastEvent], str | None]] = {
     "copy_released": _moved("released"),
     "copy_retried": _moved("to be tried at once"),
     "bounce_received": _bounced,
+    "postmaster_told": _told,
     "conclusion_ignored": _ignored,
 }
 

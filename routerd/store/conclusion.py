@@ -210,8 +210,14 @@ def _next_in_line(
         return (_replace(batch, copy, new, reason, at, now.attempts, by),)
     reason = f"{reason} (nobody is left to take it)"
     batch.change_copy(copy.number, CopyNow(CopyState.HELD, now.attempts, None, None, storable(reason)))
-    _note(batch, copy, _EVENTS[CopyState.HELD], {"reason": reason, "tried": sorted(tried), "by": by}, at)
+    told = {**_whose(now.attempts, by), "reason": reason, "tried": sorted(tried)}
+    _note(batch, copy, _EVENTS[CopyState.HELD], told, at)
     return ()
+
+
+def _whose(attempts: int, by: str) -> dict[str, object]:
+    """Who had it moved: an attempt of that number, or somebody else."""
+    return {"by": by} if by else {"attempt": attempts}
 
 
 def _replace(batch: Batch, copy: Copy, new: NewCopy, reason: str, at: datetime, attempts: int, by: str = "") -> Copy:
@@ -221,7 +227,7 @@ def _replace(batch: Batch, copy: Copy, new: NewCopy, reason: str, at: datetime, 
     batch.change_copy(copy.number, CopyNow(CopyState.REROUTED, attempts, None, to_micros(at), storable(reason)))
     successor = _successor(batch, copy, new, suffix, at)
     batch.add_copy(copy_row(successor, suffix, new))
-    told: dict[str, object] = {"reason": reason, "to": successor.id, "to_member": new.member, "by": by}
+    told = {**_whose(attempts, by), "reason": reason, "to": successor.id, "to_member": new.member}
     _note(batch, copy, _EVENTS[CopyState.REROUTED], told, at)
     if new.role is Role.OWNER:
         batch.db.execute(_NEW_OWNER, (new.member, copy.message, copy.member))

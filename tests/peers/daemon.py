@@ -94,7 +94,7 @@ class RouterdDaemon:
         return self._process is not None and self._process.exit_status is None
 
     def start(self, *, wait: bool = True) -> None:
-        command = [*self._command("run"), "--log-format", "json"]
+        command = [*self.command_line("run"), "--log-format", "json"]
         self._process = Process(command, self._log, {"PYTHONDONTWRITEBYTECODE": "1", **self.environ})
         if wait:
             self.wait_until_ready()
@@ -206,7 +206,7 @@ class RouterdDaemon:
     def command(self, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
         """`routerd ARGUMENTS -c CONFIG`, such as `queue list --json`; its exit status is not judged."""
         return subprocess.run(
-            self._command(*map(str, arguments)),
+            self.command_line(*map(str, arguments)),
             capture_output=True,
             text=True,
             timeout=120,
@@ -214,7 +214,8 @@ class RouterdDaemon:
             env={**os.environ, **self.environ},
         )
 
-    def _command(self, *arguments: str) -> list[str]:
+    def command_line(self, *arguments: str) -> list[str]:
+        """What `command` runs."""
         return [sys.executable, "-m", "routerd.cli.main", *arguments, "-c", str(self.config_path)]
 
     def _running(self) -> Process:

@@ -40,7 +40,7 @@ def daemon(tmp_path: Path) -> Iterator[RouterdDaemon]:
 
 
 def set_password(daemon: RouterdDaemon, password: str) -> subprocess.CompletedProcess[str]:
-    command = [*daemon._command("password", "ewa", "--stdin")]
+    command = [*daemon.command_line("password", "ewa", "--stdin")]
     return subprocess.run(command, input=password, text=True, capture_output=True, timeout=120, check=False)
 
 
