@@ -60,7 +60,7 @@ class _Case:
     advice: tuple[tuple[str, str], ...]
 
 
-_SHOW = ("queue show", "its whole history, with the servers' words")
+_SHOW = ("trace", "its whole history, with the servers' words")
 _CASES = {
     "held": _Case(
         "Held: mail for {about}",
@@ -93,7 +93,7 @@ def compose_notice(notice: Notice) -> bytes:
     head = (
         structured_field("From", f"Mail delivery (routerd) <MAILER-DAEMON@{notice.hostname}>"),
         structured_field("To", ", ".join(f"<{mailbox}>" for mailbox in notice.to)),
-        text_field("Subject", f"{subject} ({notice.total})" if notice.total > 1 else subject),
+        text_field("Subject", f"{subject} ({notice.total} copies)" if notice.total > 1 else subject),
         structured_field("Date", format_datetime(notice.at)),
         structured_field("Message-ID", f"<{notice.queue_id}@{notice.hostname}>"),
         b"Auto-Submitted: auto-generated\r\nX-Auto-Response-Suppress: All\r\nMIME-Version: 1.0\r\n",

@@ -170,7 +170,7 @@ async def test_one_notice_an_hour_about_one_mailbox(office: Office) -> None:
     office.now += timedelta(minutes=59)
     assert await office.told() == []
     office.now += timedelta(minutes=1)
-    assert await office.told() == [f"Given to the next in line: mail for {EWA} (30)"]
+    assert await office.told() == [f"Given to the next in line: mail for {EWA} (30 copies)"]
     assert b"And 10 more copies" in office.sent[0][1]
     assert await office.told() == []
 

@@ -74,8 +74,8 @@ def test_nothing_answers_it() -> None:
     ("kind", "subject", "command"),
     [
         ("held", "Held: mail for ewa@example.com", "routerd queue release 01JM-1"),
-        ("rerouted", "Given to the next in line: mail for ewa@example.com", "routerd queue show 01JM-1"),
-        ("failed", "Not delivered: a further copy for ewa@example.com", "routerd queue show 01JM-1"),
+        ("rerouted", "Given to the next in line: mail for ewa@example.com", "routerd trace 01JM-1"),
+        ("failed", "Not delivered: a further copy for ewa@example.com", "routerd trace 01JM-1"),
         ("late", "Late: mail for ewa@example.com still waits", "routerd queue retry 01JM-1"),
     ],
 )
@@ -92,7 +92,7 @@ def test_what_waits_for_the_postmaster_comes_first() -> None:
     """Of several copies each with its own fate, and how many more there are."""
     raw = _notice(_copy("late", 1), _copy("held", 2), _copy("rerouted", 3), total=50)
     text = _text(raw)
-    assert MessageView(raw).subject == "Held: mail for ewa@example.com (50)"
+    assert MessageView(raw).subject == "Held: mail for ewa@example.com (50 copies)"
     assert text.index("01JM-2") < text.index("01JM-3") < text.index("01JM-1")
     assert "And 47 more copies" in text
     assert "now for jan" in text
