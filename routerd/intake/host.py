@@ -36,20 +36,24 @@ log = structlog.get_logger()
 
 _RECIPIENT_BYTES = 600  # that a granted recipient takes, about
 _WORTH_WRITING_BYTES = 65_536  # less is not worth a file
+_PORTION_BYTES = 8192  # fed at once; a read is up to 256 kB, which can be ten thousand commands
+_CONTENT_PORTION_BYTES = 65_536  # likewise, of content, which costs little; commands may stand behind it
 
 
 class Host:
     """Of one client that was let in, from the greeting to the end.
 
-    While it is busy (a verdict, a login, the disk, a handshake or the time of the greeting is awaited), what comes goes
-    to the backlog. `upgrade` begins a TLS handshake, at whose end `secured` is called.
+    While it is busy (a verdict, a login, the disk, a handshake or the time of the greeting is awaited) or what it says
+    lies unread, what comes goes to the backlog; so does what is too much at once. `upgrade` begins a TLS handshake, at
+    whose end `secured` is called.
     """
 
     def __init__(
         self, gate: Gate, peer: Peer, link: Link, backlog: Backlog, readings: Readings, upgrade: Callable[[], None]
     ) -> None:
         reception = gate.reception
-        self._now = asyncio.get_running_loop().time
+        self._loop = asyncio.get_running_loop()
+        self._now = self._loop.time
         self._gate = gate
         self._reception = reception
         self._peer = peer
@@ -65,6 +69,7 @@ class Host:
         self._findings = gate.look_up(peer)  # what DNS says of the client; None: nothing is asked
         self._welcome: asyncio.Task[None] | None = None  # a greeting that waits
         self._recipients_bytes = 0  # counted against the memory in flight
+        self._going_on: asyncio.Handle | None = None  # when the others have had their turn
         self._is_busy = False
         self._is_over = False
         self._at_eof = False
@@ -103,16 +108,17 @@ class Host:
     # What comes
 
     def hear(self, data: bytes) -> None:
-        if self._is_busy:
-            self._backlog.add(data)
-            self._link.pause_reading()
+        if self._backlog or self._must_wait or len(data) > _PORTION_BYTES:
+            if self._link.is_open:
+                self._backlog.add(data)
+                self.go_on()
         else:
             self._feed(data)
 
     def hear_end(self) -> bool:
-        """The client has ended its half. True keeps ours open: a verdict that is awaited is still told."""
+        """The client has ended its half. True keeps ours open: what it has said is still answered."""
         self._at_eof = True
-        return self._is_busy and self._link.tls is None
+        return (self._is_busy or bool(self._backlog)) and self._link.tls is None
 
     def _feed(self, data: bytes) -> None:
         dialogue = self._dialogue
@@ -145,16 +151,29 @@ class Host:
 
     def go_on(self) -> None:
         """With what was kept, then with reading; a client that has ended its half is let go. Not while it leaves unread
-        what we say.
+        what we say. Many commands take turns with what others send.
         """
-        while self._backlog and not self._must_wait:
-            self._feed(self._backlog.take())
-        if self._must_wait:
+        while self._backlog and not self._must_wait and self._going_on is None:
+            in_content = self.phase is Phase.CONTENT
+            self._feed(self._backlog.take(_CONTENT_PORTION_BYTES if in_content else _PORTION_BYTES))
+            if self._backlog and not in_content:
+                self.go_on_soon()
+        if self._backlog:
+            self._link.pause_reading()
+        elif self._must_wait:
             return
-        if self._at_eof:
+        elif self._at_eof:
             self._link.close()
         else:
             self._link.resume_reading()
+
+    def go_on_soon(self) -> None:
+        if self._going_on is None:
+            self._going_on = self._loop.call_soon(self._go_on_now)
+
+    def _go_on_now(self) -> None:
+        self._going_on = None
+        self.go_on()
 
     @property
     def _must_wait(self) -> bool:
@@ -282,6 +301,8 @@ class Host:
     def end(self) -> None:
         """The connection is lost. A commit goes on."""
         self._is_over = True
+        if self._going_on is not None:
+            self._going_on.cancel()
         self._content.drop()
         self._count_recipients(0)
         if self._welcome is not None:

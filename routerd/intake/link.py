@@ -39,6 +39,11 @@ class Link:
             transport.resume_reading()
 
     @property
+    def unread_bytes(self) -> int:
+        """Of what was said, what the system has not taken yet."""
+        return self._transport.get_write_buffer_size() if self._transport is not None else 0
+
+    @property
     def is_open(self) -> bool:
         return self._transport is not None and not self._transport.is_closing()
 

@@ -37,7 +37,8 @@ class HostedSession(SMTP):
         self._host: Host | None = None  # until the client is let in
         self._handshake: asyncio.Task[None] | None = None
         self._is_over = False
-        self._tls_bytes = 0  # counted against the memory in flight
+        self._tls_bytes = 0  # counted against the memory in flight, as what follows
+        self._unread_bytes = 0  # of what we say
         now = self.loop.time()
         self._readings = Readings(now, now)
 
@@ -73,19 +74,26 @@ class HostedSession(SMTP):
         self._arrival.end()
         if self._host is not None:
             self._host.end()
-        self._backlog.take()
+        self._backlog.take_all()
         self._reception.memory.give_back(self._tls_bytes)
+        self._count_unread(0)
         self._gate.connections.dec()
         self._reception.leave(self)
 
     def pause_writing(self) -> None:
         self._readings.unread_since = self.loop.time()
         self._link.pause_reading()
+        self._count_unread(self._link.unread_bytes)
 
     def resume_writing(self) -> None:
         self._readings.unread_since = None
+        self._count_unread(0)
         if self._host is not None:
-            self._host.go_on()
+            self._host.go_on_soon()
+
+    def _count_unread(self, size_bytes: int) -> None:
+        self._reception.memory.hold(size_bytes - self._unread_bytes)
+        self._unread_bytes = size_bytes
 
     # From connect to greeting
 
@@ -117,7 +125,7 @@ class HostedSession(SMTP):
 
     async def _shake_hands(self) -> None:
         """Before there is a host (implicit TLS), or for it (STARTTLS)."""
-        gate, came = self._gate, self._backlog.take()
+        gate, came = self._gate, self._backlog.take_all()
         first = came if self._host is None else b""  # RFC 3207 4.2: what was said in the clear is forgotten
         timeout_seconds = self._reception.timeouts(trusted=self._arrival.peer.trusted).handshake_seconds
         is_secure = False
@@ -133,6 +141,7 @@ class HostedSession(SMTP):
         if not is_secure:
             return
         self._readings.unread_since = None  # of the transport that was
+        self._count_unread(0)
         if self._host is None:
             self._let_in()
         else:
