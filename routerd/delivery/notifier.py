@@ -80,18 +80,27 @@ class Notifier:
 
     async def tell(self) -> None:
         """Writes the notices that are due. Raises StoreError."""
+        bureau = self._bureau()
         for untold in await self._store.untold(self._clock(), APART):
-            plan = self._plan(untold.about) if untold.troubles else None
-            if plan is None:
-                await self._store.tell_nobody(untold)
-                if untold.troubles:
-                    self._metrics.notices.labels("nobody_to_tell").inc()
-                    log.error("postmaster_untold", about=untold.about, copies=untold.total)
-                continue
-            await self._write(untold, plan)
+            plan = notice_plan(bureau.roster, bureau.inbox, untold.about) if untold.troubles else None
+            try:
+                if plan is not None:
+                    await self._write(untold, plan, bureau)
+                    continue
+            except StoreError:
+                raise
+            except Exception:  # the same would happen again and again, and keep all others untold
+                log.exception("notice_unwritten", about=untold.about)
+            await self._tell_nobody(untold)
 
-    async def _write(self, untold: Untold, plan: Plan) -> None:
-        bureau, now = self._bureau(), self._clock()
+    async def _tell_nobody(self, untold: Untold) -> None:
+        await self._store.tell_nobody(untold)
+        if untold.troubles:
+            self._metrics.notices.labels("nobody_to_tell").inc()
+            log.error("postmaster_untold", about=untold.about, copies=untold.total)
+
+    async def _write(self, untold: Untold, plan: Plan, bureau: Bureau) -> None:
+        now = self._clock()
         queue_id = self._new_id(now)
         notice = Notice(
             queue_id=queue_id,
@@ -124,10 +133,6 @@ class Notifier:
         new = partial(_new_copy, roster=bureau.roster, routes=bureau.routes)
         copies = tuple(new(planned.member, planned.role) for planned in plan.copies)
         return Settled(plan, describe(plan, (decision,), bureau.roster, stamp), copies)
-
-    def _plan(self, about: str) -> Plan | None:
-        bureau = self._bureau()
-        return notice_plan(bureau.roster, bureau.inbox, about)
 
     async def _header_of(self, copy: Copy) -> bytes:
         """b"" where the bytes are gone."""

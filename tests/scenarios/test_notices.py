@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from routerd.config.settings import Settings
+from routerd.delivery import notifier
 from routerd.delivery.letter import ReturnPaths
 from routerd.delivery.notifier import Bureau, Notifier
 from routerd.delivery.routes import Routes
@@ -16,6 +17,7 @@ from routerd.desk.roster import Roster
 from routerd.message.address import parse_address
 from routerd.message.annotate import Annotation, annotate
 from routerd.message.envelope import Client, Envelope, Protocol, Purpose, QueueId, Raw, Received, Recipient
+from routerd.message.notice import Notice
 from routerd.message.view import MessageView
 from routerd.ops.metrics import Metrics
 from routerd.rules.decision import Decision
@@ -51,6 +53,7 @@ SETTINGS = Settings.model_validate(
         "delivery": [{"domain": "*", "smtp": ["mail.example.com:25"]}],
     }
 )
+ALONE = SETTINGS.model_copy(update={"postmaster": "jan"})
 EWA = "ewa@mail.example.com"
 RAW = b"From: anna@klient.pl\r\nSubject: faktura\r\n\r\nbody\r\n"
 
@@ -66,9 +69,9 @@ class Office:
 
     def open(self) -> None:
         self.store: SqliteStore = open_store(self.folder)
-        bureau = Bureau(SETTINGS, Roster(SETTINGS), Routes(SETTINGS))
+        self.bureau = Bureau(SETTINGS, Roster(SETTINGS), Routes(SETTINGS))
         self.notifier = Notifier(
-            self.store, lambda: bureau, lambda _: self._id(), self._take, self.metrics, lambda: self.now
+            self.store, lambda: self.bureau, lambda _: self._id(), self._take, self.metrics, lambda: self.now
         )
 
     async def copy(self, member: str = "ewa", role: Role = Role.OWNER, raw: bytes = RAW) -> Copy:
@@ -254,3 +257,28 @@ async def test_a_clock_that_was_ahead_does_not_silence_it(office: Office) -> Non
     office.now = NOW
     await office.conclude(await office.copy(), Hold("554 5.6.0 bad"))
     assert await office.told() == [f"Held: mail for {EWA}"]
+
+
+async def test_what_cannot_be_written_keeps_no_other_untold(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A fault of our own in one notice is an error in the log, and counted; the next is written all the same."""
+    for member in ("ewa", "jan"):
+        await office.conclude(await office.copy(member), Hold("554 5.6.0 bad"))
+    whole = notifier.compose_notice
+
+    def fail_for_ewa(notice: Notice) -> bytes:
+        if notice.about == EWA:
+            raise ValueError("a fault")
+        return whole(notice)
+
+    monkeypatch.setattr(notifier, "compose_notice", fail_for_ewa)
+    assert await office.told() == ["Held: mail for jan@mail.example.com"]
+    assert await office.told() == []
+    assert office.metrics.notices.labels("nobody_to_tell")._value.get() == 1
+
+
+async def test_nobody_left_to_tell_is_counted(office: Office) -> None:
+    """The postmaster's only mailbox refuses mail: the queue and the log have it."""
+    office.bureau = Bureau(ALONE, Roster(ALONE), Routes(ALONE))
+    await office.conclude(await office.copy("jan"), Hold("550 5.1.1 unknown"))
+    assert await office.told() == []
+    assert office.metrics.notices.labels("nobody_to_tell")._value.get() == 1
