@@ -7,7 +7,7 @@ from routerd.desk.plan import Role
 from routerd.message.delivery_report import Action, DeliveryReport, RecipientReport
 from routerd.store.base import Conclusion, Copy, Forgo, Hold, Line, Reroute
 
-_OF_MESSAGE = ("5.3.4", "5.6.", "5.7.")  # size, content, policy: it would fail for everybody
+_OF_MESSAGE = ("3.4", "6.", "7.")  # size, content, policy; behind the class, which is 4 where a server gave up waiting
 _AFTER_CONTENT = "in reply to end of data"  # Postfix's words for the stage
 
 
@@ -41,7 +41,7 @@ def reason_of(said: RecipientReport, by: str) -> str:
 
 
 def _would_fail_for_everybody(said: RecipientReport) -> bool:
-    if said.status.startswith(_OF_MESSAGE):
+    if said.status.partition(".")[2].startswith(_OF_MESSAGE):
         return True
     says_nothing = not said.status or said.status.endswith(".0.0")
     return says_nothing and _AFTER_CONTENT in said.diagnostic.lower()
