@@ -88,6 +88,7 @@ class Daemon:
         self._stop = asyncio.Event()
         self._hurry = asyncio.Event()
         self._reloads: asyncio.Queue[Callable[[], Coroutine[Any, Any, None]]] = asyncio.Queue()
+        self._waiting: set[Callable[[], Coroutine[Any, Any, None]]] = set()  # what is in that queue
         self._lasting = LastingTasks()
 
     # Built by _build, in this order.
@@ -120,7 +121,13 @@ class Daemon:
 
     def reload(self) -> None:
         """Asks for config and rules to be read anew; what is bad does not take effect."""
-        self._reloads.put_nowait(self._reload)
+        self._ask_for(self._reload)
+
+    def _ask_for(self, reload: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        """One that waits will read what changes until it begins; more would only do the same work again."""
+        if reload not in self._waiting:
+            self._waiting.add(reload)
+            self._reloads.put_nowait(reload)
 
     # Start.
 
@@ -237,6 +244,7 @@ class Daemon:
     async def _reload_when_asked(self) -> None:
         while True:
             reload = await self._reloads.get()
+            self._waiting.discard(reload)
             systemd.notify_reloading()
             try:
                 await reload()
@@ -252,7 +260,7 @@ class Daemon:
             folder = self._live.settings.rules
             async with contextlib.aclosing(changes_of(folder, seen)) as changes:
                 async for _ in changes:
-                    self._reloads.put_nowait(self._reload_rules)
+                    self._ask_for(self._reload_rules)
                     if self._live.settings.rules != folder:
                         break
             seen = await asyncio.to_thread(look, self._live.settings.rules)
