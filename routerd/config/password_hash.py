@@ -37,6 +37,11 @@ class PasswordHash:
     def __str__(self) -> str:
         return f"$scrypt$ln={self.ln},r={self.r},p={self.p}${_encoded(self.salt)}${_encoded(self.digest)}"
 
+    @property
+    def work_bytes(self) -> int:
+        """What it costs to try one: memory times passes."""
+        return ((128 * self.r) << self.ln) * self.p
+
     def is_of(self, password: str) -> bool:
         """Whether it was made from `password`: takes up to a second and 64 MB, lets other threads run meanwhile."""
         return hmac.compare_digest(self._of(prepared(password)), self.digest)

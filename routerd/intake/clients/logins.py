@@ -44,6 +44,11 @@ class _Book:
     names: dict[str, str] = field(default_factory=dict)  # folded key or address → member
     hashes: dict[str, PasswordHash] = field(default_factory=dict)
 
+    @property
+    def dearest(self) -> PasswordHash | None:
+        """The one that costs most to try."""
+        return max(self.hashes.values(), key=lambda hashed: hashed.work_bytes, default=None)
+
 
 class Logins:
     """Checks logins by one config and its file, which is read again where it has changed.
@@ -61,15 +66,21 @@ class Logins:
         self._tries = LoginTries(self._secret)
         self._book = _Book()
         self._seen: tuple[int, ...] | None = None
-        self._looked_at = -_LOOK_EVERY_SECONDS
-        self.adopt(settings)
+        self._reading: asyncio.Future[_News] | None = None  # of a config that has just come
+        self._take_over(settings)
+        self._take(_read_if_changed(settings, None))
 
     def adopt(self, settings: Settings) -> None:
-        """By a reloaded config from now on; its file is read."""
+        """By a reloaded config from now on. A thread reads its file; the next login waits for that."""
+        self._take_over(settings)
+        self._reading = asyncio.get_running_loop().run_in_executor(None, _read_if_changed, settings, None)
+        self._reading.add_done_callback(lambda reading: self._take_of(settings, reading.result()))
+
+    def _take_over(self, settings: Settings) -> None:
         self._settings = settings
         self._seen = None
+        self._looked_at = self._seconds()
         self._book = _Book(_names_of(settings), self._book.hashes if settings.passwords else {})
-        self._look()
 
     async def check(self, login: str, password: str, client_key: str) -> LoggedIn | Refused:
         """`login`: a member's key or one of his addresses, in any case. `client_key`: as networks.client_key gives it.
@@ -119,11 +130,14 @@ class Logins:
                 del self._in_work[client_key]
 
     async def _try(self, hashed: PasswordHash | None, password: str) -> bool | None:
-        """None where it cannot be told now. Without a hash the work is the same, so that time tells no names."""
+        """None where it cannot be told now.
+
+        Without a hash the work is that of the dearest one, so that time tells no names.
+        """
         if self._is_closed:
             return None
         if hashed is None:
-            hashed = dummy_hash(next(iter(self._book.hashes.values()), None), self._secret)
+            hashed = dummy_hash(self._book.dearest, self._secret)
         try:
             return await asyncio.get_running_loop().run_in_executor(self._pool, hashed.is_of, password)
         except asyncio.CancelledError:
@@ -137,17 +151,18 @@ class Logins:
     # The file.
 
     async def _look_if_due(self) -> None:
+        if self._reading is not None:
+            await asyncio.wait({self._reading})
         settings, now = self._settings, self._seconds()
         if settings.passwords is None or now - self._looked_at < _LOOK_EVERY_SECONDS:
             return
         self._looked_at = now
         news = await asyncio.get_running_loop().run_in_executor(None, _read_if_changed, settings, self._seen)
+        self._take_of(settings, news)
+
+    def _take_of(self, settings: Settings, news: "_News") -> None:
         if settings is self._settings:
             self._take(news)
-
-    def _look(self) -> None:
-        self._looked_at = self._seconds()
-        self._take(_read_if_changed(self._settings, self._seen))
 
     def _take(self, news: "_News") -> None:
         if news.seen == self._seen:

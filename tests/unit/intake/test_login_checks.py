@@ -3,7 +3,8 @@
 import asyncio
 import threading
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,8 +12,9 @@ from structlog.testing import capture_logs
 
 from routerd.config import password_hash
 from routerd.config.load import load_settings
+from routerd.config.password_file import PasswordFile, read_passwords
 from routerd.config.password_hash import PasswordHash, prepared
-from routerd.config.settings import Settings
+from routerd.config.settings import Member, Settings
 from routerd.intake.clients.logins import BUSY, TOO_MANY_WRONG, WRONG, Logins
 from routerd.intake.protocol.events import LoggedIn
 from routerd.message.envelope import Refused
@@ -117,6 +119,40 @@ async def test_names_and_passwords_however_they_were_typed(door: Door) -> None:
     door.logins.adopt(door.settings())
     assert await door.check("z\u0307aneta", "zaz\u0307o\u0301łc\u0301 ge\u0328s\u0301la\u0328") == LoggedIn("Żaneta")
     assert await door.check("ŻANETA", "Zażółć gęślą") == WRONG
+
+
+async def test_unknown_names_take_as_long_as_the_dearest_hash(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However the file's lines differ in cost, and in whatever order they stand."""
+    tried: list[PasswordHash] = []
+    door.write(ewa=EWA, jan=replace(JAN, ln=15, p=3), Żaneta=EWA)
+    door.logins.adopt(door.settings())
+
+    def note(kept: PasswordHash, password: str) -> bool:
+        tried.append(kept)
+        return False
+
+    monkeypatch.setattr(PasswordHash, "is_of", note)
+    assert await door.check("nobody", "open sesame") == WRONG
+    assert [(kept.ln, kept.r, kept.p) for kept in tried] == [(15, 8, 3)]
+
+
+async def test_reload_reads_the_file_beside_the_loop(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A disk that hangs holds up logins alone, and the first of them waits for what the new file says."""
+    gate, readers = threading.Event(), set[str]()
+
+    def read_late(path: Path, members: Mapping[str, Member]) -> PasswordFile:
+        readers.add(threading.current_thread().name)
+        assert gate.wait(60)
+        return read_passwords(path, members)
+
+    monkeypatch.setattr("routerd.intake.clients.logins.read_passwords", read_late)
+    door.write(ewa=cheap("quite another"))
+    settings = door.settings()
+    loop = asyncio.get_running_loop()
+    loop.call_later(0.2, gate.set)  # read on the loop it never came
+    door.logins.adopt(settings)
+    assert await door.check("ewa", "quite another") == LoggedIn("ewa")
+    assert threading.current_thread().name not in readers
 
 
 async def test_key_that_two_share_is_nobodys(tmp_path: Path) -> None:
