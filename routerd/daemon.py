@@ -179,7 +179,7 @@ class Daemon:
                 ),
             )
             self.http = HttpServer(settings.http, self.metrics, self.store, self.store.is_alive)
-            hand = QueueHand(self.store, self._worker, utc_now, self._stand_in, self._next_in_line)
+            hand = QueueHand(self.store, self._worker, self.metrics, utc_now, self._stand_in, self._next_in_line)
             self._control = ControlServer(control_path(settings.state), settings.state, hand.do)
         except NoRulesError as error:
             await self.store.close()

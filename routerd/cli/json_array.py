@@ -7,8 +7,8 @@ from typing import Any
 import click
 
 
-def print_array(elements: Iterable[Mapping[str, Any]]) -> None:
-    """As `json.dumps` with an indent of 2 would have it: ASCII alone, whatever the elements hold."""
+def print_array(elements: Iterable[Mapping[str, Any]], *, nl: bool = True) -> None:
+    """As `json.dumps` with an indent of 2 would have it: ASCII alone. `nl`: and a line end."""
     is_empty = True
     for element in elements:
         click.echo("[" if is_empty else ",", nl=is_empty)
@@ -17,4 +17,4 @@ def print_array(elements: Iterable[Mapping[str, Any]]) -> None:
         text = json.dumps(element, indent=2)
         click.echo("  " + text.replace("\n", "\n  "), nl=False)
         is_empty = False
-    click.echo("[]" if is_empty else "\n]")
+    click.echo("[]" if is_empty else "\n]", nl=nl)

@@ -137,6 +137,8 @@ def _write_all(folder: Path, pieces: Iterable[_Piece], source: _Source) -> bool:
     is_whole = True
     for piece in pieces:
         try:
+            if not piece.name.replace("-", "").isalnum():
+                raise _NotExportedError("no id that a file may be called by: its row is damaged")
             _write(folder / f"{piece.name}.eml", source.bytes_of(piece))
         except (_NotExportedError, StoreError) as error:
             click.echo(f"{display(piece.name, MAX_TEXT)}: {display(str(error), MAX_TEXT)}", err=True)

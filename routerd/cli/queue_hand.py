@@ -3,7 +3,7 @@
 import asyncio
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -13,6 +13,7 @@ from typing import Any
 
 import click
 
+from routerd.cli.json_array import print_array
 from routerd.cli.options import EXIT_FOUND_WRONG, config_option, load_or_exit
 from routerd.cli.queue_report import MAX_TEXT, fail, print_copies
 from routerd.cli.queue_selecting import Chosen, Given, Where, selecting
@@ -163,28 +164,41 @@ def _ask_whether_to_drop(picked: _Picked) -> None:
 
 
 def _change(settings: Settings, name: str, picked: _Picked, reason: str, as_json: bool) -> None:
-    whole: dict[str, list[Any]] = {"changed": [], "unchanged": [], "unknown": list(picked.unknown)}
-    changed = left = 0
+    """Page by page; what was done is told at once, also where a later page fails."""
+    left: dict[str, list[Any]] = {"unchanged": [], "unknown": list(picked.unknown)}
+    changed = 0
+
+    def tell() -> Iterator[dict[str, Any]]:
+        nonlocal changed
+        for reply in _replies(settings, name, picked.ids, reason):
+            for key, told in left.items():
+                told.extend(reply.get(key, ()))
+            for copy in reply.get("changed", ()):
+                changed += 1
+                yield copy
+
+    if as_json:
+        click.echo('{"changed": ', nl=False)
+        print_array(tell(), nl=False)
+        click.echo(f", {json.dumps(left, indent=2)[1:].lstrip()}")
+    else:
+        for copy in tell():
+            click.echo(f"{_shown(copy.get('copy'))}: {_done(name, copy)}")
+        for copy in left["unchanged"]:
+            click.echo(f"{_shown(copy.get('copy'))}: is {_shown(copy.get('state'))}, left as it is", err=True)
+        for one in left["unknown"]:
+            click.echo(f"{_shown(one)}: no such copy or message", err=True)
+    if not changed or left["unchanged"] or left["unknown"]:
+        sys.exit(EXIT_FOUND_WRONG)
+
+
+def _replies(settings: Settings, name: str, ids: Sequence[str], reason: str) -> Iterator[dict[str, Any]]:
     with _hand_on(settings) as hand:
-        for start in range(0, len(picked.ids), PAGE_COPIES):
-            ids = list(picked.ids[start : start + PAGE_COPIES])
+        for start in range(0, len(ids), PAGE_COPIES):
             try:
-                reply = hand.do({"do": name, "copies": ids, "reason": reason})
+                yield hand.do({"do": name, "copies": list(ids[start : start + PAGE_COPIES]), "reason": reason})
             except (StoreError, PlanFailedError, ValueError, ControlRefusedError, OSError) as error:
                 fail(str(error))
-            changed += len(reply.get("changed", ()))
-            left += len(reply.get("unchanged", ())) + len(reply.get("unknown", ()))
-            if as_json:
-                for key, told in whole.items():
-                    told.extend(reply.get(key, ()))
-            else:
-                _print_reply(name, reply)
-    if as_json:
-        click.echo(json.dumps(whole, indent=2))
-    else:
-        _print_unknown(picked.unknown)
-    if not changed or left or picked.unknown:
-        sys.exit(EXIT_FOUND_WRONG)
 
 
 @contextmanager
@@ -196,20 +210,12 @@ def _hand_on(settings: Settings) -> Iterator[Hand]:
         hand.close()
 
 
-def _print_reply(name: str, reply: dict[str, Any]) -> None:
-    for copy in reply.get("changed", ()):
-        done = _DONE.get((name, copy.get("state")))
-        if done is None:
-            done = f"for {_shown(copy.get('member'))}, will be tried now" if name == "bounce" else "will be tried now"
-        click.echo(f"{_shown(copy.get('copy'))}: {done}")
-    for copy in reply.get("unchanged", ()):
-        click.echo(f"{_shown(copy.get('copy'))}: is {_shown(copy.get('state'))}, left as it is", err=True)
-    _print_unknown(reply.get("unknown", ()))
-
-
-def _print_unknown(ids: Any) -> None:
-    for one in ids:
-        click.echo(f"{_shown(one)}: no such copy or message", err=True)
+def _done(name: str, copy: dict[str, Any]) -> str:
+    """What became of a copy; one that is queued now may be another one, in the place of what was refused."""
+    done = _DONE.get((name, copy.get("state", "")))
+    if done is None:
+        return f"for {_shown(copy.get('member'))}, will be tried now" if name == "bounce" else "will be tried now"
+    return done
 
 
 def _shown(value: object) -> str:

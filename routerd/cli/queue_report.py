@@ -91,7 +91,7 @@ class _Table:
 
 def _row(copy: QueuedCopy, now: datetime, where: Where) -> dict[str, str]:
     return {
-        "COPY": copy.id,
+        "COPY": display(copy.id, MAX_TEXT),
         "STATE": str(copy.state),
         "AGE": _span(now - copy.created_at),
         "INBOX": display(copy.inbox, MAX_TEXT),

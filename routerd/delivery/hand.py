@@ -7,8 +7,9 @@ from typing import Any
 import structlog
 
 from routerd.delivery.worker import Worker
+from routerd.ops.metrics import Metrics
 from routerd.store.base import CopyState, Line, PlanFailedError, StandIn, Store, StoreError
-from routerd.store.by_hand import BadCommandError, do_by_hand
+from routerd.store.by_hand import BOUNCE, BadCommandError, do_by_hand
 
 log = structlog.get_logger()
 
@@ -17,8 +18,15 @@ class QueueHand:
     """Answers the commands of the control socket."""
 
     def __init__(
-        self, store: Store, worker: Worker, clock: Callable[[], datetime], stand_in: StandIn, line: Line
+        self,
+        store: Store,
+        worker: Worker,
+        metrics: Metrics,
+        clock: Callable[[], datetime],
+        stand_in: StandIn,
+        line: Line,
     ) -> None:
+        self._metrics = metrics
         self._store = store
         self._line = line
         self._stand_in = stand_in
@@ -36,5 +44,7 @@ class QueueHand:
         if queued:
             self._worker.retry_now({copy["destination"] for copy in queued})
         for copy in done["changed"]:
+            if command.get("do") == BOUNCE and copy["state"] == CopyState.REROUTED:
+                self._metrics.reroutes.labels("by_hand").inc()
             log.info("copy_changed_by_hand", copy=copy["copy"], command=command.get("do"), state=copy["state"])
         return done

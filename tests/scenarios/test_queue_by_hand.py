@@ -72,6 +72,7 @@ def test_each_hand_beside_the_daemon(desk: Desk, next_hop: Callable[[], NextHop]
     assert desk.waiting(one) == [("1", "ewa", "held"), ("2", "omar", "held")]
     bounced = desk.does("bounce", "<2@klient.pl>", "--owner", "jan", "--reason", "left")
     assert [(copy["member"], copy["state"]) for copy in bounced["changed"]] == [("jan", "rerouted"), ("ewa", "queued")]
+    assert desk.daemon.metric("routerd_reroutes_total", reason="by_hand") == 1
     asked = desk.daemon.command("queue", "drop", three)
     assert (asked.returncode, "Drop these 2 copies for good?" in asked.stderr) == (1, True)
     assert len(desk.does("drop", three, "--yes")["changed"]) == 2

@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import Callable
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from routerd.message.annotate import Annotation
 from routerd.message.envelope import Client, ClientFindings, Envelope, Protocol, Purpose, QueueId, Received, Recipient
 from routerd.rules.decision import Decision, Evidence, Match, RuleRef, Skipped, Trace
 from routerd.store.base import Copy, Done, Entry, Hold, Known, NewCopy, RetryAt, Settled, ThreadKeys
+from routerd.store.connection import Connection
 from routerd.store.history import MessageHistory
 from routerd.store.queue_view import QueueView
 from routerd.store.sqlite import SqliteStore, open_store
@@ -418,6 +420,18 @@ def test_of_a_database_whose_messages_are_damaged_the_bytes_are_exported(desk: D
     assert name(1) in stems
     assert any(stem.startswith("message") for stem in stems)
     assert any(stem in stems for stem in map(name, range(2, 31)))
+
+
+def test_a_damaged_id_is_no_way_out_of_the_folder(desk: Desk, tmp_path: Path) -> None:
+    """What a row says its message is called by is not believed."""
+    desk.commit(1)
+    with closing(Connection(str(desk.state / "routerd.db"))) as db:
+        db.execute("UPDATE messages SET queue_id = '../x\x1b'")
+    (tmp_path / "out").mkdir()
+    result = desk.queue("export", "all", "--to", str(tmp_path / "out" / "in"))
+    assert (result.exit_code, "its row is damaged" in result.stderr, "\x1b" in result.output) == (1, True, False)
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["in"]
+    assert "\x1b" not in desk.queue("list").output
 
 
 def test_of_a_state_without_a_database_the_large_messages_are_exported(desk: Desk, tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """What becomes of copies: conclusions, reroutes, the postmaster's hand, and forgetting."""
 
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -216,6 +217,36 @@ async def test_bytes_are_kept_for_the_bounce_window(store: SqliteStore, peek: Co
     assert peek.execute("SELECT count(*) FROM bodies").get == 0
     assert not [path for path in (state / "bodies").rglob("*") if path.is_file()]
     assert peek.execute("SELECT count(*) FROM messages").get == 2
+
+
+async def test_bytes_are_kept_as_long_as_was_asked(store: SqliteStore) -> None:
+    """`retain.bodies` counts where it is longer than the bounce window."""
+    committed = await store.commit(entry())
+    await store.conclude(committed.copies[0], Done("250"), NOW)
+    kept = replace(RETENTION, bodies=30 * DAY)
+    await store.sweep(NOW + 30 * DAY, kept)
+    assert await store.content(committed.copies[0])
+    await store.sweep(NOW + 30 * DAY + timedelta(seconds=1), kept)
+    with pytest.raises(StoreError, match="no longer kept"):
+        await store.content(committed.copies[0])
+
+
+async def test_a_life_is_told_for_as_long_as_events_are_kept(store: SqliteStore, state: Path) -> None:
+    """Of a delivered message, without its bytes; after `retain.events` nothing is known of it."""
+    committed = await store.commit(entry())
+    await store.conclude(committed.copies[0], RetryAt(NOW + DAY, "451 later"), NOW)
+    await store.conclude(committed.copies[0], Done("250 2.0.0 taken"), NOW + DAY)
+    await store.commit(entry(got=received(at=NOW + 3 * DAY)))  # the last message stays, for its number
+    short = replace(RETENTION, events=30 * DAY)
+    await store.sweep(NOW + 30 * DAY, short)
+    with QueueView.open(state) as view:
+        history = view.show(committed.id)
+        assert history is not None
+        assert not history.has_bytes
+        told = [(event.kind, event.data.get("reply") or event.data.get("reason")) for event in history.events]
+        assert told[-2:] == [("copy_deferred", "451 later"), ("copy_delivered", "250 2.0.0 taken")]
+        await store.sweep(NOW + 32 * DAY, short)
+        assert view.show(committed.id) is None
 
 
 async def test_nothing_is_forgotten_that_waits(store: SqliteStore, peek: Connection) -> None:
