@@ -124,7 +124,12 @@ class Limits(Model):
     line_size: Size = Field(2_000_000, ge=1000, description="longest line of a message")
     mime_depth: Count = Field(100, ge=1, le=1000, description="how deep MIME parts may be nested")
     rule_text: Size = Field(256_000, ge=1000, description="text per part that rules see")
-    memory: Size = Field(512_000_000, ge=1000, description="bytes of messages in flight; more is answered 452")
+    memory: Size = Field(
+        512_000_000,
+        ge=1000,
+        description="bytes in flight: messages, their recipients, connections in TLS, what clients said before their "
+        "turn or left unread; more is answered 452",
+    )
     free_space: Size = Field(
         50_000_000, description="room that stays free where the state lives; mail that would take it is answered 452"
     )

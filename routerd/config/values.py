@@ -81,7 +81,7 @@ def format_duration(value: timedelta) -> str:
     for unit in ("y", "d", "h", "m"):
         if seconds and seconds % _DURATION_UNITS[unit] == 0:
             return f"{seconds // _DURATION_UNITS[unit]}{unit}"
-    return f"{seconds}s" if seconds else "0d"
+    return f"{seconds}s"
 
 
 def parse_size(value: object) -> int:
