@@ -184,7 +184,10 @@ class Connection(asyncio.Protocol):
             )
         except (OSError, ValueError) as error:  # ssl.SSLError is an OSError; ValueError: a name that no certificate has
             transport.abort()
-            return [Broken(self._client.tls_failed(str(error) or "the connection was closed"))]
+            self._lost = (
+                str(error) or "the connection was closed"
+            )  # by now TLS has the transport: nobody tells of its end
+            return [Broken(self._client.tls_failed(self._lost))]
         if upgraded is None:
             return [Broken(self._client.tls_failed("the connection was closed"))]
         self._use(upgraded)

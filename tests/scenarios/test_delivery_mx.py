@@ -16,6 +16,7 @@ from queue_in_memory import MemoryQueue
 from scripted_next_hop import NextHop
 
 from routerd.config.settings import Addresses, Dns, Settings
+from routerd.delivery import attempt
 from routerd.delivery.attempt import Policy
 from routerd.delivery.connection import Timeouts
 from routerd.delivery.letter import ReturnPaths
@@ -172,6 +173,23 @@ async def test_connections_are_kept_for_a_domain(site: Site) -> None:
         await site.queue.concluded(2)
     assert hop.connections == 1
     assert len(site.dns.asked) == asked
+
+
+async def test_of_too_many_domains_the_one_asked_for_longest_ago_keeps_no_connection(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(attempt, "MAX_NEXT_HOPS", 2)
+    hops = [await site.host(f"{number}.test", f"127.0.0.{number}") for number in range(2, 5)]
+    async with site.working() as worker:
+        for number, hop in enumerate(hops, 2):
+            site.add(f"ewa@{number}.test")
+            worker.look_now()
+            await hop.took(1)
+            await site.queue.concluded(number - 1)
+        async with asyncio.timeout(10):
+            while hops[0].open_now:
+                await asyncio.sleep(0.01)
+        assert [hop.open_now for hop in hops] == [0, 1, 1]
 
 
 async def test_a_host_of_ipv6_alone(site: Site) -> None:

@@ -1,10 +1,12 @@
 """TLS and AUTH towards a next hop, with certificates made for the test."""
 
+import asyncio
 import ipaddress
 import ssl
 from datetime import UTC, datetime, timedelta
 
 import pytest
+import uvloop
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -102,6 +104,27 @@ async def test_failing_tls_falls_back_under_may_and_defers_under_required(hop, c
     assert outcome.stage is Stage.TLS
     assert hop.taken == []
     assert isinstance(await deliver(hop, contexts, TlsPolicy.MAY), Delivered)
+
+
+def test_failing_tls_in_the_loop_that_the_daemon_runs_in(certificate):
+    """uvloop closes the connection at once: what is said of it, and the second one, are the same."""
+
+    async def deliver_twice() -> None:
+        server = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        server.load_cert_chain(certificate)
+        hop = await NextHop(extensions=("STARTTLS",), context=server).start()
+        outcome = await deliver(hop, TlsContexts.of_system(), TlsPolicy.REQUIRED)
+        assert isinstance(outcome, Deferred)
+        assert (outcome.stage, outcome.reason[:22]) == (Stage.TLS, "TLS handshake failed: ")
+        server.minimum_version = ssl.TLSVersion.TLSv1_3
+        old = TlsContexts.of_system()
+        old.opportunistic.maximum_version = ssl.TLSVersion.TLSv1_2
+        assert isinstance(await deliver(hop, old, TlsPolicy.MAY), Delivered)
+        assert [taken.inside_tls for taken in hop.taken] == [False]
+        hop.stop()
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(deliver_twice())
 
 
 async def test_a_password_is_read_at_each_connect_and_sent_inside_tls_only(hop, contexts, tmp_path):

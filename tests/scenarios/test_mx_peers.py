@@ -4,6 +4,7 @@ import json
 import os
 import pwd
 import random
+import signal
 import socket
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from typing import Any
 
 import pytest
 from annotated import value
+from peers.certificate import make_certificate
 from peers.daemon import RouterdDaemon
 from peers.machine import open_folder
 from peers.name_servers import NameServers
@@ -23,6 +25,7 @@ state: {{folder}}/state
 rules: {{folder}}/rules.d
 listen:
   - {{{{address: "127.0.0.1:{{smtp_port}}"}}}}
+  - {{{{address: "{us}:25"}}}}
 dns: {{{{servers: ["{dns}"], timeout: 2s}}}}
 http: {{{{address: "127.0.0.1:{{http_port}}"}}}}
 postmaster: jan
@@ -34,6 +37,8 @@ inboxes:
 {inboxes}
 delivery:
   - {{{{domain: here.test, maildir: "{{folder}}/mail/{{{{local}}}}"}}}}
+  - {{{{domain: secure.test, mx: true, tls: required}}}}
+  - {{{{domain: renamed.test, mx: true, tls: required}}}}
   - {{{{domain: "*", mx: true}}}}
 retry: {{{{first: 1s, factor: 1, max: 1s}}}}
 """
@@ -41,6 +46,11 @@ ZONE = """\
 mail A {up}
 down A {down}
 us A {up}
+mirror MX 10 looking
+looking A {us}
+secure MX 10 mail
+renamed MX 10 other
+other A {up}
 good MX 10 mail
 alias CNAME good
 plain A {up}
@@ -59,7 +69,7 @@ many MX 0 down
 """
 MANY = "".join(f"many MX {number} many{number}\nmany{number} A {{up}}\n" for number in range(1, 100))
 # By domain: what becomes of a copy, and why.
-DELIVERED = ("good.test", "alias.test", "plain.test", "backup.test", "many.test")
+DELIVERED = ("good.test", "alias.test", "plain.test", "backup.test", "many.test", "secure.test")
 REROUTED = {
     "null.test": "null.test takes no mail: DNS says so by a null MX",
     "bare.test": "bare.test has neither MX nor address in DNS",
@@ -72,9 +82,13 @@ WAITING = {
     "loop.test": "cannot look up the MX of loop.test: the DNS server said SERVFAIL",
     "a.silent.test": "cannot look up the MX of a.silent.test: no answer in time",
     "halfway.test": "cannot look up the address of host.silent.test, an MX of halfway.test: no answer in time",
+    "renamed.test": "other.test[{up}]:25: TLS handshake failed: ",
     "asleep.test": "cannot connect to down.test[{down}]:25: Connection refused",
 }
-HELD = {"self.test": "us.test, the MX of self.test, is this host, so copies would come back (a loop)"}
+HELD = {
+    "self.test": "us.test, the MX of self.test, is this host, so copies would come back (a loop)",
+    "mirror.test": "looking.test, the MX of mirror.test, is this host, so copies would come back (a loop)",
+}
 DOMAINS = (*DELIVERED, *REROUTED, *WAITING, *HELD)
 
 MESSAGE = b"From: anna@klient.pl\r\nTo: support@example.com\r\nSubject: hello\r\n\r\nA message.\r\n"
@@ -93,7 +107,8 @@ def _free_address() -> str:
 
 
 def _mailboxes(folder: Path, address: str) -> Postfix:
-    """A Postfix that takes mail for anybody at `address`, into one Maildir."""
+    """A Postfix that takes mail for anybody at `address`, into one Maildir; its certificate is for mail.test."""
+    pem, key = make_certificate(folder, "mail.test")
     owner = pwd.getpwnam("mail")
     (folder / "mail").mkdir()
     os.chown(folder / "mail", owner.pw_uid, owner.pw_gid)
@@ -104,6 +119,10 @@ def _mailboxes(folder: Path, address: str) -> Postfix:
         "virtual_minimum_uid": "1",
         "virtual_uid_maps": f"static:{owner.pw_uid}",
         "virtual_gid_maps": f"static:{owner.pw_gid}",
+        "smtpd_tls_security_level": "may",
+        "smtpd_tls_cert_file": str(pem),
+        "smtpd_tls_key_file": str(key),
+        "smtpd_tls_received_header": "yes",
     }
     return Postfix(folder, settings, services=f"{address}:25 inet n - n - - smtpd\n")
 
@@ -116,14 +135,22 @@ class World:
     up: str
     down: str
 
+    @property
+    def addresses(self) -> dict[str, str]:
+        return {"up": self.up, "down": self.down}
+
     def send(self, swaks: Callable[..., str], *domains: str) -> None:
         for domain in domains:
             swaks(self.daemon.smtp_port, MESSAGE, sender="anna@klient.pl", recipients=[f"to-{domain}@example.com"])
 
+    def heads(self) -> list[bytes]:
+        """The headers of the copies that Postfix has."""
+        files = (self.postfix.folder / "mail").glob("all/new/*")
+        return [path.read_bytes().partition(b"\n\n")[0] for path in files]
+
     def arrived(self) -> list[str]:
         """The mailboxes whose copies Postfix has."""
-        files = (self.postfix.folder / "mail").glob("all/new/*")
-        return sorted(value(path.read_bytes().partition(b"\n\n")[0], "X-Assigned-To") for path in files)
+        return sorted(value(head, "X-Assigned-To") for head in self.heads())
 
     def queued(self) -> dict[str, dict[str, Any]]:
         """What `queue list` says, by destination."""
@@ -144,14 +171,15 @@ def world(
     need("nsd", "nsd")
     need("unbound", "unbound")
     need_root("postfix at port 25")
-    up, down = _free_address(), _free_address()
+    up, down, us = _free_address(), _free_address(), _free_address()
     server = postfix(lambda folder: _mailboxes(folder, up))
-    zone = (ZONE + MANY).format(up=up, down=down)
+    zone = (ZONE + MANY).format(up=up, down=down, us=us)
     with open_folder("names") as folder, NameServers(folder, zone) as names:
         members = "\n".join(f"  to-{domain}: {{{{mailbox: ewa@{domain}}}}}" for domain in DOMAINS)
         inboxes = "\n".join(f"  to-{domain}@example.com: {{{{default: to-{domain}}}}}" for domain in DOMAINS)
-        config = CONFIG.format(dns=names.endpoint, members=members, inboxes=inboxes)
-        yield World(routerd(config=config, rules={}), names, server, up, down)
+        config = CONFIG.format(dns=names.endpoint, us=us, members=members, inboxes=inboxes)
+        trusted = {"SSL_CERT_FILE": str(server.folder / "mail.test.pem")}
+        yield World(routerd(config=config, rules={}, environ=trusted), names, server, up, down)
 
 
 def test_what_dns_says_decides(world: World, swaks: Callable[..., str], wait_until: Any) -> None:
@@ -168,7 +196,8 @@ def test_what_dns_says_decides(world: World, swaks: Callable[..., str], wait_unt
     queued = wait_until(judged, "an attempt for each", trouble=world.log)
     for domain, reason in WAITING.items():
         copy = queued[f"mx:{domain}"]
-        assert (copy["state"], copy["reason"]) == ("queued", reason.format(down=world.down))
+        assert copy["state"] == "queued"
+        assert copy["reason"].startswith(reason.format(**world.addresses))
         assert copy["next_attempt_at"]
     for domain, reason in HELD.items():
         copy = queued[f"mx:{domain}"]
@@ -187,6 +216,21 @@ def test_what_dns_says_decides(world: World, swaks: Callable[..., str], wait_unt
     hosts = {event["destination"]: event.get("host") for event in world.daemon.log_events("copy_delivered")}
     assert {hosts[f"mx:{domain}.test"] for domain in ("good", "alias", "backup")} == {f"mail.test[{world.up}]:25"}
     assert hosts["mx:plain.test"] == f"plain.test[{world.up}]:25"
+    assert all(b"with ESMTPS id" in head for head in world.heads())
+
+
+def test_what_led_back_to_us_is_mended_by_a_route(world: World, swaks: Callable[..., str], wait_until: Any) -> None:
+    """As its reason says: name the server under `delivery`, reload, release."""
+    world.send(swaks, "self.test")
+    (held,) = world.daemon.wait_for_event("copy_held")
+    route = f'delivery:\n  - {{domain: self.test, smtp: "{world.up}:25"}}\n'
+    config = world.daemon.config_path
+    config.write_text(config.read_text().replace("delivery:\n", route))
+    world.daemon.signal(signal.SIGHUP)
+    world.daemon.wait_for_event("config_reloaded")
+    released = world.daemon.command("queue", "release", held["copy"])
+    assert released.returncode == 0, released.stderr
+    wait_until(lambda: world.arrived() == ["ewa@self.test"], "the copy at Postfix", trouble=world.log)
 
 
 def test_a_resolver_that_is_down_bounces_nothing(world: World, swaks: Callable[..., str], wait_until: Any) -> None:
