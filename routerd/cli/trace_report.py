@@ -104,9 +104,8 @@ def _stands(history: MessageHistory, where: Where) -> Iterator[tuple[datetime | 
             yield now, f"{_which(copy.id)} for {copy.member} {_state(copy, where)}"
             now = ""
     if not history.copies:
-        yield now, "there is no copy of it"
-        now = ""
-    if not history.has_bytes:
+        yield now, f"nobody was sent a copy: see {history.twin_of}" if history.twin_of else "there is no copy of it"
+    elif not history.has_bytes:
         yield now, "its bytes are no longer kept, its history is"
 
 

@@ -13,7 +13,15 @@ from typing import TypeVar
 
 from routerd.desk.plan import DeskState
 from routerd.message.envelope import QueueId, Raw
-from routerd.store.base import Copy, Known, SavedRuleset, StoreError, StoreMissingError, ThreadKeys
+from routerd.store.base import (
+    Copy,
+    Known,
+    SavedRuleset,
+    StoreDamagedError,
+    StoreError,
+    StoreMissingError,
+    ThreadKeys,
+)
 from routerd.store.bodies import BodyFiles
 from routerd.store.connection import (
     FILE_NAME,
@@ -26,6 +34,7 @@ from routerd.store.connection import (
     store_error,
 )
 from routerd.store.desk_state import StoredDeskState, recall
+from routerd.store.health import refuse_a_lost_database
 from routerd.store.history import QUEUED_COPIES, MessageHistory, QueuedCopy, numbers_of, queued_copy, read_history
 from routerd.store.migration import check_version, newest_version
 from routerd.store.rows import COPIES, COPY_COLUMNS, from_micros, read_copies
@@ -54,10 +63,12 @@ class QueueView:
 
     @classmethod
     def open(cls, folder: Path) -> "QueueView":
-        """Raises StoreMissingError where there is no state, StoreVersionError for one from the future, StoreError."""
+        """Raises StoreMissingError where there is no state, StoreDamagedError where it has lost its database,
+        StoreVersionError for one from the future, StoreError."""
         try:
             with as_owner(folder):
                 if not (folder / FILE_NAME).is_file():
+                    refuse_a_lost_database(folder / FILE_NAME)
                     raise StoreMissingError(f"there is no state in {folder}")
                 return cls(folder)
         except OSError as error:
@@ -173,7 +184,10 @@ class QueueView:
             raise StoreError(f"{self._path} has a log but no index of it: start the daemon once to mend that")
         db = open_onlooker(self._path, at_rest=at_rest)
         try:
-            if check_version(db) < newest_version():
+            version = check_version(db)
+            if version == 0:
+                raise StoreDamagedError(f"{self._path} is empty")
+            if version < newest_version():
                 raise StoreError(
                     "the state was written by an older routerd: start the daemon once to bring it up to date"
                 )

@@ -422,6 +422,19 @@ def test_of_a_database_whose_messages_are_damaged_the_bytes_are_exported(desk: D
     assert any(stem in stems for stem in map(name, range(2, 31)))
 
 
+@pytest.mark.parametrize("pages", [3, 10, 20])
+def test_of_a_truncated_database_what_is_left_is_exported(desk: Desk, tmp_path: Path, pages: int) -> None:
+    """However much of it is gone, in words and without a traceback."""
+    for number in range(1, 31):
+        desk.commit(number, raw=b"Subject: x\r\n\r\n%06d\r\n" % number)
+    path = desk.state / "routerd.db"
+    path.write_bytes(path.read_bytes()[: pages * PAGE_BYTES])
+    result = desk.queue("export", "all", "--to", str(tmp_path / "out"))
+    assert result.exit_code == 1
+    assert "damaged" in result.stderr
+    assert "messages were read and written" in result.stderr
+
+
 def test_a_damaged_id_is_no_way_out_of_the_folder(desk: Desk, tmp_path: Path) -> None:
     """What a row says its message is called by is not believed."""
     desk.commit(1)
@@ -434,10 +447,16 @@ def test_a_damaged_id_is_no_way_out_of_the_folder(desk: Desk, tmp_path: Path) ->
     assert "\x1b" not in desk.queue("list").output
 
 
-def test_of_a_state_without_a_database_the_large_messages_are_exported(desk: Desk, tmp_path: Path) -> None:
+@pytest.mark.parametrize("content", [b"no database at all" * 1000, b"", None])
+def test_of_a_state_without_a_database_the_large_messages_are_exported(
+    desk: Desk, tmp_path: Path, content: bytes | None
+) -> None:
     """They are files of their own."""
     desk.commit(1, raw=b"Subject: large\r\n\r\n" + b"line\r\n" * 60_000)
-    (desk.state / "routerd.db").write_bytes(b"no database at all" * 1000)
+    if content is None:
+        (desk.state / "routerd.db").unlink()
+    else:
+        (desk.state / "routerd.db").write_bytes(content)
     result = desk.queue("export", "all", "--to", str(tmp_path / "out"))
     assert result.exit_code == 1
     assert [path.name for path in (tmp_path / "out").iterdir()] == [f"{name(1)}.eml"]
