@@ -57,7 +57,7 @@ _GOES_ON_TRYING = _words(
     r"delivery attempts will continue", r"delivery is delayed", r"has been delayed", r"will be retried",
 )  # fmt: skip
 _SUBJECT_OF_FAILURE = _words(
-    r"undeliver", r"undelivered", r"returned mail", r"returned to sender", r"failure notice", r"delivery fail",
+    r"undeliver", r"undelivered", r"returned mail", r"returned to sender", r"failure notice", r"delivery (?:has )?fail",
     r"mail delivery (?:failed|problem)", r"delivery status notification", r"message not delivered", r"non remis",
     r"unzustellbar", r"nicht zugestellt", r"nie (?:została? )?dostarczon", r"niedostarczon", r"non recapitat",
     r"no se pudo entregar", r"не доставлен", r"недоставлен", r"تعذر (?:ال)?تسليم", r"لم يتم تسليم",
@@ -65,16 +65,22 @@ _SUBJECT_OF_FAILURE = _words(
 _RETURNED = re.compile(
     r"-{2,}\s?(?:below this line|this is a copy|original message|message header|unsent message|attached is|"
     r"forwarded message|returned message|the header of the original|enclosed is)|"
-    r"original message headers|(?:return-path|received): ?|content-type: message/rfc822",
+    r"original message headers|message headers follow|below is a copy of the original|(?:return-path|received): ?|content-type: message/rfc822",
     re.IGNORECASE,
 )
 _ADDRESS = r"([^\s<>\"(),;:@\[\]]{1,64}@[A-Za-z0-9._-]{1,255})"
 _BRACKETED = re.compile(rf"\s{{0,20}}<{_ADDRESS}>(?:\.\.\.|:|\s{{0,9}}\Z)(.*)")
 _BARE = re.compile(rf"\s{{0,20}}{_ADDRESS}:?\s{{0,9}}\Z")
+_SAID = re.compile(rf"\s{{0,20}}{_ADDRESS}:\s(.*)")
+_QUOTED = re.compile(rf"\s{{0,20}}failed to deliver to '<?{_ADDRESS}>?'", re.IGNORECASE)
+_LABELLED = re.compile(
+    rf"\s{{0,20}}(?:failed |final )?recipient(?: address)?: {{0,9}}\[?(?:smtp:)?<?{_ADDRESS}>?\]?\s{{0,9}}\Z",
+    re.IGNORECASE,
+)
 _DATED = re.compile(rf"\s{{0,20}}{_ADDRESS} on \w{{2,4}}, ")
 _LINKED = re.compile(rf"[^<>]{{0,200}}<mailto:{_ADDRESS}>\s{{0,9}}\Z", re.IGNORECASE)
 _NAMED = re.compile(rf"\s{{0,20}}[^<>@:]{{1,100}}<{_ADDRESS}>:?\s{{0,9}}\Z")
-_FORMS = (_DATED, _BARE, _LINKED, _NAMED)
+_FORMS = (_DATED, _BARE, _LINKED, _NAMED, _QUOTED, _LABELLED)
 _GENERATED_FROM = re.compile(rf"\s{{0,20}}\((?:ultimately )?generated from <?{_ADDRESS}>?\)")
 
 
@@ -122,7 +128,7 @@ def _drafts(lines: Sequence[str]) -> dict[str, _Draft]:
     drafts: dict[str, _Draft] = {}
     current: _Draft | None = None
     for line in lines:
-        with_reason = _BRACKETED.match(line)
+        with_reason = _BRACKETED.match(line) or _SAID.match(line)
         found = with_reason or next((match for form in _FORMS if (match := form.match(line))), None)
         if found is not None:
             current = drafts.setdefault(found[1].casefold(), _Draft(found[1]))
