@@ -65,7 +65,8 @@ _SUBJECT_OF_FAILURE = _words(
 _RETURNED = re.compile(
     r"-{2,}\s?(?:below this line|this is a copy|original message|message header|unsent message|attached is|"
     r"forwarded message|returned message|the header of the original|enclosed is)|"
-    r"original message headers|message headers follow|below is a copy of the original|(?:return-path|received): ?|content-type: message/rfc822",
+    r"original message headers|message headers follow|below is a copy of the original|"
+    r"(?:return-path|received): ?|content-type: message/rfc822",
     re.IGNORECASE,
 )
 _ADDRESS = r"([^\s<>\"(),;:@\[\]]{1,64}@[A-Za-z0-9._-]{1,255})"
