@@ -4,17 +4,18 @@ import asyncio
 import errno
 import os
 import socket
-import ssl
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import structlog
 
 from routerd.config.settings import Listener, Settings
+from routerd.intake.certificate_watch import CertificateWatch
 from routerd.intake.gate import Gate
 from routerd.intake.reception import Accept, Reception, World
 from routerd.intake.session import HostedSession
 from routerd.intake.session_template import session_template
+from routerd.intake.tls import ServerContext
 from routerd.ops.metrics import Metrics
 
 log = structlog.get_logger()
@@ -48,13 +49,16 @@ class Intake:
         accept: Accept,
         metrics: Metrics,
         return_path_key: bytes,
-        tls: ssl.SSLContext | None = None,
+        tls: ServerContext | None = None,
         sockets: Mapping[str, Sequence[socket.socket]] | None = None,
         world: World | None = None,
     ) -> None:
         self._listeners = settings.listen
         self._sockets = sockets or {}
-        self._reception = Reception(settings, accept, metrics, return_path_key, world or World())
+        world = world or World()
+        self._reception = Reception(settings, accept, metrics, return_path_key, world)
+        self._certificate = CertificateWatch(metrics, world.now)
+        self._certificate.adopt(tls)
         template = session_template(settings.hostname, asyncio.get_running_loop())
         self._gates = {
             listener.name: Gate(self._reception, settings, listener, tls, template) for listener in settings.listen
@@ -85,12 +89,13 @@ class Intake:
     def open_connections(self) -> int:
         return self._reception.connections.open
 
-    def adopt(self, settings: Settings, tls: ssl.SSLContext | None = None) -> Unserved:
+    def adopt(self, settings: Settings, tls: ServerContext | None = None) -> Unserved:
         """Takes over a reloaded config for what comes from now on; `tls` is the certificate as read anew.
 
         Listeners keep their sockets. Gives those whose coming or going needs a restart.
         """
         self._reception.adopt(settings)
+        self._certificate.adopt(tls)
         given = {listener.name: listener for listener in settings.listen}
         for name, gate in self._gates.items():
             if name in given:
@@ -146,6 +151,7 @@ class Intake:
     def _check_times(self) -> None:
         loop = asyncio.get_running_loop()
         self._reception.check_times(loop.time())
+        self._certificate.look()
         self._timer = loop.call_later(self._reception.check_seconds, self._check_times)
 
 

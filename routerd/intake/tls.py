@@ -2,20 +2,32 @@
 
 import asyncio
 import ssl
+from datetime import datetime
+from pathlib import Path
 from typing import Protocol, cast
 
+from routerd.config.certificate import good_until
 from routerd.config.settings import TlsFiles
 
 _SHUTDOWN_SECONDS = 5.0  # for the client's part in the end of TLS; then the connection is cut
 _READ_BYTES = 32_768  # at a time, encrypted; both loops take 256 KiB, and OpenSSL's buffers never shrink again
 
 
-def tls_context(files: TlsFiles) -> ssl.SSLContext:
+class ServerContext(ssl.SSLContext):
+    """With what is to be known of its certificate."""
+
+    certificate: Path
+    good_until: datetime | None  # None: it cannot be told
+
+
+def tls_context(files: TlsFiles) -> ServerContext:
     """For servers: TLS 1.2 and later, nothing asked of the client. Raises OSError (ssl.SSLError is one)."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context = ServerContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.options |= ssl.OP_NO_COMPRESSION | ssl.OP_NO_RENEGOTIATION
     context.load_cert_chain(files.certificate, files.key)
+    context.certificate = files.certificate
+    context.good_until = good_until(files.certificate.read_bytes())
     return context
 
 

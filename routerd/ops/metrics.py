@@ -56,6 +56,9 @@ class Metrics:
         self.connections = gauge("connections", "Open connections", "listener")
         self.memory_in_flight_bytes = gauge("memory_in_flight_bytes", "Messages in memory until they are answered")
         self.pressure = gauge("pressure", "Of memory, disk and store on strangers: 0 none, 1 they get no more in")
+        self.certificate_expires = gauge(
+            "certificate_expires_timestamp_seconds", "When the certificate ends, in Unix time", "certificate"
+        )
         self.rejections = counter("rejections", "Commands and messages refused", "reason")
         self.dns_questions = counter("dns_questions", "Questions that servers were asked", "kind", "result")
         self.dns_seconds = histogram("dns_seconds", "One question, over all servers", _SECONDS)

@@ -10,8 +10,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 
-def make_certificate(folder: Path, name: str) -> tuple[Path, Path]:
-    """Files `folder/NAME.pem` and `folder/NAME.key`: self-signed, for `name` and 127.0.0.1, good for a day."""
+def make_certificate(folder: Path, name: str, good_for: timedelta = timedelta(days=90)) -> tuple[Path, Path]:
+    """Files `folder/NAME.pem` and `folder/NAME.key`: self-signed, for `name` and 127.0.0.1."""
     key = ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
     names = x509.SubjectAlternativeName([x509.DNSName(name), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))])
@@ -22,8 +22,8 @@ def make_certificate(folder: Path, name: str) -> tuple[Path, Path]:
         .issuer_name(subject)
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
-        .not_valid_before(now - timedelta(days=1))
-        .not_valid_after(now + timedelta(days=1))
+        .not_valid_before(now - timedelta(days=90))
+        .not_valid_after(now + good_for)
         .add_extension(names, False)
         .add_extension(x509.BasicConstraints(ca=True, path_length=None), True)
         .sign(key, hashes.SHA256())

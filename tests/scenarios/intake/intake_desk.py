@@ -13,6 +13,7 @@ from peers.certificate import make_certificate as certificate_files
 from routerd.config.settings import Settings, TlsFiles
 from routerd.intake.reception import World
 from routerd.intake.server import Intake
+from routerd.intake.tls import ServerContext
 from routerd.message.envelope import Accepted, Protocol, Received, Verdict
 from routerd.ops.metrics import Metrics
 
@@ -70,7 +71,7 @@ class Desk:
 async def open_intake(
     desk: Desk,
     config: Settings | None = None,
-    tls: ssl.SSLContext | None = None,
+    tls: ServerContext | None = None,
     sockets: Mapping[str, Sequence[socket.socket]] | None = None,
     **world: object,
 ) -> AsyncIterator[Intake]:

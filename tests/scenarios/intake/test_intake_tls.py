@@ -7,10 +7,12 @@ import struct
 import warnings
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 from intake_desk import HELLO, START, TEXT, Desk, Talker, make_certificate, open_intake, settings, talk
+from structlog.testing import capture_logs
 
 from routerd.intake.limits.patience import Timeouts
 from routerd.intake.server import Intake
@@ -180,3 +182,32 @@ async def test_clients_in_a_handshake_do_not_hold_up_a_drain(tmp_path: Path, is_
             assert await intake.drain(60) == 0
         assert await client.ended() == b""
         assert intake.open_connections == 0
+
+
+async def test_the_end_of_a_certificate_is_told_in_time(tmp_path: Path) -> None:
+    """By a metric always, by the log once a day in its last two weeks; a reload with a new one ends that."""
+    desk, now = Desk(), [datetime.now(UTC)]
+    old = make_certificate(tmp_path)
+    new = make_certificate(tmp_path, "localhost")
+    config, expires = settings(listen=IMPLICIT), "certificate_expires_timestamp_seconds"
+    with capture_logs() as logged:
+        async with open_intake(desk, config, tls_context(old), now=lambda: now[0]) as intake:
+            until = now[0] + timedelta(days=90)
+            assert abs(desk.value(expires, certificate=str(old.certificate)) - until.timestamp()) < 300
+            for days in (70, 80, 80, 81, 91):
+                now[0] = until + timedelta(days=days - 90, hours=-1)
+                intake._certificate.look()
+            now[0] = until - timedelta(days=50)
+            intake.adopt(config, tls_context(new))
+            intake._certificate.look()
+            assert desk.value(expires, certificate=str(old.certificate)) == 0
+            assert desk.value(expires, certificate=str(new.certificate)) > 0
+            intake.adopt(settings(), None)
+            intake._certificate.look()
+            assert desk.value(expires, certificate=str(new.certificate)) == 0
+    said = [event["reason"] for event in logged if event["event"] == "certificate_expires"]
+    assert [(reason.split()[0], reason.split()[-2]) for reason in said] == [
+        ("expires", "10"),
+        ("expires", "9"),
+        ("expired", "on"),
+    ]

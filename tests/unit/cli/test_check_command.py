@@ -1,10 +1,12 @@
 """`routerd check` and `routerd test`."""
 
 import json
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
+from peers.certificate import make_certificate
 
 from routerd.cli import test as cli_test
 from routerd.cli.check import command as check
@@ -215,3 +217,15 @@ def test_tests_of_bad_rules_are_not_run(folder: Path) -> None:
     result = run(cli_test.command)
     assert result.exit_code == 1
     assert "rules.d/20-b.yaml:1:8: rules must be a list" in result.output
+
+
+def test_a_certificate_that_ends(folder: Path) -> None:
+    """Is a finding, in time and afterwards: mail still comes in by it."""
+    for days, said in ((60, None), (10, "certificate: expires on "), (-1, "certificate: expired on ")):
+        certificate, key = make_certificate(folder, "mx.example.com", timedelta(days=days, hours=1))
+        (folder / "routerd.yaml").write_text(CONFIG + f"tls: {{certificate: {certificate}, key: {key}}}\n")
+        result = run(check)
+        assert result.exit_code == 0
+        first, *_ = result.stdout.splitlines()
+        assert first.startswith("ok: ") if said is None else first.startswith(f"{certificate}: {said}")
+        assert run(check, "--strict").exit_code == (0 if said is None else 1)
