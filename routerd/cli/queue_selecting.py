@@ -13,7 +13,7 @@ import click
 from routerd.config.nearest import quoted
 from routerd.config.settings import Settings, parse_duration
 from routerd.delivery.maildir import maildir_path
-from routerd.delivery.routes import MAILDIR, Routes
+from routerd.delivery.routes import MAILDIR, Routes, is_of_maildirs
 from routerd.rules.names import names_of, suggestion
 from routerd.store.base import CopyState
 from routerd.store.history import QueuedCopy
@@ -107,7 +107,7 @@ class Chosen:
         now = datetime.now(UTC)
         self._selection = Selection(
             numbers=named.copies if named else None,
-            destinations=_destinations(given.destination),
+            destinations=_destinations(given.destination, Routes(settings)),
             inbox=self._inbox(),
             member=given.member,
             owner=given.owner,
@@ -141,7 +141,7 @@ def where_listed(settings: Settings) -> Where:
     routes, here = Routes(settings), Path.cwd()
 
     def where(copy: QueuedCopy) -> str:
-        route = routes.route_for(copy.mailbox) if copy.destination == MAILDIR else None
+        route = routes.route_for(copy.mailbox) if is_of_maildirs(copy.destination) else None
         if route is None or route.maildir is None:
             return copy.destination
         try:
@@ -153,11 +153,13 @@ def where_listed(settings: Settings) -> Where:
     return where
 
 
-def _destinations(given: str | None) -> tuple[str, ...] | None:
+def _destinations(given: str | None, routes: Routes) -> tuple[str, ...] | None:
     """The keys of destinations that `given` may mean."""
     if given is None:
         return None
-    return (MAILDIR,) if given.startswith(f"{MAILDIR}:") else (given, f"smtp:{given}", f"lmtp:{given}", f"mx:{given}")
+    if given.startswith(f"{MAILDIR}:"):
+        return routes.keys_of_maildirs()
+    return given, f"smtp:{given}", f"lmtp:{given}", f"mx:{given}"
 
 
 def _refuse_unknown(what: str, name: str | None, known: Collection[str]) -> None:

@@ -15,7 +15,7 @@ from routerd.delivery.content import Content, with_lf
 from routerd.delivery.outcome import Deferred, Delivered, Failed, Outcome, Stage
 from routerd.message.address import AddressError, parse_address
 
-THREADS = 16  # each mostly waits for an fsync
+THREADS = 16  # of one route; each mostly waits for an fsync
 
 _UNSAFE = re.compile(r"[/\x00-\x1f\x7f]|^\.|^-|^\s|^\Z")
 _NOT_IN_A_NAME = re.compile(r"[^A-Za-z0-9.-]")
@@ -45,10 +45,10 @@ class MaildirLetter:
 
 
 class MaildirStore:
-    """All Maildirs of this machine. The work is done in threads of its own."""
+    """All Maildirs of this machine. Each route has threads of its own: its disk may hang while others work."""
 
     def __init__(self) -> None:
-        self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="maildir")
+        self._threads: dict[str, ThreadPoolExecutor] = {}
 
     async def deliver(self, route: Route, letter: MaildirLetter, hostname: str) -> Outcome:
         """`route` has `maildir`. Raises nothing but what reading the content raises."""
@@ -58,11 +58,19 @@ class MaildirStore:
             return Failed(str(error), Stage.MAILDIR, status="5.3.5")
         name = name_start(letter.copy_id, letter.created_at) + _NOT_IN_A_NAME.sub("_", hostname)
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._threads, deliver_file, folder, name, letter)
+        return await loop.run_in_executor(self._threads_of(route), deliver_file, folder, name, letter)
 
     def close(self) -> None:
         """Waits for what is being written."""
-        self._threads.shutdown(wait=True)
+        for threads in self._threads.values():
+            threads.shutdown(wait=True)
+
+    def _threads_of(self, route: Route) -> ThreadPoolExecutor:
+        where = str(route.maildir)
+        threads = self._threads.get(where)
+        if threads is None:
+            threads = self._threads[where] = ThreadPoolExecutor(THREADS, thread_name_prefix="maildir")
+        return threads
 
 
 def maildir_path(route: Route, mailbox: str) -> Path:

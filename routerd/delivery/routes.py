@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from routerd.config.settings import Route, Settings
 
 UNROUTED = "unrouted"
-MAILDIR = "maildir"  # the key of every Maildir: all are on this machine
+MAILDIR = "maildir"  # the key of the first route to Maildirs; others may be on another disk
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +41,10 @@ class Routes:
         way = self.way_for(mailbox)
         return way.route if way else None
 
+    def keys_of_maildirs(self) -> tuple[str, ...]:
+        """Each of the destinations that are Maildirs."""
+        return tuple(dict.fromkeys(way.destination for way in self._ways.values() if is_of_maildirs(way.destination)))
+
     def destination(self, mailbox: str) -> str:
         """Such as `smtp:mail.example.com:25`, `lmtp:unix:/run/x`, `mx:example.com`, `maildir`.
 
@@ -50,10 +54,18 @@ class Routes:
         return way.destination if way else UNROUTED
 
 
+def is_of_maildirs(destination: str) -> bool:
+    """Whether this is a key of Maildirs."""
+    return destination == MAILDIR or destination.startswith(f"{MAILDIR}#")
+
+
 def _destination(route: Route, known: dict[str, Route]) -> str:
     """Routes to the same hosts that differ in TLS or AUTH are destinations of their own."""
-    if route.transport in (MAILDIR, "mx"):  # by MX each domain is a destination of its own
+    if route.transport == "mx":  # each domain is a destination of its own
         return route.transport
+    if route.transport == MAILDIR:
+        first = known.setdefault(MAILDIR, route)
+        return MAILDIR if first.maildir == route.maildir else f"{MAILDIR}#{route.domain}"
     hosts = route.lmtp if route.lmtp else ",".join(str(endpoint) for endpoint in route.smtp or ())
     key = f"{route.transport}:{hosts}"
     first = known.setdefault(key, route)

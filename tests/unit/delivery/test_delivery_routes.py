@@ -12,6 +12,8 @@ ROUTES = Routes(
         {"domain": "example.com", "smtp": ["mail.example.com:25", "mail2.example.com:25"]},
         {"domain": "lists.test", "lmtp": "unix:/run/dovecot/lmtp"},
         {"domain": "local.test", "maildir": "/var/mail/{local}"},
+        {"domain": "here.test", "maildir": "/var/mail/{local}"},
+        {"domain": "archive.test", "maildir": "/mnt/archive/{local}"},
         {"domain": "other.test", "smtp": ["mail.example.com:25", "mail2.example.com:25"], "tls": "required"},
         {"domain": "*", "smtp": "smart.example.net:587"},
         {"domain": "late.test", "maildir": "/never"},
@@ -26,6 +28,8 @@ ROUTES = Routes(
         ("ewa@EXAMPLE.com", "smtp:mail.example.com:25,mail2.example.com:25"),
         ("ewa@lists.test", "lmtp:unix:/run/dovecot/lmtp"),
         ("ewa@local.test", "maildir"),
+        ("ewa@here.test", "maildir"),
+        ("ewa@archive.test", "maildir#archive.test"),  # another disk, perhaps
         ("ewa@other.test", "smtp:mail.example.com:25,mail2.example.com:25#other.test"),
         ("ewa@sub.example.com", "smtp:smart.example.net:587"),
         ("ewa@late.test", "smtp:smart.example.net:587"),
@@ -34,6 +38,11 @@ ROUTES = Routes(
 def test_the_first_route_that_fits_is_taken(mailbox, destination):
     """By the mailbox's domain, in the order of the config; `*` is any, and what stands below it is never reached."""
     assert ROUTES.destination(mailbox) == destination
+
+
+def test_all_that_are_maildirs_are_known():
+    """For who asks for one by its path."""
+    assert ROUTES.keys_of_maildirs() == ("maildir", "maildir#archive.test")
 
 
 def test_a_mailbox_without_route_says_so():

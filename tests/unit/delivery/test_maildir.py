@@ -1,8 +1,11 @@
 """Delivery into a Maildir: durable, once, and nowhere else than its folder."""
 
+import asyncio
 import errno
 import os
 import stat
+import threading
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -148,3 +151,25 @@ async def test_a_mailbox_that_would_lead_elsewhere_fails(tmp_path, mailbox):
     assert isinstance(outcome, Failed)
     assert outcome.status == "5.3.5"
     assert list(tmp_path.iterdir()) == []
+
+
+async def test_a_disk_that_hangs_stops_no_other(tmp_path, monkeypatch):
+    """However many copies wait for it: each route has its own threads."""
+    mended = threading.Event()
+    store = deliver_file
+
+    def slow(folder, name, letter):
+        if "slow" in folder.parts:
+            mended.wait(10)
+        return store(folder, name, letter)
+
+    monkeypatch.setattr(maildir, "deliver_file", slow)
+    maildirs = MaildirStore()
+    letters = [replace(LETTER, copy_id=f"01J0-{number}") for number in range(2 * maildir.THREADS)]
+    slow_route = route(tmp_path / "slow")
+    waiting = [asyncio.ensure_future(maildirs.deliver(slow_route, letter, "mx.test")) for letter in letters]
+    assert isinstance(await maildirs.deliver(route(tmp_path / "well"), LETTER, "mx.test"), Delivered)
+    assert not any(one.done() for one in waiting)
+    mended.set()
+    assert all(isinstance(outcome, Delivered) for outcome in await asyncio.gather(*waiting))
+    maildirs.close()
