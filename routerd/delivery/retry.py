@@ -5,7 +5,13 @@ from datetime import datetime, timedelta
 
 from routerd.config.settings import Retry
 from routerd.delivery.outcome import Deferred, Delivered, Failed, Outcome, Stage
-from routerd.delivery.schedule import is_greylisted, next_attempt, next_attempt_if_greylisted, waited
+from routerd.delivery.schedule import (
+    is_greylisted,
+    next_attempt,
+    next_attempt_at_rest,
+    next_attempt_if_greylisted,
+    waited,
+)
 from routerd.desk.plan import Role
 from routerd.store.base import Conclusion, Copy, Done, Forgo, Hold, NewCopy, Reroute, RetryAt
 
@@ -33,9 +39,19 @@ def is_refused_mailbox(outcome: Failed) -> bool:
 
 
 def conclude_for(
-    copy: Copy, outcome: Outcome, now: datetime, retry: Retry, *, line: NextInLine, jitter: float
+    copy: Copy,
+    outcome: Outcome,
+    now: datetime,
+    retry: Retry,
+    *,
+    line: NextInLine,
+    jitter: float,
+    was_tried: bool = True,
 ) -> Conclusion:
-    """What is written of an attempt that ended with `outcome`."""
+    """What is written of an attempt that ended with `outcome`.
+
+    `was_tried`: it was this copy's own attempt, not another's at the same destination.
+    """
     if copy.damage:
         return Hold(copy.damage)
     match outcome:
@@ -45,7 +61,8 @@ def conclude_for(
         case Failed():
             return _after_failure(copy, outcome, line)
         case Deferred():
-            return _after_deferral(copy, outcome, now, retry, line, jitter)
+            at = _schedule(outcome, was_tried)(copy.attempts + 1, now, retry, jitter)
+            return _after_deferral(copy, outcome, now, retry, line, at)
 
 
 def _after_failure(copy: Copy, outcome: Failed, line: NextInLine) -> Conclusion:
@@ -56,9 +73,16 @@ def _after_failure(copy: Copy, outcome: Failed, line: NextInLine) -> Conclusion:
     return Hold(outcome.reason)
 
 
+def _schedule(outcome: Deferred, was_tried: bool) -> Callable[[int, datetime, Retry, float], datetime]:
+    if not was_tried:
+        return next_attempt_at_rest
+    return next_attempt_if_greylisted if is_greylisted(outcome) else next_attempt
+
+
 def _after_deferral(
-    copy: Copy, outcome: Deferred, now: datetime, retry: Retry, line: NextInLine, jitter: float
+    copy: Copy, outcome: Deferred, now: datetime, retry: Retry, line: NextInLine, at: datetime
 ) -> Conclusion:
+    """`at`: when it is tried again, if it is."""
     attempts = copy.attempts + 1
     age = waited(copy.created_at, copy.attempts, now, retry)
     is_owner = copy.role is Role.OWNER
@@ -68,9 +92,8 @@ def _after_deferral(
     if age >= retry.give_up and attempts >= LEAST_ATTEMPTS_BEFORE_HOLD:
         why = f"given up after {_hours(age)} and {attempts} attempts: {outcome.reason}"
         return Hold(why) if is_owner else Forgo(why)
-    when = next_attempt_if_greylisted if is_greylisted(outcome) else next_attempt
     in_trouble = copy.mailbox if outcome.of_mailbox else copy.destination
-    return RetryAt(when(attempts, now, retry, jitter), outcome.reason, late=in_trouble if age >= retry.warn else "")
+    return RetryAt(at, outcome.reason, late=in_trouble if age >= retry.warn else "")
 
 
 def _reroute(copy: Copy, reason: str, line: NextInLine) -> Reroute:

@@ -13,6 +13,8 @@ SHORTEST_SHARE, LONGEST_SHARE = 0.8, 1.2  # of a wait, by its jitter
 # from the first attempt, and the jitter only makes them longer.
 GREYLIST_WAITS = tuple(timedelta(seconds=seconds) for seconds in (60, 260, 310, 900))
 
+LONGEST_WAIT_AT_REST = timedelta(hours=1)  # of a copy that was not tried itself: its destination may soon be back
+
 # What an attempt may add to a wait: the time-outs of RFC 5321 4.5.3.2, the rest of a destination.
 LONGEST_ATTEMPT = timedelta(minutes=15)
 
@@ -34,6 +36,12 @@ def next_attempt_if_greylisted(attempts: int, now: datetime, retry: Retry, jitte
     if attempts > len(GREYLIST_WAITS):
         return ordinary
     return min(ordinary, now + GREYLIST_WAITS[attempts - 1] * (1 + (LONGEST_SHARE - 1) * jitter))
+
+
+def next_attempt_at_rest(attempts: int, now: datetime, retry: Retry, jitter: float) -> datetime:
+    """The same for a copy that was not tried, for its destination rests: never so long as to be late for its return."""
+    share = SHORTEST_SHARE + (LONGEST_SHARE - SHORTEST_SHARE) * jitter
+    return min(next_attempt(attempts, now, retry, jitter), now + LONGEST_WAIT_AT_REST * share)
 
 
 def longest_wait(retry: Retry) -> timedelta:

@@ -203,7 +203,15 @@ class Worker:
 
     def _conclude(self, lane: Lane, job: Job, outcome: Outcome, *, was_attempted: bool = True) -> None:
         now, policy = self._clock(), self._policy
-        conclusion = conclude_for(job.copy, outcome, now, policy.retry, line=policy.next_in_line, jitter=self._jitter())
+        conclusion = conclude_for(
+            job.copy,
+            outcome,
+            now,
+            policy.retry,
+            line=policy.next_in_line,
+            jitter=self._jitter(),
+            was_tried=was_attempted,
+        )
         reach("before-conclude")
         self._scribe.write(Ended(lane, job, outcome, conclusion, now, was_attempted))
 
@@ -211,9 +219,8 @@ class Worker:
         """Until it was written the copy stayed in hand, so that it is not delivered again."""
         job, conclusion = ended.job, ended.conclusion
         raw = job.raw
-        is_late = ended.at - job.copy.created_at >= self._policy.retry.warn
         try:
-            self._report.concluded(job.copy, conclusion, ended.outcome, new, is_late)
+            self._report.concluded(job.copy, conclusion, ended.outcome, new)
         finally:
             self._lanes.let_go(ended.lane, job)
         if isinstance(conclusion, RetryAt):

@@ -14,6 +14,7 @@ from routerd.delivery.schedule import (
     is_greylisted,
     longest_wait,
     next_attempt,
+    next_attempt_at_rest,
     next_attempt_if_greylisted,
     waited,
 )
@@ -41,7 +42,7 @@ def test_waits_grow_to_the_longest_and_no_further():
 @given(st.integers(1, 10**9), retries, st.floats(0, 1))
 def test_no_wait_is_longer_than_the_longest(attempts, retry, jitter):
     """Whatever lies further ahead was not put there by this clock; and none is shorter than 80 % of the first."""
-    for when in (next_attempt, next_attempt_if_greylisted):
+    for when in (next_attempt, next_attempt_if_greylisted, next_attempt_at_rest):
         assert timedelta(0) < when(attempts, NOW, retry, jitter) - NOW <= longest_wait(retry)
     shortest = min(retry.first, retry.max) * 0.8
     assert next_attempt(attempts, NOW, retry, jitter) - NOW >= shortest - timedelta(microseconds=1)
@@ -65,6 +66,13 @@ def test_who_greylists_sees_the_copy_as_soon_as_it_may_pass(jitter):
     for moment, passes in zip(seen, (0, 5, 10, 25), strict=True):
         assert timedelta(minutes=passes) < moment < timedelta(minutes=passes * 1.3 + 2)
     assert next_attempt_if_greylisted(5, at, RETRY, jitter) == next_attempt(5, at, RETRY, jitter)
+
+
+def test_who_only_waits_for_a_destination_is_there_when_it_is_back():
+    """Within the hour or so, spread by the jitter; at first as any other."""
+    assert next_attempt_at_rest(1, NOW, RETRY, 0.3) == next_attempt(1, NOW, RETRY, 0.3)
+    waits = [next_attempt_at_rest(50, NOW, RETRY, jitter) - NOW for jitter in (0.0, 0.5, 1.0)]
+    assert waits == [timedelta(minutes=48), timedelta(hours=1), timedelta(minutes=72)]
 
 
 def test_greylisting_makes_no_attempt_later_than_it_would_have_been():
