@@ -31,7 +31,7 @@ from routerd.store.queue_view import as_owner
 from routerd.store.sqlite import SqliteStore, open_store
 from routerd.web.control import ControlRefusedError, ControlUnavailableError, send_command
 
-PAGE_COPIES = 500  # told to the daemon at once
+PAGE_COPIES = 100  # told to the daemon at once: mail that comes meanwhile waits for so many
 SHOWN_COPIES = 20  # before the question whether to drop them
 
 _USUAL = {"retry": frozenset({CopyState.QUEUED}), "hold": frozenset({CopyState.QUEUED})}

@@ -24,7 +24,7 @@ from routerd.store.base import (
 from routerd.store.batch import Batch, CopyNow
 from routerd.store.connection import Error, select, select_one
 from routerd.store.life import AFTER_ATTEMPT, AFTER_BOUNCE, BY_HAND, OPEN, REFUSABLE
-from routerd.store.rows import COPIES, COPY_COLUMNS, copy_id, read_copies, storable, to_micros
+from routerd.store.rows import COPIES, COPY_COLUMNS, copy_id, from_micros, read_copies, storable, to_micros
 
 _EVENTS = {
     CopyState.DELIVERED: "copy_delivered",
@@ -119,7 +119,8 @@ def change_by_hand(
     stand_in: StandIn | None = None,
 ) -> list[Copy]:
     """The copies that moved, and those that took the place of one; the others are left as they are."""
-    moved: list[int] = []
+    moved: list[Copy] = []
+    new: list[Copy] = []
     for copy in read_numbers(batch, numbers):
         now = batch.copy_now(copy.number)
         if now is None or (now.state, state) not in BY_HAND:
@@ -130,7 +131,8 @@ def change_by_hand(
             successor = _replace(
                 batch, copy, instead, f"released while {copy.member} is away", at, now.attempts, "postmaster"
             )
-            moved += (copy.number, successor.number)
+            moved.append(copy)
+            new.append(successor)
             continue
         kind = _EVENTS[state]
         if is_queued:
@@ -144,26 +146,39 @@ def change_by_hand(
         )
         batch.change_copy(copy.number, changed)
         _note(batch, copy, kind, {"reason": reason, "by": "postmaster"}, at)
-        moved.append(copy.number)
-    return read_numbers(batch, moved)
+        moved.append(copy)
+    return _as_they_are(batch, moved, new)
 
 
 def refuse(batch: Batch, numbers: Sequence[int], reason: str, at: datetime, line: Line, by: str) -> list[Copy]:
     """The copies that moved as if their next hop had refused them, and behind them those that took the place of one."""
-    moved: list[int] = []
+    moved: list[Copy] = []
+    new: list[Copy] = []
     for copy in read_numbers(batch, numbers):
         now = batch.copy_now(copy.number)
         if now is None or now.state not in REFUSABLE or not _has_bytes(batch, copy):
             continue
-        moved.append(copy.number)
+        moved.append(copy)
         if copy.role is Role.OWNER:
-            instead = _next_in_line(batch, copy, now, partial(line, copy, reason), reason, at, by)
-            moved += [successor.number for successor in instead]
+            new += _next_in_line(batch, copy, now, partial(line, copy, reason), reason, at, by)
         else:
             given_up = CopyNow(CopyState.FAILED, now.attempts, None, to_micros(at), storable(reason))
             batch.change_copy(copy.number, given_up)
             _note(batch, copy, _EVENTS[CopyState.FAILED], {"reason": reason, "by": by}, at)
-    return read_numbers(batch, moved)
+    return _as_they_are(batch, moved, new)
+
+
+def _as_they_are(batch: Batch, moved: Sequence[Copy], new: Sequence[Copy]) -> list[Copy]:
+    """Those that were moved, and behind them the new ones; not read anew, which takes longer than all else."""
+    changed = []
+    for copy in moved:
+        now = batch.copy_now(copy.number)
+        if now is not None:
+            due = None if now.next_attempt_at is None else from_micros(now.next_attempt_at)
+            changed.append(
+                replace(copy, state=now.state, attempts=now.attempts, next_attempt_at=due, reason=now.reason)
+            )
+    return [*changed, *new]
 
 
 def read_numbers(batch: Batch, numbers: Sequence[int]) -> list[Copy]:
