@@ -113,15 +113,17 @@ def test_failing_tls_in_the_loop_that_the_daemon_runs_in(certificate):
         server = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
         server.load_cert_chain(certificate)
         hop = await NextHop(extensions=("STARTTLS",), context=server).start()
-        outcome = await deliver(hop, TlsContexts.of_system(), TlsPolicy.REQUIRED)
-        assert isinstance(outcome, Deferred)
-        assert (outcome.stage, outcome.reason[:22]) == (Stage.TLS, "TLS handshake failed: ")
-        server.minimum_version = ssl.TLSVersion.TLSv1_3
-        old = TlsContexts.of_system()
-        old.opportunistic.maximum_version = ssl.TLSVersion.TLSv1_2
-        assert isinstance(await deliver(hop, old, TlsPolicy.MAY), Delivered)
-        assert [taken.inside_tls for taken in hop.taken] == [False]
-        hop.stop()
+        try:
+            outcome = await deliver(hop, TlsContexts.of_system(), TlsPolicy.REQUIRED)
+            assert isinstance(outcome, Deferred)
+            assert (outcome.stage, outcome.reason[:22]) == (Stage.TLS, "TLS handshake failed: ")
+            server.minimum_version = ssl.TLSVersion.TLSv1_3
+            old = TlsContexts.of_system()
+            old.opportunistic.maximum_version = ssl.TLSVersion.TLSv1_2
+            assert isinstance(await deliver(hop, old, TlsPolicy.MAY), Delivered)
+            assert [taken.inside_tls for taken in hop.taken] == [False]
+        finally:
+            hop.stop()
 
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(deliver_twice())

@@ -40,6 +40,18 @@ def test_the_first_route_that_fits_is_taken(mailbox, destination):
     assert ROUTES.destination(mailbox) == destination
 
 
+@pytest.mark.parametrize("mailbox", ["ewa@far.test", "jan@FAR.test", "ewa@near.test", "ewa@[192.0.2.1]"])
+def test_by_mx_each_domain_is_a_destination(mailbox):
+    """Whichever route by MX it is that fits."""
+    routes = Routes(
+        settings_with({"domain": "near.test", "mx": "true", "tls": "required"}, {"domain": "*", "mx": "true"})
+    )
+    domain = mailbox.partition("@")[2].lower()
+    assert routes.destination(mailbox) == f"mx:{domain}"
+    way = routes.way_for(mailbox)
+    assert (way.domain, way.route.tls == "required") == (domain, domain == "near.test")
+
+
 def test_all_that_are_maildirs_are_known():
     """For who asks for one by its path."""
     assert ROUTES.keys_of_maildirs() == ("maildir", "maildir#archive.test")
