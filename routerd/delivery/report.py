@@ -43,10 +43,8 @@ class Report:
             )
         return counted
 
-    def concluded(
-        self, copy: Copy, conclusion: Conclusion, outcome: Outcome, new: tuple[Copy, ...], is_late: bool
-    ) -> None:
-        """Once it is written. `is_late`: the copy has waited longer than `retry.warn`."""
+    def concluded(self, copy: Copy, conclusion: Conclusion, outcome: Outcome, new: tuple[Copy, ...]) -> None:
+        """Once it is written."""
         about = {
             "id": copy.queue_id,
             "copy": copy.id,
@@ -72,7 +70,7 @@ class Report:
                 log.warning("copy_rerouted", **about, reason=reason, to=[other.member for other in new])
             case Reroute(reason):
                 log.error("copy_held", **about, reason=f"{reason}; nobody is left in line")
-        self._note_late(copy, isinstance(conclusion, RetryAt) and is_late, outcome)
+        self._note_late(copy, isinstance(conclusion, RetryAt) and conclusion.late != "", outcome)
 
     def _note_late(self, copy: Copy, is_late: bool, outcome: Outcome) -> None:
         if not is_late:

@@ -342,7 +342,8 @@ async def test_a_copy_that_waits_too_long_is_counted_once(hop):
     """After `retry.warn` a deferred copy is late, however often it is tried."""
     queue = MemoryQueue()
     policy = policy_for(to(hop))
-    queue.add(policy.routes.destination("x@y.test"), created_at=datetime.now(UTC) - timedelta(hours=5))
+    five_hours_ago = datetime.now(UTC) - timedelta(hours=5)
+    queue.add(policy.routes.destination("x@y.test"), created_at=five_hours_ago, attempts=20)
     hop.answer = lambda at, connection: "451 later" if at == "content" else None
     metrics = Metrics()
     async with running(queue, policy, metrics=metrics) as worker:
