@@ -10,10 +10,11 @@ from scripted_next_hop import NextHop
 from test_delivery_worker import policy_for, to
 
 from routerd.delivery.connection import Timeouts
+from routerd.delivery.lookout import PUT_OFF, REFILL
 from routerd.delivery.turns import MAX_AT_ONCE
 from routerd.delivery.worker import Worker
 from routerd.ops.metrics import Metrics
-from routerd.store.base import CopyState, Done, RetryAt
+from routerd.store.base import CopyState, Done, Hold, RetryAt
 
 BEGAN = datetime(2026, 3, 4, 12, 0, tzinfo=UTC)
 
@@ -118,6 +119,29 @@ async def test_a_dead_destination_is_probed_by_one_copy():
     assert all("421 4.3.2 away" in conclusion.reason for _, conclusion in queue.conclusions[:150])
 
 
+async def test_many_copies_of_a_dead_destination_are_told_a_few_at_a_time():
+    """However many are due at once, after a restart as well: the others' mail is not behind all that writing."""
+    clock = Clock()
+    hop = await NextHop(answer=lambda at, connection: "421 4.3.2 away" if at == "greeting" else None).start()
+    well = await NextHop().start()
+    policy = policy_for({"domain": "gone.test", "smtp": f"127.0.0.1:{hop.port}"}, to(well))
+    queue = MemoryQueue()
+    for _ in range(1000):
+        queue.add(policy.routes.destination("x@gone.test"), mailbox="x@gone.test", next_attempt_at=BEGAN)
+    async with working(queue, policy, clock=clock) as worker:
+        for looks in range(1, 4):
+            await queue.concluded(1 + looks * PUT_OFF)
+            copy = queue.add(policy.routes.destination("b@well.test"), mailbox="b@well.test", next_attempt_at=BEGAN)
+            worker.offer([copy], RAW)
+            await well.took(looks)
+            assert len(queue.conclusions) <= 1 + looks * PUT_OFF + looks
+            assert sum(len(lane.numbers) for lane in worker._lanes) <= 2 * REFILL
+            worker.look_now()
+    hop.stop()
+    well.stop()
+    assert hop.connections <= 5
+
+
 async def test_a_greylisted_copy_gets_through_soon():
     """The next hop takes it from 5 minutes after the first attempt on: so it does, less than a minute later."""
     clock = Clock()
@@ -165,6 +189,27 @@ async def test_the_clock_may_jump_by_years_and_no_copy_is_given_up():
     moments = {conclusion.at for _, conclusion in queue.conclusions}
     assert len(moments) == 50
     assert max(moments) - min(moments) > timedelta(minutes=2)
+
+
+async def test_a_copy_is_held_when_its_days_are_over():
+    """Five days of attempts, each at its moment: no sooner, and not a day later."""
+    clock = Clock()
+    hop = await NextHop(answer=lambda at, connection: "421 4.3.2 away" if at == "greeting" else None).start()
+    policy = policy_for(to(hop))
+    queue = MemoryQueue()
+    queue.add(policy.routes.destination("ewa@example.com"), created_at=BEGAN, next_attempt_at=BEGAN)
+    async with working(queue, policy, clock=clock) as worker:
+        for attempts in range(1, 100):
+            await queue.concluded(attempts)
+            conclusion = queue.conclusions[-1][1]
+            if not isinstance(conclusion, RetryAt):
+                break
+            clock.now = conclusion.at
+            worker.retry_now()
+    hop.stop()
+    assert isinstance(conclusion, Hold)
+    assert timedelta(days=5) <= clock.now - BEGAN < timedelta(days=5, hours=5)
+    assert hop.connections == attempts
 
 
 async def test_what_is_in_memory_is_bounded_over_all_destinations(monkeypatch):
