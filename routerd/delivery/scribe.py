@@ -11,6 +11,7 @@ import structlog
 
 from routerd.delivery.lane import Job, Lane
 from routerd.delivery.outcome import Outcome
+from routerd.ops.crash_points import reach
 from routerd.store.base import Conclusion, Copy, Hold, Reroute, Store, StoreError
 
 MAX_UNWRITTEN = 64
@@ -104,7 +105,7 @@ class Scribe:
         copy = ended.job.copy
         for pause in chain(WRITE_AGAIN_SECONDS, repeat(WRITE_AGAIN_SECONDS[-1])):
             try:
-                new = await self._store.conclude(copy, ended.conclusion, ended.at)
+                new = await self._conclude(ended)
             except Exception as error:
                 self._note_store(works=False)
                 log.error(
@@ -120,6 +121,14 @@ class Scribe:
             else:
                 self._end(ended, new)
                 return
+
+    async def _conclude(self, ended: Ended) -> tuple[Copy, ...]:
+        if not isinstance(ended.conclusion, Reroute):
+            return await self._store.conclude(ended.job.copy, ended.conclusion, ended.at)
+        reach("before-reroute")
+        new = await self._store.conclude(ended.job.copy, ended.conclusion, ended.at)
+        reach("after-reroute")
+        return new
 
     def _end(self, ended: Ended, new: tuple[Copy, ...]) -> None:
         self._unwritten -= ended.was_attempted

@@ -1,9 +1,10 @@
 """A hook for the crash tests, and nothing else: dies by SIGKILL at a named place.
 
 `ROUTERD_CRASH_AT=NAME` or `NAME:COUNT` in the environment kills the process when it comes to that place for the first,
-or the COUNT-th, time. Names: before-body-file, after-body-file, before-commit, after-commit, after-answer (store),
-after-delivery, before-conclude, before-bounce, after-bounce (delivery). Without the variable, which is looked at once,
-nothing happens anywhere.
+or the COUNT-th, time. Names: before-body-file, within-body-file, after-body-file, before-commit, after-commit,
+after-answer (of messages), before-write, after-write (of anything else), before-forget-file (store); after-delivery,
+before-conclude, before-reroute, after-reroute, before-bounce, after-bounce (delivery). Without the variable, which is
+looked at once, nothing happens anywhere.
 """
 
 import os

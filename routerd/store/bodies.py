@@ -39,6 +39,7 @@ class BodyFiles:
             self._make_folder(path.parent)
             descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
             try:
+                self._reach("within-body-file")
                 with memoryview(raw) as whole:
                     for start in range(0, len(whole), _CHUNK_BYTES):
                         _write_all(descriptor, whole[start : start + _CHUNK_BYTES])

@@ -153,6 +153,7 @@ class SqliteStore:
         self._lock = lock
         self._path = folder / FILE_NAME
         self._bodies = BodyFiles(folder, reach)
+        self._reach = reach
         self._keys: dict[str, bytes] = {}
         self._keys_lock = threading.Lock()
         self._commits = Waits()
@@ -396,6 +397,7 @@ class SqliteStore:
         while after is not None:
             done: Step = await self._writer.do(Job(partial(_flushed, step, after, age)))
             for queue_id in done.files:
+                self._reach("before-forget-file")
                 await self._with_files(partial(self._bodies.remove, queue_id))
             after = done.after
 

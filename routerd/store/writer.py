@@ -203,11 +203,9 @@ class Writer:
         batch.prepare([waiting.job for waiting in group])
         answers = [_do(waiting, batch) for waiting in group]
         batch.finish()
-        if adds_messages:
-            self._reach("before-commit")
+        self._reach("before-commit" if adds_messages else "before-write")
         db.execute("COMMIT")
-        if adds_messages:
-            self._reach("after-commit")
+        self._reach("after-commit" if adds_messages else "after-write")
         return answers
 
     def _measure(self, group: list[_Waiting], seconds: float) -> None:

@@ -3,7 +3,8 @@
 import asyncio
 import contextlib
 import re
-from collections.abc import AsyncIterator
+from collections import Counter
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 
 _COMMAND_END = b"\r\n"
@@ -15,7 +16,9 @@ class RecordingSink:
 
     messages: list[bytes] = field(default_factory=list)
     port: int = 0
+    refuse_every: dict[bytes, int] = field(default_factory=dict)  # part of a RCPT command: of so many one gets 550
     answering: asyncio.Event | None = None  # content is answered only while it is set
+    _asked: Counter[bytes] = field(default_factory=Counter)
 
     @contextlib.asynccontextmanager
     async def serving(self) -> AsyncIterator["RecordingSink"]:
@@ -42,6 +45,8 @@ class RecordingSink:
                 elif verb == b"QUIT":
                     writer.write(b"221 bye\r\n")
                     break
+                elif verb == b"RCPT" and self._refuses(line):
+                    writer.write(b"550 5.1.1 unknown\r\n")
                 else:
                     writer.write(b"250 ok\r\n")
                 await writer.drain()
@@ -49,6 +54,13 @@ class RecordingSink:
             pass
         finally:
             writer.close()
+
+    def _refuses(self, command: bytes) -> bool:
+        for part, every in self.refuse_every.items():
+            if part in command:
+                self._asked[part] += 1
+                return self._asked[part] % every == 0
+        return False
 
     async def _data(self, reader: asyncio.StreamReader) -> bytes:
         lines = []
@@ -59,20 +71,23 @@ class RecordingSink:
 
 @dataclass
 class Stream:
-    """Clients that hand over numbered messages; each is tried until it is answered 250."""
+    """Clients that hand over numbered messages, one after the other; each is tried until it is answered 250."""
 
     port: int
-    bodies: dict[int, bytes]  # number → the message's bytes, dots not yet stuffed
+    message: Callable[[int], bytes]  # by its number, from 1; dots not yet stuffed
+    most: int | None = None  # None: until `is_enough`
+    is_enough: bool = False
+    begun: int = 0
     acknowledged: set[int] = field(default_factory=set)
     refused: list[bytes] = field(default_factory=list)
 
     async def run(self, connections: int) -> None:
-        waiting = list(self.bodies)
-        await asyncio.gather(*(self._client(waiting) for _ in range(connections)))
+        await asyncio.gather(*(self._client() for _ in range(connections)))
 
-    async def _client(self, waiting: list[int]) -> None:
-        while waiting:
-            number = waiting.pop()
+    async def _client(self) -> None:
+        while not self.is_enough and self.begun != self.most:
+            self.begun += 1
+            number = self.begun
             while number not in self.acknowledged:
                 try:
                     await self._hand_over(number)
@@ -91,7 +106,7 @@ class Stream:
             ):
                 writer.write(command + _COMMAND_END)
                 await self._reply(reader)
-            writer.write(re.sub(rb"(?m)^\.", b"..", self.bodies[number]) + b".\r\n")
+            writer.write(re.sub(rb"(?m)^\.", b"..", self.message(number)) + b".\r\n")
             reply = await self._reply(reader)
             if reply.startswith(b"250"):
                 self.acknowledged.add(number)

@@ -44,7 +44,7 @@ async def _run(routerd: Callable[..., RouterdDaemon], disk: ShimmedDisk, bodies:
     async with RecordingSink().serving() as sink:
         delivery = f'  - {{domain: "*", smtp: "127.0.0.1:{sink.port}", tls: none}}'
         daemon = await asyncio.to_thread(lambda: start(routerd, disk, recorded=True, delivery=delivery))
-        stream = Stream(daemon.smtp_port, bodies)
+        stream = Stream(daemon.smtp_port, bodies.__getitem__, most=MESSAGES)
         await stream.run(CONNECTIONS)
         assert stream.acknowledged == set(bodies)
         await asyncio.to_thread(daemon.stop)
