@@ -211,3 +211,18 @@ async def test_the_end_of_a_certificate_is_told_in_time(tmp_path: Path) -> None:
         ("expires", "9"),
         ("expired", "on"),
     ]
+
+
+async def test_much_that_is_said_behind_starttls_is_forgotten(tmp_path: Path) -> None:
+    """Also what is more than is heard at once: none of it counts inside TLS (RFC 3207 4.2)."""
+    desk, files = Desk(), make_certificate(tmp_path)
+    async with open_intake(desk, tls=tls_context(files)) as intake, talk(intake) as client:
+        await client.say(HELLO)
+        injected = b"MAIL FROM:<evil@far.test>\r\n" + b"RCPT TO:<support@desk.test>\r\n" * 1000
+        assert (await client.say(b"STARTTLS\r\n" + injected)).startswith("220 ")
+        await client.upgrade(files.certificate)
+        assert (await client.say(HELLO)).startswith("250")
+        assert (await client.say(START, 3)).startswith("354 ")
+        assert (await client.say(TEXT)).startswith("250 ")
+    [received] = desk.received
+    assert len(received.envelope.recipients) == 1
