@@ -34,10 +34,11 @@ class Lanes:
         return number in self._in_hand
 
     def room_for(self, lane: Lane) -> int:
-        """So many copies more may be taken into it."""
+        """So many copies more may be taken into it. Half of all room is for destinations that answer."""
         if lane.is_full:
             return 0
-        return max(MAX_IN_HAND - len(self._in_hand), LEAST_SHARE - len(lane.numbers), 0)
+        most = MAX_IN_HAND if lane.answers else MAX_IN_HAND // 2
+        return max(most - len(self._in_hand), LEAST_SHARE - len(lane.numbers), 0)
 
     def take(self, lane: Lane, copy: Copy, raw: Raw | None = None, *, is_fresh: bool = False) -> None:
         self._in_hand.add(copy.number)

@@ -14,6 +14,7 @@ from routerd.delivery.lanes import Lanes
 from routerd.store.base import Store, StoreError
 
 REFILL = 200
+FIRST_REFILL = 20  # while it is not known whether the destination answers
 PUT_OFF = 100  # copies a look that are told that their destination rests
 SHORTEST_SLEEP = timedelta(seconds=1)
 LONGEST_SLEEP = timedelta(seconds=60)
@@ -66,7 +67,7 @@ class Lookout:
                 now = _loop_time()
                 for lane in self._lanes:
                     if lane.is_hungry and not lane.trouble(now):
-                        await self._refill(lane, REFILL)
+                        await self._refill(lane)
                         self._hands.begin(lane)
             except Exception as error:
                 self._look_at = self._clock() + LOOK_AGAIN
@@ -117,7 +118,7 @@ class Lookout:
                 resting.append(lane)
                 continue
             if lane.waiting < LOW_BACKLOG:
-                found += await self._refill(lane, REFILL)
+                found += await self._refill(lane)
             else:
                 lane.has_more_in_store = True
             self._hands.begin(lane)
@@ -153,10 +154,10 @@ class Lookout:
         if pulled:
             log.warning("copies_pulled_forward", copies=pulled, reason="due later than any retry: the clock was set")
 
-    async def _refill(self, lane: Lane, wanted: int) -> int:
+    async def _refill(self, lane: Lane, wanted: int | None = None) -> int:
         """Fetches what is due; gives how many came. What cannot be fetched keeps no other lane waiting."""
         now = self._clock()
-        wanted = min(wanted, self._lanes.room_for(lane))
+        wanted = min(wanted or (REFILL if lane.answers else FIRST_REFILL), self._lanes.room_for(lane))
         if wanted <= 0:
             lane.has_more_in_store = True
             return 0

@@ -35,6 +35,16 @@ def test_all_together_have_a_bound_and_nobody_is_left_without_any(lanes):
     assert lanes.room_for(late) == 0
 
 
+def test_half_of_the_memory_is_for_those_that_answer(lanes):
+    """Dead destinations may fill the other half, and no more."""
+    dead = lanes.of("dead")
+    fill(lanes, "dead 1", range(MAX_IN_HAND // 2))
+    assert lanes.room_for(dead) == LEAST_SHARE
+    well = lanes.of("well")
+    well.answers = True
+    assert lanes.room_for(well) == MAX_IN_HAND // 2
+
+
 def test_a_copy_in_hand_is_known_until_it_is_let_go(lanes):
     """Also to the question that the store is being asked meanwhile."""
     lane = lanes.of("a")
