@@ -123,7 +123,7 @@ def _state(copy: QueuedCopy, where: Where) -> str:
         case CopyState.DELIVERED:
             return f"was delivered to {copy.mailbox} by {where(copy)} at {_time(copy.finished_at)}"
         case CopyState.FAILED:
-            return f"was refused and given up ({copy.reason}); the owner's copy is another one"
+            return f"was given up ({copy.reason or 'no reason was given'}); the owner's copy is another one"
         case _:
             return f"was {copy.state} at {_time(copy.finished_at)}"
 

@@ -398,7 +398,8 @@ def test_a_message_whose_bytes_are_damaged_hinders_no_other(desk: Desk, tmp_path
     _spoil(desk, b"000003\r\n" * 1_000)
     result = desk.queue("export", "all", "--to", str(tmp_path / "out"))
     assert result.exit_code == 1
-    assert result.stderr == f"{name(3)}: the database is damaged (database disk image is malformed)\n"
+    assert "the database is damaged (database disk image is malformed)" in result.stderr
+    assert name(3) in result.stderr
     assert {path.stem for path in (tmp_path / "out").glob("*")} >= {name(number) for number in (1, 2, 4, 5)}
 
 

@@ -1,0 +1,131 @@
+"""What `routerd trace` makes of each thing that may have happened."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from routerd.cli.trace_report import print_life
+from routerd.desk.plan import Role
+from routerd.message.annotate import Annotation
+from routerd.message.envelope import CopyId, QueueId
+from routerd.store.base import CopyState
+from routerd.store.history import MessageHistory, PastEvent, QueuedCopy
+from routerd.store.stored_json import StoredEnvelope, StoredPlan
+
+ID = QueueId("01KJVX7GQ2M4T8Z0R5B6C9D1EF")
+NOW = datetime(2026, 3, 4, 9, 12, tzinfo=UTC)
+COPY = QueuedCopy(
+    number=1,
+    id=CopyId(f"{ID}-1"),
+    queue_id=ID,
+    state=CopyState.DELIVERED,
+    role=Role.OWNER,
+    member="ewa",
+    mailbox="ewa@example.com",
+    destination="maildir",
+    inbox="support@example.com",
+    sender="",
+    size_bytes=1,
+    attempts=1,
+    created_at=NOW,
+    next_attempt_at=None,
+    finished_at=NOW + timedelta(seconds=1),
+    reason="",
+)
+HISTORY = MessageHistory(
+    queue_id=ID,
+    received_at=NOW,
+    sender="",
+    size_bytes=1,
+    message_id=None,
+    envelope=StoredEnvelope(("support@example.com",), ("support@example.com",), "", "", "ESMTP", ""),
+    plan=StoredPlan("support@example.com", "ewa", None, "owner by default", (), None, ()),
+    annotation=Annotation(ID, "support@example.com", "ewa@example.com", "Ewa"),
+    decisions=(),
+    twin_of=None,
+    namesakes=(),
+    has_bytes=True,
+    copies=(COPY,),
+    events=(),
+)
+
+EVENTS = [
+    ("bounce_received", {"by": "ID9"}, "something came back that is to be read by a person: the message ID9"),
+    (
+        "bounce_received",
+        {"action": "failed", "status": "5.1.1", "diagnostic": "550 no", "from": "mx.far.test", "by": "ID9"},
+        "a bounce came back from mx.far.test: failed 5.1.1 550 no",
+    ),
+    ("bounce_received", {"action": "delayed"}, "a bounce came back from a server without a name: delayed"),
+    ("copy_failed", {"reason": "550 no", "by": "bounce"}, "given up, after a bounce that came later: 550 no"),
+    ("copy_held", {"attempt": 2, "reason": "554 no", "tried": ["ewa"]}, "held: 554 no"),
+    ("copy_delivered", {"attempt": 2, "reply": ""}, "delivered; its server said nothing"),
+    ("copy_deferred", {"attempt": 2, "reason": "451", "next_attempt_at": "soon"}, "not delivered: 451"),
+    (
+        "conclusion_ignored",
+        {"conclusion": "Done", "state": "rerouted", "reason": "250 ok"},
+        "an attempt ended when the copy was rerouted already; that changed nothing: 250 ok",
+    ),
+]
+
+
+def told(capsys: pytest.CaptureFixture[str], history: MessageHistory) -> list[str]:
+    print_life(history, lambda copy: copy.destination)
+    return capsys.readouterr().out.splitlines()
+
+
+@pytest.mark.parametrize(("kind", "data", "sentence"), EVENTS)
+def test_each_event_is_a_sentence(
+    capsys: pytest.CaptureFixture[str], kind: str, data: dict[str, object], sentence: str
+) -> None:
+    """With its attempt's number where it was one, the peer's words, and whose hand it was."""
+    event = PastEvent(NOW + timedelta(days=1), kind, {"copy": COPY.id, "member": "ewa", **data})
+    attempt = ", attempt 2" if "attempt" in data else ""
+    lines = told(capsys, replace(HISTORY, events=(event,)))
+    assert f"2026-03-05 09:12:00Z  copy 1 for ewa{attempt}: {sentence}" in lines
+
+
+def test_an_event_that_nobody_foresaw_is_told_as_it_stands(capsys: pytest.CaptureFixture[str]) -> None:
+    """Of a newer routerd, or damaged; nothing in it steers the terminal."""
+    events = (PastEvent(NOW, "copy_sung", {"tune": "\x1b[2J"}), PastEvent(NOW, "damaged", {"part": "plan"}))
+    lines = told(capsys, replace(HISTORY, events=events))
+    assert "2026-03-04 09:12:00Z  copy_sung tune=<U+001B>[2J" in lines
+    assert "2026-03-04 09:12:00Z  damaged part=plan" in lines
+
+
+def test_a_conversation_that_changes_hands_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    """From whom to whom, and why."""
+    event = PastEvent(NOW, "owner_changed", {"from": "jan", "to": "ewa", "why": "jan is away"})
+    lines = told(capsys, replace(HISTORY, events=(event,)))
+    assert "2026-03-04 09:12:00Z  the conversation goes from jan to ewa: jan is away" in lines
+
+
+def test_what_routerd_wrote_itself_is_said_to_be(capsys: pytest.CaptureFixture[str]) -> None:
+    """A notice has no client; what comes from nobody is called what it is."""
+    lines = told(capsys, HISTORY)
+    assert lines[0].endswith("from <> (a bounce or another automatic mail) for support@example.com")
+    assert lines[1].strip() == "written by routerd itself; 1 byte; Message-ID none"
+
+
+def test_what_stands_now_is_told_of_every_state(capsys: pytest.CaptureFixture[str]) -> None:
+    """With what can be done about it; of what another copy took the place of, nothing."""
+    states = {
+        CopyState.QUEUED: "waits: once tried; 'routerd queue retry",
+        CopyState.HELD: "is held for the postmaster (no reason was given): 'routerd queue release",
+        CopyState.DELIVERED: "was delivered to ewa@example.com by maildir at 2026-03-04 09:12:01Z",
+        CopyState.FAILED: "was given up (no reason was given); the owner's copy is another one",
+        CopyState.DROPPED: "was dropped at 2026-03-04 09:12:01Z",
+    }
+    for state, sentence in states.items():
+        last = told(capsys, replace(HISTORY, copies=(replace(COPY, state=state),)))[-1]
+        assert last.startswith(f"now{' ' * 19}copy 1 for ewa {sentence}")
+    rerouted = told(capsys, replace(HISTORY, copies=(replace(COPY, state=CopyState.REROUTED),)))
+    assert not any(line.startswith("now") for line in rerouted)
+
+
+def test_a_message_that_came_twice_names_the_first(capsys: pytest.CaptureFixture[str]) -> None:
+    """Nobody gets a second copy; and bytes that are gone are said to be."""
+    twin = told(capsys, replace(HISTORY, copies=(), has_bytes=False, twin_of=QueueId("ID7")))
+    assert twin[-1].endswith("nobody was sent a copy: see ID7")
+    assert told(capsys, replace(HISTORY, has_bytes=False))[-1].endswith("its bytes are no longer kept, its history is")
