@@ -56,6 +56,7 @@ def command(config: Path | None, given: Given, as_copy: bool, folder: Path | Non
     if not given.says_which:
         raise click.UsageError("which messages? Give ids or filters, or say 'all'")
     settings = load_or_exit(config)
+    written: set[str] = set()
     try:
         with reading_state(settings.state) as view:
             chosen = Chosen(settings, given, view)
@@ -70,9 +71,9 @@ def command(config: Path | None, given: Given, as_copy: bool, folder: Path | Non
                 _print_one(pieces, source, as_copy)
                 is_whole = True
             else:
-                is_whole = _write_all(folder, pieces, source)
+                is_whole = _write_all(folder, pieces, source, written)
     except StoreDamagedError as error:
-        _salvage(settings, given, as_copy, folder, error)
+        _salvage(settings, given, as_copy, folder, error, written)
     except StoreError as error:
         fail(str(error))
     if chosen.unknown or not is_whole:
@@ -131,8 +132,8 @@ def _print_one(pieces: list[_Piece], source: _Source, as_copy: bool) -> None:
     sys.stdout.buffer.flush()
 
 
-def _write_all(folder: Path, pieces: Iterable[_Piece], source: _Source) -> bool:
-    """Whether all of them were written."""
+def _write_all(folder: Path, pieces: Iterable[_Piece], source: _Source, written: set[str]) -> bool:
+    """Whether all of them were `written`. Raises StoreDamagedError where damage hides one."""
     _make(folder)
     is_whole = True
     for piece in pieces:
@@ -140,20 +141,28 @@ def _write_all(folder: Path, pieces: Iterable[_Piece], source: _Source) -> bool:
             if not piece.name.replace("-", "").isalnum():
                 raise _NotExportedError("no id that a file may be called by: its row is damaged")
             _write(folder / f"{piece.name}.eml", source.bytes_of(piece))
+            written.add(piece.name)
+        except StoreDamagedError:
+            raise
         except (_NotExportedError, StoreError) as error:
             click.echo(f"{display(piece.name, MAX_TEXT)}: {display(str(error), MAX_TEXT)}", err=True)
             is_whole = False
     return is_whole
 
 
-def _salvage(settings: Settings, given: Given, as_copy: bool, folder: Path | None, why: StoreError) -> None:
-    """Past what is damaged, as far as ids and `all` go: filters would have to believe damaged rows."""
+def _salvage(
+    settings: Settings, given: Given, as_copy: bool, folder: Path | None, why: StoreError, before: set[str]
+) -> None:
+    """Past what is damaged, as far as ids and `all` go: filters would have to believe damaged rows.
+
+    `before`: what was written until the damage was met.
+    """
     click.echo(display(str(why), 1000), err=True)
     if folder is None or as_copy or given.limit is not None or (given.says_which and not given.ids):
         fail("what can still be read is written by: routerd queue export all --to FOLDER")
     _make(folder)
     wanted = {one.partition("-")[0].upper() for one in given.named_ids}
-    written = lost = 0
+    written, lost = len(before), 0
     with as_owner(settings.state):
         found = iter(salvaged(settings.state))
     while True:
@@ -161,7 +170,7 @@ def _salvage(settings: Settings, given: Given, as_copy: bool, folder: Path | Non
             one = next(found, None)
         if one is None:
             break
-        if wanted and one.queue_id not in wanted:
+        if one.queue_id in before or (wanted and one.queue_id not in wanted):
             continue
         if isinstance(one, Lost):
             lost += 1
