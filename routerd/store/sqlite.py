@@ -158,6 +158,7 @@ class SqliteStore:
         self._keys_lock = threading.Lock()
         self._commits = Waits()
         self._arriving: set[QueueId] = set()  # messages whose file may be there before their row
+        self._files_turn = asyncio.Lock()  # none begins to arrive while a sweep looks which files have no row
         self._health = Health(tell)
         is_seen_through = prepare_file(self._path, self._bodies, self._health)
         self._place = Place.of(self._path)
@@ -186,7 +187,8 @@ class SqliteStore:
         if not is_file:
             return await self._add(draft)
         self._health.check()
-        self._arriving.add(received.id)
+        async with self._files_turn:
+            self._arriving.add(received.id)
         try:
             await self._with_files(partial(self._bodies.write, received.id, received.raw))
             return await self._add_with_file(draft)
@@ -388,9 +390,10 @@ class SqliteStore:
         waits now is seen: the writer looks, after it."""
         names = await self._with_files(self._bodies.names)
         for start in range(0, len(names), _NAMES_AT_ONCE):
-            settled = [name for name in names[start : start + _NAMES_AT_ONCE] if name not in self._arriving]
-            for queue_id in await self._writer.do(Job(partial(_unnamed, queue_ids=settled))):
-                await self._with_files(partial(self._bodies.remove, queue_id))
+            async with self._files_turn:
+                settled = [name for name in names[start : start + _NAMES_AT_ONCE] if name not in self._arriving]
+                for queue_id in await self._writer.do(Job(partial(_unnamed, queue_ids=settled))):
+                    await self._with_files(partial(self._bodies.remove, queue_id))
 
     async def _sweep_steps(self, step: Callable[[Batch, int, Age], Step], age: Age) -> None:
         after: int | None = 0

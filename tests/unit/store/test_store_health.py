@@ -3,6 +3,7 @@
 import asyncio
 import errno
 import os
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from routerd.store.connection import FILE_NAME, Connection, select
 from routerd.store.health import Health, look_at_once, renew_log
 from routerd.store.queue_view import QueueView
 from routerd.store.sqlite import SqliteStore, open_store
+from routerd.store.writer import Job
 
 LARGE = b"x" * 300_000
 DESTINATION = "smtp:mail.example.com:25"
@@ -234,6 +236,24 @@ async def test_a_file_left_by_a_commit_that_failed_is_swept(store: SqliteStore, 
     await store.sweep(NOW, RETENTION)
     assert not stray.exists()
     assert arriving.exists()
+    assert len(await store.content(committed.copies[0])) == len(LARGE)
+
+
+async def test_a_message_that_is_tried_anew_keeps_its_file_from_a_sweep(store: SqliteStore, state: Path) -> None:
+    """Its first try left a file; the second begins while the sweep waits to hear that the file has no row."""
+    got = received(LARGE)
+    store._bodies.write(got.id, b"of the first try")
+    go_on = threading.Event()
+    busy = asyncio.create_task(store._writer.do(Job(lambda batch: go_on.wait(20))))
+    sweeping = asyncio.create_task(store._sweep_files())
+    while not store._files_turn.locked():
+        await asyncio.sleep(0)
+    again = asyncio.create_task(store.commit(entry(got=got)))
+    for _ in range(20):
+        await asyncio.sleep(0.001)
+    go_on.set()
+    committed = await again
+    await asyncio.gather(busy, sweeping)
     assert len(await store.content(committed.copies[0])) == len(LARGE)
 
 
