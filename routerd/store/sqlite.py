@@ -5,11 +5,9 @@ import os
 import secrets
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
-from typing import TypeVar
 
 from routerd.message.envelope import QueueId, Raw
 from routerd.store.acceptance import Draft, accept
@@ -45,8 +43,9 @@ from routerd.store.connection import (
 )
 from routerd.store.desk_state import recall
 from routerd.store.health import Health, Look
+from routerd.store.large_bodies import LargeBodies
 from routerd.store.lock import StateLock, make_private
-from routerd.store.opening import IS_NAMED, prepare_file, reopen
+from routerd.store.opening import prepare_file, reopen
 from routerd.store.readers import Readers
 from routerd.store.rows import (
     COPIES,
@@ -65,9 +64,7 @@ from routerd.store.troubles import forget_told, read_untold, tell_nobody
 from routerd.store.waits import Waits
 from routerd.store.writer import CommitMetrics, Job, Writer
 
-_FILE_WRITERS = 4
 _KEY_BYTES = 32
-_NAMES_AT_ONCE = 100
 _LOADS_KEPT = timedelta(hours=25)
 
 _DUE = f"""
@@ -108,7 +105,6 @@ _KEEP_RULESET = """
 INSERT INTO rulesets VALUES (1, ?, ?, ?) ON CONFLICT (number) DO UPDATE
 SET revision = excluded.revision, saved_at = excluded.saved_at, files_json = excluded.files_json
 """
-T = TypeVar("T")
 
 
 def open_store(
@@ -153,19 +149,16 @@ class SqliteStore:
         self._lock = lock
         self._path = folder / FILE_NAME
         self._bodies = BodyFiles(folder, reach)
-        self._reach = reach
         self._keys: dict[str, bytes] = {}
         self._keys_lock = threading.Lock()
         self._commits = Waits()
-        self._arriving: set[QueueId] = set()  # messages whose file may be there before their row
-        self._files_turn = asyncio.Lock()  # none begins to arrive while a sweep looks which files have no row
         self._health = Health(tell)
         is_seen_through = prepare_file(self._path, self._bodies, self._health)
         self._place = Place.of(self._path)
         connect = partial(reopen, self._path, self._health)
         self._writer = Writer(connect, metrics, reach, self._place.check, self._health)
         self._readers = Readers(self._place, self._health)
-        self._file_writers = ThreadPoolExecutor(_FILE_WRITERS, thread_name_prefix="store-file")
+        self._large = LargeBodies(self._bodies, self._writer, self._health, reach)
         self._look = Look(self._path, self._health)
         self._writer.start()
         if not is_seen_through:
@@ -186,14 +179,8 @@ class SqliteStore:
         draft = Draft.of(entry, None if is_file else received.raw)
         if not is_file:
             return await self._add(draft)
-        self._health.check()
-        async with self._files_turn:
-            self._arriving.add(received.id)
-        try:
-            await self._with_files(partial(self._bodies.write, received.id, received.raw))
+        async with self._large.arriving(received.id, received.raw):
             return await self._add_with_file(draft)
-        finally:
-            self._arriving.discard(received.id)
 
     async def _add(self, draft: Draft) -> Committed:
         return await self._writer.do(Job(partial(accept, draft=draft), draft.message_key, adds_message=True))
@@ -204,10 +191,10 @@ class SqliteStore:
         try:
             committed = await self._add(draft)
         except (StaleError, PlanFailedError):
-            await self._with_files(partial(self._bodies.remove, queue_id))
+            await self._large.remove(queue_id)
             raise
         if not committed.copies:
-            await self._with_files(partial(self._bodies.remove, queue_id))
+            await self._large.remove(queue_id)
         return committed
 
     async def conclude(self, copy: Copy, conclusion: Conclusion, at: datetime) -> tuple[Copy, ...]:
@@ -314,7 +301,7 @@ class SqliteStore:
         await self._sweep_steps(forget_conversations, Age(events_before, at))
         await self._writer.do(Job(partial(forget_told, now=now)))
         await self._writer.do(Job(partial(forget_loads, before_minute=to_minute(now - _LOADS_KEPT))))
-        await self._sweep_files()
+        await self._large.forget_unnamed()
 
     async def copy_by_number(self, number: int) -> Copy | None:
         def read(db: Connection) -> Copy | None:
@@ -380,41 +367,17 @@ class SqliteStore:
     def close_and_wait(self) -> None:
         """`close` for a caller without a loop."""
         self._look.close()
-        self._file_writers.shutdown()
+        self._large.close()
         self._readers.close()
         self._writer.close()
         self._lock.release()
-
-    async def _sweep_files(self) -> None:
-        """Large bodies that no message names, left by a commit that failed. Also what was committed by a job that
-        waits now is seen: the writer looks, after it."""
-        names = await self._with_files(self._bodies.names)
-        for start in range(0, len(names), _NAMES_AT_ONCE):
-            async with self._files_turn:
-                settled = [name for name in names[start : start + _NAMES_AT_ONCE] if name not in self._arriving]
-                for queue_id in await self._writer.do(Job(partial(_unnamed, queue_ids=settled))):
-                    await self._with_files(partial(self._bodies.remove, queue_id))
 
     async def _sweep_steps(self, step: Callable[[Batch, int, Age], Step], age: Age) -> None:
         after: int | None = 0
         while after is not None:
             done: Step = await self._writer.do(Job(partial(_flushed, step, after, age)))
-            for queue_id in done.files:
-                self._reach("before-forget-file")
-                await self._with_files(partial(self._bodies.remove, queue_id))
+            await self._large.forget(done.files)
             after = done.after
-
-    async def _with_files(self, work: Callable[[], T]) -> T:
-        try:
-            return await asyncio.get_running_loop().run_in_executor(self._file_writers, work)
-        except StoreError as error:
-            self._health.note(error)
-            raise
-
-
-def _unnamed(batch: Batch, queue_ids: Sequence[QueueId]) -> list[QueueId]:
-    batch.flush()
-    return [queue_id for queue_id in queue_ids if not select_one(batch.db, IS_NAMED, (queue_id,))]
 
 
 def _flushed(step: Callable[[Batch, int, Age], Step], after: int, age: Age, batch: Batch) -> Step:

@@ -232,7 +232,7 @@ async def test_a_file_left_by_a_commit_that_failed_is_swept(store: SqliteStore, 
     stray.parent.mkdir(exist_ok=True)
     for path in (stray, arriving):
         path.write_bytes(b"left over")
-    store._arriving.add(QueueId(arriving.name))
+    store._large._arriving.add(QueueId(arriving.name))
     await store.sweep(NOW, RETENTION)
     assert not stray.exists()
     assert arriving.exists()
@@ -245,8 +245,8 @@ async def test_a_message_that_is_tried_anew_keeps_its_file_from_a_sweep(store: S
     store._bodies.write(got.id, b"of the first try")
     go_on = threading.Event()
     busy = asyncio.create_task(store._writer.do(Job(lambda batch: go_on.wait(20))))
-    sweeping = asyncio.create_task(store._sweep_files())
-    while not store._files_turn.locked():
+    sweeping = asyncio.create_task(store._large.forget_unnamed())
+    while not store._large._turn.locked():
         await asyncio.sleep(0)
     again = asyncio.create_task(store.commit(entry(got=got)))
     for _ in range(20):
