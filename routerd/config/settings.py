@@ -177,7 +177,9 @@ class Route(Model):
     smtp: NextHops | None = Field(None, description="next hop HOST:PORT, or a list tried in order")
     lmtp: LmtpServer | None = Field(None, description="LMTP server: unix:/path or HOST:PORT")
     maildir: MaildirTemplate | None = Field(
-        None, description="Maildir path; {local}, {domain} and {mailbox} are filled in"
+        None,
+        description="Maildir path; {local}, {domain} and {mailbox} are filled in; "
+        "a Maildir++ quota there (`maildirsize`) is kept to",
     )
     mx: Bool = Field(False, description="deliver to the hosts that DNS names for the mailbox's domain, on port 25")
     tls: TlsPolicy = Field(TlsPolicy.MAY, description="none, may, or required (certificate checked)")

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from routerd.config.settings import Route
 from routerd.delivery.content import Content, with_lf
+from routerd.delivery.maildir_quota import count_in, quota_exceeded
 from routerd.delivery.outcome import Deferred, Delivered, Failed, Outcome, Stage
 from routerd.message.address import AddressError, parse_address
 
@@ -20,6 +21,7 @@ THREADS = 16  # of one route; each mostly waits for an fsync
 _UNSAFE = re.compile(r"[/\x00-\x1f\x7f]|^\.|^-|^\s|^\Z")
 _NOT_IN_A_NAME = re.compile(r"[^A-Za-z0-9.-]")
 
+_FULL = "4.2.2"  # RFC 3463 3.3
 # What the system lacks is everybody's trouble (4.3), what one folder refuses is its mailbox's (4.2).
 _STATUS = {
     errno.ENOSPC: "4.3.1",
@@ -27,7 +29,7 @@ _STATUS = {
     errno.EROFS: "4.3.0",
     errno.EMFILE: "4.3.0",
     errno.ENFILE: "4.3.0",
-    errno.EDQUOT: "4.2.2",
+    errno.EDQUOT: _FULL,
 }
 
 _NO_LINKS = frozenset({errno.EPERM, errno.ENOSYS, errno.ENOTSUP})  # a file system without hard links
@@ -96,7 +98,10 @@ def deliver_file(folder: Path, name: str, letter: MaildirLetter) -> Outcome:
         _make_maildir(folder)
         if letter.may_be_there and _is_there(folder, name_start(letter.copy_id, letter.created_at)):
             return Delivered("stored before", Stage.MAILDIR, f"already in {folder}")
-        _store(folder, name, with_lf(letter.content.pieces()))
+        quota = quota_exceeded(folder, letter.content.size_bytes)
+        if quota:
+            return Deferred(f"the mailbox is full: {folder} may hold {quota}", Stage.MAILDIR, status=_FULL)
+        count_in(folder, _store(folder, name, with_lf(letter.content.pieces())))
     except OSError as error:
         status = _STATUS.get(error.errno or 0, "4.2.0")
         why = f"cannot store in {folder}: {error.strerror or error}"
@@ -113,7 +118,8 @@ def _is_there(folder: Path, known: str) -> bool:
     return False
 
 
-def _store(folder: Path, name: str, pieces: Iterator[bytes]) -> None:
+def _store(folder: Path, name: str, pieces: Iterator[bytes]) -> int:
+    """Gives its size in bytes."""
     temporary = folder / "tmp" / name
     temporary.unlink(missing_ok=True)  # of an attempt that was cut short
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
@@ -122,7 +128,9 @@ def _store(folder: Path, name: str, pieces: Iterator[bytes]) -> None:
             for piece in pieces:
                 _write_all(file.fileno(), piece)
             os.fsync(file.fileno())
+            size_bytes = os.fstat(file.fileno()).st_size
         _publish(temporary, folder / "new" / name)
+        return size_bytes
     finally:
         temporary.unlink(missing_ok=True)
 
