@@ -5,6 +5,7 @@ Linear in the message, bounded in all that it gives; never raises for what a mes
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 
 from routerd.message.bounce_text import read_text
 from routerd.message.delivery_report import (
@@ -44,7 +45,8 @@ def parse_bounce(view: MessageView, sender: str) -> DeliveryReport | NoReport:
     """`sender` is the envelope's, "" for the null sender.
 
     A report by RFC 3464 is one whoever hands it on. What is written for people is read only where it comes from nobody,
-    or from a mail server's own address.
+    or from a mail server's own address. Of the mailbox that wrote it, no text is believed that it failed: an automatic
+    answer quotes whatever a stranger wrote to it.
     """
     parts = list(_not_enclosed(view.root))
     text = _text_of(view, parts)
@@ -56,7 +58,7 @@ def parse_bounce(view: MessageView, sender: str) -> DeliveryReport | NoReport:
     author = view.author.address.partition("@")[0] if view.author else ""
     if not sender or author in _OF_SERVERS or sender.partition("@")[0].lower() in _OF_SERVERS:
         failed = [mailbox.address for mailbox in view.addresses("x-failed-recipients")][:MAX_RECIPIENTS]
-        report = read_text(text, view.subject, failed)
+        report = _of_others(read_text(text, view.subject, failed), view)
         if report is not None:
             return report
     if "bounce" in view.kinds:
@@ -73,8 +75,18 @@ def _structured(view: MessageView, parts: list[Part], text: str) -> DeliveryRepo
                 return report
     if _FIELDS_IN_TEXT.search(text):
         first = _FIRST_FIELD.search(text)
-        return _read_fields(text[first.start() if first else 0 :].encode("utf-8", "replace"), text)
+        fields = text[first.start() if first else 0 :].encode("utf-8", "replace")
+        return _of_others(_read_fields(fields, text), view)
     return None
+
+
+def _of_others(report: DeliveryReport | None, view: MessageView) -> DeliveryReport | None:
+    """Without what is said of the author; None where nothing is left."""
+    if report is None or view.author is None:
+        return report
+    author = view.author.address
+    others = tuple(recipient for recipient in report.recipients if not recipient.is_about(author))
+    return replace(report, recipients=others) if others else None
 
 
 def _read_fields(data: bytes, text: str) -> DeliveryReport | None:

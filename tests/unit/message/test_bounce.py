@@ -48,6 +48,25 @@ def test_what_a_person_writes_is_not_believed_to_be_a_bounce() -> None:
     assert isinstance(_structured(status, sender="odd@example.com"), DeliveryReport)
 
 
+@pytest.mark.parametrize("sender", ["", "ewa@example.com"])
+@pytest.mark.parametrize(
+    "quoted",
+    [
+        QMAIL,
+        "Final-Recipient: rfc822; ewa@example.com\nAction: failed\nStatus: 5.1.1\n",
+        "Final-Recipient: rfc822; x@y.example\nOriginal-Recipient: rfc822; Ewa@example.com\nAction: failed\n",
+        "ewa@example.com\n550 5.1.1 no such user\n",
+    ],
+)
+def test_a_mailbox_that_answers_by_itself_lives(quoted: str, sender: str) -> None:
+    """An out-of-office answer may quote a letter in which a stranger wrote that its mailbox has failed."""
+    raw = (
+        f"From: Ewa <EWA@example.com>\nSubject: Away: undeliverable\nAuto-Submitted: auto-replied\n\nAway.\n\n{quoted}"
+    )
+    said = parse_bounce(MessageView(raw.replace("\n", "\r\n").encode()), sender)
+    assert said is NoReport.AUTOMATIC
+
+
 def test_what_an_attached_report_says_is_not_said_of_this_message() -> None:
     """A bounce that somebody hands on is his letter, not a bounce."""
     status = "Final-Recipient: rfc822; ewa@example.com\nAction: failed\nStatus: 5.1.1\n"
