@@ -39,7 +39,8 @@ class Lane:
     answers: bool = False  # its next hop did, the last time: whatever it said of the copy
     has_more_in_store: bool = False
     numbers: set[int] = field(default_factory=set)  # of copies in hand: waiting here, under way, or not written yet
-    ended: set[int] | None = None  # while the store is asked for more: the copies whose attempt ends meanwhile
+    ended: set[int] | None = None  # while the store is asked for more: the copies that meanwhile end, or are forgotten
+    unwanted: set[int] = field(default_factory=set)  # of copies in hand: forgotten while they were under way
     _fresh: deque[Job] = field(default_factory=deque)
     _fetched: deque[Job] = field(default_factory=deque)
     _fresh_is_next: bool = True

@@ -52,14 +52,30 @@ class Lanes:
             job.raw = None
         self._in_hand.discard(job.copy.number)
         lane.numbers.discard(job.copy.number)
+        lane.unwanted.discard(job.copy.number)
         if lane.ended is not None:
             lane.ended.add(job.copy.number)
 
     def forget(self, numbers: Collection[int] | None = None) -> None:
-        """Lets go of those of these copies that are not under way; None: of all."""
+        """Lets go of those of these copies that are not under way; None: of all. Those under way are not put back, and
+        what the store was asked for before is not taken.
+        """
+        gone = None if numbers is None else set(numbers)
         for lane in self._lanes.values():
-            for job in lane.remove(None if numbers is None else set(numbers)):
+            for job in lane.remove(gone):
                 self.let_go(lane, job)
+            lane.unwanted |= lane.numbers if gone is None else lane.numbers & gone
+            if gone is None:
+                lane.ended = None
+            elif lane.ended is not None:
+                lane.ended |= gone
+
+    def put_back(self, lane: Lane, job: Job) -> None:
+        """Its attempt did not come about; what was forgotten meanwhile is let go."""
+        if job.copy.number in lane.unwanted:
+            self.let_go(lane, job)
+        else:
+            lane.put_back(job)
 
     def forget_idle(self, kept: Collection[str], now: float) -> None:
         """Where there are many, those without anything to do are made anew when they are needed. `kept`: but these."""

@@ -165,7 +165,11 @@ class Lookout:
         lane.ended = set()
         try:
             copies = await self._store.due(lane.destination, now, wanted, frozenset(lane.numbers))
-            new = [copy for copy in copies if not self._lanes.has(copy.number) and copy.number not in lane.ended]
+            ended = lane.ended
+            if ended is None:  # all was forgotten meanwhile: what came may be out of date
+                lane.has_more_in_store = True
+                return 0
+            new = [copy for copy in copies if not self._lanes.has(copy.number) and copy.number not in ended]
             for copy in new:
                 self._lanes.take(lane, copy)
             lane.has_more_in_store = lane.has_more_in_store or len(copies) >= wanted

@@ -180,7 +180,7 @@ class Worker:
         ended = self._now()
         if lane.is_crowded(outcome, ended) and not self._stopping:
             lane.thin()
-            lane.put_back(job)
+            self._lanes.put_back(lane, job)
             log.info("destination_crowded", destination=lane.destination, reason=outcome.reason, at_once=lane.limit)
             return
         self._learn(lane, outcome, ended)

@@ -2,6 +2,7 @@
 
 import asyncio
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -388,6 +389,57 @@ async def test_what_the_postmaster_dropped_is_not_begun(hop):
         hop.hold.set()
         await queue.concluded(10)
     assert len(hop.taken) == 10
+
+
+async def test_what_the_postmaster_dropped_while_it_was_fetched_is_not_begun(hop):
+    """The store was asked before the drop and answers after it: the copy that it gives is out of date."""
+    queue = MemoryQueue()
+    policy = policy_for(to(hop))
+    dropped, other = (queue.add(policy.routes.destination("ewa@example.com")) for _ in range(2))
+    worker = Worker(queue, policy, Metrics(), timeouts=QUICK)
+    due = queue.due
+
+    async def dropping_meanwhile(*asked):
+        found = await due(*asked)
+        if queue.copies.pop(dropped.number, None):
+            worker.forget({dropped.number})
+        return found
+
+    queue.due = dropping_meanwhile
+    task = asyncio.create_task(worker.run())
+    await queue.concluded(1)
+    await worker.drain(timedelta(seconds=5))
+    await task
+    assert len(hop.taken) == 1
+    assert [number for number, _ in queue.conclusions] == [other.number]
+
+
+async def test_a_reload_while_copies_are_fetched_has_them_fetched_anew(hop):
+    """What the store gave before the reload may still be addressed as the config was then."""
+    gone = await NextHop().start()
+    old, new = policy_for(to(gone)), policy_for(to(hop))
+    queue = MemoryQueue()
+    copy = queue.add(old.routes.destination("ewa@example.com"))
+    worker = Worker(queue, old, Metrics(), timeouts=QUICK)
+    due = queue.due
+
+    async def reloading_meanwhile(*asked):
+        found = await due(*asked)
+        if queue.copies[copy.number] is copy:
+            queue.copies[copy.number] = replace(
+                copy, mailbox="jan@example.com", destination=new.routes.destination("jan@example.com")
+            )
+            worker.adopt(new)
+        return found
+
+    queue.due = reloading_meanwhile
+    task = asyncio.create_task(worker.run())
+    await queue.concluded(1)
+    await worker.drain(timedelta(seconds=5))
+    await task
+    assert [mail.recipients for mail in hop.taken] == [["jan@example.com"]]
+    assert not gone.taken
+    gone.stop()
 
 
 async def test_a_reload_changes_the_way_of_what_waits(hop):

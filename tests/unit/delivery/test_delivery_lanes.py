@@ -80,6 +80,21 @@ def test_what_is_forgotten_is_nobodys(lanes):
     assert [number for number in range(5) if lanes.has(number)] == [under_way.copy.number]
 
 
+def test_what_is_forgotten_under_way_is_not_put_back(lanes):
+    """The postmaster dropped it while its connection was turned away: nobody begins it again."""
+    fill(lanes, "a", range(2))
+    lane = lanes.of("a")
+    dropped, other = lane.next_job(), lane.next_job()
+    lanes.forget([0])
+    lanes.put_back(lane, dropped)
+    lanes.put_back(lane, other)
+    assert [lanes.has(0), lanes.has(1)] == [False, True]
+    assert lane.next_job() is other
+    lanes.take(lane, a_copy(0))  # released: it is a copy like any other
+    lanes.put_back(lane, lane.next_job())
+    assert lanes.has(0)
+
+
 def test_idle_destinations_do_not_pile_up(lanes, monkeypatch):
     """Those with something to do, with a rest to keep, or with copies in the store stay as they are."""
     monkeypatch.setattr(lanes_module, "MANY_LANES", 3)
