@@ -1,10 +1,11 @@
 """How a message becomes rows: step 6, inside the writer's transaction."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
 from routerd.desk.plan import Conversation, Plan, Role, Standing
-from routerd.message.envelope import Purpose, QueueId, Raw
+from routerd.message.envelope import Purpose, QueueId, Raw, Received
 from routerd.store.base import (
     Committed,
     Copy,
@@ -101,7 +102,6 @@ def _write(batch: Batch, draft: Draft, settled: Settled, conversation: Conversat
     batch.numbers.message += 1
     number = batch.numbers.message
     at = to_micros(received.at)
-    size = len(received.raw)
     to_return_path = draft.entry.tells is not None or all(
         recipient.purpose is Purpose.RETURN_PATH for recipient in received.envelope.recipients
     )
@@ -114,7 +114,7 @@ def _write(batch: Batch, draft: Draft, settled: Settled, conversation: Conversat
             storable(received.envelope.sender),
             int(to_return_path),
             draft.envelope_json,
-            size,
+            len(received.raw),
             draft.message_key,
             draft.entry.thread.content_hash,
             plan.twin.message if plan.twin else None,
@@ -124,22 +124,35 @@ def _write(batch: Batch, draft: Draft, settled: Settled, conversation: Conversat
             annotation_json,
         ),
     )
-    copies = []
+    copies = tuple(_add_copies(batch, number, received, settled, to_return_path=to_return_path))
+    if copies:
+        batch.add_body(number, draft.raw)
+    _add_events(batch, number, plan, at)
+    for team, member in plan.turns:
+        batch.take_turn(team, member)
+    if draft.entry.tells is not None:
+        tell(batch, draft.entry.tells, QueueId(received.id), received.at)
+    return Committed(QueueId(received.id), plan, copies)
+
+
+def _add_copies(
+    batch: Batch, message: int, received: Received, settled: Settled, *, to_return_path: bool
+) -> Iterator[Copy]:
     for suffix, new in enumerate(settled.copies, 1):
         batch.numbers.copy += 1
         copy = Copy(
             number=batch.numbers.copy,
             id=copy_id(received.id, suffix),
             queue_id=received.id,
-            message=number,
+            message=message,
             member=new.member,
             mailbox=new.mailbox,
             destination=new.destination,
             role=new.role,
             sender=received.envelope.sender,
             to_return_path=to_return_path,
-            size_bytes=size,
-            team=plan.team,
+            size_bytes=len(received.raw),
+            team=settled.plan.team,
             created_at=received.at,
             state=CopyState.QUEUED if new.held is None else CopyState.HELD,
             attempts=0,
@@ -148,17 +161,9 @@ def _write(batch: Batch, draft: Draft, settled: Settled, conversation: Conversat
             annotation=new.annotation or settled.annotation,
         )
         batch.add_copy(copy_row(copy, suffix, new))
-        copies.append(copy)
         if new.role is Role.OWNER:
             batch.add_load(new.member, received.at)
-    if copies:
-        batch.add_body(number, draft.raw)
-    _add_events(batch, number, plan, at)
-    for team, member in plan.turns:
-        batch.take_turn(team, member)
-    if draft.entry.tells is not None:
-        tell(batch, draft.entry.tells, QueueId(received.id), received.at)
-    return Committed(QueueId(received.id), plan, tuple(copies))
+        yield copy
 
 
 def copy_row(copy: Copy, suffix: int, new: NewCopy) -> tuple[Value, ...]:
