@@ -24,7 +24,7 @@ from routerd.message.headers import HeaderBlock
 from routerd.message.mime import Part, decode_body, decode_part
 from routerd.message.view import MessageView
 
-MAX_STATUS_BYTES = 256_000  # of the machine's part of a report
+MAX_STATUS_BYTES = 256_000  # of the machine's part of a report, or of all that look like one
 MAX_FIELD_BYTES = 4_000
 MAX_TEXT_BYTES = 64_000  # of what is written for people
 
@@ -68,11 +68,14 @@ def parse_bounce(view: MessageView, sender: str) -> DeliveryReport | NoReport:
 
 def _structured(view: MessageView, parts: list[Part], text: str) -> DeliveryReport | None:
     """By the fields of RFC 3464, in a part of their own or pasted into the text."""
+    room = MAX_STATUS_BYTES
     for part in parts:
-        if part.type in _STATUS_TYPES:
-            report = _read_fields(decode_body(view.raw, part, MAX_STATUS_BYTES)[0], text)
+        if part.type in _STATUS_TYPES and room > 0:
+            fields = decode_body(view.raw, part, room)[0]
+            report = _read_fields(fields, text)
             if report is not None:
                 return report
+            room -= len(fields)
     if _FIELDS_IN_TEXT.search(text):
         first = _FIRST_FIELD.search(text)
         fields = text[first.start() if first else 0 :].encode("utf-8", "replace")
@@ -91,19 +94,27 @@ def _of_others(report: DeliveryReport | None, view: MessageView) -> DeliveryRepo
 
 def _read_fields(data: bytes, text: str) -> DeliveryReport | None:
     """None where no recipient is named together with what became of the message."""
-    earlier = {found[1].casefold(): found[2] for found in _GENERATED_FROM.finditer(text)}
     recipients: list[RecipientReport] = []
     reporting_mta = ""
     for group in _EMPTY_LINES.split(data.lstrip(b"\r\n"), maxsplit=4 * MAX_RECIPIENTS):
         fields = HeaderBlock.scan(group + b"\r\n")
         reporting_mta = reporting_mta or _typed(_first(fields, "reporting-mta"))
-        recipient = _recipient(fields, earlier)
+        recipient = _recipient(fields)
         if recipient is not None and len(recipients) < MAX_RECIPIENTS:
             recipients.append(recipient)
-    return DeliveryReport(tuple(recipients), Form.REPORT, reporting_mta) if recipients else None
+    if not recipients:
+        return None
+    earlier = {found[1].casefold(): found[2] for found in _GENERATED_FROM.finditer(text)}
+    return DeliveryReport(tuple(_with_earlier(one, earlier) for one in recipients), Form.REPORT, reporting_mta)
 
 
-def _recipient(fields: HeaderBlock, earlier: dict[str, str]) -> RecipientReport | None:
+def _with_earlier(recipient: RecipientReport, earlier: dict[str, str]) -> RecipientReport:
+    """`earlier`: of rewritten addresses what they were before, by the text."""
+    name = earlier.get(recipient.address.casefold(), "")
+    return replace(recipient, original=name) if name and not recipient.original else recipient
+
+
+def _recipient(fields: HeaderBlock) -> RecipientReport | None:
     final = _typed(_first(fields, "final-recipient"))
     original = _typed(_first(fields, "original-recipient"))
     said = _first(fields, "status")
@@ -116,7 +127,7 @@ def _recipient(fields: HeaderBlock, earlier: dict[str, str]) -> RecipientReport 
         action=action,
         status=enhanced_status(said, diagnostic),
         diagnostic=diagnostic or clean(said)[:MAX_DIAGNOSTIC],
-        original=original or earlier.get(final.casefold(), ""),
+        original=original,
     )
 
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from routerd.message.bounce import parse_bounce
+from routerd.message.bounce import MAX_STATUS_BYTES, parse_bounce
 from routerd.message.delivery_report import (
     MAX_DIAGNOSTIC,
     MAX_RECIPIENTS,
@@ -142,6 +142,19 @@ def test_time_is_linear_whatever_is_repeated(piece: str) -> None:
         else:
             _structured(status or "")
         assert process_time() - began < 5
+
+
+def test_hundreds_of_reports_in_one_cost_no_more_than_one() -> None:
+    """Each looks like the machine's part and names nobody: together they are read as far as one may be long."""
+    part = "--b\nContent-Type: message/delivery-status\n\nX: y\n"
+    text = "--b\nContent-Type: text/plain\n\n" + "a@b.c\n" * 10_000
+    raw = f"From: x@example.com\nContent-Type: multipart/report; boundary=b\n\n{text}{part * 1000}--b--\n"
+    began = process_time()
+    assert parse_bounce(MessageView(raw.replace("\n", "\r\n").encode()), "") is NoReport.UNREADABLE
+    assert process_time() - began < 0.5
+    status = "Final-Recipient: rfc822; ewa@example.com\nAction: failed\n"
+    junk = "X: y\n" * (MAX_STATUS_BYTES // 5)
+    assert _structured(f"{junk}\n--b\nContent-Type: message/delivery-status\n\n{status}") is NoReport.UNREADABLE
 
 
 @given(st.text(alphabet=st.sampled_from("<>@a.:;( )\n\t5.1-FR"), max_size=300), st.booleans())
