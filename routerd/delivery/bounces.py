@@ -21,7 +21,7 @@ from routerd.ops.crash_points import reach
 from routerd.ops.metrics import Metrics
 from routerd.store.base import Bounced, Copy, Line, PlanFailedError, Store
 
-OFF_LOOP_BYTES = 256_000  # larger ones are read in a thread
+OFF_LOOP_BYTES = 64_000  # larger ones are read in a thread
 
 log = structlog.get_logger()
 
