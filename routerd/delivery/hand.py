@@ -1,5 +1,6 @@
 """The postmaster's hand on the queue of the running daemon: the store is told, and the worker acts on it at once."""
 
+import asyncio
 from collections.abc import Callable
 from datetime import datetime
 from typing import Any
@@ -34,7 +35,12 @@ class QueueHand:
         self._clock = clock
 
     async def do(self, command: dict[str, Any]) -> dict[str, Any]:
-        """What `do_by_hand` gives, or `{"error": why}`."""
+        """What `do_by_hand` gives, or `{"error": why}`. It goes on where the asker no longer waits: what is written of
+        copies must reach the worker, or it would deliver those that were dropped, or rerouted.
+        """
+        return await asyncio.shield(self._do(command))
+
+    async def _do(self, command: dict[str, Any]) -> dict[str, Any]:
         try:
             done = await do_by_hand(self._store, command, self._clock(), self._stand_in, self._line)
         except (BadCommandError, PlanFailedError, StoreError) as error:
