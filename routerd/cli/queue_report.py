@@ -20,6 +20,7 @@ from routerd.store.history import MessageHistory, QueuedCopy
 MAX_TEXT = 200
 PAGE_COPIES = 500  # of a table in memory
 _NOTHING = "-"
+_DUE = "due"  # tried as soon as its destination takes more, if it is not at this moment
 _LABEL = 13  # columns of what a line of a history tells of
 
 _REASON = "REASON"
@@ -100,7 +101,7 @@ def _row(copy: QueuedCopy, now: datetime, where: Where) -> dict[str, str]:
         "MAILBOX": display(copy.mailbox, MAX_TEXT),
         "DESTINATION": display(where(copy), MAX_TEXT),
         "TRIES": str(copy.attempts),
-        "NEXT ATTEMPT": _time(copy.next_attempt_at),
+        "NEXT ATTEMPT": _DUE if copy.next_attempt_at and copy.next_attempt_at <= now else _time(copy.next_attempt_at),
         _REASON: display(copy.reason, MAX_TEXT) or _NOTHING,
     }
 

@@ -15,7 +15,7 @@ from routerd.store.history import MessageHistory, PastEvent, QueuedCopy
 MAX_WORDS = 1_000  # of a peer's words, or a rule's
 
 _TIME = 22  # columns
-_HAND = {"postmaster": ", by the postmaster's hand", "bounce": ", after a bounce that came later"}
+_HAND = {"postmaster": ", by the postmaster's hand"}  # a bounce is told of just before what it did
 
 Data = Mapping[str, object]
 
@@ -113,6 +113,8 @@ def _state(copy: QueuedCopy, where: Where) -> str:
     match copy.state:
         case CopyState.QUEUED:
             tried = "not tried yet" if not copy.attempts else f"{_times(copy.attempts)} tried"
+            if copy.next_attempt_at and copy.next_attempt_at <= datetime.now(UTC):
+                return f"is due: {tried}; the daemon tries it as soon as its destination takes more"
             when = f", next at {_time(copy.next_attempt_at)}" if copy.next_attempt_at else ""
             return f"waits: {tried}{when}; 'routerd queue retry {copy.id}' tries it at once"
         case CopyState.HELD:
@@ -178,7 +180,17 @@ def _bounced(event: PastEvent) -> str:
     if not data.get("action"):
         return f"{_copy(event)}: something came back that is to be read by a person: the message {data.get('by')}"
     words = " ".join(str(data[key]) for key in ("action", "status", "diagnostic") if data.get(key))
-    return f"{_copy(event)}: a bounce came back from {data.get('from') or 'a server without a name'}: {words}"
+    told = f"{_copy(event)}: a bounce came back from {data.get('from') or 'a server without a name'}: {words}"
+    settled = data.get("state") in (CopyState.REROUTED, CopyState.HELD, CopyState.FAILED, CopyState.DROPPED)
+    return f"{told}; the copy was {data['state']} already, that changed nothing" if settled else told
+
+
+def _came_back(event: PastEvent) -> str:
+    copy = event.data.get("copy")
+    return (
+        f"it came back for {copy}, sent to {event.data.get('mailbox')}, and is to be read by a person:"
+        f" 'routerd queue bounce {copy}' takes that as refused"
+    )
 
 
 def _told(event: PastEvent) -> str:
@@ -220,6 +232,7 @@ _SENTENCES: dict[str, Callable[[PastEvent], str | None]] = {
     "copy_released": _moved("released"),
     "copy_retried": _moved("to be tried at once"),
     "bounce_received": _bounced,
+    "came_back": _came_back,
     "postmaster_told": _told,
     "conclusion_ignored": _ignored,
 }

@@ -93,7 +93,7 @@ class Bounces:
         return done is not Bounced.TOO_LATE
 
     async def note(self, received: Received, kept_as: QueueId) -> None:
-        """What came to copies' return paths and was kept as a message stands in the history of what they are of."""
+        """What came to copies' return paths and was kept as a message: its history and theirs tell of each other."""
         for recipient in received.envelope.recipients:
             if recipient.copy_number is None:
                 continue
@@ -101,6 +101,7 @@ class Bounces:
             if copy is not None:
                 about = {"copy": copy.id, "member": copy.member, "by": kept_as}
                 await self._store.note(copy.queue_id, "bounce_received", about, received.at)
+                await self._store.note(kept_as, "came_back", {"copy": copy.id, "mailbox": copy.mailbox}, received.at)
                 log.warning("bounce_received", id=copy.queue_id, **about)
 
     def _tell(

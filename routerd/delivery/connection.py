@@ -235,7 +235,8 @@ class Connection(asyncio.Protocol):
 
     def connection_lost(self, error: Exception | None) -> None:
         self._patience.give_up()
-        self._lost = self._lost or (f"closed the connection: {error}" if error else "closed the connection")
+        why = getattr(error, "strerror", None) or error
+        self._lost = self._lost or (f"closed the connection: {why}" if why else "closed the connection")
         self._wake()
 
     def pause_writing(self) -> None:

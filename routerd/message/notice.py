@@ -2,7 +2,7 @@
 
 import re
 from base64 import b64encode
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from email.utils import format_datetime
@@ -13,6 +13,7 @@ from routerd.message.encode import clean, structured_field, text_field
 
 MAX_RETURNED_BYTES = 16_000  # of the header of the message that the report is about
 MAX_REASON = 400  # characters
+MAX_TYPED = 3  # copies in one command
 
 _WIDTH = 76
 _LINE_OCTETS = 76  # RFC 2045 6.8
@@ -65,7 +66,12 @@ _CASES = {
     "held": _Case(
         "Held: mail for {about}",
         "HELD: nobody gets it until you say so.",
-        (_SHOW, ("queue release", "send it again, once the cause is mended"), ("queue drop", "give it up for good")),
+        (
+            _SHOW,
+            ("queue release", "send it again, once the cause is mended"),
+            ("queue bounce", "give it to the next in line, as if its mailbox were gone"),
+            ("queue drop", "give it up for good"),
+        ),
     ),
     "rerouted": _Case(
         "Given to the next in line: mail for {about}",
@@ -130,8 +136,7 @@ def _told(notice: Notice) -> Iterator[str]:
             yield from _told_of(copy)
         yield ""
         for command, does in case.advice:
-            typed = f"routerd {command}" if command == "queue list" else f"routerd {command} {copies[0].copy_id}"
-            yield f"    {typed}"
+            yield f"    routerd {command} {_meant(command, copies, notice)}".rstrip()
             yield f"        {does}"
     if notice.total > len(notice.copies):
         yield ""
@@ -142,6 +147,15 @@ def _told(notice: Notice) -> Iterator[str]:
         )
     yield ""
     yield from wrap("There is one such notice an hour at most about the same mailbox.", _WIDTH)
+
+
+def _meant(command: str, copies: Sequence[TroubledCopy], notice: Notice) -> str:
+    """All that are told of here, as long as that is a line which can be typed."""
+    if command == "queue list":
+        return ""
+    if command == "queue retry" and notice.about not in {copy.mailbox for copy in copies}:
+        return f"--destination {_shown(notice.about)}"
+    return " ".join(copy.copy_id for copy in (copies[:1] if command == "trace" else copies[:MAX_TYPED]))
 
 
 def _told_of(copy: TroubledCopy) -> Iterator[str]:

@@ -261,6 +261,8 @@ async def test_a_bounce_for_another_mailbox_is_the_postmasters_to_read(desk: Des
     assert (read.member, read.annotation.labels) == ("jan", ("bounce",))
     [event] = [event for event in desk.history(copy).events if event.kind == "bounce_received"]
     assert event.data["by"] == verdict.id
+    [about] = [event for event in desk.history(read).events if event.kind == "came_back"]
+    assert about.data == {"copy": copy.id, "mailbox": "ewa@mail.example.com"}
 
 
 async def test_an_out_of_office_is_no_bounce(desk: Desk) -> None:

@@ -118,6 +118,13 @@ def test_list_shows_what_waits(queue: Run, tmp_path: Path) -> None:
     assert json.loads(queue("list", "--json", "--inbox", INBOX, "--destination", "none").output) == []
 
 
+def test_what_is_due_is_said_to_be_due(queue: Run, tmp_path: Path) -> None:
+    """Not a moment that has passed, at which it looks as if nobody had cared to try it."""
+    asyncio.run(commit_one(tmp_path / "state", None))
+    heading, first, _ = queue("list").stdout.splitlines()
+    assert first[heading.index("NEXT ATTEMPT") :].split() == ["due", "-"]
+
+
 def test_a_state_that_is_no_state_is_named(queue: Run, tmp_path: Path) -> None:
     """A file in its place, a folder without a store, and a damaged store: each in words that name the path."""
     state = tmp_path / "state"

@@ -28,7 +28,7 @@ def test_trace_tells_a_life_in_order(desk: Desk) -> None:
     assert told[9].endswith(": next hop refused (rcpt): 450 4.2.2 full<U+001B>[2J")
     assert told[10] == "copy 1 for ewa, attempt 2: held: 554 5.7.1 spam"
     assert told[11].startswith("copy 1 for ewa is held for the postmaster (554 5.7.1 spam): 'routerd queue release")
-    assert told[12].startswith("copy 2 for jan waits: not tried yet, next at ")
+    assert told[12].startswith("copy 2 for jan is due: not tried yet; the daemon tries it")
     assert "\x1b" not in result.output
     assert "\u202e" not in result.output
 
@@ -50,7 +50,7 @@ def test_trace_tells_what_the_postmaster_did(desk: Desk) -> None:
     ]
     assert told[5] == "copy 2 for jan: dropped, by the postmaster's hand"
     assert told[6].startswith("copy 2 for jan was dropped at ")
-    assert told[7].startswith("copy 3 for jan waits: not tried yet")
+    assert told[7].startswith("copy 3 for jan is due: not tried yet")
 
 
 def test_trace_counts_attempts_that_are_no_longer_kept(desk: Desk) -> None:

@@ -58,7 +58,17 @@ EVENTS = [
         "a bounce came back from mx.far.test: failed 5.1.1 550 no",
     ),
     ("bounce_received", {"action": "delayed"}, "a bounce came back from a server without a name: delayed"),
-    ("copy_failed", {"reason": "550 no", "by": "bounce"}, "given up, after a bounce that came later: 550 no"),
+    (
+        "bounce_received",
+        {"action": "failed", "status": "5.1.1", "from": "mx.far.test", "state": "rerouted"},
+        "a bounce came back from mx.far.test: failed 5.1.1; the copy was rerouted already, that changed nothing",
+    ),
+    (
+        "bounce_received",
+        {"action": "failed", "state": "delivered"},
+        "a bounce came back from a server without a name: failed",
+    ),
+    ("copy_failed", {"reason": "550 no", "by": "bounce"}, "given up: 550 no"),
     ("copy_held", {"attempt": 2, "reason": "554 no", "tried": ["ewa"]}, "held: 554 no"),
     ("copy_delivered", {"attempt": 2, "reply": ""}, "delivered; its server said nothing"),
     ("copy_deferred", {"attempt": 2, "reason": "451", "next_attempt_at": "soon"}, "not delivered: 451"),
@@ -92,6 +102,28 @@ def test_an_event_that_nobody_foresaw_is_told_as_it_stands(capsys: pytest.Captur
     lines = told(capsys, replace(HISTORY, events=events))
     assert "2026-03-04 09:12:00Z  copy_sung tune=<U+001B>[2J" in lines
     assert "2026-03-04 09:12:00Z  damaged part=plan" in lines
+
+
+def test_what_came_back_names_the_copy_that_it_is_about(capsys: pytest.CaptureFixture[str]) -> None:
+    """With the command for a person who has read that the mailbox is no more."""
+    event = PastEvent(NOW, "came_back", {"copy": "01KJVX-2", "mailbox": "ewa@example.com"})
+    lines = told(capsys, replace(HISTORY, events=(event,)))
+    assert (
+        "2026-03-04 09:12:00Z  it came back for 01KJVX-2, sent to ewa@example.com, and is to be read by a person:"
+        " 'routerd queue bounce 01KJVX-2' takes that as refused"
+    ) in lines
+
+
+def test_a_copy_that_is_due_is_not_told_to_be_tried_by_hand(capsys: pytest.CaptureFixture[str]) -> None:
+    """A moment that has passed says nothing to who waits for it."""
+    waits = replace(COPY, state=CopyState.QUEUED, attempts=0, finished_at=None)
+    lines = told(capsys, replace(HISTORY, copies=(replace(waits, next_attempt_at=NOW),)))
+    assert (
+        "copy 1 for ewa is due: not tried yet; the daemon tries it as soon as its destination takes more" in lines[-1]
+    )
+    later = datetime.now(UTC) + timedelta(hours=1)
+    lines = told(capsys, replace(HISTORY, copies=(replace(waits, next_attempt_at=later),)))
+    assert f"'routerd queue retry {COPY.id}' tries it at once" in lines[-1]
 
 
 def test_a_conversation_that_changes_hands_is_told(capsys: pytest.CaptureFixture[str]) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from routerd.message.bounce import parse_bounce
 from routerd.message.delivery_report import Action, DeliveryReport
-from routerd.message.notice import MAX_RETURNED_BYTES, Notice, TroubledCopy, compose_notice
+from routerd.message.notice import MAX_RETURNED_BYTES, MAX_TYPED, Notice, TroubledCopy, compose_notice
 from routerd.message.view import MessageView
 
 AT = datetime(2026, 1, 15, 12, 5, tzinfo=UTC)
@@ -86,6 +86,22 @@ def test_it_says_what_happened_and_what_to_type(kind: str, subject: str, command
     for words in ("01JM-1  from anna@klient.pl", "came 2026-01-15 10:00 UTC", "550 5.1.1 no such user", command):
         assert words in text
     assert max(map(len, text.splitlines())) < 100
+
+
+def test_what_is_held_may_be_sent_passed_on_or_dropped() -> None:
+    """The commands name all copies that are told of, as long as they fit on a line."""
+    text = _text(_notice(*(_copy("held", number) for number in (1, 2)))).replace("\r\n", "\n")
+    for command in ("release", "bounce", "drop"):
+        assert f"    routerd queue {command} 01JM-1 01JM-2\n" in text
+    many = _text(_notice(*(_copy("held", number) for number in range(1, 9)))).replace("\r\n", "\n")
+    assert f"    routerd queue release {' '.join(f'01JM-{number}' for number in range(1, MAX_TYPED + 1))}\n" in many
+
+
+def test_of_a_next_hop_that_is_late_all_copies_are_tried_by_one_command() -> None:
+    """The notice is about the next hop, not about a mailbox: its name is what the command takes."""
+    text = _text(_notice(_copy("late", 1), _copy("late", 2), about="smtp:mail.example.com:25")).replace("\r\n", "\n")
+    assert "    routerd queue retry --destination smtp:mail.example.com:25\n" in text
+    assert "    routerd queue list\n" in text
 
 
 def test_what_waits_for_the_postmaster_comes_first() -> None:
