@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 
 from scripted_next_hop import NextHop
+from worker_at_work import at_work
 
 from routerd.config.settings import Addresses, Settings
 from routerd.delivery.attempt import Policy
@@ -95,12 +96,8 @@ async def running(
     timeouts: Timeouts = DEFAULT_TIMEOUTS,
 ) -> AsyncIterator[Worker]:
     worker = Worker(store, policy, metrics or Metrics(), clock=clock or Clock(), contexts=contexts, timeouts=timeouts)
-    task = asyncio.create_task(worker.run())
-    try:
+    async with at_work(worker):
         yield worker
-    finally:
-        await worker.drain(timedelta(seconds=5))
-        await task
 
 
 async def until(store: SqliteStore, fits: Callable[[list[Copy]], bool]) -> list[Copy]:

@@ -5,9 +5,10 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 
+from delivery_in_memory import policy_for, to
 from queue_in_memory import RAW, MemoryQueue
 from scripted_next_hop import NextHop
-from test_delivery_worker import policy_for, to
+from worker_at_work import at_work
 
 from routerd.delivery.connection import Timeouts
 from routerd.delivery.lookout import PUT_OFF, REFILL
@@ -32,12 +33,8 @@ class Clock:
 @asynccontextmanager
 async def working(queue, policy, **keys) -> AsyncIterator[Worker]:
     worker = Worker(queue, policy, Metrics(), **{"timeouts": Timeouts(), **keys})
-    task = asyncio.create_task(worker.run())
-    try:
+    async with at_work(worker, timedelta()):
         yield worker
-    finally:
-        await worker.drain(timedelta(seconds=0))
-        await task
 
 
 async def test_a_next_hop_that_takes_few_connections_delays_no_copy():

@@ -14,6 +14,7 @@ from peers.dns_server import DnsServer, Fault
 from peers.machine import free_port
 from queue_in_memory import MemoryQueue
 from scripted_next_hop import NextHop
+from worker_at_work import at_work
 
 from routerd.config.settings import Addresses, Dns, Settings
 from routerd.delivery import attempt
@@ -90,12 +91,10 @@ class Site:
         policy = Policy(settings.hostname, Routes(settings), settings.retry, paths, line, exchanges.hosts_of)
         timed = {"clock": clock} if clock else {}
         worker = Worker(self.queue, policy, self.metrics, timeouts=QUICK, contexts=self.contexts, **timed)
-        task = asyncio.create_task(worker.run())
         try:
-            yield worker
+            async with at_work(worker):
+                yield worker
         finally:
-            await worker.drain(timedelta(seconds=5))
-            await task
             await resolver.close()
             for hop in self._hosts:
                 hop.stop()

@@ -1,0 +1,87 @@
+"""The same message again: it joins its elder, where it is the same."""
+
+import asyncio
+from pathlib import Path
+
+import pytest
+from store_entries import (
+    INBOX,
+    NOW,
+    RAW,
+    copy_for,
+    entry,
+    received,
+    settled,
+    thread,
+)
+
+from routerd.desk.plan import DeskState, Role
+from routerd.store.base import Settled
+from routerd.store.connection import Connection
+from routerd.store.queue_view import QueueView
+from routerd.store.sqlite import SqliteStore
+
+
+@pytest.mark.parametrize("together", [True, False])
+async def test_a_twin_joins_its_elder(store: SqliteStore, state: Path, together: bool) -> None:
+    """The same message to another inbox, in the same transaction or later: the plan sees who has it already."""
+    keys = thread("a@klient.pl")
+    seen: list[DeskState] = []
+
+    def joining(queue_id: str) -> object:
+        def settle(desk: DeskState) -> Settled:
+            seen.append(desk)
+            return settled(queue_id, desk, (copy_for("jan", Role.WATCHER),))
+
+        return settle
+
+    got = received(inbox="billing@example.com")
+    commits = [
+        store.commit(entry(copy_for("ewa"), copy_for("ola", Role.WATCHER), keys=keys)),
+        store.commit(entry(got=got, keys=keys, settle=joining(got.id))),  # type: ignore[arg-type]
+    ]
+    elder, younger = await asyncio.gather(*commits) if together else [await commit for commit in commits]
+    twin = seen[0].twin
+    assert twin is not None
+    assert (twin.queue_id, twin.inboxes, twin.members) == (elder.id, (INBOX,), ("ewa", "ola"))
+    assert seen[0].conversation is not None
+    assert [copy.member for copy in younger.copies] == ["jan"]
+    assert await store.content(younger.copies[0]) == RAW
+    with QueueView.open(state) as view:
+        history = view.show(younger.id)
+        assert history is not None
+        assert (history.twin_of, history.namesakes) == (elder.id, (elder.id,))
+        third = view.desk_state(keys, NOW).twin
+    assert third is not None
+    assert (third.queue_id, third.members) == (elder.id, ("ewa", "ola", "jan"))
+    assert third.inboxes == (INBOX, "billing@example.com")
+
+
+async def test_no_twins_without_id_or_content(store: SqliteStore) -> None:
+    """Messages without a Message-ID, or of one that is used again for other content, are messages of their own."""
+    seen: list[object] = []
+
+    def looking(queue_id: str) -> object:
+        def settle(desk: DeskState) -> Settled:
+            seen.append(desk.twin)
+            return settled(queue_id, desk, (copy_for("ewa"),))
+
+        return settle
+
+    for keys in (thread(None), thread(None), thread("a@b"), thread("a@b", content_hash=b"d" * 32)):
+        got = received()
+        await store.commit(entry(got=got, keys=keys, settle=looking(got.id)))  # type: ignore[arg-type]
+    assert seen == [None] * 4
+
+
+async def test_a_twin_that_brings_nothing_keeps_no_bytes(store: SqliteStore, state: Path, peek: Connection) -> None:
+    """A plan without copies is recorded, its bytes are not."""
+    got = received(b"x" * 300_000)
+
+    def nothing(desk: DeskState) -> Settled:
+        return settled(got.id, desk, ())
+
+    committed = await store.commit(entry(got=got, settle=nothing))
+    assert committed.copies == ()
+    assert peek.execute("SELECT count(*) FROM bodies").get == 0
+    assert not [path for path in (state / "bodies").rglob("*") if path.is_file()]
