@@ -66,9 +66,10 @@ class Bounces:
             why = report.value if isinstance(report, NoReport) else "it is about another mailbox"
             log.info("bounce_not_understood", id=received.id, copy=copy.id, reason=why)
             return False
-        return await self._act(received, copy, report, said)
+        return await asyncio.shield(self._act(received, copy, report, said))  # the server may hang up: see `_act`
 
     async def _act(self, received: Received, copy: Copy, report: DeliveryReport, said: RecipientReport) -> bool:
+        """Goes to its end: else the worker might still deliver what is written to be somebody else's by now."""
         by = report.reporting_mta
         conclusion = conclude_bounce(copy, said, by, self._line)
         told = {

@@ -1,8 +1,11 @@
 """Reports that come back to copies' return paths, through the router and a real store."""
 
+import asyncio
 from collections.abc import AsyncIterator, Collection, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -294,6 +297,31 @@ async def test_a_bounce_for_a_copy_that_still_waits_ends_its_attempts(desk: Desk
     await desk.bounce(copy)
     assert await desk.all_copies(copy) == {"ewa": CopyState.REROUTED, "omar": CopyState.QUEUED}
     assert desk.forgotten == {copy.number}
+
+
+async def test_a_server_that_hangs_up_changes_nothing(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its report is written when it goes: delivery hears of that all the same, and begins no copy that was rerouted."""
+    await desk.accept(Recipient(parse_address(SUPPORT), Purpose.INBOX, SUPPORT), PARCEL, "anna@klient.pl", NOW)
+    [copy] = desk.offered
+    bounce, written, answered = desk.store.bounce, asyncio.Event(), asyncio.Event()
+
+    async def slowly(*asked: Any) -> Any:
+        done = await bounce(*asked)
+        written.set()
+        await answered.wait()
+        return done
+
+    monkeypatch.setattr(desk.store, "bounce", slowly)
+    bouncing = asyncio.create_task(desk.bounce(copy))
+    await written.wait()
+    bouncing.cancel()
+    with suppress(asyncio.CancelledError):
+        await bouncing
+    answered.set()
+    async with asyncio.timeout(10):
+        while copy.number not in desk.forgotten:
+            await asyncio.sleep(0)
+    assert [other.member for other in desk.offered] == ["ewa", "omar"]
 
 
 async def test_a_held_copy_stays_the_postmasters(desk: Desk) -> None:
