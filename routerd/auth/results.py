@@ -16,8 +16,9 @@ MAX_FIELD_BYTES = 65_536
 MAX_RESULTS = 100  # of one field
 
 _LEXEME = re.compile(r'[^()"\\]++|\\.?|[()"]', re.DOTALL)
-_SPACES = re.compile(r"\s+")
 _QUOTED = r'"(?:[^"\\]|\\.)*+"'
+_SPACES = re.compile(rf"({_QUOTED}?)|\s+", re.DOTALL)  # a quote that is not closed goes to the end: linear
+_LINE_ENDS = re.compile(r"[\r\n]+")
 _SEGMENT = re.compile(rf"(?:[^;\"]|{_QUOTED})*+(;|\Z)")
 _KEYWORD = r"[A-Za-z0-9_-]++"
 _ID = re.compile(rf' ?({_QUOTED}|[^\s;"=/]++)(?: (?:[0-9]++))? ?\Z')
@@ -158,7 +159,12 @@ def _without_comments(text: str) -> str:
         else:
             quoted ^= lexeme == '"'
             kept.append(lexeme)
-    return _SPACES.sub(" ", "".join(kept))
+    return _SPACES.sub(_one_space, "".join(kept))
+
+
+def _one_space(found: re.Match[str]) -> str:
+    """Of what stands in quotes only the folds go (RFC 5322 3.2.4)."""
+    return _LINE_ENDS.sub("", found[1]) if found[1] else " "
 
 
 def _segments(text: str) -> Iterator[str]:
