@@ -89,6 +89,8 @@ class Desk:
         return [event["id"] for event in self.daemon.log_events("message_accepted")]
 
     def states(self, number: int = 0) -> list[str]:
+        if len(self.ids()) <= number:  # the log is written a moment after the reply
+            return []
         shown = self.daemon.command("queue", "show", "--json", self.ids()[number])
         return [copy["state"] for copy in json.loads(shown.stdout)["copies"]] if shown.returncode == 0 else []
 
@@ -253,7 +255,8 @@ def test_a_message_is_held(desk: Callable[..., Desk], wait_until: Any) -> None:
     found.daemon.wait_for_event("message_accepted", 2)
     found.see("held", "routerd queue list --state held")
     found.daemon.wait_for_event("postmaster_told")
-    found.see("held trace", "routerd trace ID1", times="09:12:07 09:12:08 09:12:13")
+    told = found.daemon.command("trace", found.ids()[0]).stdout.splitlines()[-1]
+    assert "sends it, 'bounce' gives it to the next in line, 'drop' ends it" in told
     exported = found.daemon.command("queue", "export", found.ids()[0])
     assert exported.stdout.replace("\n", "\r\n") == INVOICE
     found.hop.answer = lambda *_: None
@@ -267,7 +270,8 @@ def test_who_got_this_message_and_why(desk: Callable[..., Desk], wait_until: Any
     found = desk(lambda step, _: "250 2.0.0 Ok: queued as 4fqXk21tTz" if step == "content" else None)
     found.send(INVOICE)
     wait_until(lambda: found.states() == ["delivered"], "the copy")
-    found.see("who", "routerd trace 7@klient.pl", times="09:12:07 09:12:08 09:12:08")
+    for name in ("7@klient.pl", found.ids()[0], f"{found.ids()[0]}-1"):
+        assert "its server said: 250 2.0.0 Ok: queued as 4fqXk21tTz" in found.daemon.command("trace", name).stdout
 
 
 def test_a_bounce_came_later(desk: Callable[..., Desk], wait_until: Any) -> None:
@@ -312,5 +316,7 @@ def test_a_bounce_that_only_a_person_can_read(desk: Callable[..., Desk], wait_un
     found.send(PLAIN.format(to=returned), sender="", to=returned)
     found.daemon.wait_for_event("message_accepted", 2)
     wait_until(lambda: found.states(1) == ["delivered"], "the postmaster's copy")
+    came_back = found.daemon.command("trace", found.ids()[1]).stdout
+    assert f"it came back for {found.ids()[0]}-1, sent to ewa@mail.example.com" in came_back
     found.see("odd bounce", "routerd queue bounce ID1-1 --reason left")
     wait_until(lambda: found.states() == ["rerouted", "delivered"], "the copy for jan")
