@@ -67,11 +67,13 @@ def _exported(daemon: RouterdDaemon, folder: Path) -> list[bytes]:
 def test_a_damaged_database_is_not_served_and_its_messages_are_exported(
     daemon: RouterdDaemon, tmp_path: Path, table: str
 ) -> None:
-    """Found at the start after an unclean end; nothing is written to it; every message can be had."""
+    """Found at the start after an unclean end; nothing is written to it; every message can be had, by what it says."""
     daemon.stop()
     _spoil(daemon, table)
     before = (daemon.state / FILE_NAME).read_bytes()
-    assert "the database is damaged" in _refused_start(daemon)
+    reason = _refused_start(daemon)
+    assert "the database is damaged" in reason
+    assert reason.endswith("'routerd queue export all --to FOLDER' writes what can be read")
     assert (daemon.state / FILE_NAME).read_bytes() == before
     found = _exported(daemon, tmp_path / "saved")
     assert len(found) == MESSAGES
