@@ -45,7 +45,7 @@ from routerd.router import Live, Router
 from routerd.rules.compile import Compiled
 from routerd.rules.ruleset import Ruleset
 from routerd.rules_in_force import NoRulesError, RulesInForce
-from routerd.store.base import Copy, NewCopy, Retention, StoreDamagedError, StoreError
+from routerd.store.base import Copy, NewCopy, Retention, StoreError
 from routerd.store.marks import InHand
 from routerd.store.sqlite import SqliteStore, open_store
 from routerd.web.control import ControlServer, control_path
@@ -395,12 +395,5 @@ def _tell_trouble(reason: str) -> None:
 
 def _naming(state: Path, error: Exception) -> str:
     """What is wrong with the state, which few errors name."""
-    said = str(error)
-    if str(state) in said:
-        return said
-    hint = (
-        "; 'routerd queue export all --to FOLDER' writes what can be read"
-        if isinstance(error, StoreDamagedError)
-        else ""
-    )
-    return f"state {state}: {said}{hint}"
+    said, mend = str(error), getattr(error, "mend", "")
+    return said if str(state) in said else f"state {state}: {said}{mend}"

@@ -27,6 +27,8 @@ class StoreLockedError(StoreError):
 class StoreDamagedError(StoreError):
     """The database is not as it was written. Nothing is written to it any more; what can be read may be exported."""
 
+    mend = "; 'routerd queue export all --to FOLDER' writes what can still be read"
+
 
 class StoreUnsyncedError(StoreError):
     """What was written could not be made durable, and may not be tried again: only a restart mends it."""

@@ -73,7 +73,7 @@ def test_a_damaged_database_is_not_served_and_its_messages_are_exported(
     before = (daemon.state / FILE_NAME).read_bytes()
     reason = _refused_start(daemon)
     assert "the database is damaged" in reason
-    assert reason.endswith("'routerd queue export all --to FOLDER' writes what can be read")
+    assert reason.endswith("'routerd queue export all --to FOLDER' writes what can still be read")
     assert (daemon.state / FILE_NAME).read_bytes() == before
     found = _exported(daemon, tmp_path / "saved")
     assert len(found) == MESSAGES
