@@ -4,7 +4,6 @@ Linear in the message, bounded in all that it gives; never raises for what a mes
 """
 
 import re
-from collections.abc import Iterator
 from dataclasses import replace
 
 from routerd.message.bounce_text import read_text
@@ -21,7 +20,7 @@ from routerd.message.delivery_report import (
 from routerd.message.encode import clean
 from routerd.message.encoded_words import decode_8bit
 from routerd.message.headers import HeaderBlock
-from routerd.message.mime import Part, decode_body, decode_part
+from routerd.message.mime import Part, decode_body, decode_part, not_enclosed
 from routerd.message.view import MessageView
 
 MAX_STATUS_BYTES = 256_000  # of the machine's part of a report, or of all that look like one
@@ -48,7 +47,7 @@ def parse_bounce(view: MessageView, sender: str) -> DeliveryReport | NoReport:
     or from a mail server's own address. Of the mailbox that wrote it, no text is believed that it failed: an automatic
     answer quotes whatever a stranger wrote to it.
     """
-    parts = list(_not_enclosed(view.root))
+    parts = list(not_enclosed(view.root))
     text = _text_of(view, parts)
     report = _structured(view, parts, text)
     if report is not None:
@@ -166,13 +165,3 @@ def _is_other_report(root: Part) -> bool:
     """A receipt (RFC 8098), a complaint (RFC 5965): automatic, but nothing of a delivery."""
     kind = root.content_type.parameters.get("report-type", "").lower()
     return root.type == "multipart/report" and kind not in ("", "delivery-status")
-
-
-def _not_enclosed(root: Part) -> Iterator[Part]:
-    """The parts without those of the messages that are attached, top to bottom."""
-    waiting = [root]
-    while waiting:
-        part = waiting.pop()
-        yield part
-        if part.type.startswith("multipart/"):
-            waiting.extend(reversed(part.children))

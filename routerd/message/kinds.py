@@ -1,12 +1,11 @@
 """What kind of mail a message is (`is:` of the rule language), told from its header and its parts."""
 
 import re
-from collections.abc import Iterator
 
 from routerd.message.encoded_words import decode_header
 from routerd.message.envelope import Raw
 from routerd.message.headers import HeaderBlock
-from routerd.message.mime import Part, decode_body
+from routerd.message.mime import Part, decode_body, not_enclosed
 from routerd.message.subject import BareSubject, says_out_of_office
 
 _AUTOMATIC_HEADERS = (  # their presence alone says it
@@ -85,23 +84,13 @@ def _by_parts(raw: Raw, headers: HeaderBlock, root: Part) -> set[str]:
     if "urn:content-classes:calendarmessage" in _tokens(headers, "content-class"):
         kinds.add("calendar")
     first_text: Part | None = None
-    for part in _not_enclosed(root):
+    for part in not_enclosed(root):
         kinds.add(_kind_of_part(raw, part))
         if first_text is None and part.type == "text/plain":
             first_text = part
     if first_text is not None:
         kinds.add(_kind_by_armour(raw, first_text))
     return kinds - {""}
-
-
-def _not_enclosed(root: Part) -> Iterator[Part]:
-    """The parts without those of the messages that are attached."""
-    waiting = [root]
-    while waiting:
-        part = waiting.pop()
-        yield part
-        if part.type.startswith("multipart/"):
-            waiting.extend(reversed(part.children))
 
 
 def _kind_of_part(raw: Raw, part: Part) -> str:

@@ -257,3 +257,13 @@ def _estimated_base64(raw: Raw, start: int, end: int) -> int:
         symbols -= (end - start) // (newline - start + 1) * line_end
     padding = raw[max(end - 2, start) : end].count(b"=")
     return max(symbols * 3 // 4 - padding, 0)
+
+
+def not_enclosed(root: Part) -> Iterator[Part]:
+    """The parts without those of the messages that are attached, top to bottom."""
+    waiting = [root]
+    while waiting:
+        part = waiting.pop()
+        yield part
+        if part.type.startswith("multipart/"):
+            waiting.extend(reversed(part.children))

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 from peers.daemon import CONFIG, RouterdDaemon
+from peers.damage import spoil
 
-from routerd.store.connection import FILE_NAME, Connection, select
+from routerd.store.connection import FILE_NAME, Connection
 
 HOLDING = CONFIG + 'limits_of_rules: [{{files: "*", actions: [all]}}]\n'
 RULES = {"10.yaml": "rules:\n  - {name: wait, when: {subject: number}, then: {hold: look first}}\n"}
@@ -41,15 +42,8 @@ def daemon(routerd: Callable[..., RouterdDaemon]) -> RouterdDaemon:
 
 def _spoil(daemon: RouterdDaemon, table: str) -> None:
     """A page of the closed database is not what it was, and the end was not a clean one."""
-    path = daemon.state / FILE_NAME
-    db = Connection(str(path))
-    ((root,),) = select(db, "SELECT rootpage FROM sqlite_schema WHERE name = ?", (table,))
-    size = int(db.pragma("page_size"))
-    db.close()
-    content = bytearray(path.read_bytes())
-    content[(root - 1) * size] ^= 0x5A
-    path.write_bytes(content)
-    path.with_name(f"{FILE_NAME}-wal").touch()
+    spoil(daemon.state, table)
+    (daemon.state / f"{FILE_NAME}-wal").touch()
 
 
 def _refused_start(daemon: RouterdDaemon) -> str:

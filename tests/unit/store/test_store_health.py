@@ -8,12 +8,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from peers.damage import spoil
 from store_entries import NOW, RETENTION, entry, received
 
 from routerd.message.envelope import QueueId
 from routerd.store import opening
 from routerd.store.base import CopyState, Done, StoreDamagedError, StoreFullError, StoreUnsyncedError
-from routerd.store.connection import FILE_NAME, Connection, select
+from routerd.store.connection import FILE_NAME, Connection
 from routerd.store.health import Health, look_at_once, renew_log
 from routerd.store.queue_view import QueueView
 from routerd.store.sqlite import SqliteStore, open_store
@@ -29,18 +30,6 @@ async def fill(state: Path) -> None:
     for _ in range(20):
         await store.commit(entry())
     await store.close()
-
-
-def spoil(state: Path, table: str = "events") -> None:
-    """A page in the middle of the file is not what it was."""
-    path = state / FILE_NAME
-    db = Connection(str(path))
-    ((root,),) = select(db, "SELECT rootpage FROM sqlite_schema WHERE name = ?", (table,))
-    size = int(db.pragma("page_size"))
-    db.close()
-    content = bytearray(path.read_bytes())
-    content[(root - 1) * size] ^= 0x5A
-    path.write_bytes(content)
 
 
 def leave_open(state: Path) -> None:
