@@ -15,14 +15,14 @@ import structlog
 from routerd.config.load import load_settings
 from routerd.config.settings import HostPort, Settings
 from routerd.config.yaml_source import Problem
+from routerd.delivery.aftermath.bounces import Bounces
+from routerd.delivery.aftermath.notifier import Bureau, Notifier
+from routerd.delivery.aftermath.succession import stand_in_for, take_over
 from routerd.delivery.attempt import Policy
-from routerd.delivery.bounces import Bounces
 from routerd.delivery.hand import QueueHand
+from routerd.delivery.hosts.mail_exchanges import MailExchanges
 from routerd.delivery.letter import ReturnPaths
-from routerd.delivery.mail_exchanges import MailExchanges
-from routerd.delivery.notifier import Bureau, Notifier
 from routerd.delivery.routes import Routes
-from routerd.delivery.succession import stand_in_for, take_over
 from routerd.delivery.worker import Worker
 from routerd.desk.roster import Roster
 from routerd.intake.clients.findings import ClientLookUp

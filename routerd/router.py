@@ -25,7 +25,7 @@ import structlog
 
 from routerd.auth.our_results import results_value
 from routerd.auth.results import MethodResult
-from routerd.delivery.bounces import Bounces, is_returned
+from routerd.delivery.aftermath.bounces import Bounces, is_returned
 from routerd.delivery.routes import Routes
 from routerd.desk.assign import assign, last_resort_plan
 from routerd.desk.consider import (

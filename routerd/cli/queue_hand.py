@@ -19,8 +19,8 @@ from routerd.cli.queue_report import MAX_TEXT, fail, print_copies
 from routerd.cli.queue_selecting import Chosen, Given, Where, selecting
 from routerd.cli.state import naming_state, reading_state
 from routerd.config.settings import Settings
+from routerd.delivery.aftermath.succession import stand_in_for, take_over
 from routerd.delivery.routes import Routes
-from routerd.delivery.succession import stand_in_for, take_over
 from routerd.desk.roster import Roster
 from routerd.message.fold import display
 from routerd.store.base import CopyState, PlanFailedError, StoreError, StoreLockedError

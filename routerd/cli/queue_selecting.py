@@ -12,8 +12,8 @@ import click
 
 from routerd.config.nearest import quoted
 from routerd.config.settings import Settings, parse_duration
-from routerd.delivery.maildir import maildir_path
 from routerd.delivery.routes import MAILDIR, Routes, is_of_maildirs
+from routerd.delivery.transports.maildir import maildir_path
 from routerd.rules.names import names_of, suggestion
 from routerd.store.base import CopyState
 from routerd.store.history import QueuedCopy

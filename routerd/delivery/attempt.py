@@ -7,15 +7,15 @@ from datetime import datetime
 import structlog
 
 from routerd.config.settings import Retry
-from routerd.delivery.connection import Timeouts
+from routerd.delivery.aftermath.retry import NextInLine
+from routerd.delivery.hosts.mail_exchanges import HostsOf, without_dns
 from routerd.delivery.letter import ReturnPaths, content_of
-from routerd.delivery.lmtp import lmtp_next_hop
-from routerd.delivery.mail_exchanges import HostsOf, without_dns
-from routerd.delivery.maildir import MaildirLetter, MaildirStore
 from routerd.delivery.outcome import Deferred, Failed, Outcome, Stage
-from routerd.delivery.retry import NextInLine
 from routerd.delivery.routes import Routes, Way
-from routerd.delivery.smtp import Letter, NextHop, Shared, TlsContexts, mx_next_hop, smtp_next_hop
+from routerd.delivery.transports.connection import Timeouts
+from routerd.delivery.transports.lmtp import lmtp_next_hop
+from routerd.delivery.transports.maildir import MaildirLetter, MaildirStore
+from routerd.delivery.transports.smtp import Letter, NextHop, Shared, TlsContexts, mx_next_hop, smtp_next_hop
 from routerd.message.envelope import Raw
 from routerd.store.base import Copy, Store, StoreError
 

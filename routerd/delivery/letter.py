@@ -6,7 +6,7 @@ from functools import lru_cache
 from typing import Literal
 
 from routerd.config.settings import Addresses
-from routerd.delivery.content import Content
+from routerd.delivery.transports.content import Content
 from routerd.desk.plan import Role
 from routerd.message.address import Address, parse_address
 from routerd.message.annotate import annotate, attach_original

@@ -12,19 +12,19 @@ from typing import Any
 
 import structlog
 
+from routerd.delivery.aftermath.retry import conclude_for
+from routerd.delivery.aftermath.schedule import longest_wait
+from routerd.delivery.aftermath.scribe import Ended, Scribe
 from routerd.delivery.attempt import Policy, Sender
-from routerd.delivery.connection import Timeouts
-from routerd.delivery.lane import FIRST_REST_SECONDS, Job, Lane
-from routerd.delivery.lanes import Lanes
-from routerd.delivery.lookout import Lookout
-from routerd.delivery.maildir import MaildirStore
+from routerd.delivery.lanes.lane import FIRST_REST_SECONDS, Job, Lane
+from routerd.delivery.lanes.lanes import Lanes
+from routerd.delivery.lanes.lookout import Lookout
+from routerd.delivery.lanes.turns import Turn, Turns
 from routerd.delivery.outcome import Delivered, Failed, Outcome, Stage
 from routerd.delivery.report import Report
-from routerd.delivery.retry import conclude_for
-from routerd.delivery.schedule import longest_wait
-from routerd.delivery.scribe import Ended, Scribe
-from routerd.delivery.smtp import DEFAULT_TIMEOUTS, TlsContexts
-from routerd.delivery.turns import Turn, Turns
+from routerd.delivery.transports.connection import Timeouts
+from routerd.delivery.transports.maildir import MaildirStore
+from routerd.delivery.transports.smtp import DEFAULT_TIMEOUTS, TlsContexts
 from routerd.message.envelope import Raw
 from routerd.ops.crash_points import reach
 from routerd.ops.metrics import Metrics

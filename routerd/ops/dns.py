@@ -7,8 +7,6 @@ import asyncio
 import contextlib
 import socket
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from enum import StrEnum
 from time import monotonic
 from typing import Any
 
@@ -28,6 +26,7 @@ import dns.rdtypes.IN.A
 import dns.rdtypes.IN.AAAA
 import structlog
 
+from routerd.auth.dns_answers import Absent, Answer, RecordKind, Records, Trouble
 from routerd.config.settings import Dns, HostPort
 from routerd.ops.dns_memory import DnsMemory
 from routerd.ops.dns_servers import DnsServers
@@ -47,41 +46,6 @@ COMPLAIN_SECONDS = 3600.0  # how often the same trouble of this machine is logge
 
 log = structlog.get_logger()
 
-
-class RecordKind(StrEnum):
-    """Each with the form of its values."""
-
-    A = "A"  # 192.0.2.1
-    AAAA = "AAAA"  # 2001:db8::1
-    PTR = "PTR"  # a domain, in lower case, without the last dot
-    MX = "MX"  # 10 mx.example.com
-    TXT = "TXT"  # its strings joined (RFC 7208 3.3), a character for each octet
-
-
-@dataclass(frozen=True, slots=True)
-class Records:
-    """What there is, behind CNAMEs too."""
-
-    values: tuple[str, ...]
-    seconds: float  # how long it holds, from when it was asked
-
-
-@dataclass(frozen=True, slots=True)
-class Absent:
-    """There is no such name (NXDOMAIN), or nothing of that kind there."""
-
-    is_nxdomain: bool
-    seconds: float
-
-
-@dataclass(frozen=True, slots=True)
-class Trouble:
-    """It cannot be told now. `reason` is in words."""
-
-    reason: str
-
-
-Answer = Records | Absent | Trouble
 
 _Question = tuple[str, RecordKind]
 _SILENCE = Trouble("no answer in time")

@@ -6,9 +6,9 @@ from worker_at_work import at_work
 
 from routerd.config.settings import Addresses, Settings
 from routerd.delivery.attempt import Policy
-from routerd.delivery.connection import Timeouts
 from routerd.delivery.letter import ReturnPaths
 from routerd.delivery.routes import Routes
+from routerd.delivery.transports.connection import Timeouts
 from routerd.delivery.worker import Worker
 from routerd.ops.metrics import Metrics
 

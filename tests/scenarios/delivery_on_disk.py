@@ -10,10 +10,10 @@ from worker_at_work import at_work
 
 from routerd.config.settings import Addresses, Settings
 from routerd.delivery.attempt import Policy
-from routerd.delivery.connection import Timeouts
 from routerd.delivery.letter import ReturnPaths
 from routerd.delivery.routes import Routes
-from routerd.delivery.smtp import DEFAULT_TIMEOUTS, TlsContexts
+from routerd.delivery.transports.connection import Timeouts
+from routerd.delivery.transports.smtp import DEFAULT_TIMEOUTS, TlsContexts
 from routerd.delivery.worker import Worker
 from routerd.desk.plan import Plan, PlannedCopy, Role
 from routerd.message.address import parse_address

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from routerd.config.settings import Settings
-from routerd.delivery.bounces import Bounces
+from routerd.delivery.aftermath.bounces import Bounces
+from routerd.delivery.aftermath.succession import take_over
 from routerd.delivery.routes import Routes
-from routerd.delivery.succession import take_over
 from routerd.desk.plan import Role
 from routerd.desk.roster import Roster
 from routerd.message.address import parse_address

@@ -5,9 +5,9 @@ from datetime import UTC, datetime, timedelta
 
 from queue_in_memory import MemoryQueue
 
-from routerd.delivery.lane import Job, Lane
+from routerd.delivery.aftermath.scribe import MAX_UNWRITTEN, Ended, Scribe
+from routerd.delivery.lanes.lane import Job, Lane
 from routerd.delivery.outcome import Delivered, Stage
-from routerd.delivery.scribe import MAX_UNWRITTEN, Ended, Scribe
 from routerd.store.base import Conclusion, Copy, CopyState, Done, StoreError
 
 NOW = datetime(2026, 6, 1, 12, tzinfo=UTC)

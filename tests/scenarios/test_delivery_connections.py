@@ -7,8 +7,8 @@ from delivery_in_memory import policy_for, running, to
 from queue_in_memory import RAW, MemoryQueue
 from scripted_next_hop import CLOSE, RESET, SILENCE, NextHop
 
-from routerd.delivery.connection import Timeouts
-from routerd.delivery.kept import MAX_MESSAGES
+from routerd.delivery.transports.connection import Timeouts
+from routerd.delivery.transports.kept import MAX_MESSAGES
 from routerd.store.base import CopyState, Done, RetryAt
 
 

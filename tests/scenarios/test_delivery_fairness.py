@@ -10,9 +10,9 @@ from queue_in_memory import RAW, MemoryQueue
 from scripted_next_hop import NextHop
 from worker_at_work import at_work
 
-from routerd.delivery.connection import Timeouts
-from routerd.delivery.lookout import PUT_OFF, REFILL
-from routerd.delivery.turns import MAX_AT_ONCE
+from routerd.delivery.lanes.lookout import PUT_OFF, REFILL
+from routerd.delivery.lanes.turns import MAX_AT_ONCE
+from routerd.delivery.transports.connection import Timeouts
 from routerd.delivery.worker import Worker
 from routerd.ops.metrics import Metrics
 from routerd.store.base import CopyState, Done, Hold, RetryAt
@@ -211,7 +211,7 @@ async def test_a_copy_is_held_when_its_days_are_over():
 
 async def test_what_is_in_memory_is_bounded_over_all_destinations(monkeypatch):
     """More copies than may be in hand, for many destinations: each is served, none twice, and the bound holds."""
-    monkeypatch.setattr("routerd.delivery.lanes.MAX_IN_HAND", 100)
+    monkeypatch.setattr("routerd.delivery.lanes.lanes.MAX_IN_HAND", 100)
     hops = [await NextHop().start() for _ in range(20)]
     routes = [{"domain": f"d{n}.test", "smtp": f"127.0.0.1:{hop.port}"} for n, hop in enumerate(hops)]
     policy = policy_for(*routes)

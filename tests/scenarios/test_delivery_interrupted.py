@@ -9,7 +9,7 @@ from delivery_in_memory import QUICK, policy_for, running, to
 from queue_in_memory import RAW, MemoryQueue
 from scripted_next_hop import NextHop
 
-from routerd.delivery.connection import Timeouts
+from routerd.delivery.transports.connection import Timeouts
 from routerd.delivery.worker import Worker
 from routerd.ops.metrics import Metrics
 

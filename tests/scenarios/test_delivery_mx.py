@@ -19,11 +19,11 @@ from worker_at_work import at_work
 from routerd.config.settings import Addresses, Dns, Settings
 from routerd.delivery import attempt
 from routerd.delivery.attempt import Policy
-from routerd.delivery.connection import Timeouts
+from routerd.delivery.hosts.mail_exchanges import MailExchanges
 from routerd.delivery.letter import ReturnPaths
-from routerd.delivery.mail_exchanges import MailExchanges
 from routerd.delivery.routes import Routes
-from routerd.delivery.smtp import TlsContexts
+from routerd.delivery.transports.connection import Timeouts
+from routerd.delivery.transports.smtp import TlsContexts
 from routerd.delivery.worker import Worker
 from routerd.ops.dns import Resolver
 from routerd.ops.metrics import Metrics

@@ -7,10 +7,10 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 from routerd.config.settings import Route
-from routerd.delivery.connection import Timeouts
-from routerd.delivery.content import Content
 from routerd.delivery.outcome import Deferred, Delivered, Stage
-from routerd.delivery.smtp import Letter, TlsContexts, smtp_next_hop
+from routerd.delivery.transports.connection import Timeouts
+from routerd.delivery.transports.content import Content
+from routerd.delivery.transports.smtp import Letter, TlsContexts, smtp_next_hop
 
 STEPS_WITH_TIMEOUT = ("connect", "greeting", "hello", "mail", "rcpt", "data", "content", "send")
 BRIEF = Timeouts(**dict.fromkeys(STEPS_WITH_TIMEOUT, 0.3))

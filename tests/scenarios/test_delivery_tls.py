@@ -15,10 +15,10 @@ from scripted_next_hop import CLOSE, NextHop
 
 from routerd.config.settings import Route, SmtpAuth, TlsPolicy
 from routerd.config.values import HostPort
-from routerd.delivery.connection import Timeouts
-from routerd.delivery.content import Content
 from routerd.delivery.outcome import Deferred, Delivered, Stage
-from routerd.delivery.smtp import Letter, TlsContexts, smtp_next_hop
+from routerd.delivery.transports.connection import Timeouts
+from routerd.delivery.transports.content import Content
+from routerd.delivery.transports.smtp import Letter, TlsContexts, smtp_next_hop
 
 LETTER = Letter("b@desk.test", "ewa@example.com", Content(b"Subject: hi\r\n\r\n" + b"x" * 70_000 + b"\r\n"))
 QUICK = Timeouts(connect=2, greeting=2, hello=2, tls=2, auth=2, mail=2, rcpt=2, data=2, content=5, send=5)

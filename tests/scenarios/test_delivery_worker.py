@@ -8,7 +8,7 @@ from delivery_in_memory import KEY, policy_for, running, to
 from queue_in_memory import RAW, MemoryQueue
 from scripted_next_hop import NextHop
 
-from routerd.delivery.connection import Timeouts
+from routerd.delivery.transports.connection import Timeouts
 from routerd.desk.plan import Role
 from routerd.message.address import Address
 from routerd.message.token import read_return_path

@@ -8,10 +8,11 @@ import pytest
 import structlog
 from peers.dns_server import DnsServer, Fault
 
+from routerd.auth.dns_answers import Absent, RecordKind, Records, Trouble
 from routerd.config.settings import Dns
 from routerd.ops import dns as ops_dns
 from routerd.ops import dns_servers
-from routerd.ops.dns import Absent, RecordKind, Records, Resolver, Trouble
+from routerd.ops.dns import Resolver
 from routerd.ops.dns_servers import DnsServers
 from routerd.ops.metrics import Metrics
 

@@ -18,8 +18,8 @@ from peers.certificate import make_certificate
 from scripted_next_hop import CLOSE, LOST, RESET, SILENCE, NextHop
 
 from routerd.delivery.attempt import Policy
-from routerd.delivery.connection import Timeouts
-from routerd.delivery.smtp import TlsContexts
+from routerd.delivery.transports.connection import Timeouts
+from routerd.delivery.transports.smtp import TlsContexts
 from routerd.desk.plan import Role
 from routerd.store.base import Copy, CopyState, NewCopy
 from routerd.store.sqlite import SqliteStore, open_store

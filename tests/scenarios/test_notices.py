@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from routerd.config.settings import Settings
-from routerd.delivery import notifier
+from routerd.delivery.aftermath import notifier
+from routerd.delivery.aftermath.notifier import Bureau, Notifier
 from routerd.delivery.letter import ReturnPaths
-from routerd.delivery.notifier import Bureau, Notifier
 from routerd.delivery.routes import Routes
 from routerd.desk.consider import loops, passed_inboxes
 from routerd.desk.plan import DeskState, Plan, PlannedCopy, Role

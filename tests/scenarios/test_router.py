@@ -11,7 +11,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from routerd.config.settings import Settings
-from routerd.delivery.bounces import Bounces
+from routerd.delivery.aftermath.bounces import Bounces
 from routerd.delivery.routes import Routes
 from routerd.desk.roster import Roster
 from routerd.message.address import parse_address

@@ -8,12 +8,12 @@ from typing import Any, Literal, Protocol, TypeVar
 
 import structlog
 
+from routerd.auth.dns_answers import Absent, Answer, RecordKind, Records, Trouble
 from routerd.config.intake_settings import DNS_LIST_ANSWERS, DNS_LIST_ERRORS, LISTS_NOBODY
 from routerd.config.settings import DnsList, Settings
 from routerd.intake.clients.networks import TrustedNetworks
 from routerd.message.address import AddressError, parse_host_name
 from routerd.message.envelope import ClientFindings, Refused
-from routerd.ops.dns import Absent, Answer, RecordKind, Records, Trouble
 from routerd.ops.metrics import Metrics
 
 ReverseName = Literal["ignore", "note", "require"]  # as a listener says it

@@ -8,12 +8,13 @@ from typing import Any
 import pytest
 from intake_desk import HELLO, START, TEXT, Desk, make_certificate, open_intake, settings, talk
 
+from routerd.auth.dns_answers import Absent, Answer, RecordKind, Records
 from routerd.config.settings import Settings
 from routerd.intake.clients.findings import ClientLookUp
 from routerd.intake.limits.pressure import StoreSigns
 from routerd.intake.tls import tls_context
 from routerd.message.envelope import ClientFindings
-from routerd.ops.dns import Absent, Answer, RecordKind, Records, Resolver
+from routerd.ops.dns import Resolver
 
 FROM_FAR = b"PROXY TCP4 8.8.4.4 192.0.2.1 40000 25\r\n"
 LISTED = {"4.4.8.8.list.test": Records(("127.0.0.2",), 60.0)}

@@ -3,9 +3,9 @@
 import pytest
 from copies import settings_with
 
-from routerd.delivery.host import TcpHost, UnixHost
-from routerd.delivery.lmtp import lmtp_host
+from routerd.delivery.hosts.host import TcpHost, UnixHost
 from routerd.delivery.routes import Routes
+from routerd.delivery.transports.lmtp import lmtp_host
 
 ROUTES = Routes(
     settings_with(

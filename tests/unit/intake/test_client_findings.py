@@ -7,10 +7,10 @@ from collections.abc import Mapping
 import pytest
 import structlog
 
+from routerd.auth.dns_answers import Absent, Answer, RecordKind, Records, Trouble
 from routerd.config.settings import Settings
 from routerd.intake.clients.findings import ClientLookUp, ReverseName, reversed_address
 from routerd.message.envelope import ClientFindings
-from routerd.ops.dns import Absent, Answer, RecordKind, Records, Trouble
 from routerd.ops.metrics import Metrics
 
 CLIENT, CLIENT6 = "9.8.7.6", "2a00::17"

@@ -1,0 +1,1 @@
+"""What waits to go, destination by destination, and whose turn it is."""

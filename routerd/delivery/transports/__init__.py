@@ -1,0 +1,1 @@
+"""How a copy is handed over: SMTP, LMTP, into a Maildir."""
