@@ -21,6 +21,7 @@ from routerd.message.encode import clean
 from routerd.message.encoded_words import decode_8bit
 from routerd.message.headers import HeaderBlock
 from routerd.message.mime import Part, decode_body, decode_part, not_enclosed
+from routerd.message.subject import cut_prefixes, says_out_of_office
 from routerd.message.view import MessageView
 
 MAX_STATUS_BYTES = 256_000  # of the machine's part of a report, or of all that look like one
@@ -36,6 +37,7 @@ _FIRST_FIELD = re.compile(r"^(?:Reporting-MTA|Final-Recipient|Original-Recipient
 _GENERATED_FROM = re.compile(
     r"^[ \t]*<?([^\s<>]{1,320})>?[ \t]*\n[ \t]*\((?:ultimately )?generated from <?([^\s<>)]{1,320})>?\)", re.MULTILINE
 )
+_AUTO = re.compile(r"\s*auto(?:matic)?\s?:", re.IGNORECASE)  # Sieve's vacation (RFC 5230 4.4), vacation(1)
 _COMMENT = re.compile(r"\([^()]{0,500}\)")
 _HEX = re.compile(r"\+([0-9A-F]{2})")
 
@@ -44,18 +46,17 @@ def parse_bounce(view: MessageView, sender: str) -> DeliveryReport | NoReport:
     """`sender` is the envelope's, "" for the null sender.
 
     A report by RFC 3464 is one whoever hands it on. What is written for people is read only where it comes from nobody,
-    or from a mail server's own address. Of the mailbox that wrote it, no text is believed that it failed: an automatic
-    answer quotes whatever a stranger wrote to it.
+    or from a mail server's own address, and is no mailbox's answer: that quotes whatever a stranger wrote to it. For the
+    same reason no text is believed that the mailbox failed which wrote it.
     """
     parts = list(not_enclosed(view.root))
-    text = _text_of(view, parts)
+    text = "" if _is_answer(view) else _text_of(view, parts)
     report = _structured(view, parts, text)
     if report is not None:
         return report
     if _is_other_report(view.root):
         return NoReport.AUTOMATIC
-    author = view.author.address.partition("@")[0] if view.author else ""
-    if not sender or author in _OF_SERVERS or sender.partition("@")[0].lower() in _OF_SERVERS:
+    if not sender or _is_by_server(view) or sender.partition("@")[0].lower() in _OF_SERVERS:
         failed = [mailbox.address for mailbox in view.addresses("x-failed-recipients")][:MAX_RECIPIENTS]
         report = _of_others(read_text(text, view.subject, failed), view)
         if report is not None:
@@ -63,6 +64,23 @@ def parse_bounce(view: MessageView, sender: str) -> DeliveryReport | NoReport:
     if "bounce" in view.kinds:
         return NoReport.UNREADABLE
     return NoReport.AUTOMATIC if "auto" in view.kinds else NoReport.OTHER
+
+
+def _is_answer(view: MessageView) -> bool:
+    """Of a person, or of a machine that answers for one (RFC 3834), under whichever of its addresses.
+
+    Some servers call their bounces automatic answers, too.
+    """
+    subject = cut_prefixes(view.subject)
+    if subject.meaning == "reply" or says_out_of_office(subject.text) or _AUTO.match(subject.text):
+        return True
+    said = (value.partition(b";")[0].partition(b"(")[0] for value in view.headers.raw_values("auto-submitted"))
+    is_reply = any(value.strip().lower() == b"auto-replied" for value in said)
+    return is_reply and not _is_by_server(view) and not view.headers.raw_values("x-failed-recipients")
+
+
+def _is_by_server(view: MessageView) -> bool:
+    return view.author is not None and view.author.address.partition("@")[0] in _OF_SERVERS
 
 
 def _structured(view: MessageView, parts: list[Part], text: str) -> DeliveryReport | None:

@@ -67,6 +67,38 @@ def test_a_mailbox_that_answers_by_itself_lives(quoted: str, sender: str) -> Non
     assert said is NoReport.AUTOMATIC
 
 
+@pytest.mark.parametrize("quoted", [QMAIL, "Final-Recipient: rfc822; ewa@example.com\nAction: failed\nStatus: 5.1.1\n"])
+@pytest.mark.parametrize(
+    "fields",
+    [
+        "Subject: failure notice\nAuto-Submitted: auto-replied",
+        "Subject: failure notice\nAuto-Submitted:\n Auto-Replied (vacation); owner-email=x",
+        "Subject: Auto: failure notice",
+        "Subject: Re: failure notice",
+        "Subject: [EXTERNAL] Odp: failure notice",
+        "Subject: Out of office: failure notice",
+        "Subject: Automatic reply: Undeliverable: x",
+        "Subject: Autoodpowiedź: failure notice",
+    ],
+)
+def test_a_mailbox_that_answers_under_another_of_its_names_lives(fields: str, quoted: str) -> None:
+    """An answer is told by its header and subject, too; a report by RFC 3464 in a part of its own is certain."""
+    raw = f"From: Sales <sales@example.com>\n{fields}\n\nAway.\n\n{quoted}".replace("\n", "\r\n").encode()
+    assert isinstance(parse_bounce(MessageView(raw), ""), NoReport)
+    report = _report("Final-Recipient: rfc822; ewa@example.com\nAction: failed\nStatus: 5.1.1\n")
+    certain = f"From: Sales <sales@example.com>\n{fields}\n{report}".replace("\n", "\r\n").encode()
+    assert isinstance(parse_bounce(MessageView(certain), ""), DeliveryReport)
+
+
+@pytest.mark.parametrize(
+    "header", ["From: Mail Delivery System <Mailer-Daemon@h.example>", "X-Failed-Recipients: ewa@example.com"]
+)
+def test_a_bounce_that_calls_itself_an_automatic_answer_is_a_bounce(header: str) -> None:
+    """Exim's does."""
+    raw = f"{header}\nSubject: Mail delivery failed\nAuto-Submitted: auto-replied\n\n{QMAIL}"
+    assert isinstance(parse_bounce(MessageView(raw.replace("\n", "\r\n").encode()), ""), DeliveryReport)
+
+
 def test_what_an_attached_report_says_is_not_said_of_this_message() -> None:
     """A bounce that somebody hands on is his letter, not a bounce."""
     status = "Final-Recipient: rfc822; ewa@example.com\nAction: failed\nStatus: 5.1.1\n"
