@@ -80,7 +80,8 @@ class Failed(Answer):
 
     @property
     def of_destination(self) -> bool:
-        """This host lacks what the copy needs (SMTPUTF8), without having been asked: another host may have it."""
+        """This host lacks what the copy needs (SMTPUTF8, room for its size), without having been asked: another host may
+        have it."""
         return self.stage is Stage.MAIL and self.code == 0
 
 

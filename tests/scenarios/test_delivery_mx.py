@@ -398,3 +398,24 @@ async def test_an_address_beyond_ascii_waits_for_a_host_that_may_take_it(site: S
     site.dns.has("far.test", "MX", "10 a.far.test.", "20 b.far.test.")
     site.add("żaba@far.test")
     assert isinstance((await site.concluded())[0], RetryAt)
+
+
+async def test_a_copy_that_is_too_large_for_one_host_goes_to_another(site: Site) -> None:
+    """Its size is compared with what each host says that it takes, before a byte of it is sent."""
+    first = await site.host("a.far.test", "127.0.0.2", extensions=("SIZE 10",))
+    second = await site.host("b.far.test", "127.0.0.3", extensions=("SIZE 0",))
+    site.dns.has("far.test", "MX", "10 a.far.test.", "20 b.far.test.")
+    site.add()
+    assert isinstance((await site.concluded())[0], Done)
+    assert (len(first.taken), len(second.taken)) == (0, 1)
+    assert not any(command.startswith("MAIL") for command in first.commands)
+
+
+async def test_a_copy_that_is_too_large_for_every_host_is_held(site: Site) -> None:
+    hop = await site.host("a.far.test", "127.0.0.2", extensions=("SIZE 10",))
+    site.dns.has("far.test", "MX", "10 a.far.test.")
+    site.add()
+    (held,) = await site.concluded()
+    assert isinstance(held, Hold)
+    assert "takes messages of 10 bytes at most" in held.reason
+    assert not any(command.startswith("MAIL") for command in hop.commands)

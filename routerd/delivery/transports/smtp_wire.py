@@ -16,6 +16,7 @@ from routerd.delivery.transports.reply import Reply, ReplyReader
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _QUARRELS = frozenset({500, 502, 503})  # it does not know the command, or lost its place: nothing about the copy
 _PERMANENT = ("5.1.", "5.2.", "5.3.4", "5.6.", "5.7.")
+_SIZE = re.compile(r"[0-9]{1,20}\Z")  # RFC 1870 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -246,7 +247,16 @@ class Client:
             return Failed(
                 "an address is not ASCII, and the next hop does not offer SMTPUTF8", Stage.MAIL, status="5.6.7"
             )
+        most = self._most_bytes()
+        if most and transaction.size_bytes > most:
+            why = f"the next hop takes messages of {most} bytes at most, and this one has {transaction.size_bytes}"
+            return Failed(why, Stage.MAIL, status="5.3.4")
         return None
+
+    def _most_bytes(self) -> int:
+        """Of a message, as the next hop says (RFC 1870 4). 0: it names no limit, or nothing that is one."""
+        said = self._extensions.get("SIZE", "").strip()
+        return int(said) if _SIZE.match(said) else 0
 
     def _mail_command(self, transaction: Transaction) -> bytes:
         parameters = ""

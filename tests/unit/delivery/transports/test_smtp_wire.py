@@ -142,6 +142,36 @@ def test_a_non_ascii_address_needs_smtputf8(peer_of):
     assert "MAIL FROM:<łukasz@desk.test> SMTPUTF8" in peer.hear("220 a\n250-a\n250 SMTPUTF8\n").start(message).said
 
 
+@pytest.mark.parametrize("offered", ["SIZE 1000", "size 1000", "SIZE  1000 "])
+def test_what_is_larger_than_the_next_hop_takes_is_not_offered_to_it(peer_of, offered):
+    """5.3.4 before MAIL (RFC 1870); the connection is as good as before."""
+    peer = (
+        peer_of().hear(f"220 a\n250-a\n250 {offered}\n").start(Transaction("b@desk.test", ("ewa@example.com",), 1001))
+    )
+    (outcome,) = peer.outcomes
+    assert isinstance(outcome, Failed)
+    assert (outcome.status, outcome.stage, outcome.code) == ("5.3.4", Stage.MAIL, 0)
+    assert "1000 bytes" in outcome.reason
+    assert "1001" in outcome.reason
+    assert peer.said == ["EHLO mx.test"]
+    peer.start(Transaction("b@desk.test", ("ewa@example.com",), 1000))
+    assert peer.said[1:] == ["MAIL FROM:<b@desk.test> SIZE=1000"]
+
+
+@pytest.mark.parametrize(
+    "offered", ["SIZE", "SIZE 0", "SIZE 000", "SIZE -1", "SIZE much", "SIZE \u0661", f"SIZE {'1' * 30}", "HELP"]
+)
+def test_a_next_hop_that_names_no_limit_is_asked(peer_of, offered):
+    """0 is none (RFC 1870 4), and what is no number neither."""
+    peer = peer_of().hear(f"220 a\n250-a\n250 {offered}\n").start(Transaction("", ("ewa@example.com",), 10**12))
+    assert peer.said[1].startswith("MAIL FROM:<>")
+
+
+def test_a_next_hop_that_takes_less_than_it_says_is_believed_when_it_refuses(peer_of):
+    outcome = transaction_after(peer_of(), PIPELINED, "250 ok\n250 ok\n354 go\n552 5.3.4 too big after all\n")
+    assert (outcome.status, outcome.stage) == ("5.3.4", Stage.CONTENT)
+
+
 def test_an_address_with_a_line_break_is_never_sent(peer_of):
     """No command can be smuggled inside an address."""
     peer = peer_of()
