@@ -395,5 +395,5 @@ def _tell_trouble(reason: str) -> None:
 
 def _naming(state: Path, error: Exception) -> str:
     """What is wrong with the state, which few errors name."""
-    said, mend = str(error), getattr(error, "mend", "")
-    return said if str(state) in said else f"state {state}: {said}{mend}"
+    said = str(error) if str(state) in str(error) else f"state {state}: {error}"
+    return said + getattr(error, "mend", "")

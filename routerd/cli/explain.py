@@ -134,7 +134,7 @@ def explain(
         except StoreMissingError:
             pass  # the daemon never ran here: rotations are at their start
         except StoreError as error:
-            reason = f"the state could not be read, so rotations are taken as at their start: {error}"
+            reason = f"the state could not be read, so rotations are taken as at their start: {error}{error.mend}"
             click.echo(fit_to_print(reason), err=True)
         before = state.twin.queue_id if state.twin else None
         anew = _AsNew(state)

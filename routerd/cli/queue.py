@@ -13,7 +13,7 @@ from routerd.cli.json_array import print_array
 from routerd.cli.options import EXIT_FOUND_WRONG, config_option, load_or_exit
 from routerd.cli.queue_report import MAX_TEXT, copy_to_json, fail, history_to_json, print_copies, print_history
 from routerd.cli.queue_selecting import Chosen, Given, selecting, where_listed
-from routerd.cli.state import reading_state
+from routerd.cli.state import fail_by, reading_state
 from routerd.desk.roster import Roster
 from routerd.message.fold import display
 from routerd.store.base import StoreError
@@ -48,11 +48,12 @@ def list_copies(config: Path | None, given: Given, as_json: bool) -> None:
             if as_json:
                 print_array(copy_to_json(copy) for copy in found)
             else:
-                left = print_copies(found, chosen.where, given.limit or LISTED_COPIES)
+                none = "" if chosen.unknown else given.none_of_these
+                left = print_copies(found, chosen.where, given.limit or LISTED_COPIES, none=none)
                 if left:
                     click.echo(f"… and {left:,} more: say which, or --limit {LISTED_COPIES + left}", err=True)
     except StoreError as error:
-        fail(str(error))
+        fail_by(error)
     for one in chosen.unknown:
         click.echo(f"{display(one, MAX_TEXT)}: no such copy or message", err=True)
     if chosen.unknown:
@@ -70,7 +71,7 @@ def show(config: Path | None, id: str, as_json: bool) -> None:
         with reading_state(settings.state) as view:
             history = view.show(id)
     except StoreError as error:
-        fail(str(error))
+        fail_by(error)
     if history is None:
         fail(f"nothing is known of {display(id, MAX_TEXT)}")
     if as_json:

@@ -11,7 +11,7 @@ import click
 from routerd.cli.options import EXIT_FOUND_WRONG, config_option, load_or_exit, why_not
 from routerd.cli.queue_report import MAX_TEXT, fail
 from routerd.cli.queue_selecting import Chosen, Given, selecting
-from routerd.cli.state import reading_state
+from routerd.cli.state import fail_by, reading_state
 from routerd.config.settings import Settings
 from routerd.delivery.letter import content_of
 from routerd.delivery.routes import Routes
@@ -75,7 +75,7 @@ def command(config: Path | None, given: Given, as_copy: bool, folder: Path | Non
     except StoreDamagedError as error:
         _salvage(settings, given, as_copy, folder, error, written)
     except StoreError as error:
-        fail(str(error))
+        fail_by(error)
     if chosen.unknown or not is_whole:
         sys.exit(EXIT_FOUND_WRONG)
 
@@ -157,9 +157,9 @@ def _salvage(
 
     `before`: what was written until the damage was met.
     """
-    click.echo(display(str(why), 1000), err=True)
     if folder is None or as_copy or given.limit is not None or (given.says_which and not given.ids):
-        fail("what can still be read is written by: routerd queue export all --to FOLDER")
+        fail_by(why)
+    click.echo(display(str(why), 1000), err=True)
     _make(folder)
     wanted = {one.partition("-")[0].upper() for one in given.named_ids}
     written, lost = len(before), 0

@@ -14,10 +14,10 @@ from typing import Any
 import click
 
 from routerd.cli.json_array import print_array
-from routerd.cli.options import EXIT_FOUND_WRONG, config_option, load_or_exit
+from routerd.cli.options import EXIT_FOUND_WRONG, config_option, load_or_exit, why_not
 from routerd.cli.queue_report import MAX_TEXT, fail, print_copies
 from routerd.cli.queue_selecting import Chosen, Given, Where, selecting
-from routerd.cli.state import naming_state, reading_state
+from routerd.cli.state import fail_by, naming_state, reading_state
 from routerd.config.settings import Settings
 from routerd.delivery.aftermath.succession import stand_in_for, take_over
 from routerd.delivery.routes import Routes
@@ -96,7 +96,7 @@ class Hand:
         except StoreLockedError as error:
             raise StoreError(f"{error}, which does not answer: {unavailable}") from error
         except StoreError as error:
-            raise StoreError(naming_state(error, state)) from error
+            raise type(error)(naming_state(error, state)) from error
         self._stack.callback(self._store.close_and_wait)
 
 
@@ -145,7 +145,7 @@ def _pick(settings: Settings, given: Given, name: str) -> _Picked:
                 chosen.refuse_unknown_names()
             return _Picked(ids, first, chosen.unknown, chosen.where)
     except StoreError as error:
-        fail(str(error))
+        fail_by(error)
 
 
 def _ask_whether_to_drop(picked: _Picked) -> None:
@@ -197,7 +197,11 @@ def _replies(settings: Settings, name: str, ids: Sequence[str], reason: str) -> 
         for start in range(0, len(ids), PAGE_COPIES):
             try:
                 yield hand.do({"do": name, "copies": list(ids[start : start + PAGE_COPIES]), "reason": reason})
-            except (StoreError, PlanFailedError, ValueError, ControlRefusedError, OSError) as error:
+            except StoreError as error:
+                fail_by(error)
+            except OSError as error:
+                fail(why_not(error))
+            except (PlanFailedError, ValueError, ControlRefusedError) as error:
                 fail(str(error))
 
 

@@ -32,19 +32,22 @@ _THEN_LEFT_OUT = ("DESTINATION", "TRIES")  # where it is so without the reasons,
 Where = Callable[[QueuedCopy], str]
 
 
-def print_copies(copies: Iterable[QueuedCopy], where: Where, limit: int | None = None, *, err: bool = False) -> int:
+def print_copies(
+    copies: Iterable[QueuedCopy], where: Where, limit: int | None = None, *, none: str = "", err: bool = False
+) -> int:
     """A table, as many columns as fit into the terminal's width; all of them where the output is no terminal.
 
-    Where it is narrow, each copy's reason stands below it. `where`: how a copy's destination is listed. Gives how many
-    copies there are beyond `limit`. In memory are `PAGE_COPIES` at a time, by which the columns' widths are found.
+    Where it is narrow, each copy's reason stands below it. `where`: how a copy's destination is listed. `none`: said on
+    stderr where there is no copy. Gives how many there are beyond `limit`. In memory are `PAGE_COPIES` at a time, by
+    which the columns' widths are found.
     """
     waiting = iter(copies)
     shown = islice(waiting, limit)
     table = _Table(where, err)
     while page := list(islice(shown, PAGE_COPIES)):
         table.print(page)
-    if table.is_empty:
-        click.echo("Nothing waits.", err=True)
+    if table.is_empty and none:
+        click.echo(none, err=True)
     return sum(1 for _ in waiting)
 
 
@@ -124,7 +127,10 @@ def print_history(history: MessageHistory, where: Where, zone: ZoneInfo) -> None
         for line in folded(text, terminal_width(), f"{label:<{_LABEL}}", " " * _LABEL):
             click.echo(line)
     click.echo()
-    print_copies(history.copies, where)
+    if history.copies:
+        print_copies(history.copies, where)
+    else:
+        click.echo("Nobody was sent a copy of it.")
     click.echo()
     for event in history.events:
         told = ", ".join(f"{key}={value}" for key, value in event.data.items() if value is not None)

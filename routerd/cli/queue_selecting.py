@@ -2,7 +2,7 @@
 
 import functools
 from collections.abc import Callable, Collection, Iterator
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 from pathlib import Path
@@ -22,6 +22,14 @@ from routerd.store.queue_view import QueueView
 from routerd.store.selection import Selection
 
 ALL = "all"
+_IS = {
+    CopyState.QUEUED: "is queued",
+    CopyState.HELD: "is held",
+    CopyState.DELIVERED: "was delivered",
+    CopyState.REROUTED: "was rerouted",
+    CopyState.FAILED: "has failed",
+    CopyState.DROPPED: "was dropped",
+}
 EVERY_STATE = frozenset(CopyState)
 
 Where = Callable[[QueuedCopy], str]
@@ -50,6 +58,15 @@ class Given:
     def says_which(self) -> bool:
         """Whether anything was said: what changes the queue does not take silence for everything."""
         return any(getattr(self, field.name) not in (None, ()) for field in fields(self) if field.name != "limit")
+
+    @property
+    def none_of_these(self) -> str:
+        """What is to be said where no copy fits."""
+        states = " or ".join(_IS[state] for state in CopyState if state in self.states)
+        is_narrowed = replace(self, ids=self.named_ids, states=()).says_which
+        if not (states or is_narrowed):
+            return "Nothing waits."
+        return f"No copy{' that fits' * is_narrowed} {states or ('is there' if self.named_ids else 'waits')}."
 
 
 def _duration(_ctx: click.Context, _option: click.Parameter, value: str | None) -> timedelta | None:

@@ -9,7 +9,7 @@ from routerd.cli.json_array import print_array
 from routerd.cli.options import config_option, load_or_exit
 from routerd.cli.queue_report import MAX_TEXT, fail, history_to_json
 from routerd.cli.queue_selecting import where_listed
-from routerd.cli.state import reading_state
+from routerd.cli.state import fail_by, reading_state
 from routerd.cli.trace_report import print_life
 from routerd.message.fold import display
 from routerd.store.base import StoreError
@@ -52,4 +52,4 @@ def command(config: Path | None, id: str, limit: int, as_json: bool) -> None:
             if next(found, None) is not None:
                 click.echo(f"… and more messages bear this Message-ID: --limit {limit * 10}", err=True)
     except StoreError as error:
-        fail(str(error))
+        fail_by(error)

@@ -43,7 +43,9 @@ class QueueHand:
     async def _do(self, command: dict[str, Any]) -> dict[str, Any]:
         try:
             done = await do_by_hand(self._store, command, self._clock(), self._stand_in, self._line)
-        except (BadCommandError, PlanFailedError, StoreError) as error:
+        except StoreError as error:
+            return {"error": f"{error}{error.mend}"}
+        except (BadCommandError, PlanFailedError) as error:
             return {"error": str(error)}
         queued = [copy for copy in done["changed"] if copy["state"] == CopyState.QUEUED]
         self._worker.forget({copy["number"] for copy in done["changed"]} - {copy["number"] for copy in queued})

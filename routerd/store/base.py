@@ -15,6 +15,8 @@ from routerd.rules.decision import Decision
 class StoreError(Exception):
     """The store could not do it; nothing of it took effect. The client keeps the message (451)."""
 
+    mend = ""  # what the postmaster may do about it, as an end of the sentence
+
 
 class StoreFullError(StoreError):
     """No room: ENOSPC, EDQUOT, SQLITE_FULL (452 4.3.1)."""

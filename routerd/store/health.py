@@ -33,8 +33,8 @@ class Health:
 
     @property
     def trouble(self) -> str:
-        """Why nothing is written any more; "" where all is well."""
-        return str(self._trouble or "")
+        """Why nothing is written any more, and what to do; "" where all is well."""
+        return f"{self._trouble}{self._trouble.mend}" if self._trouble else ""
 
     def note(self, error: BaseException) -> None:
         """Of all that went wrong it keeps what a restart, or the postmaster, must mend."""
@@ -44,7 +44,7 @@ class Health:
             self.can_sync = self.can_sync and not isinstance(error, StoreUnsyncedError)
             is_first, self._trouble = self._trouble is None, self._trouble or error
         if is_first:
-            self._tell(str(error))
+            self._tell(f"{error}{error.mend}")
 
     def check(self) -> None:
         """Raises StoreError where nothing may be written."""

@@ -6,9 +6,11 @@ from pathlib import Path
 import pytest
 from filled_desk import RAW, Desk, name
 
+from routerd.store.base import StoreDamagedError
 from routerd.store.connection import Connection
 
 PAGE_BYTES = 8192  # of the database
+SAVE = f"{StoreDamagedError.mend}\n"
 
 
 def test_export_gives_the_bytes_as_they_came(desk: Desk, tmp_path: Path) -> None:
@@ -78,7 +80,12 @@ def test_of_a_database_whose_messages_are_damaged_the_bytes_are_exported(desk: D
         desk.commit(number, raw=b"Subject: x\r\n\r\n%06d\r\n" % number)
     _spoil(desk, b'"helo":"mx.klient.pl"', last=True)
     assert desk.queue("export", name(2)).stdout_bytes.endswith(b"000002\r\n")
-    assert desk.queue("export", "all").stderr.endswith("routerd queue export all --to FOLDER\n")
+    for command in (desk.queue("export", "all"), desk.queue("list", "all"), desk.queue("show", name(9))):
+        assert command.exit_code == 1
+        assert "the database is damaged" in command.stderr
+        assert command.stderr.endswith(SAVE)
+    for command in (desk.trace(name(9)), desk.queue("hold", "all")):
+        assert (command.exit_code, command.stderr[-len(SAVE) :]) == (1, SAVE)
     folder = tmp_path / "out"
     result = desk.queue("export", "all", "--to", str(folder))
     assert result.exit_code == 1

@@ -67,6 +67,28 @@ def test_what_is_not_said_is_not_everything(desk: Desk) -> None:
     assert (unknown.exit_code, unknown.stderr) == (1, "nonsense<U+001B>: no such copy or message\n")
 
 
+NONE = [
+    ((), "Nothing waits."),
+    (("all", "--limit", "3"), "Nothing waits."),
+    (("--state", "held"), "No copy is held."),
+    (("--state", "dropped", "--state", "queued"), "No copy is queued or was dropped."),
+    (("--member", "jan"), "No copy that fits waits."),
+    (("--state", "failed", "--member", "jan"), "No copy that fits has failed."),
+    ((name(1), "--owner", "jan"), "No copy that fits is there."),
+    ((name(1), "--state", "held"), "No copy that fits is held."),
+    ((name(2),), f"{name(2)}: no such copy or message"),
+]
+
+
+@pytest.mark.parametrize(("options", "said"), NONE)
+def test_an_empty_list_says_of_what_there_is_none(desk: Desk, options: tuple[str, ...], said: str) -> None:
+    """Where everything was delivered, "nothing waits" would be no answer to another question."""
+    desk.commit(1, after="done:250")
+    asyncio.run(_finish(desk, f"{name(1)}-2"))
+    result = desk.queue("list", *options)
+    assert (result.stdout, result.stderr) == ("", f"{said}\n")
+
+
 def test_a_long_list_ends_where_it_was_told_to(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     """For people, who are told how much more there is; a program gets all."""
     for number in range(1, 4):
