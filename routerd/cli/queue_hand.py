@@ -16,7 +16,7 @@ import click
 from routerd.cli.json_array import print_array
 from routerd.cli.options import EXIT_FOUND_WRONG, config_option, load_or_exit, why_not
 from routerd.cli.queue_report import MAX_TEXT, fail, print_copies
-from routerd.cli.queue_selecting import Chosen, Given, Where, selecting
+from routerd.cli.queue_selecting import EVERY_STATE, Chosen, Given, Where, selecting
 from routerd.cli.state import fail_by, naming_state, reading_state
 from routerd.config.settings import Settings
 from routerd.delivery.aftermath.succession import stand_in_for, take_over
@@ -36,6 +36,7 @@ SHOWN_COPIES = 20  # before the question whether to drop them
 
 _USUAL = {"retry": frozenset({CopyState.QUEUED}), "hold": frozenset({CopyState.QUEUED})}
 _USUAL |= {"release": frozenset({CopyState.HELD}), "bounce": OPEN, "drop": OPEN}
+_OF_MESSAGES = {"bounce": OPEN}  # what was delivered is taken back one by one
 _DONE = {
     ("release", CopyState.REROUTED): "its owner is away; another copy takes its place",
     ("bounce", CopyState.REROUTED): "taken as refused; another copy takes its place",
@@ -44,6 +45,7 @@ _DONE = {
     ("hold", CopyState.HELD): "held",
     ("drop", CopyState.DROPPED): "dropped",
 }
+_NO_COPY = {"bounce": "no copy of it waits; one that was delivered is taken back by its own id, QUEUEID-N"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,21 +125,22 @@ def _command(name: str, text: str) -> click.Command:
         settings = load_or_exit(config)
         picked = _pick(settings, given, name)
         if not picked.ids and not picked.unknown:
-            fail("nothing fits")
+            fail(_NO_COPY.get(name, "nothing fits") if given.named_ids else "nothing fits")
         if picked.ids and not yes:
             _ask_whether_to_drop(picked)
         _change(settings, name, picked, reason, as_json)
 
     if name == "drop":
         change = click.option("--yes", is_flag=True, help="Do not ask.")(change)
-    explained = f"{text}\n\nID: a copy's, a message's for all of its copies, or a Message-ID."
+    which = "those of its copies that wait" if name in _OF_MESSAGES else "all of its copies"
+    explained = f"{text}\n\nID: a copy's, a message's for {which}, or a Message-ID likewise."
     return click.command(name, help=explained, short_help=text)(change)
 
 
 def _pick(settings: Settings, given: Given, name: str) -> _Picked:
     try:
         with reading_state(settings.state) as view:
-            chosen = Chosen(settings, given, view, _USUAL[name])
+            chosen = Chosen(settings, given, view, _USUAL[name], _OF_MESSAGES.get(name, EVERY_STATE))
             copies = chosen.copies(given.limit)
             first = tuple(islice(copies, SHOWN_COPIES))
             ids = (*(copy.id for copy in first), *(copy.id for copy in copies))

@@ -113,14 +113,26 @@ def selecting(command: Callable[..., None]) -> Callable[..., None]:
 class Chosen:
     """The copies that a command line means. `unknown`: ids of which nothing is known."""
 
-    def __init__(self, settings: Settings, given: Given, view: QueueView, usual: Collection[CopyState] = OPEN) -> None:
-        """`usual`: the states that are meant where neither states nor ids are given. May raise StoreError."""
+    def __init__(
+        self,
+        settings: Settings,
+        given: Given,
+        view: QueueView,
+        usual: Collection[CopyState] = OPEN,
+        of_messages: Collection[CopyState] = EVERY_STATE,
+    ) -> None:
+        """Where no states are given: `usual` are meant if no ids are either, `of_messages` by the id of a message.
+
+        May raise StoreError.
+        """
         self._settings = settings
         self._given = given
         self._view = view
         self.where = where_listed(settings)
         named = view.named(given.named_ids) if given.named_ids else None
         self.unknown = named.unknown if named else ()
+        self._one_by_one = named.one_by_one if named else frozenset()
+        self._of_messages = EVERY_STATE if given.states or not named else frozenset(of_messages)
         now = datetime.now(UTC)
         self._selection = Selection(
             numbers=named.copies if named else None,
@@ -135,10 +147,7 @@ class Chosen:
 
     def copies(self, limit: int | None = None) -> Iterator[QueuedCopy]:
         """Oldest first, at most `limit`. May raise StoreError."""
-        maildir = self._given.destination
-        if maildir is None or not maildir.startswith(f"{MAILDIR}:"):
-            return islice(self._view.copies(self._selection), limit)
-        return islice((copy for copy in self._view.copies(self._selection) if self.where(copy) == maildir), limit)
+        return islice(filter(self._is_meant, self._view.copies(self._selection)), limit)
 
     def refuse_unknown_names(self) -> None:
         """Where nothing was found: a name that nobody has. Copies of a member who has left may still be there."""
@@ -146,6 +155,12 @@ class Chosen:
         _refuse_unknown("inbox", self._inbox(), names_of(self._settings).inboxes)
         _refuse_unknown("member", self._given.member, members)
         _refuse_unknown("owner", self._given.owner, members)
+
+    def _is_meant(self, copy: QueuedCopy) -> bool:
+        if copy.state not in self._of_messages and copy.number not in self._one_by_one:
+            return False
+        maildir = self._given.destination
+        return maildir is None or not maildir.startswith(f"{MAILDIR}:") or self.where(copy) == maildir
 
     def _inbox(self) -> str | None:
         """An alias is as good as its inbox."""

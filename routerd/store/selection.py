@@ -65,6 +65,7 @@ class Named:
     """What ids stand for."""
 
     copies: frozenset[int]  # numbers
+    one_by_one: frozenset[int]  # those of them that are named by their own ids
     unknown: tuple[str, ...]  # of these nothing is known
 
 
@@ -81,12 +82,13 @@ def named(db: Connection, ids: Sequence[str]) -> Named:
     for (message, _), number in copies.items():
         of_message.setdefault(message, []).append(number)
     numbers: set[int] = set()
+    one_by_one: set[int] = set()
     unknown = []
     for one, (queue_id, suffix, key) in wanted.items():
         messages = by_queue_id.get(queue_id, ())
         if suffix is not None:
             fitting = [copies[message, suffix] for message in messages if (message, suffix) in copies]
-            numbers.update(fitting)
+            one_by_one.update(fitting)
             if fitting:
                 continue
             messages = ()
@@ -94,7 +96,7 @@ def named(db: Connection, ids: Sequence[str]) -> Named:
         numbers.update(number for message in messages for number in of_message.get(message, ()))
         if not messages:
             unknown.append(one)
-    return Named(frozenset(numbers), tuple(unknown))
+    return Named(frozenset(numbers | one_by_one), frozenset(one_by_one), tuple(unknown))
 
 
 def numbers_to_json(numbers: Collection[int]) -> str:

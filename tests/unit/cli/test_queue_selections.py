@@ -133,6 +133,27 @@ def test_bounce_goes_the_way_of_a_refusal(desk: Desk) -> None:
     assert desk.queue("bounce", f"{name(1)}-1").exit_code == 1
 
 
+def test_bounce_of_a_message_acts_on_what_waits_once(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither on what it made itself, nor again on what an earlier one settled, nor on what was delivered."""
+    monkeypatch.setattr(queue_hand, "PAGE_COPIES", 1)
+    desk.commit(1)
+    asyncio.run(_finish(desk, f"{name(1)}-2"))
+    first = desk.queue("bounce", name(1), f"{name(1)}-1")
+    assert [line.partition(":")[0] for line in first.stdout.splitlines()] == [f"{name(1)}-1", f"{name(1)}-3"]
+    assert desk.states(1) == ["rerouted", "delivered", "queued"]
+    second = desk.queue("bounce", "<same@klient.pl>")
+    assert (second.exit_code, second.stdout) == (0, f"{name(1)}-3: taken as refused, held: nobody is left to take it\n")
+    assert desk.states(1) == ["rerouted", "delivered", "held"]
+    assert desk.queue("drop", name(1), "--yes", "--state", "held").exit_code == 0
+    third = desk.queue("bounce", name(1))
+    assert (third.exit_code, third.stderr) == (
+        1,
+        "no copy of it waits; one that was delivered is taken back by its own id, QUEUEID-N\n",
+    )
+    assert desk.queue("bounce", f"{name(1)}-2").exit_code == 0
+    assert desk.states(1) == ["rerouted", "failed", "dropped"]
+
+
 def test_bounce_takes_back_what_was_delivered(desk: Desk) -> None:
     """A bounce that only the postmaster could read: by id, never by a filter alone."""
     desk.commit(1, after="done:250 ok")
