@@ -88,10 +88,15 @@ def issue_return_path(inbox: Address, number: int, at: datetime, addresses: Addr
     The token holds for this address only. An inbox whose local part is longer than MAX_RETURN_PATH_LOCAL gets one that
     some servers refuse. Raises ValueError for a number out of range.
     """
-    domain = addresses.domain if addresses.style == "domain" and addresses.domain else inbox.domain
-    base = Address(inbox.local, domain.lower())
+    base = Address(inbox.local, return_path_domain(inbox, addresses))
     token = make_token(number, at, _return_path_purpose(base), key)
     return str(Address(f"{base.local}{addresses.delimiter}{BOUNCE}.{token}", base.domain))
+
+
+def return_path_domain(inbox: Address, addresses: AddressStyle) -> str:
+    """At which domain the bounces of an inbox's copies come back, in lower case."""
+    domain = addresses.domain if addresses.style == "domain" and addresses.domain else inbox.domain
+    return domain.lower()
 
 
 def read_return_path(base: Address, token: str, key: bytes, now: datetime, max_age: timedelta) -> int:
