@@ -1,0 +1,13 @@
+"""The keys of signatures, fetched before anything is checked, so that checking itself waits for nothing."""
+
+import asyncio
+from collections.abc import Iterable
+
+from routerd.auth.dns_answers import Answer, LookUp, RecordKind
+
+
+async def look_up_keys(names: Iterable[str], look_up: LookUp) -> dict[str, Answer]:
+    """What DNS says at each name, all asked at once."""
+    different = tuple(dict.fromkeys(names))
+    answers = await asyncio.gather(*(look_up(name, RecordKind.TXT) for name in different))
+    return dict(zip(different, answers, strict=True))
