@@ -4,7 +4,6 @@ In two steps: which keys are needed (`read_dkim`), and then, without a wait, whe
 (`verify_dkim`). Nothing here raises.
 """
 
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -13,6 +12,7 @@ from routerd.auth.dns_answers import Answer
 from routerd.auth.signature import (
     SignedBy,
     SignedParts,
+    check_moments,
     read_domain,
     read_signed_parts,
     read_signer,
@@ -27,7 +27,6 @@ from routerd.message.headers import Field
 
 MAX_SIGNATURES = 10  # of one message, from the top; RFC 6376 6.1 leaves the number to us
 
-_NUMBER = re.compile(r"[0-9]{1,12}\Z")
 _MAX_REPORTED_CHARACTERS = 320  # of i=: the longest address (RFC 5321 4.5.3.1)
 
 
@@ -117,9 +116,7 @@ def _identity_domain(tags: Mapping[str, str], domain: str) -> str:
 
 
 def _check_times(tags: Mapping[str, str], at: datetime) -> None:
-    for name in ("t", "x"):
-        if name in tags and not _NUMBER.match(tags[name]):
-            raise Unverified("neutral", f"{name}= is no moment")
+    check_moments(tags, "t", "x")
     if "x" not in tags:
         return
     if "t" in tags and int(tags["x"]) <= int(tags["t"]):

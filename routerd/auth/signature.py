@@ -17,6 +17,7 @@ MAX_NAMES = 10_000  # of h=: as many fields as a header lists
 
 _KINDS = {"rsa-sha256": KeyKind.RSA, "ed25519-sha256": KeyKind.ED25519}
 _DOMAIN = re.compile(r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?(?:\.[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?)*+\Z")
+_NUMBER = re.compile(r"[0-9]{1,12}\Z")
 _MAX_NAME_CHARACTERS = 253  # RFC 1035 2.3.4, as it is written
 _DIGEST_OCTETS = 32
 
@@ -83,14 +84,14 @@ def read_signer(tags: Mapping[str, str]) -> SignedBy:
 def read_signed_parts(tags: Mapping[str, str]) -> SignedParts:
     """From bh=, c= and h=. Raises Unverified, also where From or the body's end is not signed."""
     require(tags, "bh", "h")
-    header_form, _, body_form = tags.get("c", "").lower().partition("/")
+    header_form, slash, body_form = tags.get("c", "simple").lower().partition("/")
     try:
-        forms = Form(header_form.strip() or Form.SIMPLE), Form(body_form.strip() or Form.SIMPLE)
+        forms = Form(header_form), Form(body_form if slash else Form.SIMPLE)
     except ValueError:
         raise Unverified("neutral", "c= is unknown") from None
     names = split_list(tags["h"])
-    if len(names) > MAX_NAMES or not all(names):
-        raise Unverified("neutral", "h= is no list of fields")
+    if len(names) > MAX_NAMES:
+        raise Unverified("neutral", "h= is too long")
     if "from" not in names:
         raise Unverified("permerror", "From is not signed")  # RFC 6376 6.1.1
     digest = _octets(tags, "bh")
@@ -112,6 +113,13 @@ def read_domain(tags: Mapping[str, str], name: str) -> str:
     if len(text) > _MAX_NAME_CHARACTERS or not _DOMAIN.match(text):
         raise Unverified("neutral", f"{name}= is no domain")
     return text
+
+
+def check_moments(tags: Mapping[str, str], *names: str) -> None:
+    """Raises Unverified where one of them is there and no moment."""
+    for name in names:
+        if name in tags and not _NUMBER.match(tags[name]):
+            raise Unverified("neutral", f"{name}= is no moment")
 
 
 def require(tags: Mapping[str, str], *names: str) -> None:
