@@ -184,6 +184,6 @@ def _ruled_by(purpose: Purpose, postmaster: str, inbox: str, sender: str) -> Dec
             return None
         case Purpose.POSTMASTER:
             return Decision(inbox, assign=Assign(postmaster, RuleRef("routerd", "postmaster")))
-        case Purpose.RETURN_PATH:
+        case Purpose.RETURN_PATH | Purpose.WRAPPED:
             labels = (BOUNCE_LABEL,) if not sender else ()  # a bounce comes from nobody (RFC 3464 2)
             return Decision(inbox, assign=Assign(postmaster, RuleRef("routerd", "return-path")), labels=labels)

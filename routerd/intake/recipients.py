@@ -6,6 +6,7 @@ from routerd.config.settings import Settings
 from routerd.intake.protocol.events import Declined
 from routerd.message.address import Address, parse_address
 from routerd.message.envelope import Purpose, Recipient
+from routerd.message.srs import Wrapped, read_srs, unwrap
 from routerd.message.token import BOUNCE, ExpiredTokenError, TokenError, detail_token, read_return_path
 
 TOKEN_LIFE = timedelta(days=14)
@@ -59,6 +60,9 @@ class Directory:
             return Recipient(address, Purpose.INBOX, inbox)
         if address.local.lower() in _FOR_POSTMASTER:
             return Recipient(address, Purpose.POSTMASTER, address.key)
+        wrapped = unwrap(address.local)
+        if wrapped is not None:
+            return self._wrapped(address, wrapped, now)
         if not _ROUTING.isdisjoint(address.local):
             return _RELAYING
         return self._with_detail(address, now)
@@ -73,6 +77,16 @@ class Directory:
             if inbox is not None:
                 return Recipient(address, Purpose.INBOX, inbox, detail)
         return _UNKNOWN
+
+    def _wrapped(self, address: Address, wrapped: Wrapped, now: datetime) -> Recipient | Declined:
+        """A stranger's own address inside one of ours: the hash proves that we put it there, lately and for him."""
+        try:
+            original = read_srs(wrapped, address.domain, self._key, now, TOKEN_LIFE)
+        except ExpiredTokenError:
+            return _EXPIRED
+        except TokenError:
+            return _FORGED
+        return Recipient(address, Purpose.WRAPPED, address.key, original=original)
 
     def _return_path(self, address: Address, base: Address, token: str, now: datetime) -> Recipient | Declined:
         """The token proves itself and its address: an inbox that the config has lost still gets its late bounces."""

@@ -25,6 +25,7 @@ class Purpose(StrEnum):
     INBOX = "inbox"
     POSTMASTER = "postmaster"  # postmaster@, abuse@, <Postmaster>
     RETURN_PATH = "return_path"  # a copy's own return path, proven by its token
+    WRAPPED = "wrapped"  # a stranger's address as copies bear it by SRS, proven by its hash
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,9 +34,10 @@ class Recipient:
 
     address: Address  # as it was given, with its detail
     purpose: Purpose
-    inbox: str  # the inbox's canonical address; for POSTMASTER and RETURN_PATH the address under which it is handled
+    inbox: str  # the inbox's canonical address; for others the address under which it is handled
     detail: str | None = None
     copy_number: int | None = None  # of the copy that a RETURN_PATH token names
+    original: Address | None = None  # whom a WRAPPED address stands for: his bounces are taken back to him
 
 
 @dataclass(frozen=True, slots=True)

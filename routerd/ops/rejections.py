@@ -32,7 +32,8 @@ REASONS = {
     "too_many_recipients": "a recipient over `limits.recipients`",
     "forged_token": "a return path that we never gave out",
     "expired_token": "a return path that is too old",
-    "return_path_flood": "too many messages for one return path",
+    "return_path_flood": "too many messages for one return path, or bounces for one sender",
+    "no_bounce": "a message from somebody to an address that takes bounces back (`return_path: srs`)",
     # Messages
     "too_big": "a message over `limits.message_size`",
     "bare_newline": "a bare CR or LF in a message or a command",

@@ -17,6 +17,7 @@ class ReturnPathUse:
         # By client: some bounces are mangled on their way, so a few are let by.
         self._forged = Tally(allowed=10, window_seconds=3600.0)
         # By copy: its bounces, its delays and an automatic answer or two; whoever saw the address may send no flood.
+        # By stranger, however his address was wrapped: nobody who writes in his name shall have him flooded so.
         self._used = Tally(allowed=20, window_seconds=86_400.0)
 
     def judge(self, found: Recipient | Declined, client: str | None, now: float) -> Recipient | Declined:
@@ -24,8 +25,8 @@ class ReturnPathUse:
         forged addresses are not counted.
         """
         if isinstance(found, Recipient):
-            is_flood = found.copy_number is not None and self._used.is_spent(str(found.copy_number), now)
-            return FLOODED if is_flood else found
+            key = _key(found)
+            return FLOODED if key is not None and self._used.is_spent(key, now) else found
         if client is None or found.reason != "forged_token":
             return found
         return TOO_MANY_FORGED if self._forged.count(client, now) else found
@@ -34,5 +35,13 @@ class ReturnPathUse:
         """Only of what was taken: whoever merely names a return path must not use it up."""
         if not any(isinstance(verdict, Accepted) for verdict in verdicts):
             return
-        for number in {recipient.copy_number for recipient in envelope.recipients} - {None}:
-            self._used.count(str(number), now)
+        for key in {_key(recipient) for recipient in envelope.recipients}:
+            if key is not None:
+                self._used.count(key, now)
+
+
+def _key(recipient: Recipient) -> str | None:
+    """By what the use of a return path is counted; None: it is none."""
+    if recipient.original is not None:
+        return recipient.original.key
+    return None if recipient.copy_number is None else str(recipient.copy_number)

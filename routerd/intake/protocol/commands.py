@@ -87,6 +87,9 @@ def _rcpt(session: Standing, argument: str) -> Answer:
         return _not_granted(reason, refused, argument, transaction)
     if isinstance(recipient, Refused):
         return _not_granted(recipient.reason, recipient, argument, transaction)
+    declined = transaction.declines(recipient)
+    if declined is not None:
+        return _not_granted(declined.reason, declined, argument, transaction)
     transaction.grant(recipient)
     return replies.RECIPIENT_OK
 

@@ -2,8 +2,10 @@
 
 from collections.abc import Sequence
 
+from routerd.intake.protocol import refusals
+from routerd.intake.protocol.events import Declined
 from routerd.intake.protocol.parameters import MailFrom
-from routerd.message.envelope import Envelope, Recipient, Verdict
+from routerd.message.envelope import Envelope, Purpose, Recipient, Verdict
 
 
 class Transaction:
@@ -16,6 +18,18 @@ class Transaction:
         self.rcpt_refused = False
         self._recipients: dict[str, Recipient] = {}  # by the address's key
         self._keys: list[str] = []  # one per RCPT
+
+    def declines(self, recipient: Recipient) -> Declined | None:
+        """Why this message may not come to it; None: it may.
+
+        What is taken back to a stranger is a bounce of his own mail, which comes from nobody and to nobody else.
+        """
+        is_wrapped = recipient.purpose is Purpose.WRAPPED
+        if is_wrapped and self.mail.sender:
+            return refusals.BOUNCES_ONLY
+        first = next(iter(self._recipients.values()), recipient)
+        is_wrapped = is_wrapped or first.purpose is Purpose.WRAPPED
+        return refusals.NOT_TOGETHER if is_wrapped and first.address.key != recipient.address.key else None
 
     def grant(self, recipient: Recipient) -> None:
         key = recipient.address.key

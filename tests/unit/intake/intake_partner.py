@@ -22,6 +22,8 @@ from routerd.intake.protocol.terms import Terms
 from routerd.message.address import Address
 from routerd.message.envelope import Accepted, Envelope, Purpose, QueueId, Recipient, Refused, Verdict
 
+_PURPOSES = {"postmaster": Purpose.POSTMASTER, "wrapped": Purpose.WRAPPED, "other-wrapped": Purpose.WRAPPED}
+
 
 def look_up(address: Address | None) -> Recipient | Declined:
     if address is None:
@@ -30,7 +32,7 @@ def look_up(address: Address | None) -> Recipient | Declined:
         return Declined(550, "5.7.1", "Relaying denied", "relaying")
     if address.local.lower() == "nobody":
         return Declined(550, "5.1.1", "No such address here", "unknown_recipient")
-    purpose = Purpose.POSTMASTER if address.local.lower() == "postmaster" else Purpose.INBOX
+    purpose = _PURPOSES.get(address.local.lower(), Purpose.INBOX)
     return Recipient(address, purpose, address.key)
 
 

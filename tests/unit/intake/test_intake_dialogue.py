@@ -280,6 +280,29 @@ def test_too_many_recipients(converse: Converse) -> None:
     assert len(heard.messages[0][0].recipients) == 3
 
 
+@pytest.mark.parametrize(
+    ("sender", "recipients", "codes"),
+    [
+        ("", ["wrapped"], ["250 2.1.5"]),
+        ("", ["wrapped", "WRAPPED"], ["250 2.1.5", "250 2.1.5"]),
+        ("a@far.test", ["wrapped"], ["550 5.7.1"]),
+        ("a@far.test", ["support", "wrapped"], ["250 2.1.5", "550 5.7.1"]),
+        ("", ["wrapped", "support"], ["250 2.1.5", "452 4.5.3"]),
+        ("", ["wrapped", "postmaster"], ["250 2.1.5", "452 4.5.3"]),
+        ("", ["support", "wrapped", "billing"], ["250 2.1.5", "452 4.5.3", "250 2.1.5"]),
+        ("", ["wrapped", "other-wrapped"], ["250 2.1.5", "452 4.5.3"]),
+    ],
+)
+def test_only_a_bounce_is_taken_back_to_a_stranger(
+    converse: Converse, sender: str, recipients: list[str], codes: list[str]
+) -> None:
+    """From nobody, and in a transaction of its own; what else the client has may come in another."""
+    heard = converse("EHLO x", f"MAIL FROM:<{sender}>", *(f"RCPT TO:<{name}@desk.test>" for name in recipients))
+    assert heard.codes[3:] == codes
+    reasons = {"550 5.7.1": "no_bounce", "452 4.5.3": "too_many_recipients"}
+    assert heard.reasons == [reasons[code] for code in codes if code in reasons]
+
+
 def test_starttls_forgets_all_that_was_said_in_the_clear(converse: Converse) -> None:
     """Injected plaintext is thrown away, the transaction and the greeting too (RFC 3207 4.2, 6)."""
     heard = converse(*START, "STARTTLS", "NOOP injected", "DATA", TEXT, starttls=True)

@@ -7,6 +7,7 @@ from routerd.intake.protocol.events import Declined
 from routerd.intake.recipients import Directory
 from routerd.message.address import Address, parse_address
 from routerd.message.envelope import Purpose, Recipient
+from routerd.message.srs import issue_srs
 from routerd.message.token import issue_return_path, make_token
 
 KEY = b"k" * 32
@@ -137,6 +138,62 @@ def test_a_forged_token_is_refused() -> None:
         found = find(forged)
         assert isinstance(found, Declined)
         assert found.reason == "forged_token"
+
+
+@pytest.mark.parametrize("addresses", [{}, {"style": "domain", "domain": "Bounce.desk.test"}])
+def test_a_wrapped_sender_is_known_by_its_hash(addresses: dict[str, str]) -> None:
+    """What routerd issued comes back, in any case, for 14 days; also where it no longer issues them."""
+    config = settings(addresses=addresses)
+    for age, taken in ((timedelta(0), True), (timedelta(days=14), True), (timedelta(days=15), False)):
+        path = issue_srs("50%off@klient.pl", parse_address("support@desk.test"), NOW - age, config.addresses, KEY)
+        assert path is not None
+        for spelling in (path, path.lower()):
+            found = find(spelling, config)
+            if taken:
+                assert isinstance(found, Recipient)
+                assert (found.purpose, found.original) == (Purpose.WRAPPED, parse_address("50%off@klient.pl"))
+            else:
+                assert isinstance(found, Declined)
+                assert (found.code, found.reason) == (550, "expired_token")
+
+
+@pytest.mark.parametrize(
+    "local",
+    [
+        "SRS0=AAAAAAAA=AA=far.test=someone",
+        "SRS0=AAAA=AA=far.test=someone",
+        "SRS0+AAAAAAAA=AA=far.test=someone",
+        "srs0=aaaaaaaa=aa=far.test=some%deeper.test",
+        "SRS1=AAAAAAAA=far.test==opaque",
+    ],
+)
+def test_a_forged_wrapping_is_refused(local: str) -> None:
+    """Whoever can write such an address may not send by us to whom it names."""
+    found = find(f"{local}@desk.test")
+    assert isinstance(found, Declined)
+    assert (found.code, found.status, found.reason) == (550, "5.7.1", "forged_token")
+
+
+def test_a_wrapping_of_another_key_or_domain_is_forged() -> None:
+    """Another daemon's, and ours for another inbox's domain."""
+    inbox, addresses = parse_address("support@desk.test"), settings().addresses
+    of_another_key = issue_srs("anna@klient.pl", inbox, NOW, addresses, b"x" * 32)
+    of_another_domain = issue_srs("anna@klient.pl", inbox, NOW, addresses, KEY)
+    assert of_another_key is not None
+    assert of_another_domain is not None
+    for forged in (of_another_key, of_another_domain.replace("@desk.test", "@other.test")):
+        found = find(forged)
+        assert isinstance(found, Declined)
+        assert found.reason == "forged_token"
+
+
+@pytest.mark.parametrize(
+    ("local", "taken"), [("SRS0", True), ("srs0+x", True), ("srs0+abcd=aa=b", True), ("SRS0=x", False)]
+)
+def test_an_inbox_may_be_called_as_the_scheme_is(local: str, taken: bool) -> None:
+    """Only what is whole is read as a wrapped sender."""
+    config = settings(inboxes={"srs0@desk.test": {"default": "jan"}})
+    assert isinstance(find(f"{local}@desk.test", config), Recipient) is taken
 
 
 def test_a_late_bounce_for_an_inbox_that_is_gone() -> None:
