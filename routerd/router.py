@@ -34,6 +34,7 @@ from routerd.desk.consider import (
     comes_from_member,
     decide,
     facts_of,
+    is_notice,
     loops,
     passed_inboxes,
     verified_by_us,
@@ -93,6 +94,7 @@ class Considered:
     author: Author = SOMEBODY
     passed: frozenset[str] = frozenset()  # the inboxes for which it was here before
     barred: Barred | None = None
+    is_notice: bool = False  # another routerd's
 
 
 class Router:
@@ -202,7 +204,7 @@ class Router:
         self._decide_seconds(perf_counter() - recalled)
         if known.suspect:
             decisions = (_labelled(decisions[0], SUSPECT), *decisions[1:])
-        return Considered(thread, known, decisions, author, passed)
+        return Considered(thread, known, decisions, author, passed, is_notice=is_notice(view, received.envelope))
 
     def _undecided(self, received: Received) -> Considered:
         self._metrics.undecided_messages.inc()
@@ -254,7 +256,14 @@ class Router:
         """A plan that fails gives way to the last resort."""
         began = perf_counter()
         settle = partial(self._settle, received, considered, live)
-        entry = Entry(received, considered.thread, considered.known, considered.decisions, settle)
+        entry = Entry(
+            received,
+            considered.thread,
+            considered.known,
+            considered.decisions,
+            settle,
+            is_notice=considered.is_notice,
+        )
         try:
             committed = await self._store.commit(entry)
         except PlanFailedError:

@@ -141,8 +141,16 @@ def _which(copy: object) -> str:
 
 def _copy(event: PastEvent) -> str:
     data = event.data
-    attempt = f", attempt {data['attempt']}" if data.get("attempt") else ""
+    attempt = f", attempt {data['attempt']}{_led(data)}" if data.get("attempt") else ""
     return f"{_which(data.get('copy'))} for {data.get('member')}{attempt}"
+
+
+def _led(data: Data) -> str:
+    """Where the attempt went: to a host, unless the reason names it; else for where it was, as where DNS knew none."""
+    host = str(data.get("host") or "")
+    if host:
+        return "" if host in str(data.get("reason", "")) else f" at {host}"
+    return f" by {data['destination']}" if data.get("destination") else ""
 
 
 def _because(data: Data, key: str = "reason") -> str:

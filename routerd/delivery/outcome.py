@@ -28,7 +28,7 @@ BEFORE_MAILBOX = frozenset({Stage.DNS, Stage.CONNECT, Stage.GREETING, Stage.HELL
 class Answer:
     """`reply` holds the next hop's words, "" where it said none; `status` is the enhanced code (RFC 3463) or "".
 
-    `host`: which of several it was, where there are several.
+    `host`: to which it led, where it led to one.
     """
 
     reason: str
@@ -80,8 +80,7 @@ class Failed(Answer):
 
     @property
     def of_destination(self) -> bool:
-        """This host lacks what the copy needs (SMTPUTF8, room for its size), without having been asked: another host may
-        have it."""
+        """This host says that it lacks what the copy needs (SMTPUTF8, room for its size): another may have it."""
         return self.stage is Stage.MAIL and self.code == 0
 
 

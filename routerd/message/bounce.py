@@ -46,8 +46,8 @@ def parse_bounce(view: MessageView, sender: str) -> DeliveryReport | NoReport:
     """`sender` is the envelope's, "" for the null sender.
 
     A report by RFC 3464 is one whoever hands it on. What is written for people is read only where it comes from nobody,
-    or from a mail server's own address, and is no mailbox's answer: that quotes whatever a stranger wrote to it. For the
-    same reason no text is believed that the mailbox failed which wrote it.
+    or from a mail server's own address, and is no mailbox's answer: that quotes whatever a stranger wrote to it. So no
+    text is believed either that the mailbox failed which wrote it.
     """
     parts = list(not_enclosed(view.root))
     text = "" if _is_answer(view) else _text_of(view, parts)

@@ -36,6 +36,7 @@ class TroubledCopy:
     taken_by: str  # the member who got it instead; "": nobody
     came_at: datetime
     at: datetime
+    status: str = ""  # the enhanced code (RFC 3463), where there is one beside what the reason holds
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,7 +178,7 @@ def _status(notice: Notice) -> bytes:
     groups = [structured_field("Reporting-MTA", f"dns; {notice.hostname}")]
     for copy in notice.copies:
         is_late = copy.kind == "late"
-        status = enhanced_status(copy.reason)
+        status = enhanced_status(copy.status, copy.reason)
         groups.append(
             b"".join(
                 (

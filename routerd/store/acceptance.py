@@ -102,7 +102,8 @@ def _write(batch: Batch, draft: Draft, settled: Settled, conversation: Conversat
     batch.numbers.message += 1
     number = batch.numbers.message
     at = to_micros(received.at)
-    to_return_path = draft.entry.tells is not None or all(
+    is_notice = draft.entry.tells is not None or draft.entry.is_notice
+    to_return_path = is_notice or all(
         recipient.purpose is Purpose.RETURN_PATH for recipient in received.envelope.recipients
     )
     batch.add_message(

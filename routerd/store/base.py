@@ -119,6 +119,7 @@ class Entry:
     decisions: tuple[Decision, ...]  # the home inbox's first
     settle: Callable[[DeskState], Settled]
     tells: "Untold | None" = None  # of a notice: what is told by it then; its copies leave from <>
+    is_notice: bool = False  # of another routerd: its copies leave from <>, too, and nobody is told of their trouble
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +135,7 @@ class Copy:
     destination: str
     role: Role
     sender: str  # the message's MAIL FROM
-    to_return_path: bool  # the message came to a return path, or is a notice of ours: its copies leave from <>
+    to_return_path: bool  # the message came to a return path, or is some routerd's notice: its copies leave from <>
     size_bytes: int
     team: str | None
     created_at: datetime
@@ -153,13 +154,24 @@ class Committed:
     copies: tuple[Copy, ...]  # the queued and the held ones
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ending:
+    """What every conclusion knows of the attempt that it follows.
+
+    `host`: where that led; `status`: the enhanced code (RFC 3463) that it ended with. "": there was none.
+    """
+
+    host: str = ""
+    status: str = ""
+
+
 @dataclass(frozen=True, slots=True)
-class Done:
+class Done(Ending):
     reply: str  # the next hop's words
 
 
 @dataclass(frozen=True, slots=True)
-class RetryAt:
+class RetryAt(Ending):
     """`late`: it has waited so long that the postmaster hears of it, once; what is in trouble, "" where it has not."""
 
     at: datetime
@@ -168,19 +180,19 @@ class RetryAt:
 
 
 @dataclass(frozen=True, slots=True)
-class Hold:
+class Hold(Ending):
     reason: str
 
 
 @dataclass(frozen=True, slots=True)
-class Forgo:
+class Forgo(Ending):
     """A watcher's or teammate's copy that failed: noted, nothing more."""
 
     reason: str
 
 
 @dataclass(frozen=True, slots=True)
-class Reroute:
+class Reroute(Ending):
     """To the next in line: `line` is given the members already tried for this message; None: nobody is left (held)."""
 
     reason: str
@@ -208,6 +220,7 @@ class Trouble:
     reason: str
     taken_by: str  # the member who got it instead; "": nobody
     at: datetime
+    status: str = ""  # the enhanced code, where there is one
 
 
 @dataclass(frozen=True, slots=True)

@@ -79,7 +79,7 @@ reason = v.column6 FROM (VALUES ROWS) AS v WHERE copies.number = v.column1
 """,
     6,
 )
-_TROUBLE_COLUMNS = ("copy", "kind", "about", "reason", "taken_by", "at")
+_TROUBLE_COLUMNS = ("copy", "kind", "about", "reason", "taken_by", "at", "status")
 _TROUBLES = RowWriter(
     f"INSERT OR REPLACE INTO troubles ({','.join(_TROUBLE_COLUMNS)}) VALUES ROWS",  # noqa: S608 - constants
     len(_TROUBLE_COLUMNS),
@@ -212,7 +212,7 @@ class Batch:
         self._events.append((message, last + 1, at, kind, data_to_json(data)))
 
     def add_trouble(self, row: Sequence[Value], *, once: bool) -> None:
-        """`row`: copy, kind, about, reason, taken_by, at. `once`: not where this was noted of the copy before."""
+        """`row`: as _TROUBLE_COLUMNS. `once`: not where this was noted of the copy before."""
         (self._first_troubles if once else self._troubles).append(row)
 
     def copy_now(self, number: int) -> CopyNow | None:

@@ -13,6 +13,9 @@ from routerd.store.base import (
     Copy,
     CopyState,
     Done,
+    Ending,
+    Forgo,
+    Hold,
     Line,
     NewCopy,
     PlanFailedError,
@@ -25,6 +28,8 @@ from routerd.store.batch import Batch, CopyNow
 from routerd.store.connection import Error, select, select_one
 from routerd.store.life import AFTER_ATTEMPT, AFTER_BOUNCE, BY_HAND, OPEN, REFUSABLE
 from routerd.store.rows import COPIES, COPY_COLUMNS, copy_id, from_micros, read_copies, storable, to_micros
+
+_Trouble = RetryAt | Hold | Forgo | Reroute
 
 _EVENTS = {
     CopyState.DELIVERED: "copy_delivered",
@@ -66,20 +71,24 @@ def conclude(batch: Batch, copy: Copy, conclusion: Conclusion, at: datetime) -> 
         _note_ignored(batch, copy, conclusion, now.state, at)
         return ()
     if isinstance(conclusion, Reroute):
-        new = _reroute(batch, copy, now, conclusion, at)
-        _note_trouble(batch, copy, CopyState.REROUTED if new else CopyState.HELD, conclusion.reason, at, new)
+        tried = replace(now, attempts=now.attempts + 1)
+        new = _next_in_line(
+            batch, copy, tried, conclusion.line, conclusion.reason, at, _of_attempt(copy, tried.attempts, conclusion)
+        )
+        _note_trouble(batch, copy, CopyState.REROUTED if new else CopyState.HELD, conclusion, at, new)
         return new
     reason = conclusion.reply if isinstance(conclusion, Done) else conclusion.reason
     retry_at = conclusion.at if isinstance(conclusion, RetryAt) else None
     _move(batch, copy, now, state, reason, at, retry_at=retry_at)
     attempt = now.attempts + 1
-    data: dict[str, object] = {"attempt": attempt, "reply" if isinstance(conclusion, Done) else "reason": reason}
+    data = {**_of_attempt(copy, attempt, conclusion), "reply" if isinstance(conclusion, Done) else "reason": reason}
     if retry_at is not None:
         data["next_attempt_at"] = retry_at.isoformat()
     _note(batch, copy, _EVENTS[state], data, at)
-    _note_trouble(batch, copy, state, reason, at)
+    if not isinstance(conclusion, Done):
+        _note_trouble(batch, copy, state, conclusion, at)
     if isinstance(conclusion, RetryAt) and conclusion.late:
-        _add_trouble(batch, copy, TroubleKind.LATE, conclusion.late, reason, at)
+        _add_trouble(batch, copy, TroubleKind.LATE, conclusion.late, conclusion, at)
     if retry_at is not None and attempt > FIRST_DEFERRALS + LAST_DEFERRALS and attempt % _THIN_OUT_EVERY == 0:
         _thin_out(batch, copy)
     return ()
@@ -100,13 +109,13 @@ def bounce(
     if state is None or conclusion is None or isinstance(conclusion, Done):
         return Bounced.NOTED, ()
     if isinstance(conclusion, Reroute):
-        new = _next_in_line(batch, copy, now, conclusion.line, conclusion.reason, at, by="bounce")
-        _note_trouble(batch, copy, CopyState.REROUTED if new else CopyState.HELD, conclusion.reason, at, new)
+        new = _next_in_line(batch, copy, now, conclusion.line, conclusion.reason, at, {"by": "bounce"})
+        _note_trouble(batch, copy, CopyState.REROUTED if new else CopyState.HELD, conclusion, at, new)
         return Bounced.ACTED, new
     reason = storable(conclusion.reason)
     batch.change_copy(copy.number, CopyNow(state, now.attempts, None, None if state in OPEN else to_micros(at), reason))
     _note(batch, copy, _EVENTS[state], {"reason": conclusion.reason, "by": "bounce"}, at)
-    _note_trouble(batch, copy, state, conclusion.reason, at)
+    _note_trouble(batch, copy, state, conclusion, at)
     return Bounced.ACTED, ()
 
 
@@ -129,7 +138,7 @@ def change_by_hand(
         instead = stand_in(copy) if stand_in and is_queued and now.state is CopyState.HELD else None
         if instead is not None:
             successor = _replace(
-                batch, copy, instead, f"released while {copy.member} is away", at, now.attempts, "postmaster"
+                batch, copy, instead, f"released while {copy.member} is away", at, now.attempts, {"by": "postmaster"}
             )
             moved.append(copy)
             new.append(successor)
@@ -160,7 +169,7 @@ def refuse(batch: Batch, numbers: Sequence[int], reason: str, at: datetime, line
             continue
         moved.append(copy)
         if copy.role is Role.OWNER:
-            new += _next_in_line(batch, copy, now, partial(line, copy, reason), reason, at, by)
+            new += _next_in_line(batch, copy, now, partial(line, copy, reason), reason, at, {"by": by})
         else:
             given_up = CopyNow(CopyState.FAILED, now.attempts, None, to_micros(at), storable(reason))
             batch.change_copy(copy.number, given_up)
@@ -197,11 +206,6 @@ def read_numbers(batch: Batch, numbers: Sequence[int]) -> list[Copy]:
     )
 
 
-def _reroute(batch: Batch, copy: Copy, now: CopyNow, conclusion: Reroute, at: datetime) -> tuple[Copy, ...]:
-    now = replace(now, attempts=now.attempts + 1)
-    return _next_in_line(batch, copy, now, conclusion.line, conclusion.reason, at)
-
-
 def _next_in_line(
     batch: Batch,
     copy: Copy,
@@ -209,9 +213,9 @@ def _next_in_line(
     line: Callable[[frozenset[str]], NewCopy | None],
     reason: str,
     at: datetime,
-    by: str = "",
+    said_by: Mapping[str, object],
 ) -> tuple[Copy, ...]:
-    """The copy for whoever `line` names, or this one held. `by`: who says that it was refused, if not the next hop."""
+    """The copy for whoever `line` names, or this one held. `said_by`: the attempt, or who else had it moved."""
     batch.flush()
     rows = select(batch.db, "SELECT member, role FROM copies WHERE message = ?", (copy.message,))
     tried = frozenset(member for member, role in rows if role == copy.role)
@@ -222,27 +226,29 @@ def _next_in_line(
     except Exception as error:
         raise PlanFailedError(f"{type(error).__name__}: {error}") from error
     if new is not None:
-        return (_replace(batch, copy, new, reason, at, now.attempts, by),)
+        return (_replace(batch, copy, new, reason, at, now.attempts, said_by),)
     reason = f"{reason} (nobody is left to take it)"
     batch.change_copy(copy.number, CopyNow(CopyState.HELD, now.attempts, None, None, storable(reason)))
-    told = {**_whose(now.attempts, by), "reason": reason, "tried": sorted(tried)}
+    told = {**said_by, "reason": reason, "tried": sorted(tried)}
     _note(batch, copy, _EVENTS[CopyState.HELD], told, at)
     return ()
 
 
-def _whose(attempts: int, by: str) -> dict[str, object]:
-    """Who had it moved: an attempt of that number, or somebody else."""
-    return {"by": by} if by else {"attempt": attempts}
+def _of_attempt(copy: Copy, number: int, ending: Ending) -> dict[str, object]:
+    """What an event says of the attempt that it follows."""
+    return {"attempt": number, "destination": copy.destination, "host": ending.host}
 
 
-def _replace(batch: Batch, copy: Copy, new: NewCopy, reason: str, at: datetime, attempts: int, by: str = "") -> Copy:
+def _replace(
+    batch: Batch, copy: Copy, new: NewCopy, reason: str, at: datetime, attempts: int, said_by: Mapping[str, object]
+) -> Copy:
     """Another copy takes this one's place, and its member, where it is an owner's, the conversation."""
     batch.flush()
     suffix = 1 + int(select(batch.db, "SELECT max(suffix) FROM copies WHERE message = ?", (copy.message,))[0][0])
     batch.change_copy(copy.number, CopyNow(CopyState.REROUTED, attempts, None, to_micros(at), storable(reason)))
     successor = _successor(batch, copy, new, suffix, at)
     batch.add_copy(copy_row(successor, suffix, new))
-    told = {**_whose(attempts, by), "reason": reason, "to": successor.id, "to_member": new.member}
+    told = {**said_by, "reason": reason, "to": successor.id, "to_member": new.member}
     _note(batch, copy, _EVENTS[CopyState.REROUTED], told, at)
     if new.role is Role.OWNER:
         batch.db.execute(_NEW_OWNER, (new.member, copy.message, copy.member))
@@ -308,12 +314,12 @@ def _note(batch: Batch, copy: Copy, kind: str, data: dict[str, object], at: date
 
 
 def _note_trouble(
-    batch: Batch, copy: Copy, state: CopyState, reason: str, at: datetime, new: Sequence[Copy] = ()
+    batch: Batch, copy: Copy, state: CopyState, conclusion: _Trouble, at: datetime, new: Sequence[Copy] = ()
 ) -> None:
     """The postmaster hears of what was held, rerouted or given up, each time anew."""
     kind = _TROUBLES.get(state)
     if kind is not None:
-        _add_trouble(batch, copy, kind, copy.mailbox, reason, at, new)
+        _add_trouble(batch, copy, kind, copy.mailbox, conclusion, at, new)
 
 
 def _add_trouble(
@@ -321,7 +327,7 @@ def _add_trouble(
     copy: Copy,
     kind: TroubleKind,
     about: str,
-    reason: str,
+    conclusion: _Trouble,
     at: datetime,
     new: Sequence[Copy] = (),
 ) -> None:
@@ -329,7 +335,8 @@ def _add_trouble(
     if copy.to_return_path:
         return
     taken_by = new[0].member if new else ""
-    row = (copy.number, str(kind), storable(about), storable(reason), taken_by, to_micros(at))
+    why, status = storable(conclusion.reason), storable(conclusion.status)
+    row = (copy.number, str(kind), storable(about), why, taken_by, to_micros(at), status)
     batch.add_trouble(row, once=kind is TroubleKind.LATE)
 
 

@@ -19,7 +19,7 @@ WHERE t.told = 0 AND (n.at IS NULL OR n.at <= ? OR n.at > ?)
 GROUP BY t.about ORDER BY min(t.number) LIMIT ?
 """
 _LISTED = f"""
-SELECT {COPY_COLUMNS}, t.kind, t.reason, t.taken_by, t.at, count(*) OVER ()
+SELECT {COPY_COLUMNS}, t.kind, t.reason, t.taken_by, t.at, t.status, count(*) OVER ()
 FROM troubles AS t JOIN copies AS c ON c.number = t.copy JOIN messages AS m ON m.number = c.message
 WHERE t.told = 0 AND t.about = CAST(? AS TEXT) AND t.number <= ? AND (t.kind <> 'late' OR c.state = 'queued')
 ORDER BY t.kind = 'late', t.number LIMIT ?
@@ -66,10 +66,10 @@ def forget_told(batch: Batch, now: datetime) -> None:
 def _untold(db: Connection, about: str, last: int) -> Untold:
     rows = select(db, _LISTED, (bindable(about), last, MAX_LISTED))
     troubles = tuple(_trouble(row, copy) for row, copy in zip(rows, read_copies(rows), strict=True))
-    return Untold(storable(about), troubles, total=rows[0][22] if rows else 0, up_to=last)
+    return Untold(storable(about), troubles, total=rows[0][23] if rows else 0, up_to=last)
 
 
 def _trouble(row: Row, copy: Copy) -> Trouble:
-    kind, reason, taken_by, at = row[18:22]
+    kind, reason, taken_by, at, status = row[18:23]
     known = TroubleKind(kind) if kind in set(TroubleKind) else TroubleKind.HELD
-    return Trouble(copy, known, storable(reason), storable(taken_by), from_micros(at))
+    return Trouble(copy, known, storable(reason), storable(taken_by), from_micros(at), storable(status))

@@ -115,7 +115,9 @@ async def test_a_copy_goes_to_the_preferred_host(site: Site) -> None:
     first, second = await site.host("a.far.test", "127.0.0.2"), await site.host("b.far.test", "127.0.0.3")
     site.dns.has("far.test", "MX", "20 b.far.test.", "10 a.far.test.")
     site.add()
-    assert await site.concluded() == [Done(f"a.far.test[127.0.0.2]:{site.port}: 250 2.0.0 taken")]
+    assert await site.concluded() == [
+        Done("250 2.0.0 taken", host=f"a.far.test[127.0.0.2]:{site.port}", status="2.0.0")
+    ]
     assert (len(first.taken), len(second.taken)) == (1, 0)
     assert first.taken[0].recipients == ["ewa@far.test"]
 
@@ -195,7 +197,7 @@ async def test_a_host_of_ipv6_alone(site: Site) -> None:
     hop = await site.host("six.far.test", "::1")
     site.dns.has("far.test", "MX", "10 six.far.test.")
     site.add()
-    assert await site.concluded() == [Done(f"six.far.test[::1]:{site.port}: 250 2.0.0 taken")]
+    assert await site.concluded() == [Done("250 2.0.0 taken", host=f"six.far.test[::1]:{site.port}", status="2.0.0")]
     assert len(hop.taken) == 1
 
 
@@ -348,7 +350,7 @@ async def test_required_tls_wants_the_name_of_the_mx(site_with_tls: Site) -> Non
         await site.queue.concluded(2)
     conclusions = dict(site.queue.conclusions)
     assert isinstance(conclusions[1], Done)
-    assert conclusions[1].reply.startswith("a.far.test[127.0.0.2]:")
+    assert conclusions[1].host.startswith("a.far.test[127.0.0.2]:")
     assert [taken.inside_tls for taken in hop.taken] == [True]
     waits = conclusions[2]
     assert isinstance(waits, RetryAt)

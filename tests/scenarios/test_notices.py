@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from routerd.auth.signers import Signers
 from routerd.config.settings import Settings
 from routerd.delivery.aftermath import notifier
 from routerd.delivery.aftermath.notifier import Bureau, Notifier
@@ -69,7 +70,7 @@ class Office:
 
     def open(self) -> None:
         self.store: SqliteStore = open_store(self.folder)
-        self.bureau = Bureau(SETTINGS, Roster(SETTINGS), Routes(SETTINGS))
+        self.bureau = Bureau(SETTINGS, Roster(SETTINGS), Routes(SETTINGS), Signers())
         self.notifier = Notifier(
             self.store, lambda: self.bureau, lambda _: self._id(), self._take, self.metrics, lambda: self.now
         )
@@ -154,6 +155,24 @@ async def test_each_kind_of_trouble_is_told(office: Office) -> None:
     await office.conclude(copy, Forgo("550 5.1.1 unknown"))
     assert await office.told() == ["Not delivered: a further copy for archive@far.example"]
     assert office.metrics.notices.labels("held")._value.get() == 2
+
+
+@pytest.mark.parametrize(
+    ("conclusion", "status"),
+    [
+        (Hold("far.test takes no mail: DNS says so by a null MX", status="5.1.10"), "5.1.10"),
+        (Forgo("there is no domain far.test in DNS (NXDOMAIN)", status="5.1.2"), "5.1.2"),
+        (Hold("next hop refused: 554 5.7.1 spam", status="5.0.0"), "5.7.1"),
+        (Hold("no words"), "5.0.0"),
+        (RetryAt(NOW, "no answer", late=EWA, status="4.4.1"), "4.4.1"),
+        (RetryAt(NOW, "no words", late=EWA), "4.0.0"),
+    ],
+)
+async def test_a_notice_says_the_status_where_words_do_not(office: Office, conclusion: Conclusion, status: str) -> None:
+    """Of DNS there are no words of a server that hold it; the code that says most counts."""
+    await office.conclude(await office.copy(role=Role.WATCHER), conclusion)
+    await office.told()
+    assert f"\r\nStatus: {status}\r\n".encode() in office.sent[0][1]
 
 
 async def test_what_goes_well_is_not_told(office: Office) -> None:
@@ -278,7 +297,7 @@ async def test_what_cannot_be_written_keeps_no_other_untold(office: Office, monk
 
 async def test_nobody_left_to_tell_is_counted(office: Office) -> None:
     """The postmaster's only mailbox refuses mail: the queue and the log have it."""
-    office.bureau = Bureau(ALONE, Roster(ALONE), Routes(ALONE))
+    office.bureau = Bureau(ALONE, Roster(ALONE), Routes(ALONE), Signers())
     await office.conclude(await office.copy("jan"), Hold("550 5.1.1 unknown"))
     assert await office.told() == []
     assert office.metrics.notices.labels("nobody_to_tell")._value.get() == 1

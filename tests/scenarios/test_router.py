@@ -15,6 +15,7 @@ from routerd.delivery.aftermath.bounces import Bounces
 from routerd.delivery.routes import Routes
 from routerd.desk.roster import Roster
 from routerd.message.address import parse_address
+from routerd.message.annotate import Annotation, annotate
 from routerd.message.envelope import (
     Accepted,
     Client,
@@ -28,12 +29,14 @@ from routerd.message.envelope import (
     Refused,
     Verdict,
 )
+from routerd.message.notice import Notice, TroubledCopy, compose_notice
+from routerd.message.token import NOTICE, trace_mac
 from routerd.ops.metrics import Metrics
 from routerd.router import Live, Router, look
 from routerd.rules.compile import compile_ruleset
 from routerd.rules.conditions.truth import Always
 from routerd.rules.facts import Seen
-from routerd.store.base import Copy, CopyState, Known, ThreadKeys
+from routerd.store.base import Copy, CopyState, Hold, Known, ThreadKeys
 from routerd.store.marks import InHand
 from routerd.store.queue_view import QueueView
 from routerd.store.sqlite import SqliteStore, open_store
@@ -97,7 +100,10 @@ class Desk:
         recipients = tuple(Recipient(parse_address(one), Purpose.INBOX, one) for one in inboxes)
         raw = f"From: {more.get('author', 'anna@klient.pl')}\r\nSubject: parcel\r\n{header}\r\nbody\r\n".encode()
         envelope = Envelope(more.get("sender", "anna@klient.pl"), recipients)
-        return await self._router.accept(Received(QueueId(f"01J{self._count:023}"), envelope, client, raw, at))
+        return await self.accept(Received(QueueId(f"01J{self._count:023}"), envelope, client, raw, at))
+
+    async def accept(self, received: Received) -> tuple[Verdict, ...]:
+        return await self._router.accept(received)
 
     def _take(self, copies: object, _raw: object) -> None:
         self.copies.extend(copies)  # type: ignore[arg-type]
@@ -230,6 +236,41 @@ async def test_a_bounce_is_told_in_the_history_of_what_bounced(desk: Desk, tmp_p
         history = view.show(copy.id)
     assert history is not None
     assert "bounce_received" in [event.kind for event in history.events]
+
+
+@pytest.mark.parametrize(
+    ("header", "sender", "told"),
+    [
+        ("X-Routerd-Trace: of-another\r\nAuto-Submitted: auto-generated\r\n", "", 0),
+        ("X-Routerd-Trace: of-another\r\nAuto-Submitted: auto-generated\r\n", "anna@klient.pl", 1),
+        ("X-Routerd-Trace: of-another\r\nAuto-Submitted: auto-replied\r\n", "", 1),
+        ("Auto-Submitted: auto-generated\r\n", "", 1),
+    ],
+)
+async def test_of_another_routerds_notice_nobody_is_told(desk: Desk, header: str, sender: str, told: int) -> None:
+    """Two that are each other's postmaster would tell each other for ever."""
+    await desk.send(SUPPORT, header=header, sender=sender)
+    (copy,) = desk.copies
+    assert copy.to_return_path is not bool(told)  # then it leaves from <>
+    await desk.store.conclude(copy, Hold("552 5.3.4 too large"), NOW)
+    assert len(await desk.store.untold(NOW, timedelta(hours=1))) == told
+
+
+async def test_a_notice_that_came_from_another_routerd_is_known(desk: Desk) -> None:
+    """Its bytes as that one sends them."""
+    told = TroubledCopy("held", "01J1-1", "01J1", "a@b.c", "owner", "ewa", "ewa@b.c", "552 full", "", NOW, NOW)
+    written = compose_notice(Notice("01J2", "mx.b.example", ("jan@example.com",), "ewa@b.c", (told,), 1, NOW))
+    trace = (trace_mac(b"k" * 32, "01J2", NOTICE),)
+    annotated = annotate(
+        written, Annotation(QueueId("01J2"), "postmaster@b.c", "", "", trace=trace), "01J2-1", may_add_priority=False
+    )
+    raw = annotated.head + written[annotated.body_start :]
+    recipient = Recipient(parse_address(SUPPORT), Purpose.INBOX, SUPPORT)
+    client = Client("192.0.2.1", 1, "mx.b.example", Protocol.SMTP, "listener")
+    await desk.accept(Received(QueueId("01J3"), Envelope("", (recipient,)), client, raw, NOW))
+    (copy,) = desk.copies
+    await desk.store.conclude(copy, Hold("552 5.3.4 too large"), NOW)
+    assert await desk.store.untold(NOW, timedelta(hours=1)) == ()
 
 
 @pytest.mark.parametrize(("octets", "on_loop"), [(1_000, True), (100_000, False)])

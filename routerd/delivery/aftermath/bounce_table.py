@@ -28,10 +28,10 @@ def conclude_bounce(copy: Copy, said: RecipientReport, by: str, line: Line) -> C
         return None
     reason = reason_of(said, by)
     if copy.role is not Role.OWNER:
-        return Forgo(reason)
+        return Forgo(reason, status=said.status)
     if _would_fail_for_everybody(said):
-        return Hold(reason)
-    return Reroute(reason, lambda tried: line(copy, reason, tried))
+        return Hold(reason, status=said.status)
+    return Reroute(reason, lambda tried: line(copy, reason, tried), status=said.status)
 
 
 def reason_of(said: RecipientReport, by: str) -> str:

@@ -12,6 +12,7 @@ from functools import partial
 
 import structlog
 
+from routerd.auth.signers import Signers
 from routerd.config.settings import Settings
 from routerd.delivery.routes import Routes
 from routerd.desk.describe import describe
@@ -41,6 +42,7 @@ class Bureau:
     settings: Settings
     roster: Roster
     routes: Routes
+    signers: Signers
 
     @property
     def inbox(self) -> str:
@@ -112,7 +114,7 @@ class Notifier:
             at=now,
             returned=await self._header_of(untold.troubles[0].copy),
         )
-        raw = compose_notice(notice)
+        raw = bureau.signers.sign(compose_notice(notice), notice.hostname, now)
         received = Received(queue_id, _envelope(plan.inbox), _OURSELVES, raw, now)
         decision = Decision(plan.inbox, assign=Assign(bureau.roster.postmaster, RuleRef("routerd", "notice")))
         settled = self._settled(plan, decision, queue_id, bureau)
@@ -170,4 +172,5 @@ def _told(trouble: Trouble) -> TroubledCopy:
         taken_by=trouble.taken_by,
         came_at=copy.created_at,
         at=trouble.at,
+        status=trouble.status,
     )

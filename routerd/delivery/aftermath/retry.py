@@ -56,8 +56,7 @@ def conclude_for(
         return Hold(copy.damage)
     match outcome:
         case Delivered():
-            said = outcome.reply or outcome.reason
-            return Done(f"{outcome.host}: {said}" if outcome.host else said)
+            return Done(outcome.reply or outcome.reason, host=outcome.host, status=outcome.status)
         case Failed():
             return _after_failure(copy, outcome, line)
         case Deferred():
@@ -67,10 +66,10 @@ def conclude_for(
 
 def _after_failure(copy: Copy, outcome: Failed, line: NextInLine) -> Conclusion:
     if copy.role is not Role.OWNER:
-        return Forgo(outcome.reason)
+        return Forgo(outcome.reason, host=outcome.host, status=outcome.status)
     if is_refused_mailbox(outcome):
-        return _reroute(copy, outcome.reason, line)
-    return Hold(outcome.reason)
+        return _reroute(copy, outcome, outcome.reason, line)
+    return Hold(outcome.reason, host=outcome.host, status=outcome.status)
 
 
 def _schedule(outcome: Deferred, was_tried: bool) -> Callable[[int, datetime, Retry, float], datetime]:
@@ -88,16 +87,18 @@ def _after_deferral(
     is_owner = copy.role is Role.OWNER
     late = age >= retry.reroute_after and attempts >= LEAST_ATTEMPTS_BEFORE_REROUTE
     if is_owner and outcome.of_mailbox and late:
-        return _reroute(copy, f"the mailbox takes no mail for {_hours(age)}: {outcome.reason}", line)
+        return _reroute(copy, outcome, f"the mailbox takes no mail for {_hours(age)}: {outcome.reason}", line)
     if age >= retry.give_up and attempts >= LEAST_ATTEMPTS_BEFORE_HOLD:
         why = f"given up after {_hours(age)} and {attempts} attempts: {outcome.reason}"
-        return Hold(why) if is_owner else Forgo(why)
+        give_up = Hold if is_owner else Forgo
+        return give_up(why, host=outcome.host, status=outcome.status)
     in_trouble = copy.mailbox if outcome.of_mailbox else copy.destination
-    return RetryAt(at, outcome.reason, late=in_trouble if age >= retry.warn else "")
+    late_for = in_trouble if age >= retry.warn else ""
+    return RetryAt(at, outcome.reason, late=late_for, host=outcome.host, status=outcome.status)
 
 
-def _reroute(copy: Copy, reason: str, line: NextInLine) -> Reroute:
-    return Reroute(reason, lambda tried: line(copy, reason, tried))
+def _reroute(copy: Copy, outcome: Deferred | Failed, reason: str, line: NextInLine) -> Reroute:
+    return Reroute(reason, lambda tried: line(copy, reason, tried), host=outcome.host, status=outcome.status)
 
 
 def _hours(age: timedelta) -> str:

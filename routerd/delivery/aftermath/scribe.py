@@ -116,7 +116,7 @@ class Scribe:
                     exc_info=not isinstance(error, StoreError),
                 )
                 if isinstance(ended.conclusion, Reroute) and not isinstance(error, StoreError):
-                    ended.conclusion = Hold(f"{ended.conclusion.reason}; the next in line could not be found")
+                    ended.conclusion = _held_instead(ended.conclusion)
                 await asyncio.sleep(pause)
             else:
                 self._end(ended, new)
@@ -140,3 +140,8 @@ class Scribe:
             self._is_free.set()
         else:
             self._is_free.clear()
+
+
+def _held_instead(reroute: Reroute) -> Hold:
+    why = f"{reroute.reason}; the next in line could not be found"
+    return Hold(why, host=reroute.host, status=reroute.status)

@@ -66,7 +66,7 @@ class NextHop:
     """Everything that one destination's copies share. `deliver` may be called by many tasks at once.
 
     `find_hosts` gives the hosts in the order in which they are to be tried, or what is in the way; it never raises.
-    `names_host`: outcomes say which host it was.
+    `names_host`: their reasons say which host it was, too.
     """
 
     def __init__(
@@ -168,10 +168,10 @@ class NextHop:
         self._avoid[host] = now + AVOID_SECONDS
 
     def _named(self, host: Host, outcome: _O) -> _O:
-        if not self._names_host:
-            return outcome
         name, reason = str(host), outcome.reason
-        return replace(outcome, host=name, reason=reason if name in reason else f"{name}: {reason}")
+        if self._names_host and name not in reason:
+            reason = f"{name}: {reason}"
+        return replace(outcome, host=name, reason=reason)
 
 
 def always(*hosts: Host) -> FindHosts:

@@ -95,9 +95,13 @@ class Desk:
         store = open_store(self.state)
         committed = await store.commit(Entry(received, ThreadKeys("same@klient.pl"), Known(), (decision(),), settle))
         for text in filter(None, after.split(";")):
-            what, _, words = text.partition(":")
-            conclusion = Hold(words) if what == "hold" else RetryAt(at + timedelta(hours=1), words)
-            await store.conclude(committed.copies[0], Done(words) if what == "done" else conclusion, at)
+            how, _, words = text.partition(":")
+            what, _, host = how.partition("@")
+            conclusion = (
+                Hold(words, host=host) if what == "hold" else RetryAt(at + timedelta(hours=1), words, host=host)
+            )
+            ended = Done(words, host=host) if what == "done" else conclusion
+            await store.conclude(committed.copies[0], ended, at)
         await store.close()
         return committed.copies
 

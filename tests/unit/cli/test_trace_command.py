@@ -24,13 +24,28 @@ def test_trace_tells_a_life_in_order(desk: Desk) -> None:
         "copy 2 for jan as watcher, to jan@example.com by lmtp:unix:/run/lmtp",
         told[9],
     ]
-    assert told[9].startswith("copy 1 for ewa, attempt 1: not delivered, again at ")
+    assert told[9].startswith("copy 1 for ewa, attempt 1 by smtp:mail.example.com:25: not delivered, again at ")
     assert told[9].endswith(": next hop refused (rcpt): 450 4.2.2 full<U+001B>[2J")
-    assert told[10] == "copy 1 for ewa, attempt 2: held: 554 5.7.1 spam"
+    assert told[10] == "copy 1 for ewa, attempt 2 by smtp:mail.example.com:25: held: 554 5.7.1 spam"
     assert told[11].startswith("copy 1 for ewa is held for the postmaster (554 5.7.1 spam): 'routerd queue release")
     assert told[12].startswith("copy 2 for jan is due: not tried yet; the daemon tries it")
     assert "\x1b" not in result.output
     assert "\u202e" not in result.output
+
+
+def test_trace_tells_where_each_attempt_went(desk: Desk) -> None:
+    """The host, said once; else the destination. Both stand in the event."""
+    desk.commit(1, after="retry:DNS is silent;retry@mx2[192.0.2.1]:no answer;hold@mx1:mx1 refused it")
+    told = [line[22:] for line in desk.trace(name(1)).stdout.splitlines()][9:]
+    copy = "copy 1 for ewa, attempt"
+    assert told[0].startswith(f"{copy} 1 by smtp:mail.example.com:25: not delivered, again at ")
+    assert told[1].startswith(f"{copy} 2 at mx2[192.0.2.1]: not delivered, again at ")
+    assert told[2] == f"{copy} 3: held: mx1 refused it"
+    events = [event.data for event in desk.shown(1).events[1:]]
+    assert [event.get("destination") for event in events[:3]] == ["smtp:mail.example.com:25"] * 3
+    assert [event.get("host") for event in events[:3]] == [None, "mx2[192.0.2.1]", "mx1"]
+    desk.commit(2, after="done@mx2:250 ok")
+    assert f"{copy} 1 at mx2: delivered; its server said: 250 ok" in desk.trace(name(2)).stdout
 
 
 def test_trace_tells_what_the_postmaster_did(desk: Desk) -> None:
@@ -58,7 +73,9 @@ def test_trace_counts_attempts_that_are_no_longer_kept(desk: Desk) -> None:
     desk.commit(1, after=";".join(["retry:451 later"] * 60))
     told = [line[22:] for line in desk.trace(name(1)).stdout.splitlines()]
     assert "copy 1: 20 more attempts, deferred too; they are not kept one by one" in told
-    assert any(line.startswith("copy 1 for ewa, attempt 60: not delivered") for line in told)
+    assert any(
+        line.startswith("copy 1 for ewa, attempt 60 by smtp:mail.example.com:25: not delivered") for line in told
+    )
 
 
 def test_trace_by_message_id_tells_of_all_that_bear_it(desk: Desk) -> None:

@@ -3,7 +3,7 @@
 import asyncio
 from contextlib import closing
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from store_entries import INBOX, NOW, copy_for, decision, entry, received, settled, thread
@@ -59,6 +59,32 @@ async def test_a_conversation_is_recalled_as_it_stands(store: SqliteStore) -> No
     known = await store.recall(thread("3@klient.pl", "1@klient.pl"))
     assert known.conversation is not None
     assert known.conversation.standing == later
+
+
+OLD_TROUBLE = """
+INSERT INTO copies VALUES (1, 1, 1, 'ewa', 'ewa@m', 'mx:m', 'owner', NULL, 'held', 1, 5, NULL, NULL, 'no', NULL);
+INSERT INTO troubles (copy, kind, about, reason, taken_by, at) VALUES (1, 'held', 'ewa@m', 'no', '', 7);
+"""
+
+
+async def test_what_an_older_routerd_had_to_tell_is_told(state: Path) -> None:
+    """Without a status, as it knew none."""
+    state.mkdir()
+    with closing(Connection(str(state / FILE_NAME))) as db:
+        db.execute("PRAGMA journal_mode=WAL")
+        for number in (1, 2, 3):
+            db.execute(dict(schema_files())[number])
+            if number == 1:
+                db.execute(OLD_ROWS)
+        db.execute(OLD_TROUBLE)
+        db.execute(f"PRAGMA application_id={APPLICATION_ID}")
+        db.execute("PRAGMA user_version=3")
+    store = open_store(state)
+    try:
+        (untold,) = await store.untold(datetime(2026, 1, 1, tzinfo=UTC), timedelta(hours=1))
+        assert [(trouble.reason, trouble.status) for trouble in untold.troubles] == [("no", "")]
+    finally:
+        await store.close()
 
 
 async def test_who_last_had_a_customer(store: SqliteStore) -> None:

@@ -66,7 +66,7 @@ def test_a_refused_mailbox_sends_the_copy_to_the_next_in_line(outcome):
 )
 def test_what_would_fail_for_everybody_is_held(outcome):
     """Size, content and policy do not tour the team."""
-    assert concluded(a_copy(), outcome) == Hold(outcome.reason)
+    assert concluded(a_copy(), outcome) == Hold(outcome.reason, status=outcome.status)
 
 
 @pytest.mark.parametrize(
@@ -81,7 +81,7 @@ def test_what_would_fail_for_everybody_is_held(outcome):
 )
 def test_a_deferred_copy_is_tried_again(outcome):
     """Whatever is temporary or unknown waits, with its reason."""
-    assert concluded(a_copy(), outcome) == RetryAt(NOW + RETRY.first, outcome.reason)
+    assert concluded(a_copy(), outcome) == RetryAt(NOW + RETRY.first, outcome.reason, status=outcome.status)
 
 
 def test_a_mailbox_that_defers_too_long_loses_the_copy_to_the_next_in_line():
@@ -131,7 +131,7 @@ def test_a_failing_copy_of_a_watcher_or_teammate_is_let_go(role):
     """They are neither rerouted nor held, but they are retried as any other."""
     copy = a_copy(role=role)
     for outcome in (failed(Stage.RCPT, 550, "5.1.1"), failed(Stage.CONTENT, 554, "5.7.1")):
-        assert concluded(copy, outcome) == Forgo(outcome.reason)
+        assert concluded(copy, outcome) == Forgo(outcome.reason, status=outcome.status)
     assert isinstance(concluded(copy, deferred(Stage.RCPT, 450)), RetryAt)
     assert isinstance(concluded(older(copy, RETRY.reroute_after), deferred(Stage.RCPT, 450)), RetryAt)
     assert isinstance(concluded(older(copy, RETRY.give_up), deferred(Stage.RCPT, 450)), Forgo)
