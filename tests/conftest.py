@@ -12,7 +12,9 @@ from peers import load, machine
 from peers.daemon import RouterdDaemon
 from peers.dovecot import DovecotLmtp
 from peers.machine import MissingPeerError
+from peers.opendkim import OpenDkim
 from peers.postfix import Postfix, postfix_behind, postfix_front
+from peers.rspamd import Rspamd
 
 
 @contextmanager
@@ -139,6 +141,18 @@ def behind(_open: _Open) -> Callable[..., Postfix]:
 def dovecot(_open: _Open) -> Callable[..., DovecotLmtp]:
     """`dovecot(["ewa@mail.example.com"])` starts an LMTP server with Maildirs for these addresses."""
     return lambda users, **options: _open.start(lambda: DovecotLmtp(_open.folder("dovecot"), users, **options))
+
+
+@pytest.fixture
+def opendkim(_open: _Open) -> Callable[..., OpenDkim]:
+    """`opendkim(dns.endpoint, keys)` starts a filter that signs and verifies."""
+    return lambda *given, **options: _open.start(lambda: OpenDkim(_open.folder("opendkim"), *given, **options))
+
+
+@pytest.fixture
+def rspamd(_open: _Open) -> Callable[..., Rspamd]:
+    """`rspamd(dns.endpoint, keys)` starts a filter that signs, seals and verifies."""
+    return lambda *given: _open.start(lambda: Rspamd(_open.folder("rspamd"), *given))
 
 
 @pytest.fixture
