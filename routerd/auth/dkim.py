@@ -4,6 +4,7 @@ In two steps: which keys are needed (`read_dkim`), and then, without a wait, whe
 (`verify_dkim`). Nothing here raises.
 """
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -18,15 +19,18 @@ from routerd.auth.signature import (
     read_signer,
     read_tags,
     require,
-    start_of,
 )
 from routerd.auth.signed_message import SignedMessage
-from routerd.auth.tag_list import split_list
+from routerd.auth.tag_list import split_list, without_space
 from routerd.auth.unverified import SignatureVerdict, Unverified
 from routerd.message.headers import Field
 
 MAX_SIGNATURES = 10  # of one message, from the top; RFC 6376 6.1 leaves the number to us
 
+_QUOTED_OCTET = re.compile(rb"=([0-9A-F]{2})")
+_PRINTABLE = re.compile(r"[!-~]+\Z")
+_ALGORITHM = re.compile(r"[a-z0-9-]{1,30}\Z")
+_BASE64 = re.compile(r"[A-Za-z0-9+/=]+\Z")
 _MAX_REPORTED_CHARACTERS = 320  # of i=: the longest address (RFC 5321 4.5.3.1)
 
 
@@ -37,7 +41,7 @@ class DkimResult:
     result: SignatureVerdict
     domain: str = ""  # d=, in A-labels, lower case
     selector: str = ""
-    identity: str = ""  # i=, as written; @d without it
+    identity: str = ""  # i= without its quoted-printable; @d without it, or where it is not ASCII
     algorithm: str = ""
     signature_start: str = ""  # header.b of RFC 6008
     reason: str = ""  # in ASCII words; "" where there is nothing to say of a pass
@@ -94,21 +98,35 @@ def _read(message: SignedMessage, field: Field, at: datetime) -> DkimSignature:
 
 
 def _reported(tags: Mapping[str, str]) -> DkimResult:
-    """Who signed, also where the signature is none that counts."""
+    """Who signed, also where the signature is none that counts. What goes into fields of ours is harmless there."""
     require(tags, "d")
     domain = read_domain(tags, "d")
     try:
         selector = read_domain(tags, "s") if "s" in tags else ""
     except Unverified:
         selector = ""
-    identity = (tags.get("i") or f"@{domain}")[:_MAX_REPORTED_CHARACTERS]
-    return DkimResult("neutral", domain, selector, identity, tags.get("a", "").lower()[:20], start_of(tags))
+    identity = _identity(tags)[:_MAX_REPORTED_CHARACTERS]
+    algorithm, start = tags.get("a", "").lower(), without_space(tags.get("b", ""))[:8]
+    return DkimResult(
+        "neutral",
+        domain,
+        selector,
+        identity if _PRINTABLE.match(identity) else f"@{domain}",
+        algorithm if _ALGORITHM.match(algorithm) else "",
+        start if _BASE64.match(start) else "",
+    )
+
+
+def _identity(tags: Mapping[str, str]) -> str:
+    """i= out of its quoted-printable (RFC 6376 2.11); "" where it is not there."""
+    octets = without_space(tags.get("i", "")).encode("utf-8")
+    return _QUOTED_OCTET.sub(lambda found: bytes.fromhex(found[1].decode("ascii")), octets).decode("utf-8", "replace")
 
 
 def _identity_domain(tags: Mapping[str, str], domain: str) -> str:
     if "i" not in tags:
         return domain
-    _, at_sign, behind = tags["i"].rpartition("@")
+    _, at_sign, behind = _identity(tags).rpartition("@")
     found = read_domain({"i": behind}, "i")
     if not at_sign or not f".{found}".endswith(f".{domain}"):
         raise Unverified("permerror", "i= is not of d=")  # RFC 6376 6.1.1

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from routerd.auth.dns_answers import Answer
 from routerd.auth.key_record import MAX_RSA_BITS, MIN_RSA_BITS, DomainKey, keys_at
-from routerd.auth.tag_list import TagListError, decode_base64, parse_tags, split_list, without_space
+from routerd.auth.tag_list import TagListError, decode_base64, parse_tags, split_list
 from routerd.auth.unverified import Unverified
 from routerd.message.a_labels import LabelError, to_a_labels
 from routerd.message.dkim_canonical import Form
@@ -138,8 +138,3 @@ def _octets(tags: Mapping[str, str], name: str) -> bytes:
 
 def _why(error: Exception) -> str:
     return str(error) if isinstance(error, TagListError) else "it is no UTF-8"
-
-
-def start_of(tags: Mapping[str, str]) -> str:
-    """By which results tell signatures apart (RFC 6008 4)."""
-    return without_space(tags.get("b", ""))[:8]

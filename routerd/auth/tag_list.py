@@ -7,7 +7,6 @@ MAX_TAG_LIST_CHARACTERS = 65_536
 
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*+\Z")
 _FOLDING_SPACE = " \t\r\n"
-_NO_SPACE = str.maketrans("", "", _FOLDING_SPACE)
 
 
 class TagListError(ValueError):
@@ -42,7 +41,7 @@ def decode_base64(value: str) -> bytes:
 
 
 def without_space(value: str) -> str:
-    return value.translate(_NO_SPACE)
+    return "".join(value.split())
 
 
 def split_list(value: str) -> list[str]:
