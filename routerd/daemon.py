@@ -15,6 +15,7 @@ import structlog
 from routerd.config.load import load_settings
 from routerd.config.settings import HostPort, Settings
 from routerd.config.yaml_source import Problem
+from routerd.credentials import Credentials, CredentialsError, load_credentials
 from routerd.delivery.aftermath.bounces import Bounces
 from routerd.delivery.aftermath.notifier import Bureau, Notifier
 from routerd.delivery.aftermath.succession import stand_in_for, take_over
@@ -31,7 +32,6 @@ from routerd.intake.limits.pressure import StoreSigns
 from routerd.intake.queue_ids import QueueIds
 from routerd.intake.reception import World
 from routerd.intake.server import Intake, Unserved
-from routerd.intake.tls import tls_context
 from routerd.message.fold import fold
 from routerd.message.token import BOUNCE
 from routerd.ops import systemd
@@ -92,6 +92,7 @@ class Daemon:
         self._lasting = LastingTasks()
 
     # Built by _build, in this order.
+    _credentials: Credentials
     store: SqliteStore
     _seen: Seen
     intake: Intake
@@ -134,13 +135,12 @@ class Daemon:
     async def _build(self, sockets: Mapping[str, Sequence[socket.socket]]) -> None:
         settings = self.settings
         try:
-            tls = tls_context(settings.tls) if settings.tls else None
-        except OSError as error:
-            raise StartError(f"tls: {error.strerror or error}") from error
-        try:
+            self._credentials = await asyncio.to_thread(load_credentials, settings)
             self.store = await asyncio.to_thread(
                 open_store, settings.state, metrics=self.metrics, reach=reach, tell=_tell_trouble
             )
+        except CredentialsError as error:
+            raise StartError(str(error)) from error
         except (OSError, StoreError) as error:
             raise StartError(_naming(settings.state, error)) from error
         try:
@@ -169,7 +169,7 @@ class Daemon:
                 accept=self._router.accept,
                 metrics=self.metrics,
                 return_path_key=self.store.key(BOUNCE),
-                tls=tls,
+                tls=self._credentials.tls,
                 sockets=sockets,
                 world=World(
                     chance=secrets.token_bytes,
@@ -272,16 +272,17 @@ class Daemon:
             self._rules.refuse(problems)
             return
         try:
-            tls = await asyncio.to_thread(tls_context, settings.tls) if settings.tls else None
-        except OSError as error:  # it was changed since the config was read
+            credentials = await asyncio.to_thread(load_credentials, settings)
+        except CredentialsError as error:  # a file was changed since the config was read
             self.metrics.reloads.labels("error").inc()
-            log.error("certificate_refused", certificate=settings.tls and settings.tls.certificate, reason=str(error))
+            log.error("credentials_refused", reason=str(error))
             return
         compiled = await self._rules.read(settings)
         if await self._take_effect(settings, compiled):
             log.info("config_reloaded", config=self._config_path)
             self._resolver.adopt(settings.dns)
-            self._warn_of_restart(settings, self.intake.adopt(settings, tls))
+            self._credentials = credentials
+            self._warn_of_restart(settings, self.intake.adopt(settings, credentials.tls))
             self._worker.adopt(self._policy())
             allow_connections(settings.limits.connections)
 
@@ -329,7 +330,7 @@ class Daemon:
         return [endpoint for bound in self.intake.addresses().values() for endpoint in bound]
 
     def _bureau(self) -> Bureau:
-        return Bureau(self._live.settings, self._live.roster, self._live.routes)
+        return Bureau(self._live.settings, self._live.roster, self._live.routes, self._credentials.signers)
 
     def _next_in_line(self, copy: Copy, reason: str, tried: frozenset[str]) -> NewCopy | None:
         """Who takes over a copy; asked inside the store's transaction."""

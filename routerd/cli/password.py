@@ -21,8 +21,9 @@ from routerd.cli.options import (
 )
 from routerd.cli.password_edit import BusyError, change
 from routerd.config.nearest import did_you_mean, quoted
-from routerd.config.password_file import CREDENTIALS, PasswordFile, read_passwords
+from routerd.config.password_file import PasswordFile, read_passwords
 from routerd.config.password_hash import SALT_OCTETS, PasswordError, PasswordHash, make_hash
+from routerd.config.secret_file import CREDENTIALS
 from routerd.config.settings import Settings
 
 _LETTERS = "abcdefghjkmnpqrstuvwxyz23456789"  # none that is taken for another: 20 of them are 99 bits

@@ -32,7 +32,7 @@ def command(config: Path | None, log_format: LogFormat, log_level: LogLevel) -> 
     Rules are read anew when their folder changes, config and rules at SIGHUP; SIGTERM drains.
     """
     path = locate_or_exit(config)
-    settings = load_or_exit(path, in_service=True, reads_passwords=True)
+    settings = load_or_exit(path, in_service=True, reads_secrets=True)
     configure_logs(log_format, log_level)
     from routerd.daemon import Daemon, StartError  # noqa: PLC0415 - slow to import
     from routerd.ops.process import run_until_signalled  # noqa: PLC0415

@@ -35,15 +35,15 @@ class WrittenInbox:
 class Draft:
     """`reading` has the positions of `settings`; `first` is the whole file, also what was wrong.
 
-    `in_service`: what systemd hands to a service must be there. `reads_passwords`: the file of `passwords` is looked
-    at.
+    `in_service`: what systemd hands to a service must be there. `reads_secrets`: the files of `passwords` and `dkim`
+    are looked at.
     """
 
     settings: Settings
     reading: Reading
     first: Reading
     in_service: bool
-    reads_passwords: bool = True
+    reads_secrets: bool = True
 
     @cached_property
     def member_names(self) -> dict[str, None]:

@@ -73,13 +73,13 @@ def load_settings(
     *,
     machine_name: Callable[[], str] = socket.getfqdn,
     in_service: bool | None = None,
-    reads_passwords: bool = True,
+    reads_secrets: bool = True,
 ) -> Loaded:
     """Reads and checks `path`. Never raises for what is in the file or for a file that cannot be read.
 
     File names in it are relative to its folder. `machine_name` is asked only where `hostname` is absent.
     `in_service`: the files that systemd hands to a service must be there; by default where it handed any to us.
-    `reads_passwords`: what is wrong with the file of `passwords` is wrong with the config.
+    `reads_secrets`: what is wrong with the files of `passwords` and `dkim` is wrong with the config.
     """
     file = str(path)
     try:
@@ -98,7 +98,7 @@ def load_settings(
         in_service = CREDENTIALS_KEY in os.environ
     context = {"folder": path.absolute().parent, "shown": path.parent}
     settings, draft, problems = _settle(document.root, context, machine_name, in_service)
-    problems += tuple(check_all(replace(draft, reads_passwords=reads_passwords)))
+    problems += tuple(check_all(replace(draft, reads_secrets=reads_secrets)))
     problems = (*document.problems, *problems)
     if problems:
         return Loaded(None, tuple(sorted(dict.fromkeys(problems), key=lambda problem: problem.mark)))

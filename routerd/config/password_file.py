@@ -1,7 +1,5 @@
 """The file of `passwords:`: `MEMBER:HASH` a line, `#` comments; of us or of root, and for nobody else to read."""
 
-import os
-import stat
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,9 +7,9 @@ from pathlib import Path
 from routerd.config.nearest import did_you_mean, quoted
 from routerd.config.password_hash import PasswordError, PasswordHash, parse_hash
 from routerd.config.regular_file import lines_of, read_regular
+from routerd.config.secret_file import open_to
 from routerd.config.yaml_source import Mark, Problem
 
-CREDENTIALS = Path("/run/credentials")  # LoadCredential= of systemd.exec(5): there while the service runs, for it alone
 _MOST_BYTES = 4_000_000
 _MOST_PROBLEMS = 20  # told of one file: one that is something else entirely has as many as lines
 
@@ -45,8 +43,8 @@ def read_passwords(path: Path, members: Collection[str] | None = None) -> Passwo
     Raises OSError where it cannot be read. Those whom it is open to are a problem too, with line 0.
     """
     data = read_regular(path, _MOST_BYTES)
-    open_to = _open_to(path)
-    problems = [Problem(Mark(str(path), 0, 0), open_to)] if open_to else []
+    shown_to = open_to(path)
+    problems = [Problem(Mark(str(path), 0, 0), shown_to)] if shown_to else []
     try:
         lines = lines_of(data.decode())
     except UnicodeDecodeError as error:
@@ -93,18 +91,3 @@ def _problems(
             parse_hash(written.strip())
         except PasswordError as error:
             yield Problem(at._replace(column=column), f"what follows the colon {error}")
-
-
-def _open_to(path: Path) -> str | None:
-    """Why others could read or change it, with what to do about it; None where they cannot.
-
-    systemd's credentials belong to root, and may be open to the group that an access list of theirs stands for.
-    """
-    found = path.stat()
-    others = 0o007 if path.is_relative_to(CREDENTIALS) else 0o077
-    if stat.S_IMODE(found.st_mode) & others:
-        return f"others than its owner may use it (mode {stat.S_IMODE(found.st_mode):04o}); run: chmod 600 {path}"
-    us = os.geteuid()
-    if us != 0 and found.st_uid not in (us, 0):
-        return f"it belongs to user {found.st_uid}, not to us (user {us}) or root; run: chown {us} {path}"
-    return None

@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, WithJsonSchema
 
+from routerd.config.auth_settings import DkimKey
 from routerd.config.calendar_values import Holidays, HoursList, Weekdays, WeekdaysList, Zone, days_of
 from routerd.config.intake_settings import (
     Dns,
@@ -55,6 +56,7 @@ __all__ = [
     "Addresses",
     "Calendar",
     "Days",
+    "DkimKey",
     "Dns",
     "DnsList",
     "HostPort",
@@ -271,6 +273,9 @@ class Settings(Model):
         min_length=1, description="routes; the first whose domain fits the mailbox is taken"
     )
     retry: Retry = Field(Retry(), description="when a waiting copy is tried again")
+    dkim: tuple[DkimKey, ...] = Field(
+        (), description="keys that sign what routerd writes itself; each key of a domain adds a signature"
+    )
     return_path: Literal["inbox", "keep"] = Field(
         "inbox",
         description="envelope sender of copies: our own, by which bounces come back, or the stranger's (but for what "
@@ -302,7 +307,6 @@ class Settings(Model):
 # What the contract names and a later version brings: refused with a sentence that says so, never read and ignored.
 # Keys are places without list positions and without the names of members, teams and inboxes.
 _LATER_KEYS = {
-    "dkim": "DKIM signing",
     "reports": "figures of the desk",
     "arc_sealers": "ARC",
     "templates": "automatic replies",

@@ -17,7 +17,13 @@ from routerd.config.values import format_duration, format_size
 from routerd.config.yaml_source import Problem
 
 _NAMED = {"members": "member", "teams": "team", "inboxes": "inbox", "calendars": "calendar"}
-_LISTED = {"listen": "this listener", "delivery": "this route", "limits_of_rules": "this entry", "dnsbl": "this list"}
+_LISTED = {
+    "listen": "this listener",
+    "delivery": "this route",
+    "limits_of_rules": "this entry",
+    "dnsbl": "this list",
+    "dkim": "this key",
+}
 _TAKES = {
     "string_type": "text",
     "path_type": "a file name",

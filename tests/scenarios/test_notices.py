@@ -1,11 +1,13 @@
 """What the postmaster is told of copies that could not be delivered, with a real store."""
 
 from collections.abc import AsyncIterator, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
+from routerd.auth.dkim_signing import Signer, sign_by_all
 from routerd.auth.signers import Signers
 from routerd.config.settings import Settings
 from routerd.delivery.aftermath import notifier
@@ -17,7 +19,9 @@ from routerd.desk.plan import DeskState, Plan, PlannedCopy, Role
 from routerd.desk.roster import Roster
 from routerd.message.address import parse_address
 from routerd.message.annotate import Annotation, annotate
+from routerd.message.dkim_keys import KeyKind, new_private_key, parse_private_key
 from routerd.message.envelope import Client, Envelope, Protocol, Purpose, QueueId, Raw, Received, Recipient
+from routerd.message.headers import HeaderBlock
 from routerd.message.notice import Notice
 from routerd.message.view import MessageView
 from routerd.ops.metrics import Metrics
@@ -301,3 +305,18 @@ async def test_nobody_left_to_tell_is_counted(office: Office) -> None:
     await office.conclude(await office.copy("jan"), Hold("550 5.1.1 unknown"))
     assert await office.told() == []
     assert office.metrics.notices.labels("nobody_to_tell")._value.get() == 1
+
+
+async def test_notices_are_signed(office: Office) -> None:
+    """By the keys of the domain that they come from, or of the one above it; what is stored is what is signed."""
+    key = parse_private_key(new_private_key(KeyKind.ED25519))
+    signers = Signers([Signer("example.com", "s1", key), Signer("example.com", "s2", key), Signer("x.test", "s", key)])
+    office.bureau = replace(office.bureau, signers=signers)
+    copy = await office.copy()
+    await office.conclude(copy, _to("omar"))
+    await office.told()
+    raw = office.sent[0][1]
+    assert [field.name_lower for field in HeaderBlock.scan(raw).fields[:3]] == ["dkim-signature"] * 2 + ["from"]
+    unsigned = raw[raw.index(b"From: ") :]
+    assert raw == sign_by_all(unsigned, signers.of("example.com"), NOW)
+    assert await office.store.content(office.sent[0][0]) == raw

@@ -341,7 +341,7 @@ def test_the_listeners_for_members_are_right(tmp_path: Path, monkeypatch: pytest
     path = tmp_path / "routerd.yaml"
     mx = readme_example("as the mx").replace("listen:\n  - {systemd: smtp}\n", "")
     path.write_text(mx + readme_example("logins"))
-    assert load_settings(path, reads_passwords=False).problems == ()
+    assert load_settings(path, reads_secrets=False).problems == ()
     (missing,) = load_settings(path).problems
     assert missing.message.endswith("'routerd password MEMBER' makes it")
 

@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from routerd.config.draft import Draft
-from routerd.config.password_file import CREDENTIALS, read_passwords
+from routerd.config.password_file import read_passwords
+from routerd.config.secret_file import CREDENTIALS
 from routerd.config.yaml_source import Problem
 
 _MAX_PEM_BYTES = 1_000_000
@@ -20,7 +21,7 @@ class _PassphraseAskedError(Exception):
 
 def check(draft: Draft) -> Iterator[Problem]:
     yield from _tls(draft)
-    if draft.reads_passwords and draft.settings.passwords is not None:
+    if draft.reads_secrets and draft.settings.passwords is not None:
         yield from _members_passwords(draft, draft.settings.passwords)
     for index, route in enumerate(draft.settings.delivery):
         if route.auth is not None:
@@ -36,8 +37,8 @@ def _tls(draft: Draft) -> Iterator[Problem]:
         why = _unreadable(path)
         if why:
             are_there = False
-        if why and not _awaits_service(path, draft):
-            yield draft.at("tls", key, message=_cannot_be_read(path, why))
+        if why and not awaits_service(path, draft):
+            yield draft.at("tls", key, message=cannot_be_read(path, why))
     if not are_there:
         return
     for key, path, what, mark in (
@@ -52,7 +53,7 @@ def _tls(draft: Draft) -> Iterator[Problem]:
     if why:
         yield draft.at("tls", "key", message=why)
     for key, path in (("certificate", tls.certificate), ("key", tls.key)):
-        yield from _closed_to_daemon(draft, path, "tls", key)
+        yield from closed_to_daemon(draft, path, "tls", key)
 
 
 def _mismatch(certificate: Path, key: Path) -> str | None:
@@ -78,10 +79,10 @@ def _password(draft: Draft, index: int, path: Path) -> Iterator[Problem]:
     place = ("delivery", index, "auth", "password_file")
     why = _unreadable(path)
     if why:
-        if not _awaits_service(path, draft):
-            yield draft.at(*place, message=_cannot_be_read(path, why))
+        if not awaits_service(path, draft):
+            yield draft.at(*place, message=cannot_be_read(path, why))
         return
-    yield from _closed_to_daemon(draft, path, *place)
+    yield from closed_to_daemon(draft, path, *place)
     with path.open("rb") as opened:
         line = opened.readline(4096).strip()
     if not line or not line.isascii():
@@ -91,17 +92,17 @@ def _password(draft: Draft, index: int, path: Path) -> Iterator[Problem]:
 def _members_passwords(draft: Draft, path: Path) -> Iterator[Problem]:
     try:
         yield from read_passwords(path, draft.member_names).problems
-        yield from _closed_to_daemon(draft, path, "passwords")
+        yield from closed_to_daemon(draft, path, "passwords")
     except FileNotFoundError as error:
-        if not _awaits_service(path, draft):
+        if not awaits_service(path, draft):
             hint = "" if path.is_relative_to(CREDENTIALS) else "; 'routerd password MEMBER' makes it"
-            yield draft.at("passwords", message=_cannot_be_read(path, error.strerror or str(error)) + hint)
+            yield draft.at("passwords", message=cannot_be_read(path, error.strerror or str(error)) + hint)
     except OSError as error:
-        if not _awaits_service(path, draft):
-            yield draft.at("passwords", message=_cannot_be_read(path, error.strerror or str(error)))
+        if not awaits_service(path, draft):
+            yield draft.at("passwords", message=cannot_be_read(path, error.strerror or str(error)))
 
 
-def _closed_to_daemon(draft: Draft, path: Path, *place: str | int) -> Iterator[Problem]:
+def closed_to_daemon(draft: Draft, path: Path, *place: str | int) -> Iterator[Problem]:
     """Root can read it, but not the owner of `state`, as whom the daemon runs."""
     if os.geteuid() != 0 or path.is_relative_to(CREDENTIALS):
         return
@@ -124,12 +125,12 @@ def _closed_to_daemon(draft: Draft, path: Path, *place: str | int) -> Iterator[P
         yield draft.at(*place, message=f"{wrong}; run: chown {daemon.pw_name} {path}")
 
 
-def _awaits_service(path: Path, draft: Draft) -> bool:
+def awaits_service(path: Path, draft: Draft) -> bool:
     """Whether only the running service could see the file."""
     return not draft.in_service and path.is_relative_to(CREDENTIALS)
 
 
-def _cannot_be_read(path: Path, why: str) -> str:
+def cannot_be_read(path: Path, why: str) -> str:
     hint = f"; does the unit have LoadCredential={path.name}:FILE?" if path.is_relative_to(CREDENTIALS) else ""
     return f"{path} cannot be read: {why}{hint}"
 

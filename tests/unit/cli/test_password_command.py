@@ -376,5 +376,5 @@ def test_a_slip_in_the_file_keeps_nobody_from_the_queue(folder: Path, file: Path
     write(file, "ewa:nonsense\n")
     assert load_or_exit(folder / "routerd.yaml").passwords == file
     with pytest.raises(SystemExit) as caught:
-        load_or_exit(folder / "routerd.yaml", reads_passwords=True)
+        load_or_exit(folder / "routerd.yaml", reads_secrets=True)
     assert caught.value.code == 2

@@ -207,7 +207,7 @@ def test_file_of_somebody_else(write: Write, monkeypatch: pytest.MonkeyPatch) ->
 def test_credentials_of_systemd(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
     """They may be open to a group, by an access list; never to all."""
     path = write(f"ewa:{GOOD}\n", 0o440)
-    monkeypatch.setattr("routerd.config.password_file.CREDENTIALS", path.parent)
+    monkeypatch.setattr("routerd.config.secret_file.CREDENTIALS", path.parent)
     assert problems(path) == []
     path.chmod(0o444)
     assert len(problems(path)) == 1
@@ -243,7 +243,7 @@ def test_problems_of_the_file_are_those_of_the_config(tmp_path: Path, write: Wri
     assert [one.partition(" ")[0] for one in said] == [
         f"{tmp_path / 'passwords'}:", f"{tmp_path / 'passwords'}:1:1:", f"{tmp_path / 'passwords'}:1:5:"
     ]  # fmt: skip
-    assert all("/pem" in problem.message for problem in load_settings(config, reads_passwords=False).problems)
+    assert all("/pem" in problem.message for problem in load_settings(config, reads_secrets=False).problems)
 
 
 def test_unused_passwords_are_not_said_where_a_listener_is_wrong(tmp_path: Path) -> None:
