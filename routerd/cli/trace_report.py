@@ -44,8 +44,9 @@ def _began(history: MessageHistory, where: Where) -> Iterator[tuple[datetime | s
             f"it was here before, as {history.twin_of}: whoever has it from there gets no second copy",
         )
     yield "", f"owner: {plan.owner}, {plan.why}" + (f"; labels: {', '.join(plan.labels)}" if plan.labels else "")
+    later = {event.data.get("to") for event in history.events if event.kind == "copy_rerouted"}
     for copy in history.copies:
-        if copy.created_at == history.received_at:
+        if copy.id not in later:
             by = f"to {copy.mailbox} by {where(copy)}"
             yield "", f"{_which(copy.id)} for {copy.member} as {copy.role}, {by}"
 
@@ -241,6 +242,7 @@ _SENTENCES: dict[str, Callable[[PastEvent], str | None]] = {
     "copy_retried": _moved("to be tried at once"),
     "bounce_received": _bounced,
     "came_back": _came_back,
+    "bounce_sent_back": lambda event: f"a bounce of what {event.data.get('to')} wrote: taken on to that sender, unread",
     "postmaster_told": _told,
     "conclusion_ignored": _ignored,
 }

@@ -315,7 +315,8 @@ class Store(Protocol):
     async def pull_forward(self, now: datetime, latest: datetime) -> int:
         """After the clock was set: queued copies whose next attempt lies behind `latest` are due now; gives how many.
 
-        What waits has not come later than `now` either, so that no age is negative.
+        What waits has not come later than `now` either (`Copy.created_at`): what came while the clock was ahead grows
+        old from here, or it would wait for years before it is late. All else keeps its age.
         """
 
     async def content(self, copy: Copy) -> Raw:

@@ -88,9 +88,11 @@ _PULL_FORWARD = """
 UPDATE copies SET next_attempt_at = ?1
 WHERE finished_at IS NULL AND state = 'queued' AND (next_attempt_at > ?2 OR next_attempt_at IS NULL)
 """
-_COME_BY_NOW = "UPDATE copies INDEXED BY copies_open SET created_at = ?1 WHERE finished_at IS NULL AND created_at > ?1"
-_COUNTS = "SELECT state, count(*) FROM copies WHERE finished_at IS NULL GROUP BY state"
-_OLDEST = "SELECT min(created_at) FROM copies WHERE finished_at IS NULL"
+_COME_BY_NOW = """
+UPDATE copies INDEXED BY copies_by_age SET created_at = ?1 WHERE finished_at IS NULL AND created_at > ?1
+"""
+_COUNTS = "SELECT state, count(*) FROM copies INDEXED BY copies_open WHERE finished_at IS NULL GROUP BY state"
+_OLDEST = "SELECT min(created_at) FROM copies INDEXED BY copies_by_age WHERE finished_at IS NULL"
 _BODY = "SELECT b.bytes FROM bodies AS b WHERE b.message = ?"
 _BY_NUMBER = f"SELECT {COPY_COLUMNS} FROM {COPIES} WHERE c.number = ?"  # noqa: S608 - constants
 _BY_ID = f"""

@@ -88,15 +88,20 @@ def maildir_path(route: Route, mailbox: str) -> Path:
 
 
 def name_start(copy_id: str, created_at: datetime) -> str:
-    """By what a copy's file is known, whatever host name, flags or sizes follow."""
-    return f"{int(created_at.timestamp())}.{_NOT_IN_A_NAME.sub('_', copy_id)}."
+    """What comes before the host name; flags or sizes may follow that."""
+    return f"{int(created_at.timestamp())}{_known_by(copy_id)}"
+
+
+def _known_by(copy_id: str) -> str:
+    """By what a copy's file is known; the moment before it may be another where the clock was set meanwhile."""
+    return f".{_NOT_IN_A_NAME.sub('_', copy_id)}."
 
 
 def deliver_file(folder: Path, name: str, letter: MaildirLetter) -> Outcome:
     """tmp/, fsync, link into new/, fsync of the folder: what is said to be delivered outlives a power cut."""
     try:
         _make_maildir(folder)
-        if letter.may_be_there and _is_there(folder, name_start(letter.copy_id, letter.created_at)):
+        if letter.may_be_there and _is_there(folder, _known_by(letter.copy_id)):
             return Delivered("stored before", Stage.MAILDIR, f"already in {folder}")
         quota = quota_exceeded(folder, letter.content.size_bytes)
         if quota:
@@ -112,7 +117,7 @@ def deliver_file(folder: Path, name: str, letter: MaildirLetter) -> Outcome:
 def _is_there(folder: Path, known: str) -> bool:
     """Looks in new/ first: a client moves files from there to cur/, never back."""
     for place in (folder / "new", folder / "cur"):
-        if any(path.name.startswith(known) for path in place.iterdir()):
+        if any(path.name.lstrip("0123456789").startswith(known) for path in place.iterdir()):
             _sync_folder(place)  # whoever put it there may have died before
             return True
     return False

@@ -1,8 +1,12 @@
 """`routerd trace`: a message's whole life; no daemon runs."""
 
+import asyncio
 import json
+from datetime import UTC, datetime, timedelta
 
 from filled_desk import RAW, Desk, name
+
+from routerd.store.sqlite import open_store
 
 
 def test_trace_tells_a_life_in_order(desk: Desk) -> None:
@@ -46,6 +50,19 @@ def test_trace_tells_where_each_attempt_went(desk: Desk) -> None:
     assert [event.get("host") for event in events[:3]] == [None, "mx2[192.0.2.1]", "mx1"]
     desk.commit(2, after="done@mx2:250 ok")
     assert f"{copy} 1 at mx2: delivered; its server said: 250 ok" in desk.trace(name(2)).stdout
+
+
+def test_trace_tells_the_copies_of_a_message_from_the_future(desk: Desk) -> None:
+    """It came while the clock was ahead; set back, the daemon takes them as having come then."""
+    desk.commit(1, age=-timedelta(days=3650))
+
+    async def set_back() -> None:
+        store = open_store(desk.state)
+        await store.pull_forward(datetime.now(UTC), datetime.now(UTC) + timedelta(days=1))
+        await store.close()
+
+    asyncio.run(set_back())
+    assert "copy 1 for ewa as owner, to ewa@example.com by" in desk.trace(name(1)).stdout
 
 
 def test_trace_tells_what_the_postmaster_did(desk: Desk) -> None:

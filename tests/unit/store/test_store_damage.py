@@ -8,6 +8,7 @@ import pytest
 from store_entries import NOW, RETENTION, copy_for, entry, received, thread
 
 from routerd.desk.plan import Role
+from routerd.store import sqlite
 from routerd.store.base import CopyState, Done, Hold, QueueCounts, RetryAt, StoreError
 from routerd.store.by_hand import do_by_hand
 from routerd.store.connection import Connection, select
@@ -181,6 +182,8 @@ async def test_copies_far_ahead_are_pulled_forward(store: SqliteStore) -> None:
     ahead = NOW + 3650 * DAY
     strange = await store.commit(entry(copy_for("ewa"), copy_for("jan", Role.WATCHER), got=received(at=ahead)))
     usual = await store.commit(entry())
+    old = await store.commit(entry(copy_for("omar"), got=received(at=NOW - 3 * DAY)))
+    await store.conclude(old.copies[0], RetryAt(NOW + timedelta(hours=4), "451"), NOW)
     await store.conclude(strange.copies[0], RetryAt(ahead + timedelta(hours=4), "451"), ahead)
     await store.conclude(usual.copies[0], RetryAt(NOW + timedelta(hours=4), "451"), NOW)
     await store.change_copies([strange.copies[1].number], CopyState.HELD, "", ahead)
@@ -188,8 +191,17 @@ async def test_copies_far_ahead_are_pulled_forward(store: SqliteStore) -> None:
     (due,) = await store.due(DESTINATION, NOW, 10, frozenset())
     assert (due.number, due.created_at, due.attempts) == (strange.copies[0].number, NOW, 1)
     counts = await store.counts()
-    assert counts == QueueCounts({CopyState.QUEUED: 2, CopyState.HELD: 1}, NOW)
+    assert counts == QueueCounts({CopyState.QUEUED: 3, CopyState.HELD: 1}, NOW - 3 * DAY)
+    kept = [await store.copy_by_number(one.copies[0].number) for one in (usual, old)]
+    assert [copy.created_at for copy in kept if copy] == [NOW, NOW - 3 * DAY]
     assert await store.pull_forward(NOW, NOW + timedelta(hours=5)) == 0
+
+
+def test_how_old_the_queue_is_takes_no_look_at_each_copy(store: SqliteStore, peek: Connection) -> None:
+    """It is asked for with each scrape, and 50,000 copies may wait."""
+    for question in (sqlite._OLDEST, sqlite._COME_BY_NOW):
+        ((_, _, _, how),) = peek.execute(f"EXPLAIN QUERY PLAN {question}", (1,) if "?1" in question else ()).fetchall()
+        assert "SEARCH copies USING INDEX copies_by_age" in how or "SEARCH copies USING COVERING INDEX" in how
 
 
 async def test_what_came_while_the_clock_was_ahead_hides_nothing_from_the_sweep(

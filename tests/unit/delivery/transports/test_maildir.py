@@ -50,6 +50,15 @@ def test_the_same_copy_is_stored_once(tmp_path, suffix):
     assert files(tmp_path) == before
 
 
+def test_a_copy_is_known_after_the_clock_was_set(tmp_path):
+    """What came while it was ahead is said to have come when it was set back."""
+    deliver_file(tmp_path, NAME, LETTER)
+    before = files(tmp_path)
+    later = replace(LETTER, created_at=NOW - timedelta(days=3650))
+    assert isinstance(deliver_file(tmp_path, name_start(later.copy_id, later.created_at) + "mx.test", later), Delivered)
+    assert files(tmp_path) == before
+
+
 def test_two_copies_of_one_message_are_two_files(tmp_path):
     """The name is the copy's, and no copy's name is the start of another's."""
     deliver_file(tmp_path, NAME, LETTER)
