@@ -15,13 +15,13 @@ from routerd.auth.spf_record import Directive, Mechanism, SpfRecord, parse_recor
 from routerd.message.a_labels import LabelError, to_a_labels
 
 MAX_TERMS = 10  # RFC 7208 4.6.4: that ask the DNS
-MAX_VOIDS = 2  # of them, to which there is no answer
+MAX_VOIDS = 2  # questions to which there is no answer; not those of the client's name, which it chooses
 MAX_MX = 10
 MAX_PTR = 10
 MAX_REASON = 200
 _UNKNOWN_NAME = "unknown"  # RFC 7208 7.3
 
-_DOMAIN = re.compile(r"(?=.{1,253}\Z)(?:[A-Za-z0-9_-]{1,63}\.)+[0-9A-Za-z-]{0,62}[A-Za-z][0-9A-Za-z-]{0,62}")
+_DOMAIN = re.compile(r"(?=.{1,253}\Z)(?:[a-z0-9_-]{1,63}\.)+(?=[^.]{1,63}\Z)[0-9-]*[a-z][a-z0-9-]*")
 _NOT_VISIBLE = re.compile(r"[^ -~]")
 
 
@@ -188,9 +188,17 @@ class _Check:
             raise _CheckError("permerror", f"{name} has more than {MAX_MX} mail exchanges")
         for exchange in exchanges:
             host = exchange.partition(" ")[2].removesuffix(".")
-            if host and self._is_among(_values(await self._ask(host, self._address_kind)), directive):
+            if host and self._is_among(await self._addresses_of_exchange(host), directive):
                 return True
         return False
+
+    async def _addresses_of_exchange(self, host: str) -> tuple[str, ...]:
+        """A host that is not there counts as void, lest MX records have us ask after names of others.
+
+        One that has no address of the client's kind does not: few have IPv6.
+        """
+        answer = await self._ask(host, self._address_kind)
+        return _values(answer) if isinstance(answer, Absent) and not answer.is_nxdomain else self._counted(answer)
 
     def _is_among(self, addresses: tuple[str, ...], directive: Directive) -> bool:
         bits = directive.bits_v4 if self._is_v4 else directive.bits_v6
@@ -231,7 +239,7 @@ class _Check:
         return answer
 
     def _counted(self, answer: Answer) -> tuple[str, ...]:
-        """Its values; raises where too often there were none."""
+        """Its values; ends the check where too often there were none."""
         if isinstance(answer, Absent):
             self._voids += 1
             if self._voids > MAX_VOIDS:

@@ -113,4 +113,4 @@ def _value(macro: Macro, value: str) -> str:
     if macro.is_reversed:
         parts.reverse()
     value = ".".join(parts[-macro.parts :])
-    return quote(value, safe="") if macro.is_escaped else value
+    return quote(value, safe="") if macro.is_escaped and value.isascii() else value  # RFC 8616 4: else no name
