@@ -58,16 +58,16 @@ async def check_spf(client_address: str, helo: str, mail_from: str, look_up: Loo
     `client_address`: an IP address. `mail_from`: without brackets; a null sender is judged by the client's name
     (RFC 7208 2.4), so that both say the same. At most 122 questions are asked for each, one after another.
     """
-    of_helo = await _check_identity(client_address, helo, f"postmaster@{helo}", look_up, SpfIdentity.HELO)
+    of_helo = await _check_identity(SpfIdentity.HELO, client_address, helo, "", helo, look_up)
     if not mail_from:
         return of_helo, replace(of_helo, identity=SpfIdentity.MAIL_FROM)
-    return of_helo, await _check_identity(client_address, helo, mail_from, look_up, SpfIdentity.MAIL_FROM)
+    local_part, _, domain = mail_from.rpartition("@")
+    return of_helo, await _check_identity(SpfIdentity.MAIL_FROM, client_address, helo, local_part, domain, look_up)
 
 
 async def _check_identity(
-    client_address: str, helo: str, sender: str, look_up: LookUp, identity: SpfIdentity
+    identity: SpfIdentity, client_address: str, helo: str, local_part: str, given: str, look_up: LookUp
 ) -> SpfResult:
-    local_part, _, given = sender.rpartition("@")
     domain = _domain(given)
     if domain is None:
         return SpfResult("none", identity, given, "no domain")

@@ -58,6 +58,12 @@ async def test_what_is_no_domain_is_none(domain: str) -> None:
     assert not zones.asked
 
 
+async def test_a_client_that_names_an_address_in_ehlo() -> None:
+    """Its domain is not the client's name."""
+    zones = zones_of("v=spf1 +all")
+    assert (await check_spf(CLIENT, "postmaster@klient.pl", "", zones.look_up))[0].result == "none"
+
+
 @pytest.mark.parametrize("client", ["", "unknown", "300.1.1.1"])
 async def test_without_an_address_there_is_nothing_to_check(client: str) -> None:
     """Such as of a unix socket."""
