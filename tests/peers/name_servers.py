@@ -33,6 +33,12 @@ zone:
   zonefile: "there-is-none.zone"
 """
 
+_NSD_ROOT = """\
+zone:
+  name: "."
+  zonefile: "root.zone"
+"""
+
 # 127/8 and `test.` (RFC 6761) are what unbound would answer itself, or never ask.
 _UNBOUND = """\
 server:
@@ -63,6 +69,21 @@ stub-zone:
   stub-addr: 127.0.0.1@{authority}
 """
 
+_UNBOUND_ROOT = """\
+stub-zone:
+  name: "."
+  stub-addr: 127.0.0.1@{authority}
+"""
+
+_ROOT = """\
+$ORIGIN .
+$TTL 60
+@ SOA ns.test. root.test. 1 3600 600 86400 60
+@ NS ns.test.
+test. NS ns.test.
+ns.test. A 127.0.0.1
+"""
+
 _ZONE = """\
 $ORIGIN test.
 $TTL 60
@@ -76,14 +97,17 @@ class NameServers:
     """`endpoint` is unbound's. `zone`: lines of the zone `test.` beyond its SOA and NS.
 
     What is below `broken.test` has a server that cannot load its zone, below `silent.test` one that never answers;
-    `lame` is a zone of which its server does not know.
+    `lame` is a zone of which its server does not know. `root`: lines of the zone `.`, such as
+    `6.7.8.9.in-addr.arpa PTR mail.far.test.`; then what stands nowhere does not exist. Otherwise all but `test.` is
+    asked of the world.
     """
 
-    def __init__(self, folder: Path, zone: str) -> None:
+    def __init__(self, folder: Path, zone: str, root: str | None = None) -> None:
         self._nsd = require_program("nsd", "nsd")
         self._unbound = require_program("unbound", "unbound")
         self._folder = folder
         self._zone = zone
+        self._root = root
         self._processes: list[Process] = []
         self._resolver: Process | None = None
         self._silent = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
@@ -97,6 +121,10 @@ class NameServers:
         nsd.write_text(_NSD.format(port=authority, folder=self._folder))
         silent = self._silent.getsockname()[1]
         unbound.write_text(_UNBOUND.format(port=self.port, folder=self._folder, authority=authority, silent=silent))
+        if self._root is not None:
+            (self._folder / "root.zone").write_text(_ROOT + self._root)
+            nsd.write_text(nsd.read_text() + _NSD_ROOT)
+            unbound.write_text(unbound.read_text() + _UNBOUND_ROOT.format(authority=authority))
         self._processes.append(Process([self._nsd, "-d", "-c", nsd], self._folder / "nsd.output"))
         self.start_resolver()
         return self

@@ -1,0 +1,132 @@
+"""What SPF makes of zones that nsd serves and unbound asks for us: right, and with a bounded number of questions."""
+
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AbstractContextManager
+from datetime import UTC, datetime
+
+import pytest
+from hostile_zones import CLIENT, CROWDED, ROOT, ZONE, key_records
+from peers.machine import open_folder
+from peers.name_servers import NameServers
+from peers.signing_keys import SigningKey, make_key
+from signed_mail import our_results
+
+from routerd.auth.dkim_signing import Signer, sign_by_all
+from routerd.auth.dns_answers import Answer, RecordKind
+from routerd.auth.spf import check_spf
+from routerd.config.settings import Dns
+from routerd.message.dkim_keys import parse_private_key
+from routerd.ops.dns import Resolver
+from routerd.ops.metrics import Metrics
+
+
+@pytest.fixture(scope="module")
+def key(tmp_path_factory: pytest.TempPathFactory) -> SigningKey:
+    return make_key(tmp_path_factory.mktemp("keys"), "keys.test", "plain")
+
+
+@pytest.fixture(scope="module")
+def names(peer_or_skip: Callable[[], AbstractContextManager[None]], key: SigningKey) -> Iterator[NameServers]:
+    with open_folder("names") as folder:
+        servers = NameServers(folder, ZONE + key_records(key), ROOT)
+        with peer_or_skip():
+            servers.__enter__()
+        yield servers
+        servers.__exit__()
+
+
+class Asking:
+    """Counts the questions."""
+
+    def __init__(self, resolver: Resolver) -> None:
+        self._resolver = resolver
+        self.count = 0
+
+    async def __call__(self, name: str, kind: RecordKind) -> Answer:
+        self.count += 1
+        return await self._resolver.look_up(name, kind)
+
+
+@pytest.fixture
+async def asking(names: NameServers) -> AsyncIterator[Asking]:
+    resolver = Resolver(Dns.model_validate({"servers": [names.endpoint], "timeout": "1s"}), Metrics())
+    yield Asking(resolver)
+    await resolver.close()
+
+
+@pytest.mark.parametrize(
+    ("domain", "result", "most"),
+    [
+        ("good.test", "pass", 1),
+        ("stranger.test", "fail", 1),
+        ("nobody.test", "none", 1),
+        ("alias.test", "pass", 1),
+        ("hop0.test", "temperror", 1),  # forty of them are too many for the resolver
+        ("loop1.test", "temperror", 1),
+        ("itself.test", "temperror", 1),
+        ("x.broken.test", "temperror", 1),
+        ("x.silent.test", "temperror", 1),
+        ("ten-mx.test", "pass", 12),
+        ("hundred-mx.test", "permerror", 12),
+        ("nine-includes.test", "pass", 10),
+        ("twenty-includes.test", "permerror", 11),
+        ("side-by-side.test", "permerror", 11),
+        ("includes-itself.test", "permerror", 11),
+        ("redirects-in-a-ring.test", "permerror", 11),
+        ("two-records.test", "permerror", 1),
+        ("long.test", "pass", 1),
+        ("huge.test", "temperror", 1),  # more than is taken of one answer
+        ("chatty.test", "pass", 1),
+        ("crowd.test", "temperror", 1),
+        ("voids.test", "permerror", 4),
+        ("two-voids.test", "pass", 3),
+        ("asks-the-broken.test", "temperror", 2),
+        ("asks-the-silent.test", "temperror", 2),
+        ("asks-a-loop.test", "temperror", 2),
+        ("not-needed.test", "pass", 1),
+        ("by-name.test", "pass", 12),
+        ("by-macro.test", "pass", 2),
+    ],
+)
+async def test_spf_of_zones_that_mean_no_good(asking: Asking, domain: str, result: str, most: int) -> None:
+    """Limits of RFC 7208 4.6.4 and ours hold; trouble is temporary, and never a pass."""
+    _, found = await check_spf(CLIENT, "client", f"anna@{domain}", asking)
+    assert found.result == result, found.reason
+    assert asking.count <= most
+
+
+async def test_a_client_with_many_names(asking: Asking) -> None:
+    """Ten of them are looked at (RFC 7208 4.6.4)."""
+    _, found = await check_spf(CROWDED, "client", "anna@by-name.test", asking)
+    assert found.result == "fail"
+    assert asking.count <= 12
+
+
+@pytest.mark.parametrize(
+    ("selector", "domain", "result"),
+    [
+        ("plain", "keys.test", "pass"),
+        ("alias", "keys.test", "pass"),
+        ("split", "keys.test", "pass"),
+        ("two", "keys.test", "pass"),
+        ("testing", "keys.test", "pass"),
+        ("revoked", "keys.test", "permerror"),
+        ("nonsense", "keys.test", "permerror"),
+        ("long", "keys.test", "permerror"),
+        ("huge", "keys.test", "temperror"),
+        ("address", "keys.test", "permerror"),
+        ("nobody", "keys.test", "permerror"),
+        ("loop", "keys.test", "temperror"),
+        ("plain", "x.broken.test", "temperror"),
+        ("plain", "x.silent.test", "temperror"),
+    ],
+)
+async def test_keys_in_zones_that_mean_no_good(
+    asking: Asking, key: SigningKey, selector: str, domain: str, result: str
+) -> None:
+    """Asked for once, and what is no key makes no pass."""
+    signer = Signer(domain, selector, parse_private_key(key.path.read_bytes()))
+    raw = sign_by_all(b"From: anna@keys.test\r\n\r\nHello\r\n", [signer], datetime.now(UTC))
+    (found,) = await our_results(raw, asking, domain)
+    assert found.result == result, found.reason
+    assert asking.count == 1
