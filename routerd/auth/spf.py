@@ -18,6 +18,9 @@ MAX_TERMS = 10  # RFC 7208 4.6.4: that ask the DNS
 MAX_VOIDS = 2  # questions to which there is no answer; not those of the client's name, which it chooses
 MAX_MX = 10
 MAX_PTR = 10
+MAX_OCTETS = 16_384  # of all records that are read; RFC 7208 3.4 advises 450 for one
+MAX_SPACES = 1_500  # in them: as many as there are terms
+MAX_ADDRESSES = 1_000  # that are compared
 MAX_REASON = 200
 _UNKNOWN_NAME = "unknown"  # RFC 7208 7.3
 
@@ -117,6 +120,9 @@ class _Check:
         self._address_kind = RecordKind.A if self._is_v4 else RecordKind.AAAA
         self._terms = 0
         self._voids = 0
+        self._octets = 0
+        self._spaces = 0
+        self._addresses = 0
         self._client_names: tuple[str, ...] | None = None  # confirmed forwards; None: not asked yet
         self._values = {
             "s": f"{local_part}@{domain}",
@@ -147,6 +153,10 @@ class _Check:
             return None
         if len(texts) > 1:
             raise _CheckError("permerror", f"{domain} has {len(texts)} SPF records")
+        self._octets += len(texts[0])
+        self._spaces += texts[0].count(" ")
+        if self._octets > MAX_OCTETS or self._spaces > MAX_SPACES:
+            raise _CheckError("permerror", f"records of more than {MAX_OCTETS} octets, or {MAX_SPACES} terms")
         try:
             return parse_record(texts[0])
         except SpfSyntaxError as error:
@@ -201,6 +211,9 @@ class _Check:
         return _values(answer) if isinstance(answer, Absent) and not answer.is_nxdomain else self._counted(answer)
 
     def _is_among(self, addresses: tuple[str, ...], directive: Directive) -> bool:
+        self._addresses += len(addresses)
+        if self._addresses > MAX_ADDRESSES:
+            raise _CheckError("permerror", f"more than {MAX_ADDRESSES} addresses")
         bits = directive.bits_v4 if self._is_v4 else directive.bits_v6
         network = self._number >> bits
         return any(int(ipaddress.ip_address(address)) >> bits == network for address in addresses)

@@ -208,8 +208,11 @@ async def test_an_exchange_that_is_none() -> None:
         ("v=spf1 mx -all", {"MX_klient_pl": [f"{n} mx{n}.klient.pl" for n in range(100)]}),
         ("v=spf1 " + "mx " * 20 + "-all", {"MX_klient_pl": [f"{n} a.pl" for n in range(10)], "A_a_pl": ["1.1.1.1"]}),
         ("v=spf1 " + "exists:%{s}.%{l}.%{i} " * 300, {}),
-        ("v=spf1 a -all " + "x" * 10_000, {"A_klient_pl": [CLIENT]}),
+        ("v=spf1 a -all " + "x" * 20_000, {"A_klient_pl": [CLIENT]}),
         ("v=spf1 " + "ip4:192.0.2.1 " * 5_000, {}),
+        ("v=spf1 ip4:192.0.2.1 " + "a " * 2_000, {}),
+        ("v=spf1 include:a.pl", {"TXT_a_pl": ["v=spf1 " + "ip4:198.51.100.1 " * 1_000]}),
+        ("v=spf1 a:a.pl//64 " + "a:a.pl/24 " * 9, {"A_a_pl": [f"198.51.100.{n}" for n in range(200)]}),
         ("v=spf1 ptr:" + "%{p}." * 1_000 + "pl", {}),
     ],
 )  # fmt: skip

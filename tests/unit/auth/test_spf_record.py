@@ -1,14 +1,14 @@
 """SPF records and their macros, read and expanded."""
 
-import re
 from time import process_time
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from routerd.auth.spf import MAX_OCTETS
 from routerd.auth.spf_macros import MAX_NAME, SpfSyntaxError, expand, parse_domain_spec
-from routerd.auth.spf_record import MAX_RECORD, Mechanism, parse_record, spf_records
+from routerd.auth.spf_record import Mechanism, parse_record, spf_records
 
 # The domain and client of RFC 7208 7.4.
 VALUES = {
@@ -154,14 +154,12 @@ def test_records_among_others() -> None:
     "start", ["v=spf1 ", "v=spf1 a:", "v=spf1 exists:%{l", "v=spf1 moo=", "v=spf1 ip6:", "v=spf1 a/"]
 )
 def test_hostile_records_are_short_work(start: str, piece: str) -> None:
-    """The longest that is read takes what is in proportion to its length; a longer one is refused unread."""
-    record = (start + piece * MAX_RECORD)[:MAX_RECORD]
+    """The longest that is read takes what is in proportion to its length."""
+    record = (start + piece * MAX_OCTETS)[:MAX_OCTETS]
     began = process_time()
     for end in ("", "}", " -all", "x.example.com"):
-        _parse(record[: MAX_RECORD - len(end)] + end)
+        _parse(record[: MAX_OCTETS - len(end)] + end)
     assert process_time() - began < 1.0
-    with pytest.raises(SpfSyntaxError, match=re.escape(str(MAX_RECORD))):
-        parse_record(start + piece * MAX_RECORD)
 
 
 def _parse(record: str) -> None:
