@@ -39,7 +39,10 @@ forward-zone:
   name: "."
   forward-addr: {address}@{port}
 """
-_OVERSIGNED = "From,Sender,Reply-To,Subject,Date,Message-ID,To,Cc,MIME-Version,Content-Type,In-Reply-To,References"
+_OVERSIGNED = (
+    "From,Sender,Reply-To,Subject,Date,Message-ID,To,Cc,MIME-Version,Content-Type,In-Reply-To,References,"
+    "Importance,X-Priority"
+)
 AUTHSERV_ID = "opendkim.test"
 
 
