@@ -17,7 +17,8 @@ from routerd.config.settings import HostPort, Settings
 from routerd.config.yaml_source import Problem
 from routerd.credentials import Credentials, CredentialsError, load_credentials
 from routerd.delivery.aftermath.bounces import Bounces
-from routerd.delivery.aftermath.notifier import Bureau, Notifier
+from routerd.delivery.aftermath.notifier import LOOK_EVERY, Bureau, Notifier
+from routerd.delivery.aftermath.sending_back import SendingBack
 from routerd.delivery.aftermath.succession import stand_in_for, take_over
 from routerd.delivery.attempt import Policy
 from routerd.delivery.hand import QueueHand
@@ -34,7 +35,7 @@ from routerd.intake.reception import World
 from routerd.intake.server import Intake, Unserved
 from routerd.message.fold import fold
 from routerd.message.token import BOUNCE
-from routerd.ops import systemd
+from routerd.ops import rehearsal, systemd
 from routerd.ops.crash_points import reach
 from routerd.ops.dns import Resolver
 from routerd.ops.lasting_tasks import LastingTasks
@@ -150,7 +151,9 @@ class Daemon:
             self._live = Live(settings, Roster(settings), ruleset, Routes(settings))
             self._hands = InHand(settings.state / "in-hand")
             self._resolver = Resolver(settings.dns, self.metrics)
-            self._exchanges = MailExchanges(self._resolver.look_up, settings.hostname, self._endpoints)
+            self._exchanges = MailExchanges(
+                self._resolver.look_up, settings.hostname, self._endpoints, reaches_loopback=rehearsal.REACHES_LOOPBACK
+            )
             self._worker = Worker(self.store, self._policy(), self.metrics)
             self._router = Router(
                 self._live,
@@ -162,7 +165,13 @@ class Daemon:
                 choose=random.SystemRandom().choice,
             )
             self._notifier = Notifier(
-                self.store, self._bureau, QueueIds(secrets.token_bytes).make, self._worker.offer, self.metrics, utc_now
+                self.store,
+                self._bureau,
+                QueueIds(secrets.token_bytes).make,
+                self._worker.offer,
+                self.metrics,
+                utc_now,
+                rehearsal.notices_every(LOOK_EVERY),
             )
             self.intake = Intake(
                 settings,

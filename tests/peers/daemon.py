@@ -69,7 +69,7 @@ class RouterdDaemon:
         self.state = folder / "state"
         self.rules = folder / "rules.d"
         self.config_path = folder / "routerd.yaml"
-        self.environ = dict(environ or {})
+        self.environ = {"ROUTERD_REHEARSAL": "notices:0.5,loopback", **(environ or {})}
         self._log = folder / "routerd.log"
         self._process: Process | None = None
         folder.mkdir(parents=True, exist_ok=True)

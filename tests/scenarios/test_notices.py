@@ -1,5 +1,6 @@
 """What the postmaster is told of copies that could not be delivered, with a real store."""
 
+import asyncio
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -177,6 +178,24 @@ async def test_a_notice_says_the_status_where_words_do_not(office: Office, concl
     await office.conclude(await office.copy(role=Role.WATCHER), conclusion)
     await office.told()
     assert f"\r\nStatus: {status}\r\n".encode() in office.sent[0][1]
+
+
+async def test_what_fails_is_told_of_by_itself(office: Office) -> None:
+    """As often as it is looked for."""
+    written = asyncio.Event()
+    notifier = Notifier(
+        office.store,
+        lambda: office.bureau,
+        lambda _: office._id(),
+        lambda copies, raw: written.set(),
+        office.metrics,
+        lambda: NOW,
+        timedelta(),
+    )
+    looking = asyncio.create_task(notifier.run())
+    await office.conclude(await office.copy(), Hold("552 5.3.4 too large"))
+    await asyncio.wait_for(written.wait(), 3)
+    looking.cancel()
 
 
 async def test_what_goes_well_is_not_told(office: Office) -> None:

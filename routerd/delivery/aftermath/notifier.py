@@ -62,6 +62,7 @@ class Notifier:
         hand_over: Callable[[Sequence[Copy], Raw], None],
         metrics: Metrics,
         clock: Callable[[], datetime],
+        look_every: timedelta = LOOK_EVERY,
     ) -> None:
         self._store = store
         self._bureau = bureau
@@ -69,12 +70,13 @@ class Notifier:
         self._hand_over = hand_over
         self._metrics = metrics
         self._clock = clock
+        self._look_every = look_every
         self._trace_key = store.key("trace")
 
     async def run(self) -> None:
         """Until it is cancelled."""
         while True:
-            await asyncio.sleep(LOOK_EVERY.total_seconds())
+            await asyncio.sleep(self._look_every.total_seconds())
             try:
                 await self.tell()
             except StoreError as error:

@@ -11,7 +11,9 @@ from typing import TypeVar
 from routerd.auth.dns_answers import Answer, RecordKind
 from routerd.delivery.hosts.host import TcpHost
 from routerd.delivery.hosts.mx import (
+    LOOPBACK,
     MAX_HOSTS,
+    NO_SUCH_SYSTEM,
     Addresses,
     Exchange,
     Exchanges,
@@ -21,6 +23,8 @@ from routerd.delivery.hosts.mx import (
     hosts_of,
     leads_back,
     literal_host,
+    plain_address,
+    unfit,
 )
 from routerd.delivery.outcome import Deferred, Failed, Stage
 
@@ -46,6 +50,7 @@ class MailExchanges:
     """What MTA-STS (RFC 8461) and DANE (RFC 7672) say of the hosts of a domain has its place here, beside the MX.
 
     `look_up` remembers answers for as long as they hold. `listening` gives host and port of each of our listeners.
+    `reaches_loopback`: for tests, whose hosts are there.
     """
 
     def __init__(
@@ -56,12 +61,14 @@ class MailExchanges:
         *,
         shuffled: Shuffled = by_chance,
         port: int = SMTP_PORT,
+        reaches_loopback: bool = False,
     ) -> None:
         self._look_up = look_up
         self._hostname = hostname.lower().removesuffix(".")
         self._listening = listening
         self._shuffled = shuffled
         self._port = port
+        self._reaches_loopback = reaches_loopback
 
     async def hosts_of(self, domain: str) -> tuple[TcpHost, ...] | Deferred | Failed:
         """In the order in which they are to be tried; `domain` may be an address literal. Never raises."""
@@ -77,7 +84,7 @@ class MailExchanges:
             return leads_back(exchanges, self._hostname.__eq__)
         names = [host.name for host in islice(others.hosts, MAX_HOSTS)]
         found = await asyncio.gather(*map(self._addresses, names))
-        return hosts_of(others, dict(zip(names, found, strict=True)), self._is_ours, self._port)
+        return hosts_of(others, dict(zip(names, found, strict=True)), self._is_ours, self._unfit, self._port)
 
     async def _addresses(self, name: str) -> Addresses:
         four, six = await asyncio.gather(self._look_up(name, RecordKind.A), self._look_up(name, RecordKind.AAAA))
@@ -86,29 +93,28 @@ class MailExchanges:
     def _of_literal(self, domain: str, literal: TcpHost | Failed) -> tuple[TcpHost, ...] | Failed:
         if isinstance(literal, Failed):
             return literal
+        kind = self._unfit(literal.address)
+        if kind:
+            return Failed(f"{domain} is {kind}, where no mail can be sent", Stage.DNS, status=NO_SUCH_SYSTEM)
         if self._is_ours(literal.address):
             return leads_back(Exchanges(domain, (Exchange(0, domain),), is_implicit=True), domain.__eq__)
         return (literal,)
 
+    def _unfit(self, address: str) -> str:
+        kind = unfit(address)
+        return "" if self._reaches_loopback and kind == LOOPBACK else kind
+
     def _is_ours(self, address: str) -> bool:
         """Whether who connects there reaches one of our listeners."""
-        ip = _plain(address)
+        ip = plain_address(address)
         for host, port in self._listening():
             if port != self._port:
                 continue
-            own = _plain(host)
+            own = plain_address(host)
             takes_all = own.is_unspecified and own.version >= ip.version  # [::] may take IPv4, too
             if own == ip or (takes_all and _is_of_this_machine(ip)):
                 return True
-            if ip.is_unspecified and own.is_loopback:  # where a connection to 0.0.0.0 ends
-                return True
         return False
-
-
-def _plain(address: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
-    """An IPv4 address is itself inside an IPv6 one, too. A zone tells nothing."""
-    ip = ipaddress.ip_address(address.partition("%")[0])
-    return (ip.ipv4_mapped if isinstance(ip, ipaddress.IPv6Address) else None) or ip
 
 
 def _is_of_this_machine(ip: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:

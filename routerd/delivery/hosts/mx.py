@@ -18,9 +18,14 @@ MAX_ADDRESSES = 4  # of one host that an attempt tries
 MAX_TRIES = 10  # addresses of all hosts that an attempt tries
 MAX_NAMED = 3  # hosts that a reason names
 
-_NO_SUCH_SYSTEM = "5.1.2"  # RFC 3463 3.2
+LOOPBACK = "a loopback address"
+
+NO_SUCH_SYSTEM = "5.1.2"  # RFC 3463 3.2
 _NULL_MX = "5.1.10"  # RFC 7505 4.2
 _LOOP = "5.4.6"  # RFC 3463 3.5
+
+_BROADCAST = ipaddress.IPv4Address("255.255.255.255")
+_THIS_NETWORK = ipaddress.IPv4Network("0.0.0.0/8")  # RFC 6890 2.2.2
 
 _T = TypeVar("_T")
 
@@ -57,7 +62,7 @@ class Exchanges:
 
 @dataclass(frozen=True, slots=True)
 class Addresses:
-    """Of one host, in the order in which they are to be tried. `trouble`: why it has none, where it may have some."""
+    """Of one host, in the order in which they are to be tried. `trouble`: why there may be others."""
 
     addresses: tuple[str, ...]
     trouble: str = ""
@@ -69,7 +74,7 @@ def exchanges_of(domain: str, answer: Answer, shuffled: Shuffled) -> Exchanges |
         case Trouble(reason):
             return Deferred(f"cannot look up the MX of {domain}: {reason}", Stage.DNS)
         case Absent(is_nxdomain=True):
-            return Failed(f"there is no domain {domain} in DNS (NXDOMAIN)", Stage.DNS, status=_NO_SUCH_SYSTEM)
+            return Failed(f"there is no domain {domain} in DNS (NXDOMAIN)", Stage.DNS, status=NO_SUCH_SYSTEM)
         case Absent():
             return Exchanges(domain, (Exchange(0, domain),), is_implicit=True)
         case Records(values):
@@ -92,25 +97,53 @@ def addresses_of(four: Answer, six: Answer, shuffled: Shuffled) -> Addresses:
     families = [shuffled(answer.values) if isinstance(answer, Records) else [] for answer in (four, six)]
     found = tuple(address for address in chain(*zip_longest(*families)) if address is not None)
     trouble = next((answer.reason for answer in (four, six) if isinstance(answer, Trouble)), "")
-    return Addresses(found, "" if found else trouble)
+    return Addresses(found, trouble)
 
 
 def hosts_of(
-    exchanges: Exchanges, found: Mapping[str, Addresses], is_ours: Callable[[str], bool], port: int
+    exchanges: Exchanges,
+    found: Mapping[str, Addresses],
+    is_ours: Callable[[str], bool],
+    unfit: Callable[[str], str],
+    port: int,
 ) -> tuple[TcpHost, ...] | Deferred | Failed:
-    """The hosts to connect to, in order. `found` has the first of `exchanges`; `is_ours` is asked about addresses."""
-    ours = {name for name, addresses in found.items() if any(map(is_ours, addresses.addresses))}
+    """The hosts to connect to, in order. `found` has the first of `exchanges`; `is_ours` and `unfit` are asked about
+    addresses.
+    """
+    fit = {name: [one for one in addresses.addresses if not unfit(one)] for name, addresses in found.items()}
+    ours = {name for name, addresses in fit.items() if any(map(is_ours, addresses))}
     left = exchanges.short_of(ours.__contains__)
     if not left.hosts:
         return leads_back(exchanges, ours.__contains__)
-    of_each = {host.name: found[host.name].addresses[:MAX_ADDRESSES] for host in left.hosts if host.name in found}
+    of_each = {host.name: fit[host.name][:MAX_ADDRESSES] for host in left.hosts if host.name in fit}
     counts = _shares([len(addresses) for addresses in of_each.values()])
     hosts = tuple(
         TcpHost(name, port, address)
         for (name, addresses), count in zip(of_each.items(), counts, strict=True)
         for address in addresses[:count]
     )
-    return hosts or _without_addresses(left, found)
+    return hosts or _without_addresses(left, found, unfit)
+
+
+def unfit(address: str) -> str:
+    """What is wrong with an address to which no mail can be sent, whatever DNS says; "" with any other.
+
+    Private addresses (RFC 1918, RFC 4193) are none of these: they are those of other hosts of ours.
+    """
+    ip = plain_address(address)
+    if ip == _BROADCAST:
+        return "the broadcast address"
+    if ip.is_unspecified or ip in _THIS_NETWORK:
+        return "an unspecified address"
+    if ip.is_multicast:
+        return "a multicast address"
+    return LOOPBACK if ip.is_loopback else ""
+
+
+def plain_address(address: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
+    """An IPv4 address is itself inside an IPv6 one, too. A zone tells nothing."""
+    ip = ipaddress.ip_address(address.partition("%")[0])
+    return (ip.ipv4_mapped if isinstance(ip, ipaddress.IPv6Address) else None) or ip
 
 
 def leads_back(exchanges: Exchanges, ours: Callable[[str], bool]) -> Failed:
@@ -130,7 +163,7 @@ def literal_host(domain: str, port: int) -> TcpHost | Failed | None:
     try:
         address = str(ipaddress.IPv6Address(inside[5:]) if is_six else ipaddress.IPv4Address(inside))
     except ValueError:
-        return Failed(f"{domain} is no address literal", Stage.DNS, status=_NO_SUCH_SYSTEM)
+        return Failed(f"{domain} is no address literal", Stage.DNS, status=NO_SUCH_SYSTEM)
     return TcpHost(address, port, address)
 
 
@@ -144,20 +177,27 @@ def _shares(counts: Sequence[int]) -> list[int]:
     return shares
 
 
-def _without_addresses(exchanges: Exchanges, found: Mapping[str, Addresses]) -> Deferred | Failed:
+def _without_addresses(
+    exchanges: Exchanges, found: Mapping[str, Addresses], unfit: Callable[[str], str]
+) -> Deferred | Failed:
     domain = exchanges.domain
     names = [host.name for host in exchanges.hosts]
+    named = {name: f" ({one} is {unfit(one)})" for name in found for one in found[name].addresses[:1]}
     for name in names:
         if name in found and found[name].trouble:
             whose = domain if exchanges.is_implicit else f"{name}, an MX of {domain}"
             return Deferred(f"cannot look up the address of {whose}: {found[name].trouble}", Stage.DNS)
     if exchanges.is_implicit:
-        return Failed(f"{domain} has neither MX nor address in DNS", Stage.DNS, status=_NO_SUCH_SYSTEM)
+        said = f"no address in DNS that mail can be sent to{named[domain]}" if domain in named else ""
+        why = f"{domain} has {said or 'neither MX nor address in DNS'}"
+        return Failed(why, Stage.DNS, status=NO_SUCH_SYSTEM)
     others = f" and {len(names) - MAX_NAMED} more" if len(names) > MAX_NAMED else ""
-    why = f"no MX of {domain} has an address in DNS: {', '.join(names[:MAX_NAMED])}{others}"
+    that = " that mail can be sent to" if named else ""
+    listed = ", ".join(name + named.get(name, "") for name in names[:MAX_NAMED])
+    why = f"no MX of {domain} has an address in DNS{that}: {listed}{others}"
     if not found.keys() >= set(names):  # another attempt asks for others
         return Deferred(why, Stage.DNS)
-    return Failed(why, Stage.DNS, status=_NO_SUCH_SYSTEM)
+    return Failed(why, Stage.DNS, status=NO_SUCH_SYSTEM)
 
 
 def _read(value: str) -> tuple[int, str]:

@@ -60,9 +60,13 @@ class Zones:
 
 
 async def found(
-    zones: Zones, domain: str = "far.test", listening: tuple[tuple[str, int], ...] = (), shuffled: Any = as_is
+    zones: Zones,
+    domain: str = "far.test",
+    listening: tuple[tuple[str, int], ...] = (),
+    shuffled: Any = as_is,
+    **more: bool,
 ) -> Any:
-    exchanges = MailExchanges(zones.look_up, "MX1.desk.test.", lambda: listening, shuffled=shuffled)
+    exchanges = MailExchanges(zones.look_up, "MX1.desk.test.", lambda: listening, shuffled=shuffled, **more)
     return await exchanges.hosts_of(domain)
 
 
@@ -216,13 +220,11 @@ LOOP = "is this host, so copies would come back (a loop); name the server of its
         ("far.test", Zones().has("far.test", A="192.0.2.1"), (("192.0.2.1", 25),), f"far.test {LOOP}"),
         ("far.test", Zones().has("far.test", AAAA="2001:db8::1"), (("2001:db8::1", 25),), f"far.test {LOOP}"),
         ("far.test", Zones().has("far.test", AAAA="::ffff:192.0.2.1"), (("192.0.2.1", 25),), f"far.test {LOOP}"),
-        ("far.test", Zones().has("far.test", A="127.0.0.1"), (("0.0.0.0", 25),), f"far.test {LOOP}"),
-        ("far.test", Zones().has("far.test", A="0.0.0.0"), (("127.0.0.1", 25),), f"far.test {LOOP}"),
         ("[192.0.2.1]", Zones(), (("192.0.2.1", 25),), f"[192.0.2.1] {LOOP}"),
     ],
 )
 async def test_a_domain_that_leads_back_to_us_is_a_loop(domain: str, zones: Zones, listening: Any, reason: str) -> None:
-    """By our name, by an address that we listen on, by any of this machine where we listen on all: held."""
+    """By our name, or by an address that we listen on: held."""
     outcome = await found(zones, domain, listening)
     assert outcome == Failed(reason, Stage.DNS, status="5.4.6")
     assert not is_refused_mailbox(outcome)
@@ -236,11 +238,51 @@ async def test_another_server_is_not_ourselves(listening: tuple[str, int]) -> No
 
 
 async def test_listening_on_all_of_ipv4_is_not_listening_on_ipv6() -> None:
-    """[::] may take IPv4, as the machine is set; 0.0.0.0 never takes IPv6."""
+    """[::] may take IPv4, as the machine is set; 0.0.0.0 never takes IPv6. All addresses of this machine are ours."""
     zones = Zones().has("far.test", AAAA="::1").has("near.test", A="127.0.0.1")
-    assert shown(await found(zones, listening=(("0.0.0.0", 25),))) == ["far.test[::1]:25"]
-    assert isinstance(await found(zones, listening=(("::", 25),)), Failed)
-    assert isinstance(await found(zones, "near.test", listening=(("::", 25),)), Failed)
+    hosts = await found(zones, listening=(("0.0.0.0", 25),), reaches_loopback=True)
+    assert shown(hosts) == ["far.test[::1]:25"]
+    for domain, address in (("far.test", "::"), ("near.test", "::"), ("near.test", "0.0.0.0")):
+        outcome = await found(zones, domain, listening=((address, 25),), reaches_loopback=True)
+        assert outcome == Failed(f"{domain} {LOOP}", Stage.DNS, status="5.4.6")
+
+
+@pytest.mark.parametrize(
+    ("address", "kind"),
+    [
+        ("127.0.0.1", "a loopback address"),
+        ("127.9.9.9", "a loopback address"),
+        ("::1", "a loopback address"),
+        ("::ffff:127.0.0.1", "a loopback address"),
+        ("0.0.0.0", "an unspecified address"),
+        ("0.1.2.3", "an unspecified address"),
+        ("::", "an unspecified address"),
+        ("224.0.0.1", "a multicast address"),
+        ("ff02::1", "a multicast address"),
+        ("255.255.255.255", "the broadcast address"),
+    ],
+)
+async def test_where_no_mail_can_be_sent_nobody_is_connected_to(address: str, kind: str) -> None:
+    """It is as if the host had no address, and the reason says what it has, whether we listen there or not."""
+    name = "AAAA" if ":" in address else "A"
+    here = (("0.0.0.0", 25), ("127.0.0.1", 25), ("::", 25))
+    zones = Zones().has("far.test", MX="10 a.far.test").has("a.far.test", **{name: address})
+    why = f"no MX of far.test has an address in DNS that mail can be sent to: a.far.test ({address} is {kind})"
+    outcome = await found(zones, listening=here)
+    assert outcome == Failed(why, Stage.DNS, status="5.1.2")
+    assert is_refused_mailbox(outcome)
+    zones.has("far.test", **{name: address})
+    why = f"far.test has no address in DNS that mail can be sent to ({address} is {kind})"
+    assert await found(zones, listening=here) == Failed(why, Stage.DNS, status="5.1.2")
+    literal = f"[IPv6:{address}]" if ":" in address else f"[{address}]"
+    assert "where no mail can be sent" in (await found(zones, literal, listening=here)).reason
+    zones.has("far.test", MX="10 a.far.test, 20 b.far.test").has("b.far.test", A="10.0.0.1, 192.0.2.1")
+    assert shown(await found(zones, listening=here)) == ["b.far.test[10.0.0.1]:25", "b.far.test[192.0.2.1]:25"]
+
+
+async def test_what_dns_did_not_say_may_be_an_address_to_which_mail_can_be_sent() -> None:
+    zones = Zones().has("far.test", A="127.0.0.1", AAAA=SERVFAIL)
+    assert isinstance(await found(zones), Deferred)
 
 
 # Caps.
@@ -338,7 +380,7 @@ def test_an_outcome_is_certain_or_waits(mx: Answer, fours: list[Answer], sixes: 
     known: dict[str, Addresses] = {
         name: addresses_of(four, six, as_is) for name, four, six in zip(NAMES, fours, sixes, strict=True)
     }
-    hosts = hosts_of(exchanges, known, ours, 25)
+    hosts = hosts_of(exchanges, known, ours, lambda _: "", 25)
     preferences = {host.name: host.preference for host in exchanges.hosts}
     us = [preference for name, preference in preferences.items() if any(map(ours, known[name].addresses))]
     if isinstance(hosts, tuple):
