@@ -2,6 +2,7 @@
 `cryptography`. It is slow to import, so whoever may do without keys imports this late.
 """
 
+import re
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -25,6 +26,11 @@ ED25519_OCTETS = 32  # RFC 8463 4.2: the bare key, without any ASN.1
 _PADDING = PKCS1v15()  # RFC 6376 3.3: RSASSA-PKCS1-v1_5
 _SHA256_DIGEST = Prehashed(SHA256())
 _EXPONENT = 65537
+_MAX_EXPONENT_BITS = 33  # with one as long as the key a signature takes a hundred times as long to check
+# An RSAPublicKey, or that within a SubjectPublicKeyInfo: `cryptography` warns of kinds of keys that DKIM has not.
+_RSA_KEY = re.compile(
+    rb"\x30(?:[\x00-\x7f]|\x81.|\x82..)(?:\x02|\x30[\x0b\x0d]\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x01\x01)", re.DOTALL
+)
 
 
 class KeyKind(StrEnum):
@@ -90,11 +96,13 @@ def parse_public_key(kind: KeyKind, octets: bytes) -> PublicKey:
             raise UnusableKeyError(f"an Ed25519 key has {ED25519_OCTETS} octets, not {len(octets)}")
         return PublicKey(kind, 256, Ed25519PublicKey.from_public_bytes(octets))
     try:
-        key = load_der_public_key(octets)
+        key = load_der_public_key(octets) if _RSA_KEY.match(octets) else None
     except (ValueError, TypeError, UnsupportedAlgorithm):
-        raise UnusableKeyError("it is no RSA key") from None
+        key = None
     if not isinstance(key, RSAPublicKey):
-        raise UnusableKeyError("it is a key, but not of RSA")
+        raise UnusableKeyError("it is no RSA key")
+    if key.public_numbers().e.bit_length() > _MAX_EXPONENT_BITS:
+        raise UnusableKeyError("its exponent is too large")
     return PublicKey(kind, key.key_size, key)
 
 
