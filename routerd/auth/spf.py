@@ -59,13 +59,15 @@ async def check_spf(client_address: str, helo: str, mail_from: str, look_up: Loo
     """Of the client's name in EHLO, then of MAIL FROM. Raises only what cancels it.
 
     `client_address`: an IP address. `mail_from`: without brackets; a null sender is judged by the client's name
-    (RFC 7208 2.4), so that both say the same. At most 122 questions are asked for each, one after another.
+    (RFC 7208 2.4), so that both say the same. At most 122 questions are asked for each, one after another; those about
+    MAIL FROM first, as DMARC needs its answer.
     """
-    of_helo = await _check_identity(SpfIdentity.HELO, client_address, helo, "", helo, look_up)
     if not mail_from:
-        return of_helo, replace(of_helo, identity=SpfIdentity.MAIL_FROM)
+        found = await _check_identity(SpfIdentity.HELO, client_address, helo, "", helo, look_up)
+        return found, replace(found, identity=SpfIdentity.MAIL_FROM)
     local_part, _, domain = mail_from.rpartition("@")
-    return of_helo, await _check_identity(SpfIdentity.MAIL_FROM, client_address, helo, local_part, domain, look_up)
+    found = await _check_identity(SpfIdentity.MAIL_FROM, client_address, helo, local_part, domain, look_up)
+    return await _check_identity(SpfIdentity.HELO, client_address, helo, "", helo, look_up), found
 
 
 async def _check_identity(

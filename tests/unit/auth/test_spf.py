@@ -36,6 +36,13 @@ async def test_both_identities() -> None:
     )
 
 
+async def test_the_sender_comes_first() -> None:
+    """Whoever gives `look_up` so much time and no more has the answer that DMARC needs."""
+    zones = zones_of("v=spf1 a -all", TXT_mx_klient_pl=["v=spf1 a -all"])
+    await check_spf(CLIENT, "mx.klient.pl", "jan@klient.pl", zones.look_up)
+    assert [name for name, _ in zones.asked] == ["klient.pl", "klient.pl", "mx.klient.pl", "mx.klient.pl"]
+
+
 async def test_the_null_sender() -> None:
     """It is judged by the client's name, and nothing is asked twice (RFC 7208 2.4)."""
     zones = zones_of("v=spf1 ip4:192.0.2.0/24 -all")
