@@ -4,7 +4,6 @@ import json
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
@@ -19,8 +18,8 @@ from routerd.cli.options import (
     print_problems,
 )
 from routerd.cli.rules_here import compile_here, shown_folder
+from routerd.cli.settings_findings import settings_findings
 from routerd.cli.test import place_by
-from routerd.config.certificate import good_until, trouble_ahead
 from routerd.config.load import load_settings
 from routerd.config.rule_files import names_of_lists, read_in_folder
 from routerd.config.settings import Settings
@@ -62,7 +61,8 @@ def command(config: Path | None, form: str, strict: bool) -> None:
         _report(loaded.problems, _NOTHING, form, "", strict)
         sys.exit(EXIT_FOUND_WRONG)
     compiled = compile_here(loaded.settings)
-    found = _with_certificate(_findings(compiled, loaded.settings, strict), loaded.settings)
+    found = _findings(compiled, loaded.settings, strict)
+    found = replace(found, listed=(*settings_findings(loaded.settings, path), *found.listed))
     _report(compiled.problems, found, form, _summary(compiled, found), strict)
     if compiled.problems or (strict and found.listed):
         sys.exit(EXIT_FOUND_WRONG)
@@ -79,19 +79,6 @@ def _findings(compiled: Compiled, settings: Settings, strict: bool) -> Findings:
         beside=names_of_lists(settings.rules),
         strict=strict,
     )
-
-
-def _with_certificate(found: Findings, settings: Settings) -> Findings:
-    """One that has ended, or soon will, is no reason not to start."""
-    try:
-        until = good_until(settings.tls.certificate.read_bytes()) if settings.tls else None
-    except OSError:  # what systemd hands over is not there yet
-        until = None
-    said = trouble_ahead(until, datetime.now(UTC)) if until else None
-    if settings.tls is None or said is None:
-        return found
-    finding = Finding("certificate", Mark(str(settings.tls.certificate), 0, 0), said)
-    return replace(found, listed=(finding, *found.listed))
 
 
 def _run_tests(compiled: Compiled, settings: Settings) -> list[CaseResult]:

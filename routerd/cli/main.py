@@ -23,6 +23,7 @@ _COMMANDS = {
     "queue": "routerd.cli.queue",
     "trace": "routerd.cli.trace",
     "password": "routerd.cli.password",
+    "dkim": "routerd.cli.dkim",
     "schema": "routerd.cli.schema_command",
 }
 

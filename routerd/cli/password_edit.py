@@ -34,7 +34,7 @@ def change(path: Path, member: str, hashed: PasswordHash | None, owner_of_new: P
             found = read_passwords(path)
         except FileNotFoundError:
             if hashed is not None:
-                _write(path, [_HEAD, f"{member}:{hashed}", ""], 0o600, _owner_of_new(owner_of_new))
+                _write(path, [_HEAD, f"{member}:{hashed}", ""], 0o600, owner_like(owner_of_new))
             return False
         if not found.lines:
             raise OSError(0, str(found.problems[-1].message), str(path))
@@ -75,7 +75,7 @@ def _alone_in(folder: Path) -> Iterator[None]:
         os.close(descriptor)
 
 
-def _owner_of_new(beside: Path) -> tuple[int, int]:
+def owner_like(beside: Path) -> tuple[int, int]:
     """User and group: the daemon's, where root makes the file; otherwise our own."""
     if os.geteuid() == 0:
         with contextlib.suppress(OSError):

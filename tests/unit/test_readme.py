@@ -11,8 +11,10 @@ from pathlib import Path
 import click
 import pytest
 import yaml
+from click.testing import CliRunner
 from peers.readme import README, readme_example
 
+from routerd.cli.dkim import command as dkim
 from routerd.cli.main import routerd
 from routerd.config.load import load_settings
 from routerd.config.schema import settings_reference
@@ -141,7 +143,7 @@ def test_every_command_and_option_is_named() -> None:
         assert command is not None
         assert f"`{name}" in text, name
         names = list(command.commands) if isinstance(command, click.Group) else []
-        assert all(re.search(rf"`queue [a-z\\|]*\b{one}\b", text) for one in names)
+        assert all(re.search(rf"`{name} [a-z\\|]*\b{one}\b", text) for one in names)
         options = [option for parameter in command.params for option in parameter.opts if option.startswith("--")]
         missing = [option for option in options if option not in text and option != "--help"]
         assert not missing, f"{name}: {missing}"
@@ -350,4 +352,13 @@ def test_the_listener_behind_a_load_balancer_is_right(tmp_path: Path) -> None:
     path = tmp_path / "routerd.yaml"
     listen = 'listen:\n  - {address: "127.0.0.1:10025"}\n'
     path.write_text(readme_example("behind postfix").replace(listen, "") + readme_example("proxies"))
+    assert load_settings(path).problems == ()
+
+
+def test_the_key_that_signs_is_right(tmp_path: Path) -> None:
+    """Made by the command that stands there."""
+    path = tmp_path / "routerd.yaml"
+    path.write_text(readme_example("behind postfix") + readme_example("dkim"))
+    made = CliRunner().invoke(dkim, ["keygen", "example.com", "s2026", "--file", str(tmp_path / "s2026.pem")])
+    assert made.exit_code == 0
     assert load_settings(path).problems == ()

@@ -10,6 +10,7 @@ from peers.certificate import make_certificate
 
 from routerd.cli import test as cli_test
 from routerd.cli.check import command as check
+from routerd.cli.dkim import command as dkim
 from routerd.cli.main import routerd
 
 CONFIG = """
@@ -229,3 +230,17 @@ def test_a_certificate_that_ends(folder: Path) -> None:
         first, *_ = result.stdout.splitlines()
         assert first.startswith("ok: ") if said is None else first.startswith(f"{certificate}: {said}")
         assert run(check, "--strict").exit_code == (0 if said is None else 1)
+
+
+def test_keys_that_sign_nothing_and_notices_that_none_signs(folder: Path) -> None:
+    """Both are most likely not meant, and no reason not to start."""
+    for domain in ("example.com", "other.test"):
+        run(dkim, "keygen", domain, "s1", "--kind", "ed25519", "--file", f"{domain}.pem")
+    config = folder / "routerd.yaml"
+    config.write_text(CONFIG + "dkim: [{domain: example.com, selector: s1, key: example.com.pem}]\n")
+    assert run(check).stdout.startswith("ok: ")
+    config.write_text(CONFIG + "dkim: [{domain: other.test, selector: s1, key: other.test.pem}]\n")
+    result = run(check)
+    assert result.exit_code == 0
+    assert "other.test.pem: dkim: other.test is the domain of no inbox" in result.stdout
+    assert "routerd.yaml: dkim: no key under 'dkim' is of mx.example.com, " in result.stdout
