@@ -161,6 +161,7 @@ class Daemon:
                 self._hands,
                 self._worker.offer,
                 Bounces(self.store, self._next_in_line, self.metrics, self._worker),
+                SendingBack(self.store, self._bureau, self._worker.offer, self.metrics),
                 self.metrics,
                 choose=random.SystemRandom().choice,
             )

@@ -1,6 +1,7 @@
 """The way of one message, step by step. Read this first.
 
-1 receive    `intake` hands a whole message to `Router.accept`; a report of one of our copies goes to `delivery`
+1 receive    `intake` hands a whole message to `Router.accept`; what came back goes to `delivery`: a report of one of
+             our copies, or a bounce for a sender whom `return_path: srs` wrapped
 2 view       its fields and text, decoded lazily
 3 verify     what is known of who wrote it
 4 recall     what the store knows of its conversation
@@ -26,6 +27,7 @@ import structlog
 from routerd.auth.our_results import results_value
 from routerd.auth.results import MethodResult
 from routerd.delivery.aftermath.bounces import Bounces, is_returned
+from routerd.delivery.aftermath.sending_back import SendingBack, is_sent_back
 from routerd.delivery.routes import Routes
 from routerd.desk.assign import assign, last_resort_plan
 from routerd.desk.consider import (
@@ -107,6 +109,7 @@ class Router:
         hands: InHand,
         hand_over: Callable[[Sequence[Copy], Raw], None],
         bounces: Bounces,
+        sending_back: SendingBack,
         metrics: Metrics,
         *,
         choose: Choose,
@@ -116,6 +119,7 @@ class Router:
         self._hands = hands
         self._hand_over = hand_over
         self._bounces = bounces
+        self._sending_back = sending_back
         self._metrics = metrics
         self._choose = choose
         self._trace_key = store.key("trace")
@@ -141,6 +145,8 @@ class Router:
         try:
             if await self._came_back(received):
                 return for_all(received, Accepted(received.id))
+            if is_sent_back(received.envelope):
+                return for_all(received, await self._sending_back.take(received))
             considered = await self._consider_safely(received, live)
             for attempt in range(MAX_RECALLS):
                 async with self._turn_in(considered.known):

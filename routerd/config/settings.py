@@ -276,10 +276,10 @@ class Settings(Model):
     dkim: tuple[DkimKey, ...] = Field(
         (), description="keys that sign what routerd writes itself; each key of a domain adds a signature"
     )
-    return_path: Literal["inbox", "keep"] = Field(
+    return_path: Literal["inbox", "keep", "srs"] = Field(
         "inbox",
-        description="envelope sender of copies: our own, by which bounces come back, or the stranger's (but for what "
-        "rules forward)",
+        description="envelope sender of copies: inbox (our own, by which bounces come back), keep (the stranger's) or "
+        "srs (the stranger's, wrapped into one of ours); what rules forward always bears our own",
     )
     bounce_window: Duration = Field(
         timedelta(days=7), description="how long bytes are kept after the last delivery, for a late bounce"
@@ -329,5 +329,4 @@ NOT_YET: dict[str, str] = {
         key: f"'{key.rpartition('.')[2]}' ({what}) is not available yet; remove it" for key, what in _LATER_KEYS.items()
     },
     "workers": "more than one worker is not available yet; write 1 or remove the key",
-    "return_path=srs": "'return_path: srs' is not available yet; take inbox or keep",
 }

@@ -46,7 +46,7 @@ def problem_of(error: ErrorDetails, reading: Reading) -> Problem | None:
         return Problem(reading.key_mark(*loc), f"{quoted(missing)} is missing{_inside(loc)}")
     if follows_from_items(error):
         return None
-    later = _later(loc, error["input"])
+    later = _later(loc)
     if later is not None and kind in ("extra_forbidden", "too_long", "less_than_equal", "enum", "literal_error"):
         return Problem(reading.key_mark(*loc), later)
     if kind == "extra_forbidden":
@@ -87,12 +87,11 @@ def _said_by_reader(error: ErrorDetails, name: str) -> str:
     return f"{name} {said}" if said.startswith("is ") else said
 
 
-def _later(loc: Loc, value: object) -> str | None:
+def _later(loc: Loc) -> str | None:
     parts = [part for part in loc if isinstance(part, str)]
     if parts and parts[0] in _NAMED:
         parts[1:2] = []
-    key = ".".join(parts)
-    return NOT_YET.get(f"{key}={value}") or NOT_YET.get(key)
+    return NOT_YET.get(".".join(parts))
 
 
 def _inside(loc: Loc) -> str:

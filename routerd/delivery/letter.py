@@ -12,6 +12,7 @@ from routerd.message.address import Address, parse_address
 from routerd.message.annotate import annotate, attach_original
 from routerd.message.envelope import Raw
 from routerd.message.headers import HeaderBlock
+from routerd.message.srs import issue_srs
 from routerd.message.token import issue_return_path
 from routerd.store.base import Copy
 
@@ -20,20 +21,26 @@ from routerd.store.base import Copy
 class ReturnPaths:
     """From where copies leave. `key` is the store's for return paths."""
 
-    style: Literal["inbox", "keep"]
+    style: Literal["inbox", "keep", "srs"]
     addresses: Addresses
     key: bytes
 
     def of(self, copy: Copy, now: datetime) -> str:
         """MAIL FROM of one copy; "" for a message that itself came back to a return path.
 
-        What rules send outside is nothing to the stranger: neither its bounces nor where it goes.
+        What rules send outside is nothing to the stranger: neither its bounces nor where it goes. A sender who cannot
+        be wrapped by SRS gives way to a return path of our own.
         """
         if copy.to_return_path:
             return ""
+        inbox = _inbox_address(copy.annotation.inbox)
         if self.style == "keep" and copy.role is not Role.FORWARD:
             return copy.sender
-        return issue_return_path(_inbox_address(copy.annotation.inbox), copy.number, now, self.addresses, self.key)
+        if self.style == "srs" and copy.role is not Role.FORWARD:
+            wrapped = issue_srs(copy.sender, inbox, now, self.addresses, self.key)
+            if wrapped is not None:
+                return wrapped
+        return issue_return_path(inbox, copy.number, now, self.addresses, self.key)
 
 
 def content_of(copy: Copy, raw: Raw, *, trusts_us: bool) -> tuple[Content, Exception | None]:

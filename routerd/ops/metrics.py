@@ -51,6 +51,7 @@ class Metrics:
         self.queue_oldest_seconds = gauge("queue_oldest_seconds", "Age of the oldest copy in the queue")
         self.reroutes = counter("reroutes", "Copies given to the next in line", "reason")
         self.bounces = counter("bounces", "Reports that came back for copies, by what they do", "action", "result")
+        self.bounces_sent_back = counter("bounces_sent_back", "Bounces taken on to the sender (return_path: srs)")
         self.notices = counter("notices", "Notices to the postmaster, by the weightiest of what they tell", "kind")
         self.late_copies = counter("late_copies", "Copies that waited longer than retry.warn")
         self.connections = gauge("connections", "Open connections", "listener")

@@ -104,7 +104,7 @@ def _write(batch: Batch, draft: Draft, settled: Settled, conversation: Conversat
     at = to_micros(received.at)
     is_notice = draft.entry.tells is not None or draft.entry.is_notice
     to_return_path = is_notice or all(
-        recipient.purpose is Purpose.RETURN_PATH for recipient in received.envelope.recipients
+        recipient.purpose in (Purpose.RETURN_PATH, Purpose.WRAPPED) for recipient in received.envelope.recipients
     )
     batch.add_message(
         draft.message_key,

@@ -249,6 +249,11 @@ _DOMAINS = _refused(
 _DETAILS = (
     *_refused(
         b"<victim+support@example.com>",
+        b"<SRS0=abcd=AA=far.test=victim@example.com>",
+        b"<SRS0=abcdefgh=AA=far.test=victim@example.com>",
+        b"<srs0+abcdefgh=aa=far.test=victim@example.com>",
+        b"<SRS1=abcdefgh=far.test==abcd=AA=deeper.test=victim@example.com>",
+        b'<"SRS0=abcdefgh=AA=far.test=vic tim"@example.com>',
         b"<+victim@example.com>",
         b"<support+x@far.test>",
         b"<support+x@far.test@example.com>",

@@ -9,8 +9,11 @@ from typing import Any
 
 import pytest
 
+from routerd.auth.signers import Signers
 from routerd.config.settings import Settings
 from routerd.delivery.aftermath.bounces import Bounces
+from routerd.delivery.aftermath.notifier import Bureau
+from routerd.delivery.aftermath.sending_back import SendingBack
 from routerd.delivery.aftermath.succession import take_over
 from routerd.delivery.routes import Routes
 from routerd.desk.plan import Role
@@ -87,7 +90,19 @@ class Desk:
         self._live = self._made_live(rules)
         bounces = Bounces(self.store, self._next, self.metrics, self)
         self.router = Router(
-            self._live, self.store, self.hands, self._take, bounces, self.metrics, choose=lambda names: names[0]
+            self._live,
+            self.store,
+            self.hands,
+            self._take,
+            bounces,
+            SendingBack(
+                self.store,
+                lambda: Bureau(SETTINGS, Roster(SETTINGS), Routes(SETTINGS), Signers()),
+                self._take,
+                self.metrics,
+            ),
+            self.metrics,
+            choose=lambda names: names[0],
         )
         self._count = 0
 

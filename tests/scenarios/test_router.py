@@ -10,8 +10,11 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
+from routerd.auth.signers import Signers
 from routerd.config.settings import Settings
 from routerd.delivery.aftermath.bounces import Bounces
+from routerd.delivery.aftermath.notifier import Bureau
+from routerd.delivery.aftermath.sending_back import SendingBack
 from routerd.delivery.routes import Routes
 from routerd.desk.roster import Roster
 from routerd.message.address import parse_address
@@ -76,10 +79,14 @@ class Desk:
             self.hands,
             self._take,
             Bounces(self.store, lambda copy, reason, tried: None, self.metrics, self),
+            SendingBack(self.store, self._bureau, self._take, self.metrics),
             self.metrics,
             choose=lambda names: names[0],
         )
         self._count = 0
+
+    def _bureau(self) -> Bureau:
+        return Bureau(SETTINGS, Roster(SETTINGS), Routes(SETTINGS), Signers())
 
     def use(self, rules: str) -> None:
         self._router.adopt(self._live(rules))

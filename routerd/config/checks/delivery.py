@@ -20,6 +20,7 @@ def check(draft: Draft) -> Iterator[Problem]:
         yield from _back_to_us(draft, index, route)
     yield from _never_reached(draft)
     yield from _mailboxes(draft)
+    yield from _way_back(draft)
 
 
 def _transport(draft: Draft, index: int, route: Route) -> Iterator[Problem]:
@@ -92,6 +93,17 @@ def _mailboxes(draft: Draft) -> Iterator[Problem]:
             yield draft.at(*place, message=wrong)
         elif route.maildir is not None:
             yield from _folder(draft, name, route, folders)
+
+
+def _way_back(draft: Draft) -> Iterator[Problem]:
+    """With SRS a bounce is taken on to whoever wrote, wherever that is."""
+    settings = draft.settings
+    if settings.return_path != "srs" or not draft.is_said("delivery"):
+        return
+    anywhere = next((route for route in settings.delivery if route.domain == "*"), None)
+    if anywhere is None or anywhere.transport not in ("mx", "smtp"):
+        wrong = "'return_path: srs' takes bounces to any sender: 'delivery' needs a route for '*' by 'mx' or 'smtp'"
+        yield draft.at("return_path", message=wrong)
 
 
 def _folder(draft: Draft, name: str, route: Route, folders: dict[Path, str]) -> Iterator[Problem]:
