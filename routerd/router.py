@@ -183,7 +183,6 @@ class Router:
         digest = _digest(received.raw)
         if self._hands.is_suspect(digest):
             log.error("message_undecided", id=received.id, reason="the process died over this message before")
-            self._hands.clear(digest)
             return self._undecided(received)
         try:
             with self._hands.holding(digest):
@@ -215,7 +214,8 @@ class Router:
     def _undecided(self, received: Received) -> Considered:
         self._metrics.undecided_messages.inc()
         inboxes = dict.fromkeys(recipient.inbox for recipient in received.envelope.recipients)
-        return Considered(ThreadKeys(None), Known(), tuple(Decision(inbox, labels=(UNDECIDED,)) for inbox in inboxes))
+        decisions = tuple(Decision(inbox, labels=(UNDECIDED,)) for inbox in inboxes)
+        return Considered(ThreadKeys(None, by_bytes=True), Known(), decisions)
 
     def _guarded(self, undecided: Considered, received: Received, live: Live) -> Considered:
         """Undecided mail must not go round in circles either; should the header itself be at fault, it may."""
@@ -255,6 +255,8 @@ class Router:
         if received.client.protocol is Protocol.LMTP and refused:
             taken, considered = _without(refused, received, considered)
         committed = await self._commit(taken, considered, live)
+        if considered.thread.by_bytes:
+            self._hands.clear(_digest(received.raw))  # not before: a death meanwhile would have it looked at again
         await self._tell(taken, considered, committed)
         return for_each(received, refused, Accepted(committed.id))
 

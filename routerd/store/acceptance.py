@@ -1,6 +1,6 @@
 """How a message becomes rows: step 6, inside the writer's transaction."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -64,8 +64,8 @@ class Draft:
         )
 
 
-def accept(batch: Batch, draft: Draft) -> Committed:
-    """Raises StaleError and PlanFailedError before it has added anything."""
+def accept(batch: Batch, draft: Draft, open_body: Callable[[QueueId], Raw]) -> Committed:
+    """`open_body` reads what is kept in a file. Raises StaleError and PlanFailedError before it has added anything."""
     entry = draft.entry
     thread, known = entry.thread, entry.known
     if thread.references or known != Known():
@@ -83,6 +83,9 @@ def accept(batch: Batch, draft: Draft) -> Committed:
         customers=batch.customers,
         may_have_twin=may_have_twin,
     )
+    if thread.by_bytes:
+        batch.flush()
+        state.look_for_bytes(entry.received, open_body)
     return _write(batch, draft, _settle(entry, state), state.conversation)
 
 

@@ -71,6 +71,7 @@ class ThreadKeys:
     author: str | None = None  # of From, in lower case
     content_hash: bytes = b""  # of the body and the headers that a resending does not change
     vouched: bool = False  # the author is a member, and proven to be: he needs no part in the conversation
+    by_bytes: bool = False  # it could not be looked into: the same bytes in the same envelope are the same message
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,12 +1,13 @@
 """The state that decisions and plans depend on, read from the store: by the writer inside its transaction, by `explain`
 beside it."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
 from routerd.desk.plan import Conversation, ConversationId, ConversationState, Standing, Twin
-from routerd.store.base import Known, ThreadKeys
+from routerd.message.envelope import QueueId, Raw, Received
+from routerd.store.base import Known, StoreError, ThreadKeys
 from routerd.store.connection import Connection, select, select_one
 from routerd.store.rows import from_micros, message_key, storable, to_micros, to_minute
 from routerd.store.stored_json import envelope_from_json, pairs_from_json, read_or_none, texts_from_json, texts_to_json
@@ -14,6 +15,9 @@ from routerd.store.stored_json import envelope_from_json, pairs_from_json, read_
 _MAX_REFERENCES = 50
 _MAX_NAMESAKES = 50  # messages of one Message-ID that are looked at: whoever sends more of them has no say
 _LOAD_WINDOW = timedelta(hours=24)
+_MAX_LATEST = 20_000  # messages
+_MAX_SAME_SIZE = 20
+_COMPARED_BYTES = 1 << 20  # at once
 _TWIN_WINDOW = timedelta(days=5)  # as long as mail servers try (RFC 5321 4.5.4.1); what comes later is meant
 
 # The subselects look up one row each, however many messages claim the same Message-ID; the first one keeps it.
@@ -34,6 +38,15 @@ WHERE message_id = ? AND received_at > ?
 AND EXISTS (SELECT 1 FROM copies AS c WHERE c.message = m.number AND c.state IN ('queued', 'delivered'))
 AND NOT EXISTS (SELECT 1 FROM copies AS c WHERE c.message = m.number AND c.state IN ('held', 'dropped'))
 ORDER BY number LIMIT ?
+"""
+# For the few that could not be looked into: among the latest messages, as far back as takes a moment to read.
+_SAME_SIZE = """
+SELECT m.number, m.queue_id, m.content_hash, m.envelope_json, m.twin_of, m.conversation, b.bytes
+FROM messages AS m JOIN bodies AS b ON b.message = m.number
+WHERE m.number > (SELECT max(number) FROM messages) - ? AND m.received_at > ? AND m.size_bytes = ? AND m.sender = ?
+AND EXISTS (SELECT 1 FROM copies AS c WHERE c.message = m.number AND c.state IN ('queued', 'delivered'))
+AND NOT EXISTS (SELECT 1 FROM copies AS c WHERE c.message = m.number AND c.state IN ('held', 'dropped'))
+ORDER BY m.number LIMIT ?
 """
 _MEMBERS = """
 SELECT member FROM copies WHERE message IN (SELECT value FROM json_each(?))
@@ -127,6 +140,27 @@ class StoredDeskState:
         row = select_one(self._db, _LAST_OWNER, (customer,))
         return row[0] if row else None
 
+    def look_for_bytes(self, received: Received, open_body: Callable[[QueueId], Raw]) -> None:
+        """A message of the same bytes from the same sender to the same recipients is its twin, whatever they hold.
+
+        `open_body` reads those that are kept in files.
+        """
+        since = to_micros(self._at - _TWIN_WINDOW)
+        wanted = (_MAX_LATEST, since, len(received.raw), storable(received.envelope.sender), _MAX_SAME_SIZE)
+        recipients = tuple(str(recipient.address) for recipient in received.envelope.recipients)
+        rows = []
+        for row in select(self._db, _SAME_SIZE, wanted):
+            envelope = read_or_none(envelope_from_json, row[3])
+            if envelope is None or envelope.recipients != recipients:
+                continue
+            try:
+                raw = open_body(QueueId(row[1])) if row[6] is None else row[6]
+            except (OSError, StoreError):
+                continue
+            if _is_same(raw, received.raw):
+                rows.append(row)
+        self._join(rows)
+
     def _look_for_twin(self, message_id: str, content_hash: bytes) -> None:
         since = to_micros(self._at - _TWIN_WINDOW)
         rows: list[Any] = [
@@ -134,6 +168,10 @@ class StoredDeskState:
             for row in select(self._db, _NAMESAKES, (message_key(message_id), since, _MAX_NAMESAKES))
             if row[2] == content_hash
         ]
+        self._join(rows)
+
+    def _join(self, rows: Sequence[Any]) -> None:
+        """The messages of these rows, the eldest first, are the same one."""
         if not rows:
             return
         eldest = rows[0]
@@ -144,6 +182,13 @@ class StoredDeskState:
         self._twin = Twin(message=eldest[4] or eldest[0], queue_id=eldest[1], inboxes=tuple(inboxes), members=members)
         if self._conversation is None:
             self._conversation = conversation_by_number(self._db, eldest[5])
+
+
+def _is_same(one: Raw, other: Raw) -> bool:
+    if len(one) != len(other):
+        return False
+    starts = range(0, len(one), _COMPARED_BYTES)
+    return all(one[start : start + _COMPARED_BYTES] == other[start : start + _COMPARED_BYTES] for start in starts)
 
 
 def _conversation(row: Any) -> Conversation:

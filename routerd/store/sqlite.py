@@ -185,7 +185,8 @@ class SqliteStore:
             return await self._add_with_file(draft)
 
     async def _add(self, draft: Draft) -> Committed:
-        return await self._writer.do(Job(partial(accept, draft=draft), draft.message_key, adds_message=True))
+        work = partial(accept, draft=draft, open_body=self._bodies.open)
+        return await self._writer.do(Job(work, draft.message_key, adds_message=True))
 
     async def _add_with_file(self, draft: Draft) -> Committed:
         """Where it fails in a way that may yet turn out a success, the file stays until a sweep knows."""

@@ -405,11 +405,46 @@ async def test_given_headers_are_cut_also_from_what_could_not_be_decided(
     desk.use("rules:\n  - {name: class, when: {always: true}, then: {header: {X-Class: B2B}}}\n")
     await desk.send(SUPPORT)
     monkeypatch.setattr("routerd.router.decide", None)
-    await desk.send(SUPPORT)
+    await desk.send(SUPPORT, header="X-Other: 1\r\n")
     decided, undecided = desk.copies
     assert (decided.annotation.headers, decided.annotation.cut_headers) == ((("X-Class", "B2B"),), ("x-class",))
     assert undecided.annotation.labels == ("routerd-error",)
     assert (undecided.annotation.headers, undecided.annotation.cut_headers) == ((), ("x-class",))
+
+
+@pytest.mark.parametrize("decided", [True, False])
+async def test_what_could_not_be_decided_the_second_time_is_known_again(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, decided: bool
+) -> None:
+    """Its client never heard that it was taken: nobody gets it twice."""
+    if decided:
+        await desk.send(SUPPORT, header=ONE)
+    monkeypatch.setattr("routerd.router.decide", None)
+    if not decided:
+        await desk.send(SUPPORT, header=ONE)
+    [verdict] = await desk.send(SUPPORT, header=ONE)
+    assert isinstance(verdict, Accepted)
+    assert len(desk.copies) == 1
+    await desk.send(SUPPORT, BILLING, header=ONE)
+    assert len(desk.copies) > 1  # to others it is another
+
+
+async def test_a_message_over_which_the_process_died_is_suspect_until_it_is_kept(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Or a second death, after it was committed and before its client heard so, would deliver it twice."""
+    suspects: list[bytes] = []
+    monkeypatch.setattr(desk.hands, "is_suspect", lambda digest: suspects.append(digest) or True)
+    monkeypatch.setattr(desk.hands, "clear", suspects.remove)
+    whole = desk.store.commit
+    monkeypatch.setattr(desk.store, "commit", None)
+    with pytest.raises(TypeError):
+        await desk.send(SUPPORT, header=ONE)
+    assert len(suspects) == 1
+    monkeypatch.setattr(desk.store, "commit", whole)
+    await desk.send(SUPPORT, header=ONE)
+    assert len(suspects) == 1
+    assert len(desk.copies) == 1
 
 
 async def test_rules_see_the_conversation_as_it_was_before_the_message(desk: Desk) -> None:

@@ -1,6 +1,7 @@
 """The same message again: it joins its elder, where it is the same."""
 
 import asyncio
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,9 @@ from store_entries import (
 )
 
 from routerd.desk.plan import DeskState, Role
-from routerd.store.base import Settled
+from routerd.message.envelope import Envelope
+from routerd.store.base import Entry, Settled, ThreadKeys
+from routerd.store.bodies import MAX_ROW_BYTES
 from routerd.store.connection import Connection
 from routerd.store.queue_view import QueueView
 from routerd.store.sqlite import SqliteStore
@@ -55,6 +58,50 @@ async def test_a_twin_joins_its_elder(store: SqliteStore, state: Path, together:
     assert third is not None
     assert (third.queue_id, third.members) == (elder.id, ("ewa", "ola", "jan"))
     assert third.inboxes == (INBOX, "billing@example.com")
+
+
+@pytest.mark.parametrize(
+    ("size", "together"),
+    [(100, True), (100, False), (MAX_ROW_BYTES + 1, False)],
+    ids=["in one transaction", "in the row", "in a file"],
+)
+async def test_what_could_not_be_looked_into_is_known_by_its_bytes(
+    store: SqliteStore, size: int, together: bool
+) -> None:
+    """Of the same sender to the same recipients; whatever it was known by when it came before."""
+    raw = RAW + b"x" * size
+    seen: list[DeskState] = []
+
+    def again(raw: bytes, **how: str) -> Entry:
+        got = received(raw, **how)
+
+        def settle(desk: DeskState) -> Settled:
+            seen.append(desk)
+            return settled(got.id, desk, ())
+
+        return entry(got=got, keys=ThreadKeys(None, by_bytes=True), settle=settle)
+
+    other = b"y" + raw[1:]
+    strange = replace(again(raw), received=replace(received(raw), envelope=Envelope("eve@x.test", ())))
+    commits = [
+        store.commit(entry(got=received(raw), keys=thread("1@klient.pl"))),
+        *(store.commit(one) for one in (again(raw), again(other), again(raw, inbox="billing@example.com"), strange)),
+    ]
+    elder, same, *_ = await asyncio.gather(*commits) if together else [await commit for commit in commits]
+    first, *others = [desk.twin for desk in seen]
+    assert first is not None
+    assert (first.queue_id, first.members) == (elder.id, ("ewa",))
+    assert seen[0].conversation is not None
+    assert same.copies == ()
+    assert others == [None, None, None]
+
+
+async def test_what_is_held_hides_nothing_that_could_not_be_looked_into(store: SqliteStore) -> None:
+    """As with every twin: only what goes out is a reason to let its repetition rest."""
+    await store.commit(entry(copy_for("ewa", held="look first")))
+    got = received()
+    again = await store.commit(entry(got=got, keys=ThreadKeys(None, by_bytes=True)))
+    assert [copy.member for copy in again.copies] == ["ewa"]
 
 
 async def test_no_twins_without_id_or_content(store: SqliteStore) -> None:
