@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 import dkim
 import pytest
-from hand_signed import ED25519, KEYS, RSA, arc_sealed, record
+from peers.hand_signed import ED25519, KEYS, RSA, arc_sealed, record
 
 from routerd.auth.arc import MAX_MESSAGE_SIGNATURES, MAX_SETS, ArcResult, read_arc, verify_arc
 from routerd.auth.dns_answers import Absent, Answer, Trouble

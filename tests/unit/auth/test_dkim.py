@@ -10,7 +10,7 @@ import dkim
 import pytest
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicNumbers
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
-from hand_signed import ED25519, KEYS, RSA, dkim_signed, record
+from peers.hand_signed import ED25519, KEYS, RSA, dkim_signed, record
 
 from routerd.auth.dkim import MAX_SIGNATURES, DkimResult, dkim_key_names, read_dkim, verify_dkim
 from routerd.auth.dkim_signing import OVERSIGNED, Signer, sign
