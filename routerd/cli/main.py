@@ -1,8 +1,10 @@
 """`routerd COMMAND`: finds the command's file and runs it. Commands are imported only when they are called."""
 
+import errno
 import importlib
 import os
 import sys
+from typing import NoReturn
 
 import click
 
@@ -11,6 +13,7 @@ from routerd.config.nearest import did_you_mean, quoted
 
 INTERRUPTED = 130  # 128 + SIGINT, as shells have it
 SHOW_TRACEBACK = "ROUTERD_TRACEBACK"
+_OF_A_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 
 _COMMANDS = {
     "demo": "routerd.cli.demo",
@@ -68,13 +71,22 @@ def main() -> None:
     except BrokenPipeError:
         sys.stderr.close()  # whoever read our output has seen enough
         sys.exit(0)
-    except Exception as error:
-        if os.environ.get(SHOW_TRACEBACK):
-            raise
-        click.echo(f"routerd: a fault of its own: {type(error).__name__}: {error}", err=True)
-        click.echo(f"Please report it, with what {SHOW_TRACEBACK}=1 prints.", err=True)
+    except OSError as error:
+        if error.filename is not None or error.errno not in _OF_A_DISK:
+            _tell_fault(error)
+        click.echo(f"routerd: stopped, as its output could not be written: {error.strerror}", err=True)
         sys.exit(1)
+    except Exception as error:
+        _tell_fault(error)
     sys.exit(status if isinstance(status, int) else 0)
+
+
+def _tell_fault(error: Exception) -> NoReturn:
+    if os.environ.get(SHOW_TRACEBACK):
+        raise error
+    click.echo(f"routerd: a fault of its own: {type(error).__name__}: {error}", err=True)
+    click.echo(f"Please report it, with what {SHOW_TRACEBACK}=1 prints.", err=True)
+    sys.exit(1)
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ from routerd.cli.state import fail_by, reading_state
 from routerd.config.settings import Settings
 from routerd.delivery.letter import content_of
 from routerd.delivery.routes import Routes
+from routerd.delivery.transports.maildir import NO_LINKS
 from routerd.message.envelope import QueueId, Raw
 from routerd.message.fold import display
 from routerd.store.base import StoreDamagedError, StoreError
@@ -193,14 +194,31 @@ def _make(folder: Path) -> None:
 
 
 def _write(path: Path, chunks: Iterable[Raw]) -> None:
-    """A new file of the caller's alone: nothing is overwritten. Raises _NotExportedError."""
+    """A new file of the caller's alone, whole or not at all: nothing is overwritten. Raises _NotExportedError."""
+    part = path.with_name(f".{path.name}.part")
     try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-        with os.fdopen(descriptor, "wb") as file:
-            for chunk in chunks:
-                file.write(chunk)
+        if os.path.lexists(path):
+            raise FileExistsError
+        part.unlink(missing_ok=True)  # of an export that was killed
+        try:
+            descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+            with os.fdopen(descriptor, "wb") as file:
+                for chunk in chunks:
+                    file.write(chunk)
+            _name(part, path)
+        finally:
+            part.unlink(missing_ok=True)
     except FileExistsError:
         raise _NotExportedError(f"{path} is there already") from None
     except OSError as error:
         raise _NotExportedError(why_not(error)) from error
     click.echo(display(str(path), 1000))
+
+
+def _name(part: Path, path: Path) -> None:
+    try:
+        path.hardlink_to(part)
+    except OSError as error:
+        if error.errno not in NO_LINKS:
+            raise
+        part.rename(path)

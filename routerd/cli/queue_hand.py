@@ -23,13 +23,14 @@ from routerd.delivery.aftermath.succession import stand_in_for, take_over
 from routerd.delivery.routes import Routes
 from routerd.desk.roster import Roster
 from routerd.message.fold import display
+from routerd.ops.crash_points import reach
 from routerd.store.base import CopyState, PlanFailedError, StoreError, StoreLockedError
 from routerd.store.by_hand import do_by_hand
 from routerd.store.history import QueuedCopy
 from routerd.store.life import OPEN
 from routerd.store.queue_view import as_owner
 from routerd.store.sqlite import SqliteStore, open_store
-from routerd.web.control import ControlRefusedError, ControlUnavailableError, send_command
+from routerd.web.control import ControlBrokenOffError, ControlRefusedError, ControlUnavailableError, send_command
 
 PAGE_COPIES = 100  # told to the daemon at once: mail that comes meanwhile waits for so many
 SHOWN_COPIES = 20  # before the question whether to drop them
@@ -71,6 +72,8 @@ class Hand:
         if self._store is None:
             try:
                 return send_command(self._settings.state, command)
+            except ControlBrokenOffError as error:
+                raise StoreError(f"{error}: see by 'routerd queue list' what it did, and say the rest again") from error
             except ControlUnavailableError as unavailable:
                 self._open(unavailable)
         assert self._store is not None  # noqa: S101  # opened above
@@ -94,7 +97,7 @@ class Hand:
         self._stack.enter_context(as_owner(state))
         self._runner = self._stack.enter_context(asyncio.Runner())
         try:
-            self._store = open_store(state)
+            self._store = open_store(state, reach=reach)
         except StoreLockedError as error:
             raise StoreError(f"{error}, which does not answer: {unavailable}") from error
         except StoreError as error:

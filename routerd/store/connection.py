@@ -19,6 +19,7 @@ _PAGE_BYTES = 8192  # a usual message takes one or two; against 4096 a third les
 _WRITER_CACHE_KIB = 32_768
 _READER_CACHE_KIB = 4_096
 _CHECKPOINT_PAGES = 4_000  # about 16 MB of WAL; SQLite's 1,000 has the writer pause three times as often
+_WAL_HEADER_BYTES = 32
 _WAL_KEPT_BYTES = 64_000_000
 _BUSY_MS = 10_000
 _STATEMENTS_KEPT = 300  # prepared; the writer's for all sizes of a group (rows.RowWriter)
@@ -119,6 +120,18 @@ def open_onlooker(path: Path, *, at_rest: bool) -> Connection:
     except Error as error:
         raise store_error(error) from error
     return db
+
+
+def has_frames(path: Path) -> bool:
+    """Whether the log beside the file holds anything: all of a commit, or a part of one.
+
+    Of one with a header alone, which a disk without room leaves behind, an onlooker can make no index (SQLite counts it
+    as none while it looks for one): the file is the whole truth then.
+    """
+    try:
+        return path.with_name(f"{path.name}-wal").stat().st_size > _WAL_HEADER_BYTES
+    except FileNotFoundError:
+        return False
 
 
 def select(db: Connection, statement: str, bindings: Sequence[Value] = ()) -> list[tuple[Any, ...]]:

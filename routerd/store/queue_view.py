@@ -28,6 +28,7 @@ from routerd.store.connection import (
     Connection,
     Error,
     Value,
+    has_frames,
     open_onlooker,
     select,
     select_one,
@@ -172,14 +173,13 @@ class QueueView:
         A daemon that comes or goes between the look and the opening is met by a second look.
         """
         try:
-            return self._try_open()
+            return self._try_open(at_rest=not _has_log(self._path))
         except StoreError as error:
             if isinstance(error, StoreMissingError):
                 raise
-            return self._try_open()
+            return self._try_open(at_rest=not (_has_log(self._path) and has_frames(self._path)))
 
-    def _try_open(self) -> tuple[Connection, bool]:
-        at_rest = not _has_log(self._path)
+    def _try_open(self, *, at_rest: bool) -> tuple[Connection, bool]:
         if not at_rest and not _beside(self._path, "-shm").exists():
             raise StoreError(f"{self._path} has a log but no index of it: start the daemon once to mend that")
         db = open_onlooker(self._path, at_rest=at_rest)

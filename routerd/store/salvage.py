@@ -8,7 +8,7 @@ from pathlib import Path
 from routerd.message.envelope import QueueId, Raw
 from routerd.store.base import StoreError
 from routerd.store.bodies import BodyFiles
-from routerd.store.connection import FILE_NAME, Connection, Error, open_onlooker, select_one, store_error
+from routerd.store.connection import FILE_NAME, Connection, Error, has_frames, open_onlooker, select_one, store_error
 
 MAX_UNREADABLE = 20_000  # numbers in a row, where the last one cannot be found
 
@@ -49,7 +49,7 @@ def salvaged(folder: Path) -> Iterator[Saved | Lost]:
 def _from_database(folder: Path, files: BodyFiles) -> Iterator[Saved | Lost]:
     path = folder / FILE_NAME
     has_index = path.with_name(f"{path.name}-shm").exists()  # without it a log beside the file cannot be read
-    with closing(open_onlooker(path, at_rest=not has_index)) as db:
+    with closing(open_onlooker(path, at_rest=not (has_index and has_frames(path)))) as db:
         last = _last_number(db)
         unreadable = 0
         number = 0

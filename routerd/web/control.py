@@ -43,6 +43,10 @@ class ControlUnavailableError(ControlError):
     """No daemon answers for this state, or not in time."""
 
 
+class ControlBrokenOffError(ControlUnavailableError):
+    """It was told, and gave no answer: whether it did it is not known."""
+
+
 class ControlRefusedError(ControlError):
     """The daemon answered, and says why it did not do it."""
 
@@ -139,7 +143,7 @@ class ControlServer:
 def send_command(state: Path, command: Mapping[str, Any], timeout: float = 30.0) -> dict[str, Any]:
     """Asks the daemon that serves `state` and gives its answer. `timeout` in seconds, for each wait.
 
-    Raises ControlUnavailableError or ControlRefusedError.
+    Raises ControlUnavailableError (ControlBrokenOffError once it was told) or ControlRefusedError.
     """
     request = json.dumps({**command, "state": str(state.absolute())}).encode() + b"\n"
     if len(request) > MAX_REQUEST_BYTES:
@@ -151,13 +155,13 @@ def send_command(state: Path, command: Mapping[str, Any], timeout: float = 30.0)
         except TimeoutError:
             raise ControlUnavailableError(f"the daemon did not answer within {timeout:g} s") from None
         except OSError as error:
-            raise ControlUnavailableError(f"the daemon broke off: {error.strerror}") from None
+            raise ControlBrokenOffError(f"the daemon broke off: {error.strerror}") from None
     try:
         reply = json.loads(line)
     except ValueError:
         reply = None
     if not isinstance(reply, dict):
-        raise ControlUnavailableError("the daemon broke off before it had answered")
+        raise ControlBrokenOffError("the daemon broke off before it had answered")
     if "error" in reply:
         raise ControlRefusedError(str(reply["error"]))
     return reply

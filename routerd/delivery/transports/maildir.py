@@ -32,7 +32,7 @@ _STATUS = {
     errno.EDQUOT: _FULL,
 }
 
-_NO_LINKS = frozenset({errno.EPERM, errno.ENOSYS, errno.ENOTSUP})  # a file system without hard links
+NO_LINKS = frozenset({errno.EPERM, errno.ENOSYS, errno.ENOTSUP})  # a file system without hard links
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +146,7 @@ def _publish(temporary: Path, final: Path) -> None:
     except FileExistsError:
         pass
     except OSError as error:
-        if error.errno not in _NO_LINKS:
+        if error.errno not in NO_LINKS:
             raise
         temporary.rename(final)
     try:

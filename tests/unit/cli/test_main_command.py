@@ -1,5 +1,6 @@
 """`routerd` itself: its help, and how it was called."""
 
+import subprocess
 import sys
 from pathlib import Path
 
@@ -61,3 +62,17 @@ def test_a_command_that_there_is_not() -> None:
         assert result.exit_code == 2
         assert said in result.output
     assert "No such option" in CliRunner().invoke(routerd, ["--chek"]).output
+
+
+def test_output_that_finds_no_room_is_not_routerds_fault() -> None:
+    """`routerd … > FILE` on a full disk: the system's words, and no request for a report."""
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "routerd.cli.main", "schema", "rules"],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    said = "routerd: stopped, as its output could not be written: No space left on device\n"
+    assert (done.returncode, done.stderr) == (1, said)

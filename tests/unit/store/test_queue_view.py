@@ -10,6 +10,7 @@ from store_entries import INBOX, NOW, copy_for, entry, received, thread
 from routerd.desk.plan import Role
 from routerd.store.base import CopyState, Done, Known, StoreError
 from routerd.store.queue_view import QueueView, as_owner
+from routerd.store.salvage import salvaged
 from routerd.store.selection import Selection
 from routerd.store.sqlite import open_store
 
@@ -151,3 +152,16 @@ async def test_root_acts_as_the_states_owner(state: Path) -> None:
     with as_owner(state):
         assert (os.geteuid(), os.getegid()) == (65534, 65534)
     assert (os.geteuid(), os.getegid()) == (0, 0)
+
+
+async def test_a_log_with_nothing_in_it_hides_no_queue(state: Path) -> None:
+    """As a command leaves it that found no room on the disk: a header, and an index that nobody keeps."""
+    store = open_store(state)
+    await store.commit(entry())
+    header = (state / "routerd.db-wal").read_bytes()[:32]
+    await store.close()
+    (state / "routerd.db-wal").write_bytes(header)
+    (state / "routerd.db-shm").write_bytes(bytes(32_768))
+    with QueueView.open(state) as view:
+        assert len(view.list()) == 1
+    assert len(list(salvaged(state))) == 1
