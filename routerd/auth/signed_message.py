@@ -15,16 +15,13 @@ class SignedMessage:
 
     def __init__(self, raw: Raw, headers: HeaderBlock) -> None:
         self._raw = raw
-        self._body_start = headers.body_start
-        self._by_name: dict[str, list[Field]] = {}  # the lowest first
-        for field in reversed(headers.fields):
-            self._by_name.setdefault(field.name_lower, []).append(field)
+        self._headers = headers
         self._fields: dict[tuple[Form, int], bytes] = {}
         self._bodies: dict[Form, bytes] = {}
 
     def fields(self, name: str) -> Sequence[Field]:
-        """All that are called so (in lower case), top to bottom."""
-        return self._by_name.get(name, ())[::-1]
+        """All that are called so, top to bottom."""
+        return self._headers.named(name)
 
     def value(self, field: Field) -> bytes:
         """As it stands."""
@@ -33,7 +30,7 @@ class SignedMessage:
     def body_digest(self, form: Form) -> bytes:
         """SHA-256."""
         if form not in self._bodies:
-            self._bodies[form] = body_digest(form, self._raw, self._body_start)
+            self._bodies[form] = body_digest(form, self._raw, self._headers.body_start)
         return self._bodies[form]
 
     def header_digest(self, form: Form, names: Iterable[str], own: Field) -> bytes:
@@ -42,15 +39,13 @@ class SignedMessage:
         digest = hashlib.sha256()
         taken: dict[str, int] = {}
         for name in names:
-            fields = self._by_name.get(name)
-            if fields is None:
-                continue
-            at = taken.get(name, 0)
-            if at < len(fields) and fields[at] is own:
+            fields = self._headers.named(name)
+            at = taken.get(name, 0) + 1
+            if at <= len(fields) and fields[-at] is own:
                 at += 1
-            if at < len(fields):
-                digest.update(self.canonical(form, fields[at]))
-                taken[name] = at + 1
+            if at <= len(fields):
+                digest.update(self.canonical(form, fields[-at]))
+                taken[name] = at
         digest.update(self.unsigned(form, own))
         return digest.digest()
 

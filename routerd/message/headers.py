@@ -6,7 +6,7 @@ ends a line too, and a name is read without the control characters and white spa
 """
 
 import re
-from collections.abc import Iterator, KeysView
+from collections.abc import Iterator, KeysView, Sequence
 from typing import NamedTuple
 
 from routerd.message.envelope import Raw
@@ -83,6 +83,10 @@ class HeaderBlock:
         """The values of all fields called `name` (any case), unfolded and trimmed, top to bottom."""
         fields = self._index().get(name.lower())
         return [self.raw_value(field) for field in fields] if fields else []
+
+    def named(self, name: str) -> Sequence[Field]:
+        """The fields called `name` (any case), top to bottom."""
+        return self._index().get(name.lower(), ())
 
     def raw_value(self, field: Field) -> bytes:
         """One field's value, unfolded and trimmed."""
