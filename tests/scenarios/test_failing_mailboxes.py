@@ -1,17 +1,22 @@
 """Mailboxes that fail for real: each message ends with the right next owner, and the postmaster hears of it."""
 
+import asyncio
 import json
 import signal
 import smtplib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 from annotated import value
+from peers.clock import SettableClock
 from peers.daemon import CONFIG, RouterdDaemon
 from peers.dovecot import DovecotLmtp
 from peers.machine import PeerError
 from peers.postfix import Postfix
+from scripted_next_hop import NextHop
 
 from routerd.message.bounce import parse_bounce
 from routerd.message.delivery_report import Action, DeliveryReport
@@ -67,15 +72,21 @@ def _assert_tells(notice: bytes, status: str) -> None:
 def bouncing(
     behind: Callable[..., Postfix], routerd: Callable[..., RouterdDaemon], free_port: Callable[[], int]
 ) -> Any:
-    """`bouncing(**settings)`: routerd, and a Postfix that hands mail for example.com to it and has jan's mailbox."""
+    """`bouncing(**settings)`: routerd, and a Postfix that hands mail for example.com to it and has jan's mailbox.
 
-    def start(**settings: str) -> tuple[RouterdDaemon, Postfix]:
+    `environ` is the daemon's, `onward` another table of where the Postfix sends what.
+    """
+
+    def start(
+        environ: Mapping[str, str] | None = None, onward: str = "", **settings: str
+    ) -> tuple[RouterdDaemon, Postfix]:
         port = free_port()
-        back = f"inline:{{{{ example.com=smtp:[127.0.0.1]:{port} }}}}"
+        back = f"{onward} inline:{{{{ example.com=smtp:[127.0.0.1]:{port} }}}}"
         server = behind("mail.example.com", ["jan", "omar"], settings={"transport_maps": back, **settings})
         daemon = routerd(
             config=CONFIG.replace("{smtp_port}", str(port)),
             delivery=f'  - {{domain: "*", smtp: "127.0.0.1:{server.port}", tls: none}}',
+            environ=environ,
         )
         daemon.smtp_port = port
         return daemon, server
@@ -97,6 +108,41 @@ def test_a_bounce_of_a_real_postfix_takes_the_message_to_the_next_in_line(bounci
     shown = daemon.command("queue", "show", value(copy, "X-Routerd-Id"))
     assert "unknown user" in shown.stdout
     assert not server.queue()
+
+
+async def test_a_bounce_that_a_real_postfix_sends_an_hour_later_is_acted_upon(
+    bouncing: Any, need: Callable[[str, str], str], tmp_path: Path, wait_until: Any
+) -> None:
+    """It took the copy and tried for an hour to hand it on; then its own next hop knows no such mailbox any more."""
+    clock = SettableClock(tmp_path, need("cc", "gcc"))
+    answers = {"rcpt": "450 4.2.0 busy"}
+    beyond = await NextHop(answer=lambda step, connection: answers.get(step)).start()
+
+    def live() -> None:
+        onward = f"inline:{{{{ {EWA}=smtp:[127.0.0.1]:{beyond.port} }}}}"
+        daemon, server = bouncing(clock.environ, onward, smtpd_reject_unlisted_recipient="no")
+        _send(daemon.smtp_port)
+        [delivered] = daemon.wait_for_event("copy_delivered")
+        wait_until(server.queue, "the copy in Postfix's queue", trouble=server.log)
+        wait_until(lambda: beyond.connections, "its first attempt", trouble=server.log)
+        assert not daemon.log_events("bounce_received")
+        clock.set(timedelta(hours=1))
+        answers["rcpt"] = "550 5.1.1 no such mailbox any more"
+        copy, notice = _wait_for_both(server, daemon, wait_until)
+        assert value(copy, "X-Assigned-To") == "jan@mail.example.com"
+        assert value(copy, "X-Labels") == "rerouted"
+        assert "no such mailbox any more" in value(copy, "X-Routerd-Why")
+        _assert_tells(notice, "5.1.1")
+        [bounced] = daemon.log_events("bounce_received")
+        later = datetime.fromisoformat(bounced["timestamp"]) - datetime.fromisoformat(delivered["timestamp"])
+        assert later >= timedelta(minutes=59)
+        told = daemon.command("trace", value(copy, "X-Routerd-Id")).stdout
+        assert "copy 1 for ewa: a bounce came back from mx.example.test: failed 5.1.1" in told
+        assert "copy 1 for ewa: given to jan as copy 2" in told
+        assert not server.queue()
+
+    await asyncio.to_thread(live)
+    beyond.stop()
 
 
 def test_a_mailbox_that_forwards_back_to_us_is_a_loop_and_goes_to_the_next_in_line(
