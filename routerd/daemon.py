@@ -41,8 +41,10 @@ from routerd.ops.dns import Resolver
 from routerd.ops.lasting_tasks import LastingTasks
 from routerd.ops.metrics import Metrics
 from routerd.ops.process import allow_connections, spare_collector
+from routerd.ops.verifier import Verifier
 from routerd.ops.watching import Seen, changes_of, look
 from routerd.router import Live, Router
+from routerd.router import World as RouterWorld
 from routerd.rules.compile import Compiled
 from routerd.rules.ruleset import Ruleset
 from routerd.rules_in_force import NoRulesError, RulesInForce
@@ -163,7 +165,7 @@ class Daemon:
                 Bounces(self.store, self._next_in_line, self.metrics, self._worker),
                 SendingBack(self.store, self._bureau, self._worker.offer, self.metrics),
                 self.metrics,
-                choose=random.SystemRandom().choice,
+                RouterWorld(Verifier(self._resolver, self.metrics).verify, random.SystemRandom().choice),
             )
             self._notifier = Notifier(
                 self.store,

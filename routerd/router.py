@@ -3,7 +3,7 @@
 1 receive    `intake` hands a whole message to `Router.accept`; what came back goes to `delivery`: a report of one of
              our copies, or a bounce for a sender whom `return_path: srs` wrapped
 2 view       its fields and text, decoded lazily
-3 verify     what is known of who wrote it
+3 verify     what proves who wrote it: SPF, DKIM, DMARC, ARC, and what a hop that we trust found
 4 recall     what the store knows of its conversation
 5 decide     the rules say whom to pick from, which labels
 6 commit     one transaction; inside it the desk says who exactly. Only now `250`
@@ -13,19 +13,19 @@
 """
 
 import asyncio
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass, replace
 from functools import partial
 from hashlib import blake2b
-from time import perf_counter
-from typing import TypeVar
 from weakref import WeakValueDictionary
 
 import structlog
 
 from routerd.auth.our_results import results_value
-from routerd.auth.results import MethodResult
+from routerd.auth.results import AuthResults
+from routerd.auth.verification import NOT_VERIFIED, Compute, Verification
+from routerd.config.settings import Settings
 from routerd.delivery.aftermath.bounces import Bounces, is_returned
 from routerd.delivery.aftermath.sending_back import SendingBack, is_sent_back
 from routerd.delivery.routes import Routes
@@ -36,10 +36,12 @@ from routerd.desk.consider import (
     comes_from_member,
     decide,
     facts_of,
+    identity_of,
     is_notice,
     loops,
     passed_inboxes,
-    verified_by_us,
+    proofs_of,
+    verified_of_client,
 )
 from routerd.desk.describe import describe
 from routerd.desk.pick import Choose
@@ -66,17 +68,18 @@ from routerd.store.base import (
     StoreFullError,
     ThreadKeys,
 )
+from routerd.store.marked_work import MarkedWork
 from routerd.store.marks import InHand
 
 MAX_RECALLS = 5  # how often a conversation may move between recall and commit
-OFF_LOOP_BYTES = 64_000  # larger messages are looked at in a thread: the worst of this size take a tenth of a second
 DIGESTED_BYTES = 65_536  # of each end of a message, by which one that killed us is known again
 UNDECIDED = "routerd-error"
 SUSPECT = "thread-suspect"
+_STEPS = ("view", "verify", "recall", "decide", "commit")
 
 log = structlog.get_logger()
 
-T = TypeVar("T")
+Verify = Callable[[MessageView, Received, Settings, Compute], Awaitable[Verification]]
 
 
 @dataclass(frozen=True)
@@ -84,6 +87,14 @@ class Live(Office):
     """All that a reload replaces. A message sees one of these from beginning to end."""
 
     routes: Routes
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """What no message and no config can say."""
+
+    verify: Verify
+    choose: Choose
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +106,7 @@ class Considered:
     decisions: tuple[Decision, ...]
     author: Author = SOMEBODY
     passed: frozenset[str] = frozenset()  # the inboxes for which it was here before
+    verification: Verification | None = None
     barred: Barred | None = None
     is_notice: bool = False  # another routerd's
 
@@ -111,8 +123,7 @@ class Router:
         bounces: Bounces,
         sending_back: SendingBack,
         metrics: Metrics,
-        *,
-        choose: Choose,
+        world: World,
     ) -> None:
         self._live = live
         self._store = store
@@ -121,12 +132,10 @@ class Router:
         self._bounces = bounces
         self._sending_back = sending_back
         self._metrics = metrics
-        self._choose = choose
+        self._world = world
         self._trace_key = store.key("trace")
         self._conversations: WeakValueDictionary[int, asyncio.Lock] = WeakValueDictionary()
-        self._view_seconds, self._recall_seconds, self._decide_seconds, self._commit_seconds = (
-            metrics.step_seconds.labels(step).observe for step in ("view", "recall", "decide", "commit")
-        )
+        self._steps = {step: metrics.step_seconds.labels(step) for step in _STEPS}
 
     def adopt(self, live: Live) -> None:
         """From the next message on; those under way keep what they began with."""
@@ -151,11 +160,11 @@ class Router:
             for attempt in range(MAX_RECALLS):
                 async with self._turn_in(considered.known):
                     if attempt:  # anew within the turn, where nobody else moves the conversation
-                        considered = await self._consider_safely(received, live)
+                        considered = await self._consider_safely(received, live, considered.verification)
                     try:
                         return await self._answer(received, considered, live)
                     except StaleError:  # it has moved since it was recalled
-                        considered = await self._consider_safely(received, live)
+                        considered = await self._consider_safely(received, live, considered.verification)
             raise StoreError("the conversation keeps moving")
         except StoreFullError:
             log.error("message_refused", id=received.id, reason="the store is full")
@@ -175,41 +184,44 @@ class Router:
 
     # Steps 2 to 5.
 
-    async def _consider_safely(self, received: Received, live: Live) -> Considered:
+    async def _consider_safely(
+        self, received: Received, live: Live, verification: Verification | None = None
+    ) -> Considered:
         """Whatever goes wrong here, the message is taken all the same, undecided.
 
-        The mark held meanwhile outlives the process: what killed it is not looked at a second time.
+        The mark held while it is looked at outlives the process: what killed it is not looked at a second time.
         """
         digest = _digest(received.raw)
         if self._hands.is_suspect(digest):
             log.error("message_undecided", id=received.id, reason="the process died over this message before")
             return self._undecided(received)
         try:
-            with self._hands.holding(digest):
-                return await self._consider(received, live)
+            return await self._consider(received, live, MarkedWork(self._hands, digest, received.raw), verification)
         except Exception:
             log.exception("message_undecided", id=received.id, reason="a fault while it was considered")
             return self._guarded(self._undecided(received), received, live)
 
-    async def _consider(self, received: Received, live: Live) -> Considered:
-        began = perf_counter()
-        view, thread = await _off_loop_if_large(
-            received.raw, partial(look, received.raw, received.envelope, received.client, live)
-        )
-        passed = passed_inboxes(view, self._trace_key, live.settings.inboxes, received.envelope)
-        viewed = perf_counter()
-        self._view_seconds(viewed - began)
-        barred = await _off_loop_if_large(received.raw, partial(_what_bars, view, received, passed, live))
+    async def _consider(
+        self, received: Received, live: Live, work: Compute, verification: Verification | None
+    ) -> Considered:
+        """`verification`: of this message, where it was done before."""
+        with self._steps["view"].time():
+            view, passed, barred = await work(partial(look, received, self._trace_key, live))
         if barred is not None:
-            return Considered(thread, Known(), (), barred=barred)
-        known = await self._store.recall(thread)
-        recalled = perf_counter()
-        self._recall_seconds(recalled - viewed)
-        decisions, author = await _off_loop_if_large(received.raw, partial(_judge, view, received, live, known))
-        self._decide_seconds(perf_counter() - recalled)
+            return Considered(ThreadKeys(None), Known(), (), barred=barred)
+        with self._steps["verify"].time():
+            verification = verification or await self._world.verify(view, received, live.settings, work)
+            proofs = proofs_of(view, received.client, live, verification)
+        with self._steps["recall"].time():
+            thread = await work(partial(thread_keys, view, received.envelope, received.client, live, proofs))
+            known = await self._store.recall(thread)
+        with self._steps["decide"].time():
+            decisions, author = await work(partial(_judge, view, received, live, known, proofs))
         if known.suspect:
             decisions = (_labelled(decisions[0], SUSPECT), *decisions[1:])
-        return Considered(thread, known, decisions, author, passed, is_notice=is_notice(view, received.envelope))
+        return Considered(
+            thread, known, decisions, author, passed, verification, is_notice=is_notice(view, received.envelope)
+        )
 
     def _undecided(self, received: Received) -> Considered:
         self._metrics.undecided_messages.inc()
@@ -254,7 +266,8 @@ class Router:
         taken = received
         if received.client.protocol is Protocol.LMTP and refused:
             taken, considered = _without(refused, received, considered)
-        committed = await self._commit(taken, considered, live)
+        with self._steps["commit"].time():
+            committed = await self._commit(taken, considered, live)
         if considered.thread.by_bytes:
             self._hands.clear(_digest(received.raw))  # not before: a death meanwhile would have it looked at again
         await self._tell(taken, considered, committed)
@@ -262,7 +275,6 @@ class Router:
 
     async def _commit(self, received: Received, considered: Considered, live: Live) -> Committed:
         """A plan that fails gives way to the last resort."""
-        began = perf_counter()
         settle = partial(self._settle, received, considered, live)
         entry = Entry(
             received,
@@ -273,22 +285,20 @@ class Router:
             is_notice=considered.is_notice,
         )
         try:
-            committed = await self._store.commit(entry)
+            return await self._store.commit(entry)
         except PlanFailedError:
             log.exception("message_undecided", id=received.id, reason="no plan could be made")
             undecided = self._undecided(received)
             settle = partial(self._settle_anyhow, received, undecided, live)
             entry = Entry(received, undecided.thread, undecided.known, undecided.decisions, settle)
             try:
-                committed = await self._store.commit(entry)
+                return await self._store.commit(entry)
             except PlanFailedError as error:
                 raise StoreError("not even the last resort could be planned") from error
-        self._commit_seconds(perf_counter() - began)
-        return committed
 
     def _settle(self, received: Received, considered: Considered, live: Live, state: DeskState) -> Settled:
         """The desk's part of the transaction. The writer calls it; it may be called again."""
-        plan = assign(considered.decisions, live.roster, state, received.at, self._choose, considered.author)
+        plan = assign(considered.decisions, live.roster, state, received.at, self._world.choose, considered.author)
         return self._settled(received, considered, plan, live)
 
     def _settle_anyhow(self, received: Received, considered: Considered, live: Live, _state: DeskState) -> Settled:
@@ -299,6 +309,7 @@ class Router:
         """The plan, what its copies say on top, and their ways."""
         inboxes = [decision.inbox for decision in considered.decisions]
         hostname = live.settings.hostname
+        verified = (considered.verification or NOT_VERIFIED).results
         stamp = Annotation(
             queue_id=received.id,
             inbox=inboxes[0],
@@ -308,7 +319,7 @@ class Router:
                 trace_mac(self._trace_key, received.id, inbox)
                 for inbox in dict.fromkeys((*inboxes, *sorted(considered.passed)))
             ),
-            auth_results=results_value(hostname, verified_by_us(received.client, live.roster)),
+            auth_results=results_value(hostname, (*verified_of_client(received.client, live.roster), *verified)),
             received=received_value(received, hostname),
             cut_authserv_ids=(hostname, *(() if received.client.trusted else live.settings.authserv_ids)),
             cut_headers=live.ruleset.given_headers,
@@ -328,42 +339,37 @@ class Router:
             log.exception("message_unreported", id=committed.id)
 
 
-def _what_bars(view: MessageView, received: Received, passed: frozenset[str], live: Live) -> Barred | None:
-    """Why nobody here may have it, whatever the rules say."""
+def look(received: Received, trace_key: bytes, live: Live) -> tuple[MessageView, frozenset[str], Barred | None]:
+    """Step 2: the view, the inboxes that it passed before, and why nobody here may have it, whatever the rules say."""
+    view = MessageView(received.raw, text_limit=live.settings.limits.rule_text)
+    passed = passed_inboxes(view, trace_key, live.settings.inboxes, received.envelope)
     if loops(view, received.envelope, passed):
-        return LOOP
-    return TOO_DEEP if view.is_nested_deeper(live.settings.limits.mime_depth) else None
+        return view, passed, LOOP
+    return view, passed, TOO_DEEP if view.is_nested_deeper(live.settings.limits.mime_depth) else None
 
 
-def _judge(view: MessageView, received: Received, live: Live, known: Known) -> tuple[tuple[Decision, ...], Author]:
-    """Step 5: what the rules say for each inbox, and who speaks."""
-    envelope = received.envelope
-    facts = facts_of(view, envelope, received.client, received.at, live, known.conversation)
-    return decide(facts, envelope, live), author_of(facts, envelope, live.roster)
-
-
-def look(raw: Raw, envelope: Envelope, client: Client, office: Office) -> tuple[MessageView, ThreadKeys]:
-    """Step 2, and the keys of step 4."""
-    view = MessageView(raw, text_limit=office.settings.limits.rule_text)
+def thread_keys(
+    view: MessageView, envelope: Envelope, client: Client, office: Office, proofs: AuthResults
+) -> ThreadKeys:
+    """By which step 4 knows the conversation, and the same message."""
     parties = (mailbox.address for name in ("from", "reply-to", "to", "cc") for mailbox in view.addresses(name))
-    return view, ThreadKeys(
+    return ThreadKeys(
         message_id=view.message_id,
         references=view.references,
         participants=tuple(dict.fromkeys(parties)),
         author=view.author.address if view.author else None,
-        content_hash=_identity(view, envelope, client, verified_by_us(client, office.roster)),
-        vouched=bool(view.references) and comes_from_member(view, client, office) is True,
+        content_hash=identity_of(view, envelope, client, proofs),
+        vouched=bool(view.references) and comes_from_member(view, client, office, proofs) is True,
     )
 
 
-def _identity(view: MessageView, envelope: Envelope, client: Client, ours: Iterable[MethodResult]) -> bytes:
-    """By which the same message is known when it comes again: its content, and all else that rules may decide by."""
-    details = sorted(str(recipient.address) for recipient in envelope.recipients if recipient.detail is not None)
-    results = view.headers.raw_values("authentication-results") if client.trusted else []
-    proven = (f"{one.method}={one.result} {one.property('smtp.auth') or ''}" for one in ours)
-    listed = sorted(client.findings.listed_in)
-    beside = "\0".join((envelope.sender, *details, *proven, *listed)).encode("utf-8", "surrogatepass")
-    return blake2b(b"\0".join((view.content_hash, beside, *results)), digest_size=32).digest()
+def _judge(
+    view: MessageView, received: Received, live: Live, known: Known, proofs: AuthResults
+) -> tuple[tuple[Decision, ...], Author]:
+    """Step 5: what the rules say for each inbox, and who speaks."""
+    envelope = received.envelope
+    facts = facts_of(view, envelope, received.client, received.at, live, proofs, known.conversation)
+    return decide(facts, envelope, live), author_of(facts, envelope, live.roster)
 
 
 def _without(refused: dict[str, Barred], received: Received, considered: Considered) -> tuple[Received, Considered]:
@@ -389,7 +395,3 @@ def _labelled(decision: Decision, label: str) -> Decision:
 
 def _digest(raw: Raw) -> bytes:
     return blake2b(raw[:DIGESTED_BYTES] + raw[-DIGESTED_BYTES:] + b"%d" % len(raw), digest_size=32).digest()
-
-
-async def _off_loop_if_large(raw: Raw, work: Callable[[], T]) -> T:
-    return work() if len(raw) <= OFF_LOOP_BYTES else await asyncio.to_thread(work)

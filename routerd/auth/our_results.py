@@ -6,8 +6,12 @@ from collections.abc import Iterable
 from routerd.auth.results import MethodResult
 from routerd.message.envelope import Client
 
+MAX_VALUE_CHARACTERS = 4_000
+MAX_REASON_CHARACTERS = 200
+MAX_PROPERTY_CHARACTERS = 320  # RFC 5321 4.5.3.1: the longest address
+
 _TOKEN = re.compile(r"[!#$%&'*+.0-9A-Z^_`a-z{|}~-]+")  # RFC 2045 5.1
-_ADDRESS = re.compile(rf"{_TOKEN.pattern}@[0-9A-Za-z.-]+")
+_ADDRESS = re.compile(rf"(?:{_TOKEN.pattern})?@[0-9A-Za-z.-]+")
 _QUOTED_SPECIALS = re.compile(r'(["\\])')
 _ESCAPED = r"\\\1"
 
@@ -26,14 +30,25 @@ def our_results(client: Client, login: str | None) -> tuple[MethodResult, ...]:
 
 
 def results_value(authserv_id: str, results: Iterable[MethodResult]) -> str:
-    """The value of an Authentication-Results field (RFC 8601 2.2), on one line: `mx1.example.com; iprev=pass …`."""
-    said = [_said(result) for result in results]
-    return "; ".join((authserv_id, *(said or ["none"])))
+    """The value of an Authentication-Results field (RFC 8601 2.2), on one line: `mx1.example.com; iprev=pass …`.
+
+    Of at most `MAX_VALUE_CHARACTERS`: the results that do not fit are left out, from the last.
+    """
+    value = authserv_id
+    for result in results:
+        longer = f"{value}; {_said(result)}"
+        if len(longer) > MAX_VALUE_CHARACTERS:
+            break
+        value = longer
+    return value if value != authserv_id else f"{authserv_id}; none"
 
 
 def _said(result: MethodResult) -> str:
-    properties = (f"{name}={_pvalue(value)}" for name, value in result.properties)
-    return " ".join((f"{result.method}={result.result}", *properties))
+    parts = [f"{result.method}={result.result}"]
+    if result.reason:
+        parts.append(f'reason="{_QUOTED_SPECIALS.sub(_ESCAPED, result.reason[:MAX_REASON_CHARACTERS])}"')
+    parts.extend(f"{name}={_pvalue(value[:MAX_PROPERTY_CHARACTERS])}" for name, value in result.properties)
+    return " ".join(parts)
 
 
 def _pvalue(value: str) -> str:

@@ -44,6 +44,10 @@ class MethodResult:
         """The first value of `ptype.property`, such as `header.from`."""
         return next((value for key, value in self.properties if key == name), None)
 
+    def names(self, name: str, domain: str) -> bool:
+        """Whether that property is this domain, in lower case."""
+        return _is(self.property(name), domain)
+
 
 class _Mailbox(Protocol):
     @property
@@ -62,26 +66,39 @@ class _View(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class AuthResults:
-    """All that is believed about one message."""
+    """All that is believed about one message. `vouched`: a forwarder that is believed says that DMARC passed there."""
 
     results: tuple[MethodResult, ...] = ()
     author: str | None = None  # the address in From, lower case; None where there is not exactly one From field
+    vouched: bool = False
 
     def result(self, method: str) -> str | None:
-        """`pass` where any result of the method is (one of several DKIM signatures), else its first; or None."""
-        found = [result.result for result in self.results if result.method == method]
-        return "pass" if "pass" in found else next(iter(found), None)
+        """`pass` where any result of the method is (one of several DKIM signatures), else its first; or None.
+
+        SPF is asked of MAIL FROM; what it says of HELO counts only where it says nothing else.
+        """
+        found = [one for one in self.results if one.method == method]
+        if method == "spf":
+            found = [one for one in found if one.property("smtp.helo") is None] or found
+        return "pass" if any(one.result == "pass" for one in found) else next((one.result for one in found), None)
 
     @property
     def by_method(self) -> dict[str, str]:
         """`result` of each method that there is, as far as it speaks of who the message says it is from.
 
-        DMARC speaks of one author's domain (RFC 9989 5.3.1): of a message with several it says nothing.
+        DMARC speaks of one author's domain (RFC 9989 5.3.1): of a message with several it says that it cannot tell.
         """
-        methods = dict.fromkeys(result.method for result in self.results)
-        if not self._is_of_author("dmarc"):
+        methods = {method: self.result(method) or "" for method in dict.fromkeys(one.method for one in self.results)}
+        if not self._is_of_author("dmarc") and methods.get("dmarc") != "permerror":
             methods.pop("dmarc", None)
-        return {method: self.result(method) or "" for method in methods}
+        if self.vouched:
+            methods["dmarc"] = "pass"
+        return methods
+
+    @property
+    def dmarc_wish(self) -> str:
+        """What the owner of the author's domain asks for, where `by_method` says that DMARC fails; "" unknown."""
+        return next((one.property("policy.dmarc") or "" for one in self.results if one.method == "dmarc"), "")
 
     def _is_of_author(self, method: str) -> bool:
         """Whether there is one author, and every result of the method that names a domain of From names his."""
@@ -109,7 +126,12 @@ class AuthResults:
 
 
 def believed_results(
-    view: _View, trusted: bool, authserv_ids: Collection[str], ours: tuple[MethodResult, ...] = ()
+    view: _View,
+    trusted: bool,
+    authserv_ids: Collection[str],
+    ours: tuple[MethodResult, ...] = (),
+    *,
+    vouched: bool = False,
 ) -> AuthResults:
     """What we verified ourselves (`ours`), and of other methods what the trusted hops say. Never raises.
 
@@ -118,7 +140,7 @@ def believed_results(
     author = view.author
     only_from = author.address.lower() if author is not None and view.headers.count("from") == 1 else None
     if not trusted or not authserv_ids:
-        return AuthResults(ours, only_from)
+        return AuthResults(ours, only_from, vouched)
     ids = {id_.lower() for id_ in authserv_ids}
     believed = list(ours)
     for value in view.headers.raw_values("authentication-results")[:MAX_FIELDS]:
@@ -126,7 +148,7 @@ def believed_results(
         if authserv_id in ids:
             known = {result.method for result in believed}
             believed.extend(result for result in results if result.method not in known)
-    return AuthResults(tuple(believed), only_from)
+    return AuthResults(tuple(believed), only_from, vouched)
 
 
 def parse_results(value: bytes) -> tuple[str | None, tuple[MethodResult, ...]]:

@@ -28,14 +28,14 @@ from routerd.config.settings import Settings
 from routerd.config.yaml_source import read_yaml
 from routerd.delivery.routes import Routes
 from routerd.desk.assign import assign
-from routerd.desk.consider import author_of, conversation_of, decide, facts_of, home_first
+from routerd.desk.consider import author_of, conversation_of, decide, facts_of, home_first, proofs_of
 from routerd.desk.plan import Conversation, DeskState, Twin
 from routerd.desk.roster import Roster
 from routerd.intake.recipients import Directory
 from routerd.message.address import AddressError, parse_address
 from routerd.message.envelope import Client, Envelope, Protocol, Recipient
 from routerd.message.view import MessageView
-from routerd.router import Live, look
+from routerd.router import Live, thread_keys
 from routerd.rules.decision import Decision
 from routerd.rules.explaining.explain import explain_decision
 from routerd.rules.facts import ConversationFacts
@@ -125,7 +125,9 @@ def explain(
 
     `known`: what is taken for the conversation in place of that in the state.
     """
-    view, thread = look(raw, envelope, client, live)
+    view = MessageView(raw, text_limit=live.settings.limits.rule_text)
+    proofs = proofs_of(view, client, live)
+    thread = thread_keys(view, envelope, client, live, proofs)
     with ExitStack() as stack:
         state: DeskState = QuietDesk()
         try:
@@ -141,7 +143,7 @@ def explain(
         if known is not None:
             home, _ = home_first(view, envelope, live.roster)[0]
             anew.conversation = conversation_of(known, home, at)
-        facts = facts_of(view, envelope, client, at, live, anew.conversation)
+        facts = facts_of(view, envelope, client, at, live, proofs, anew.conversation)
         decisions = decide(facts, envelope, live)
         author = author_of(facts, envelope, live.roster)
         plan = assign(decisions, live.roster, anew, at, lambda members: members[0], author)

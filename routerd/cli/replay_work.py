@@ -14,7 +14,7 @@ from itertools import islice
 from multiprocessing import get_context
 
 from routerd.config.settings import Settings
-from routerd.desk.consider import Office, facts_of, home_first
+from routerd.desk.consider import Office, facts_of, home_first, proofs_of
 from routerd.desk.roster import Roster
 from routerd.message.address import Address, AddressError, parse_address
 from routerd.message.envelope import Client, Envelope, Protocol, Purpose, Recipient
@@ -71,7 +71,8 @@ class Replayer:
                 return
             envelope = Envelope(_sender_of(view), recipients)
             # What our own servers wrote into it when it came is believed now as it was then.
-            facts = facts_of(view, envelope, _OUR_SERVERS, arrived_at(view, written_at), self._office)
+            proofs = proofs_of(view, _OUR_SERVERS, self._office)
+            facts = facts_of(view, envelope, _OUR_SERVERS, arrived_at(view, written_at), self._office, proofs)
             homes = home_first(view, envelope, self._office.roster)
             at_inboxes = [facts.at_inbox(inbox, _given(envelope, inbox)) for inbox, _ in homes]
             before = _ruled(self._before, at_inboxes)

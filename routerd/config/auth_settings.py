@@ -1,6 +1,7 @@
 """The keys of `routerd.yaml` that say who wrote a message, and sign what we write."""
 
 import re
+from enum import StrEnum
 from typing import Annotated
 
 from pydantic import AfterValidator, Field
@@ -21,6 +22,12 @@ def parse_selector(text: str) -> str:
 
 
 Selector = Annotated[Text, AfterValidator(parse_selector)]
+
+
+class DmarcPolicy(StrEnum):
+    REPORT = "report"
+    HOLD = "hold"
+    REJECT = "reject"
 
 
 class DkimKey(Model):

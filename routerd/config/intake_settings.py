@@ -69,6 +69,11 @@ class Listener(Model):
         description="a bare CR or LF in a message: refuse it, make it CRLF, or (auto) CRLF from trusted networks only",
     )
     smtputf8: Bool = Field(False, description="offer SMTPUTF8 (RFC 6531)")
+    verify: Bool | None = Field(
+        None,
+        description="look who wrote what comes in, by SPF, DKIM and DMARC; absent: of strangers' mail, not of what "
+        "trusted networks or this machine bring. Of trusted networks SPF is not asked, of who logged in nothing",
+    )
     reject_through: Bool = Field(
         False, description="what a rule rejects is refused to a trusted hop too, which then tells the sender"
     )

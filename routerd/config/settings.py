@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, WithJsonSchema
 
-from routerd.config.auth_settings import DkimKey
+from routerd.config.auth_settings import DkimKey, DmarcPolicy
 from routerd.config.calendar_values import Holidays, HoursList, Weekdays, WeekdaysList, Zone, days_of
 from routerd.config.intake_settings import (
     Dns,
@@ -57,6 +57,7 @@ __all__ = [
     "Calendar",
     "Days",
     "DkimKey",
+    "DmarcPolicy",
     "Dns",
     "DnsList",
     "HostPort",
@@ -159,6 +160,11 @@ class Inbox(Model):
         "owner", description="who gets a copy: the owner, or everyone of the team it was assigned to"
     )
     aliases: tuple[MailAddress, ...] = Field((), description="further addresses of this inbox")
+    dmarc: DmarcPolicy = Field(
+        DmarcPolicy.REPORT,
+        description="mail that fails DMARC: report (label dmarc-fail), hold (where the domain asks for quarantine or "
+        "reject), or reject (refuse it where the domain asks for reject, hold it for quarantine)",
+    )
 
 
 class Addresses(Model):
@@ -252,6 +258,11 @@ class Settings(Model):
     authserv_ids: tuple[Text, ...] = Field(
         (), description="Authentication-Results of these, from a trusted hop, are believed"
     )
+    arc_sealers: tuple[Domain, ...] = Field(
+        (),
+        description="forwarders, such as mailing lists, that are believed where their ARC seal says that DMARC passed "
+        "before them; it never makes anybody a member",
+    )
     proxies: tuple[Network, ...] = Field(
         (), description="load balancers: what comes from them begins with the PROXY protocol, v1 or v2"
     )
@@ -308,10 +319,8 @@ class Settings(Model):
 # Keys are places without list positions and without the names of members, teams and inboxes.
 _LATER_KEYS = {
     "reports": "figures of the desk",
-    "arc_sealers": "ARC",
     "templates": "automatic replies",
     "listen.members": "a listener for members alone",
-    "listen.verify": "sender verification",
     "members.show": "changing copies for a client",
     "members.handover": "handing conversations over",
     "inboxes.replies": "answering through routerd",
@@ -321,7 +330,6 @@ _LATER_KEYS = {
     "inboxes.escalate": "escalation",
     "inboxes.digest": "a daily summary",
     "inboxes.close_after": "closing conversations",
-    "inboxes.dmarc": "sender verification",
     "digest": "a daily summary",
 }
 NOT_YET: dict[str, str] = {

@@ -4,10 +4,14 @@ for each inbox, and whether it was here before. `explain` asks the same."""
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from hashlib import blake2b
 
 from routerd.auth.our_results import our_results
 from routerd.auth.results import AuthResults, MethodResult, believed_results
+from routerd.auth.verification import NOT_VERIFIED, Verification
+from routerd.config.auth_settings import DmarcPolicy
 from routerd.config.settings import Settings
+from routerd.desk.dmarc_policy import after_dmarc
 from routerd.desk.plan import Author, Conversation, ConversationId, ConversationState, Standing, Voice
 from routerd.desk.roster import Roster
 from routerd.message.envelope import Client, Envelope, Purpose
@@ -35,13 +39,16 @@ class Office:
 
 def decide(facts: Facts, envelope: Envelope, office: Office) -> tuple[Decision, ...]:
     """For each inbox its decision, the home inbox's first. `facts`: as `facts_of` gives them."""
-    return tuple(
-        _ruled_by(purpose, office.settings.postmaster, inbox, envelope.sender)
-        or office.ruleset.decide(
-            facts.at_inbox(inbox, tuple(str(r.address) for r in envelope.recipients if r.inbox == inbox))
-        )
-        for inbox, purpose in home_first(facts.view, envelope, office.roster)
-    )
+    decisions = []
+    for inbox, purpose in home_first(facts.view, envelope, office.roster):
+        decision = _ruled_by(purpose, office.settings.postmaster, inbox, envelope.sender)
+        if decision is None:
+            addresses = tuple(str(one.address) for one in envelope.recipients if one.inbox == inbox)
+            decision = office.ruleset.decide(facts.at_inbox(inbox, addresses))
+        if facts.results.get("dmarc") == "fail":
+            decision = after_dmarc(decision, facts, _dmarc_policy(purpose, inbox, office))
+        decisions.append(decision)
+    return tuple(decisions)
 
 
 def facts_of(
@@ -50,53 +57,68 @@ def facts_of(
     client: Client,
     at: datetime,
     office: Office,
+    proofs: AuthResults,
     conversation: Conversation | None = None,
 ) -> Facts:
     """The facts but for the inbox, to be read by `Facts.at_inbox`.
 
-    `client`: who handed it over. `conversation`: the known one that it belongs to.
+    `client`: who handed it over. `proofs`: as `proofs_of` gives them. `conversation`: the known one that it belongs to.
     """
-    results = _results(view, client, office)
     return Facts(
         view,
         envelope.sender,
         (),
         "",
         office.roster.own_addresses,
-        internal=_is_internal(view, client, results, office.roster),
+        internal=comes_from_member(view, client, office, proofs),
         at=at,
-        results=results.by_method,
+        results=proofs.by_method,
+        dmarc_wish=proofs.dmarc_wish,
         dnsbl=DnsLists(client.findings.listed_in, client.findings.unanswered),
         conversation=_known_so_far(conversation, at) if conversation else None,
         delimiter=office.settings.addresses.delimiter,
     )
 
 
-def comes_from_member(view: MessageView, client: Client, office: Office) -> bool | None:
-    """Whether a member wrote it, and that is proven; None: it could not be told then."""
-    return _is_internal(view, client, _results(view, client, office), office.roster)
+def proofs_of(
+    view: MessageView, client: Client, office: Office, verification: Verification = NOT_VERIFIED
+) -> AuthResults:
+    """What proves who wrote it: what we verified ourselves, and of other methods what a trusted hop says."""
+    ours = (*verified_of_client(client, office.roster), *verification.results)
+    is_vouched = bool(verification.voucher)
+    return believed_results(view, client.trusted, office.settings.authserv_ids, ours, vouched=is_vouched)
 
 
-def verified_by_us(client: Client, roster: Roster) -> tuple[MethodResult, ...]:
+def verified_of_client(client: Client, roster: Roster) -> tuple[MethodResult, ...]:
     """What we found out of the client ourselves. Who logged in and is no member any more has proven nothing."""
     logged_in = roster.member(client.member) if client.member is not None else None
     return our_results(client, str(logged_in.mailbox) if logged_in else None)
 
 
-def _results(view: MessageView, client: Client, office: Office) -> AuthResults:
-    ours = verified_by_us(client, office.roster)
-    return believed_results(view, client.trusted, office.settings.authserv_ids, ours)
+def comes_from_member(view: MessageView, client: Client, office: Office, proofs: AuthResults) -> bool | None:
+    """Whether a member wrote it, and that is proven; None: it could not be told then.
 
-
-def _is_internal(view: MessageView, client: Client, results: AuthResults, roster: Roster) -> bool | None:
-    """A login with us stands for all addresses of its member, one that a hop tells of for that address alone."""
+    A login with us stands for all addresses of its member, one that a hop tells of for that address alone.
+    """
     author = view.author.address if view.author else ""
-    member = roster.member_with(author)
+    member = office.roster.member_with(author)
     if member is None:
         return False
-    if results.authenticates(author) or (client.member == member and results.author == author):
+    if proofs.authenticates(author) or (client.member == member and proofs.author == author):
         return True
-    return None if results.result("dmarc") == TEMPORARY else False
+    return None if proofs.result("dmarc") == TEMPORARY else False
+
+
+def identity_of(view: MessageView, envelope: Envelope, client: Client, proofs: AuthResults) -> bytes:
+    """By which the same message is known when it comes again: its content, and all else that rules may decide by."""
+    details = sorted(str(recipient.address) for recipient in envelope.recipients if recipient.detail is not None)
+    results = view.headers.raw_values("authentication-results") if client.trusted else []
+    proven = [f"{method}={result}" for method, result in proofs.by_method.items()]
+    logins = [one.property("smtp.auth") or "" for one in proofs.results if one.method == "auth"]
+    listed = sorted(client.findings.listed_in)
+    beside = "\0".join((envelope.sender, *details, *proven, *logins, proofs.dmarc_wish, *listed))
+    hashed = (view.content_hash, beside.encode("utf-8", "surrogatepass"), *results)
+    return blake2b(b"\0".join(hashed), digest_size=32).digest()
 
 
 def author_of(facts: Facts, envelope: Envelope, roster: Roster) -> Author:
@@ -187,6 +209,12 @@ def loops(view: MessageView, envelope: Envelope, passed: frozenset[str]) -> bool
     return view.received_count > MAX_HOPS or any(
         recipient.inbox in passed for recipient in envelope.recipients if recipient.purpose is not Purpose.RETURN_PATH
     )
+
+
+def _dmarc_policy(purpose: Purpose, inbox: str, office: Office) -> DmarcPolicy:
+    """The postmaster hears of everything, and a return path gets bounces, which prove little of themselves."""
+    found = office.roster.inbox(inbox) if purpose is Purpose.INBOX else None
+    return found.dmarc if found is not None else DmarcPolicy.REPORT
 
 
 def _ruled_by(purpose: Purpose, postmaster: str, inbox: str, sender: str) -> Decision | None:

@@ -28,7 +28,12 @@ def refusals(
     if is_known or (received.client.trusted and not reject_through):
         return {}
     return {
-        decision.inbox: Barred(550, "5.7.1", decision.reject.encode("ascii", "replace").decode("ascii") or "rejected")
+        decision.inbox: Barred(
+            550,
+            "5.7.1",
+            decision.reject.encode("ascii", "replace").decode("ascii") or "rejected",
+            decision.reject_reason,
+        )
         for decision in decisions
         if decision.reject is not None
     }

@@ -65,6 +65,7 @@ class Metrics:
         self.dns_seconds = histogram("dns_seconds", "One question, over all servers", _SECONDS)
         self.logins = counter("logins", "Tries to log in, by what was answered", "result")
         self.dns_list_answers = counter("dns_list_answers", "Clients by what a DNS list says", "zone", "result")
+        self.auth_results = counter("auth_results", "Messages by what verification says", "method", "result")
         self.reverse_names = counter("reverse_names", "Clients by what their reverse name proves", "result")
         self.ruleset_info = gauge("ruleset_info", "1 for the ruleset in force", "revision")
         self.ruleset_rules = gauge("ruleset_rules", "Rules in force")

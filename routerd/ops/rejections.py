@@ -44,6 +44,7 @@ REASONS = {
     "mime_depth": "MIME parts nested deeper than `limits.mime_depth`",
     "loop": "a message that has been here before",
     "rule": "a message that a rule rejects",
+    "dmarc": "a message that fails DMARC, at an inbox with `dmarc: reject`",
     "no_memory": "a message for which `limits.memory` has no room now",
     "no_space": "a message for which the disk has no room now",
     "store_slow": "a message that the store is too slow for now",

@@ -98,5 +98,6 @@ class Decision:
     forward: tuple[str, ...] = ()  # addresses outside
     hold: str | None = None
     reject: str | None = None
+    reject_reason: str = "rule"  # the word under which that is counted
     trace: Trace = field(default=Trace())
     revision: str = ""

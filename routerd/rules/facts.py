@@ -228,6 +228,7 @@ class Facts:
     internal: bool | None
     at: datetime | None
     results: Mapping[str, str] = field(default_factory=dict)
+    dmarc_wish: str = ""  # what the owner of From's domain asks for where DMARC fails; "" unknown
     dnsbl: DnsLists = DnsLists()
     conversation: ConversationFacts | None = None
     delimiter: str = "+"  # of the detail in an address of ours

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from not_verified import not_verified
 
 from routerd.auth.signers import Signers
 from routerd.config.settings import Settings
@@ -32,7 +33,7 @@ from routerd.message.envelope import (
     Verdict,
 )
 from routerd.ops.metrics import Metrics
-from routerd.router import Live, Router
+from routerd.router import Live, Router, World
 from routerd.rules.compile import compile_ruleset
 from routerd.store.base import Copy, CopyState, Done, NewCopy, Retention, StoreError
 from routerd.store.marks import InHand
@@ -102,7 +103,7 @@ class Desk:
                 self.metrics,
             ),
             self.metrics,
-            choose=lambda names: names[0],
+            World(not_verified, lambda names: names[0]),
         )
         self._count = 0
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from not_verified import not_verified
 from structlog.testing import capture_logs
 
 from routerd.auth.signers import Signers
@@ -35,7 +36,7 @@ from routerd.message.envelope import (
 from routerd.message.notice import Notice, TroubledCopy, compose_notice
 from routerd.message.token import NOTICE, trace_mac
 from routerd.ops.metrics import Metrics
-from routerd.router import Live, Router, look
+from routerd.router import Live, Router, World, look
 from routerd.rules.compile import compile_ruleset
 from routerd.rules.conditions.truth import Always
 from routerd.rules.facts import Seen
@@ -81,7 +82,7 @@ class Desk:
             Bounces(self.store, lambda copy, reason, tried: None, self.metrics, self),
             SendingBack(self.store, self._bureau, self._take, self.metrics),
             self.metrics,
-            choose=lambda names: names[0],
+            World(not_verified, lambda names: names[0]),
         )
         self._count = 0
 

@@ -6,16 +6,18 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from routerd.auth.results import MethodResult
+from routerd.auth.verification import NOT_VERIFIED, Verification
 from routerd.config.settings import Settings
+from routerd.desk import consider
 from routerd.desk.consider import (
     Office,
     author_of,
     decide,
-    facts_of,
     home_first,
     loops,
     passed_inboxes,
-    verified_by_us,
+    proofs_of,
+    verified_of_client,
 )
 from routerd.desk.plan import Author, Conversation, ConversationId, ConversationState, Standing, Voice
 from routerd.desk.refusal import for_all, for_each, refusals
@@ -86,6 +88,19 @@ def test_the_home_is_the_inbox_that_to_or_cc_names_first(header: str, home: str)
     found = home_first(view(header), envelope, office().roster)
     assert found[0] == (home, Purpose.INBOX)
     assert {inbox for inbox, _ in found} == {BILLING, SUPPORT}
+
+
+def facts_of(
+    message: MessageView,
+    envelope: Envelope,
+    client: Client,
+    at: datetime,
+    there: Office,
+    conversation: Conversation | None = None,
+    verification: Verification = NOT_VERIFIED,
+) -> Facts:
+    proofs = proofs_of(message, client, there, verification)
+    return consider.facts_of(message, envelope, client, at, there, proofs, conversation)
 
 
 def _decided(message: MessageView, envelope: Envelope) -> tuple[Decision, ...]:
@@ -246,9 +261,9 @@ def test_a_login_is_told_by_the_members_mailbox() -> None:
     """As others know him; of one who left meanwhile nothing is told."""
     roster = office().roster
     told = (MethodResult("auth", "pass", (("smtp.auth", "ewa@mail.example.com"),)),)
-    assert verified_by_us(replace(STRANGER, member="ewa"), roster) == told
-    assert verified_by_us(replace(STRANGER, member="gone"), roster) == ()
-    assert verified_by_us(STRANGER, roster) == ()
+    assert verified_of_client(replace(STRANGER, member="ewa"), roster) == told
+    assert verified_of_client(replace(STRANGER, member="gone"), roster) == ()
+    assert verified_of_client(STRANGER, roster) == ()
 
 
 KNOWN = Conversation(

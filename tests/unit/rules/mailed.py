@@ -8,7 +8,7 @@ from rule_sets import ALL_GRANTED, AT, facts_of, raw_message, ruleset_of
 from routerd.config.settings import Settings
 from routerd.desk import consider
 from routerd.desk.assign import assign
-from routerd.desk.consider import Office, decide
+from routerd.desk.consider import Office, decide, proofs_of
 from routerd.desk.plan import SOMEBODY, Conversation, Plan, Twin
 from routerd.desk.roster import Roster
 from routerd.message.address import parse_address
@@ -93,5 +93,7 @@ def mailed(
     envelope = Envelope("a@b.example", tuple(recipient(one) if isinstance(one, str) else one for one in rcpt))
     office = Office(settings, roster, compiled.ruleset)
     view = MessageView(raw_message(**message))
-    decisions = decide(consider.facts_of(view, envelope, STRANGER, AT, office, state.conversation), envelope, office)
+    proofs = proofs_of(view, STRANGER, office)
+    facts = consider.facts_of(view, envelope, STRANGER, AT, office, proofs, state.conversation)
+    decisions = decide(facts, envelope, office)
     return Mailed(decisions, assign(decisions, roster, state, AT, lambda names: names[0], SOMEBODY))
