@@ -104,8 +104,8 @@ def read_signed_parts(tags: Mapping[str, str]) -> SignedParts:
 
 def read_domain(tags: Mapping[str, str], name: str) -> str:
     """d= or s=, as DNS has it (RFC 8616 5). Raises Unverified."""
-    text = tags[name].lower()
-    if not text.isascii():
+    text = tags[name][: _MAX_NAME_CHARACTERS + 1].lower()
+    if not text.isascii():  # short by now: to bring marks of a long text into order takes time
         try:
             text = to_a_labels(text)
         except LabelError:

@@ -1,10 +1,12 @@
 """Signatures of DKIM: which hold, and what is said of those that do not."""
 
+import mmap
 import re
 import time
 from base64 import b64encode
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from pathlib import Path
 
 import dkim
 import pytest
@@ -303,6 +305,16 @@ def test_what_is_reported_is_harmless(tag: str) -> None:
         assert re.fullmatch(r"[ -~]*", result.reason)
 
 
+def test_a_message_in_a_file(tmp_path: Path) -> None:
+    """A large message is a map of its file, and is read as one in memory is."""
+    path = tmp_path / "mail"
+    path.write_bytes(dkim_signed(MAIL + b"and so on\r\n" * 100_000))
+    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as raw:
+        message = SignedMessage(raw, HeaderBlock.scan(raw))
+        (result,) = verify_dkim(message, read_dkim(message, AT), KEYS)
+    assert result.result == "pass"
+
+
 async def test_keys_are_asked_for_once() -> None:
     """Every name once, however many signatures name it."""
     asked: list[tuple[str, RecordKind]] = []
@@ -331,6 +343,8 @@ def _ten(mail: bytes, **changed: str) -> bytes:
 @pytest.mark.parametrize(
     "raw",
     [
+        pytest.param(dkim_signed(MAIL, d="a\u0301\u0316" * 9_000 + ".pl"), id="a domain of combining marks"),
+        pytest.param(dkim_signed(MAIL, i="@" + "\u0316\u0301" * 9_000 + ".pl"), id="an identity of combining marks"),
         pytest.param(_many_signatures(), id="thousands of signatures"),
         pytest.param(b"DKIM-Signature: v=1; " + b"a" * 1_900_000 + b"=1\r\n" + MAIL, id="a huge tag"),
         pytest.param(b"DKIM-Signature: v=1; b=" + b" \t" * 900_000 + b"\r\n" + MAIL, id="a huge blank value"),
