@@ -2,6 +2,7 @@
 
 import os
 import pwd
+import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Self
@@ -46,12 +47,11 @@ service stats {{
 
 
 _QUOTA = """\
-protocol lmtp {{
-  mail_plugins = quota
-}}
+mail_plugins = quota
 quota_full_tempfail = {tempfail}
 plugin {{
   quota = maildir:all
+  quota_grace = 0
 }}
 """
 
@@ -59,10 +59,19 @@ plugin {{
 class DovecotLmtp:
     """LMTP on `port` and on the unix socket `socket`, for `users` (whole addresses); others get 550 5.1.1.
 
-    The mailboxes of those in `full` take no more: 552 5.2.2, or 452 4.2.2 with `tempfail`.
+    The mailboxes of those in `full` take no more: 552 5.2.2, or 452 4.2.2 with `tempfail`. `quotas` has what others may
+    hold, such as "bytes=20000:messages=5", by Maildir++.
     """
 
-    def __init__(self, folder: Path, users: Sequence[str], *, full: Sequence[str] = (), tempfail: bool = False) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        users: Sequence[str],
+        *,
+        full: Sequence[str] = (),
+        quotas: Mapping[str, str] | None = None,
+        tempfail: bool = False,
+    ) -> None:
         self._program = require_program("dovecot", "dovecot-core")
         if not Path("/usr/lib/dovecot/lmtp").exists():
             require_program("dovecot-lmtp", "dovecot-lmtpd")
@@ -71,7 +80,7 @@ class DovecotLmtp:
         self.port = free_port()
         self.socket = folder / "lmtp"
         self._users = users
-        self._full = full
+        self._quotas = {**dict.fromkeys(full, "bytes=1"), **(quotas or {})}
         self._tempfail = tempfail
         self._process: Process | None = None
 
@@ -87,13 +96,13 @@ class DovecotLmtp:
         for name in ("run", "home"):
             (self.folder / name).mkdir(exist_ok=True)
         os.chown(self.folder / "home", owner.pw_uid, owner.pw_gid)
-        rules = {user: "userdb_quota_rule=*:bytes=1" for user in self._full}
+        rules = {user: f"userdb_quota_rule=*:{most}" for user, most in self._quotas.items()}
         lines = [
             f"{user}::{owner.pw_uid}:{owner.pw_gid}::{self.home(user)}::{rules.get(user, '')}\n" for user in self._users
         ]
         (self.folder / "users").write_text("".join(lines))
         config = self.folder / "dovecot.conf"
-        quota = _QUOTA.format(tempfail="yes" if self._tempfail else "no") if self._full else ""
+        quota = _QUOTA.format(tempfail="yes" if self._tempfail else "no") if self._quotas else ""
         config.write_text(_CONFIG.format(folder=self.folder, port=self.port) + quota)
         self._process = Process([self._program, "-F", "-c", config], self.folder / "output")
         self._process.wait_until_listening(self.port)
@@ -111,6 +120,17 @@ class DovecotLmtp:
     def log(self) -> str:
         path = self.folder / "log"
         return path.read_text(errors="replace") if path.exists() else ""
+
+    def doveadm(self, *command: str) -> str:
+        """What the administrator's tool prints; raises CalledProcessError where it fails."""
+        program = require_program("doveadm", "dovecot-core")
+        return subprocess.run(
+            [program, "-c", self.folder / "dovecot.conf", *command],
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=True,
+        ).stdout
 
 
 _AUTH_CONFIG = """\

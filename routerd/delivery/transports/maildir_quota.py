@@ -70,7 +70,9 @@ def count_in(folder: Path, size_bytes: int) -> None:
 
 
 def _root(folder: Path) -> Path:
-    return folder.parent if (folder / "maildirfolder").exists() else folder
+    """Where the quota of `folder` is kept: of a subfolder (`.Support`) above it. Dovecot marks also others as one."""
+    is_folder = folder.name.startswith(".") and (folder / "maildirfolder").exists()
+    return folder.parent if is_folder and not (folder / FILE_NAME).exists() else folder
 
 
 def _read(path: Path) -> bytes | None:

@@ -1,6 +1,7 @@
 """Maildir++ quotas: a full mailbox is refused as one, and only where it is full by its files."""
 
 import os
+from dataclasses import replace
 
 import pytest
 from copies import NOW
@@ -77,6 +78,21 @@ def test_a_subfolder_counts_in_its_maildir(folder):
     (folder / "maildirsize").write_bytes(b"1000S\n")
     deliver_file(folder / ".Sent", NAME, LETTER)
     assert (folder / "maildirsize").read_bytes() == b"1000S\n%d 1\n" % STORED_BYTES
+
+
+@pytest.mark.parametrize("name", ["Maildir", ".maildir"])
+def test_a_maildir_that_dovecot_calls_a_folder_has_its_own_quota(tmp_path, name):
+    """It puts `maildirfolder` into the Maildir itself, too."""
+    folder = tmp_path / name
+    folder.mkdir()
+    for place in ("tmp", "new", "cur"):
+        (folder / place).mkdir()
+    (folder / "maildirfolder").touch()
+    (folder / "maildirsize").write_bytes(b"20S\n")
+    assert isinstance(deliver_file(folder, NAME, LETTER), Delivered)
+    assert (folder / "maildirsize").read_bytes() == b"20S\n%d 1\n" % STORED_BYTES
+    other = replace(LETTER, copy_id="01J0-3")
+    assert isinstance(deliver_file(folder, name_start(other.copy_id, NOW) + "mx", other), Deferred)
 
 
 @pytest.mark.parametrize("text", [b"", b"\n", b"S,C\n", b"0S,0C\n9 9\n", b"\xff" * 9000, b"5X\n", b"99S\nsome words\n"])
