@@ -19,6 +19,7 @@ from routerd.intake.link import Link
 from routerd.intake.protocol import refusals
 from routerd.intake.protocol.events import Phase
 from routerd.intake.protocol.replies import refusal
+from routerd.ops.system_words import in_words
 
 _TLS_BYTES = 200_000  # that a connection in TLS takes while content comes, as measured; idle, a quarter of it
 
@@ -133,7 +134,7 @@ class HostedSession(SMTP):
             if gate.tls is not None:
                 is_secure = await self._link.secure(self, gate.tls, timeout_seconds=timeout_seconds, first=first)
         except OSError as error:  # as ssl.SSLError and TimeoutError are
-            gate.count_refusal("tls_handshake", None, str(error), self._arrival.peer)
+            gate.count_refusal("tls_handshake", None, in_words(error), self._arrival.peer)
         finally:
             if not is_secure:
                 self._link.abort()

@@ -59,7 +59,8 @@ class BodyFiles:
             with self.path(queue_id).open("rb") as file:
                 return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
         except (OSError, ValueError) as error:
-            raise StoreError(f"the bytes of {queue_id} are gone: {error}") from error
+            why = getattr(error, "strerror", None) or error
+            raise StoreError(f"the bytes of {queue_id} are gone: {why}") from error
 
     def remove(self, queue_id: QueueId) -> None:
         with suppress(OSError, StoreError):

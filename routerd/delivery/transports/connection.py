@@ -22,6 +22,7 @@ from routerd.delivery.transports.smtp_wire import (
     Transaction,
     Upgrade,
 )
+from routerd.ops.system_words import in_words
 
 MAX_UNREAD_BYTES = 256 * 1024
 
@@ -184,9 +185,8 @@ class Connection(asyncio.Protocol):
             )
         except (OSError, ValueError) as error:  # ssl.SSLError is an OSError; ValueError: a name that no certificate has
             transport.abort()
-            self._lost = (
-                str(error) or "the connection was closed"
-            )  # by now TLS has the transport: nobody tells of its end
+            # By now TLS has the transport: nobody tells of its end. An error without words is the other side's.
+            self._lost = in_words(error) if str(error) else "the connection was closed"
             return [Broken(self._client.tls_failed(self._lost))]
         if upgraded is None:
             return [Broken(self._client.tls_failed("the connection was closed"))]
@@ -235,8 +235,7 @@ class Connection(asyncio.Protocol):
 
     def connection_lost(self, error: Exception | None) -> None:
         self._patience.give_up()
-        why = getattr(error, "strerror", None) or error
-        self._lost = self._lost or (f"closed the connection: {why}" if why else "closed the connection")
+        self._lost = self._lost or (f"closed the connection: {in_words(error)}" if error else "closed the connection")
         self._wake()
 
     def pause_writing(self) -> None:
@@ -322,7 +321,7 @@ async def _connect(connection: Connection, host: Host, seconds: float, look_up: 
     except TimeoutError:
         return Deferred(f"cannot look up {host} in time", Stage.CONNECT)
     except OSError as error:
-        return Deferred(f"cannot look up {host}: {error.strerror or error}", Stage.CONNECT)
+        return Deferred(f"cannot look up {host}: {in_words(error)}", Stage.CONNECT)
     for address in addresses:
         try:
             async with asyncio.timeout(seconds):
@@ -333,7 +332,7 @@ async def _connect(connection: Connection, host: Host, seconds: float, look_up: 
         except TimeoutError:
             why = f"no answer from {address} in {seconds:g} s"
         except OSError as error:
-            why = error.strerror or str(error)
+            why = in_words(error)
         else:
             return None
     return Deferred(f"cannot connect to {host}: {why}", Stage.CONNECT)

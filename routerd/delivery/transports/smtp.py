@@ -17,6 +17,7 @@ from routerd.delivery.transports.connection import Connection, Timeouts, open_co
 from routerd.delivery.transports.content import Content
 from routerd.delivery.transports.kept import KeptConnections
 from routerd.delivery.transports.smtp_wire import Credentials, Login, Transaction
+from routerd.ops.system_words import in_words
 
 AVOID_SECONDS = 60.0  # a host that could not be reached is asked last for so long
 MAX_REASONS = 3  # of several hosts, that are told
@@ -147,7 +148,7 @@ class NextHop:
             try:
                 password = await asyncio.to_thread(_first_line, self._auth.password_file)
             except (OSError, ValueError) as error:
-                return Deferred(f"cannot read the password file: {error}", Stage.AUTH)
+                return Deferred(f"cannot read the password file: {in_words(error)}", Stage.AUTH)
             login = replace(login, credentials=Credentials(self._auth.user, password))
         look_up = self._shared.look_up
         opened = await open_connection(host, login, self._context, self._timeouts, look_up)
