@@ -182,7 +182,7 @@ def _is_told(dmarc: DmarcResult, mail: Incoming) -> bool:
 
 
 def _said_of_spf(results: Iterable[SpfResult], mail: Incoming) -> Iterator[MethodResult]:
-    for spf in results:
+    for spf in sorted(results, key=lambda one: one.identity is SpfIdentity.HELO):
         reason = "" if spf.result in ("pass", "none") else spf.reason
         if spf.identity is SpfIdentity.MAIL_FROM:
             yield _result("spf", spf.result, reason, ("smtp.mailfrom", mail.envelope.sender or spf.domain))

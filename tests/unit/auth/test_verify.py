@@ -70,7 +70,7 @@ async def test_spf_alone_may_prove_it() -> None:
     """And what is said of it is as RFC 8601 has it."""
     found = await verified()
     assert results_value("mx1.example.com", found.results) == (
-        "mx1.example.com; spf=pass smtp.helo=mail.klient.pl; spf=pass smtp.mailfrom=anna@klient.pl; "
+        "mx1.example.com; spf=pass smtp.mailfrom=anna@klient.pl; spf=pass smtp.helo=mail.klient.pl; "
         "dmarc=pass header.from=klient.pl"
     )
 
