@@ -73,6 +73,14 @@ ZONE = "\n".join(
         txt("by-name", "v=spf1 ptr:far.test -all"),
         txt("by-macro", "v=spf1 exists:%{ir}.%{l}.allowed.test -all"),
         "*.allowed A 127.0.0.2",
+        txt("_dmarc.good", "v=DMARC1; p=reject"),
+        "_dmarc.alias CNAME _dmarc.good",
+        "_dmarc.loop1 CNAME _dmarc.loop1",
+        txt("_dmarc.two-records", "v=DMARC1; p=reject"),
+        txt("_dmarc.two-records", "v=DMARC1; p=none"),
+        txt("_dmarc.huge", f"v=DMARC1; p=reject; rua={'x' * 40_000}"),
+        *(txt("_dmarc.chatty", f"not DMARC {number}") for number in range(40)),
+        txt("_dmarc.chatty", "v=DMARC1; p=quarantine"),
         "",
     )
 )

@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime
+from typing import TypeVar
 
 import pytest
 from hostile_zones import CLIENT, CROWDED, ROOT, ZONE, key_records
@@ -14,10 +15,15 @@ from signed_mail import our_results
 from routerd.auth.dkim_signing import Signer, sign_by_all
 from routerd.auth.dns_answers import Answer, RecordKind
 from routerd.auth.spf import check_spf
+from routerd.auth.verify import Incoming, verify
 from routerd.config.settings import Dns
 from routerd.message.dkim_keys import parse_private_key
+from routerd.message.envelope import Client, Envelope, Protocol
+from routerd.message.view import MessageView
 from routerd.ops.dns import Resolver
 from routerd.ops.metrics import Metrics
+
+T = TypeVar("T")
 
 
 @pytest.fixture(scope="module")
@@ -130,3 +136,33 @@ async def test_keys_in_zones_that_mean_no_good(
     (found,) = await our_results(raw, asking, domain)
     assert found.result == result, found.reason
     assert asking.count == 1
+
+
+@pytest.mark.parametrize(
+    ("author", "result"),
+    [
+        ("good.test", "pass"),
+        ("alias.test", "fail"),  # SPF is of another domain
+        (f"{'sub.' * 40}good.test", "pass"),
+        ("chatty.test", "fail"),
+        ("two-records.test", "none"),
+        ("nobody.test", "none"),
+        ("loop1.test", "temperror"),
+        ("huge.test", "temperror"),
+        ("x.broken.test", "temperror"),
+        ("x.silent.test", "temperror"),
+    ],
+)
+async def test_authors_whose_zones_mean_no_good(asking: Asking, author: str, result: str) -> None:
+    """DMARC by a bounded number of questions; what cannot be told is told so."""
+    raw = f"From: anna@{author}\r\n\r\nHello\r\n".encode()
+    client = Client(CLIENT, 4711, "client", Protocol.SMTP, "127.0.0.1:25")
+    mail = Incoming(MessageView(raw), Envelope("anna@good.test", ()), client, datetime.now(UTC))
+    found = await verify(mail, asking, at_once, pytest.fail)
+    (dmarc,) = [one.result for one in found.results if one.method == "dmarc"]
+    assert dmarc == result
+    assert asking.count <= 20
+
+
+async def at_once(work: Callable[[], T]) -> T:
+    return work()
