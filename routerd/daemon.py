@@ -18,6 +18,7 @@ from routerd.config.yaml_source import Problem
 from routerd.credentials import Credentials, CredentialsError, load_credentials
 from routerd.delivery.aftermath.bounces import Bounces
 from routerd.delivery.aftermath.notifier import LOOK_EVERY, Bureau, Notifier
+from routerd.delivery.aftermath.probes import Probes
 from routerd.delivery.aftermath.sending_back import SendingBack
 from routerd.delivery.aftermath.succession import stand_in_for, take_over
 from routerd.delivery.attempt import Policy
@@ -157,12 +158,13 @@ class Daemon:
                 self._resolver.look_up, settings.hostname, self._endpoints, reaches_loopback=rehearsal.REACHES_LOOPBACK
             )
             self._worker = Worker(self.store, self._policy(), self.metrics)
+            probes = Probes(lambda: self._live.settings, self.store.key(BOUNCE), secrets.token_bytes, utc_now)
             self._router = Router(
                 self._live,
                 self.store,
                 self._hands,
                 self._worker.offer,
-                Bounces(self.store, self._next_in_line, self.metrics, self._worker),
+                Bounces(self.store, self._next_in_line, self.metrics, self._worker, probes),
                 SendingBack(self.store, self._bureau, self._worker.offer, self.metrics),
                 self.metrics,
                 RouterWorld(Verifier(self._resolver, self.metrics).verify, random.SystemRandom().choice),
@@ -192,7 +194,7 @@ class Daemon:
             )
             self.http = HttpServer(settings.http, self.metrics, self.store, self.store.is_alive)
             hand = QueueHand(self.store, self._worker, self.metrics, utc_now, self._stand_in, self._next_in_line)
-            self._control = ControlServer(control_path(settings.state), settings.state, hand.do)
+            self._control = ControlServer(control_path(settings.state), settings.state, probes.before(hand.do))
         except NoRulesError as error:
             await self.store.close()
             raise StartError(str(error)) from error

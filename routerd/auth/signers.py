@@ -18,6 +18,11 @@ class Signers:
         for signer in signers:
             self._by_domain[signer.domain] = (*self._by_domain.get(signer.domain, ()), signer)
 
+    @property
+    def all(self) -> tuple[Signer, ...]:
+        """In the order of the config, domain by domain."""
+        return tuple(signer for signers in self._by_domain.values() for signer in signers)
+
     def of(self, domain: str) -> tuple[Signer, ...]:
         """All keys of `domain`, else of the nearest one above it, which is as good unless the domain's DMARC policy is
         strict (RFC 9989 3.2.10.1); () where it has none.

@@ -1,5 +1,6 @@
 """`routerd check`: what is wrong with the config and the rules, and what is most likely not meant, with its place."""
 
+import ipaddress
 import json
 import sys
 from collections.abc import Iterator, Sequence
@@ -9,6 +10,8 @@ from pathlib import Path
 
 import click
 
+from routerd.cli.live.ourselves import IpAddress
+from routerd.cli.live.told import State, Told
 from routerd.cli.options import (
     EXIT_FOUND_WRONG,
     EXIT_UNUSABLE,
@@ -32,6 +35,16 @@ from routerd.rules.trying.cases import CaseResult, run_case
 _NOTHING = Findings(())
 
 
+class _IpAddress(click.ParamType[IpAddress]):
+    name = "ip"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> IpAddress:
+        try:
+            return ipaddress.ip_address(str(value))
+        except ValueError:
+            self.fail(f"{value!r} is not an IP address", param, ctx)
+
+
 @click.command("check", short_help="Find what is wrong with config and rules.")
 @config_option
 @click.option(
@@ -41,14 +54,33 @@ _NOTHING = Findings(())
     default="text",
     help="github: annotations for a workflow of GitHub Actions.",
 )
+@click.option(
+    "--live", is_flag=True, help="Look outside, too: DNS, names, certificates, and whether bounces come back."
+)
+@click.option(
+    "--address",
+    "addresses",
+    multiple=True,
+    type=_IpAddress(),
+    help="With --live: from which others see us (default: this machine's public ones, else those of hostname).",
+)
+@click.option(
+    "--wait", type=click.IntRange(1, 600), default=60, help="With --live: seconds for what was sent to arrive."
+)
 @click.option("--strict", is_flag=True, help="Exit with 1 for findings too, and look for rules that no test shows.")
-def command(config: Path | None, form: str, strict: bool) -> None:
+def command(
+    config: Path | None, form: str, live: bool, addresses: tuple[IpAddress, ...], wait: int, strict: bool
+) -> None:
     """Check routerd.yaml and the rule files; print every problem with its place.
 
     Where there is none, also print findings: rules that work, and most likely not as they were meant, with a message
     that shows it where there is one. `allow: [two-owners]` beside a rule's `when` says that this one is meant.
 
     Exits with 1 for problems, and with --strict for findings.
+
+    With --live it also looks at the world outside: whether DNS has the keys of `dkim:`, lets us send (SPF), leads to us
+    (MX) and names us, whether certificates fit, and, where the daemon runs, whether a message to a return path of each
+    inbox reaches it by the way that a bounce would take. It exits with 1 for what is wrong there.
 
     Files below /run/credentials, which systemd hands to the running service alone, need not be there yet.
     """
@@ -63,9 +95,16 @@ def command(config: Path | None, form: str, strict: bool) -> None:
     compiled = compile_here(loaded.settings)
     found = _findings(compiled, loaded.settings, strict)
     found = replace(found, listed=(*settings_findings(loaded.settings, path), *found.listed))
-    _report(compiled.problems, found, form, _summary(compiled, found), strict)
-    if compiled.problems or (strict and found.listed):
+    told = _look_outside(loaded.settings, addresses, wait) if live and not compiled.problems else []
+    _report(compiled.problems, found, form, _summary(compiled, found), strict, told)
+    if compiled.problems or (strict and found.listed) or any(one.state is State.WRONG for one in told):
         sys.exit(EXIT_FOUND_WRONG)
+
+
+def _look_outside(settings: Settings, addresses: tuple[IpAddress, ...], wait: int) -> list[Told]:
+    from routerd.cli.live.look import look_outside  # noqa: PLC0415 - slow to import
+
+    return look_outside(settings, addresses, float(wait))
 
 
 def _findings(compiled: Compiled, settings: Settings, strict: bool) -> Findings:
@@ -98,14 +137,17 @@ def _summary(compiled: Compiled, found: Findings) -> str:
     return f"{rules} in {files}, revision {ruleset.revision}{findings}"
 
 
-def _report(problems: tuple[Problem, ...], found: Findings, form: str, summary: str, strict: bool) -> None:
-    ok = not problems and not (strict and found.listed)
+def _report(
+    problems: tuple[Problem, ...], found: Findings, form: str, summary: str, strict: bool, told: Sequence[Told] = ()
+) -> None:
+    ok = not problems and not (strict and found.listed) and all(one.state is not State.WRONG for one in told)
     if form == "json":
         report = {
             "problems": [_problem_as_json(problem) for problem in problems],
             "findings": [_finding_as_json(finding) for finding in found.listed],
             "more": dict(found.more),
             "unseen": [{"kind": one.kind, "message": one.message} for one in found.unseen],
+            "live": [{"kind": one.kind, "state": one.state, "message": one.text} for one in told],
             "ok": ok,
             "summary": summary,
         }
@@ -114,6 +156,11 @@ def _report(problems: tuple[Problem, ...], found: Findings, form: str, summary: 
     lines = _annotations(problems, found) if form == "github" else _lines(problems, found)
     for line in lines:
         click.echo(fit_to_print(line))
+    for one in told:
+        if form == "text":
+            click.echo(fit_to_print(str(one)))
+        elif one.state is State.WRONG:
+            click.echo(fit_to_print(f"::warning::{one.kind}: {one.text}"))
     if not problems:
         click.echo(f"{'ok' if ok else 'not ok'}: {summary}")
     elif form == "text":

@@ -1,6 +1,7 @@
 """Reports that come back to copies' return paths, through the router and a real store."""
 
 import asyncio
+import os
 from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
@@ -14,11 +15,13 @@ from routerd.auth.signers import Signers
 from routerd.config.settings import Settings
 from routerd.delivery.aftermath.bounces import Bounces
 from routerd.delivery.aftermath.notifier import Bureau
+from routerd.delivery.aftermath.probes import Probes
 from routerd.delivery.aftermath.sending_back import SendingBack
 from routerd.delivery.aftermath.succession import take_over
 from routerd.delivery.routes import Routes
 from routerd.desk.plan import Role
 from routerd.desk.roster import Roster
+from routerd.intake.recipients import Directory
 from routerd.message.address import parse_address
 from routerd.message.envelope import (
     Accepted,
@@ -32,6 +35,7 @@ from routerd.message.envelope import (
     Refused,
     Verdict,
 )
+from routerd.message.token import BOUNCE
 from routerd.ops.metrics import Metrics
 from routerd.router import Live, Router, World
 from routerd.rules.compile import compile_ruleset
@@ -89,7 +93,8 @@ class Desk:
         self.offered: list[Copy] = []
         self.forgotten: set[int] = set()
         self._live = self._made_live(rules)
-        bounces = Bounces(self.store, self._next, self.metrics, self)
+        self.probes = Probes(lambda: SETTINGS, self.store.key(BOUNCE), os.urandom, lambda: NOW)
+        bounces = Bounces(self.store, self._next, self.metrics, self, self.probes)
         self.router = Router(
             self._live,
             self.store,
@@ -385,3 +390,25 @@ async def test_the_conversation_goes_with_the_copy(desk: Desk) -> None:
     again = f"Message-ID: <2@k>\nReferences: <1@k>\n{PARCEL}"
     await desk.accept(Recipient(parse_address(SUPPORT), Purpose.INBOX, SUPPORT), again, "anna@klient.pl", NOW)
     assert desk.offered[-1].member == "omar"
+
+
+async def test_a_probe_arrives_and_is_kept_nowhere(desk: Desk) -> None:
+    """It is told to who asked for it; what nobody asked for, or what comes late, is a message like any other."""
+
+    async def other(command: dict[str, Any]) -> dict[str, Any]:
+        return {"other": command}
+
+    do = desk.probes.before(other)
+    [probe] = (await do({"do": "probe"}))["addresses"]
+    directory = Directory(SETTINGS, desk.store.key(BOUNCE))
+    recipient = directory.look_up(parse_address(probe["address"]), NOW)
+    assert isinstance(recipient, Recipient)
+    assert (recipient.purpose, recipient.copy_number) == (Purpose.RETURN_PATH, probe["number"])
+    assert await do({"do": "probed"}) == {"came": {}}
+    assert isinstance(await desk.accept(recipient, "Subject: probe\n\nx\n", "", NOW), Accepted)
+    assert await do({"do": "probed"}) == {"came": {str(probe["number"]): "192.0.2.1"}}
+    assert desk.offered == []
+    unknown = Recipient(recipient.address, Purpose.RETURN_PATH, SUPPORT, copy_number=probe["number"] ^ 1)
+    await desk.accept(unknown, "Subject: probe\n\nx\n", "", NOW)
+    assert len(desk.offered) == 1
+    assert await do({"do": "retry"}) == {"other": {"do": "retry"}}

@@ -15,6 +15,7 @@ from routerd.auth.signers import Signers
 from routerd.config.settings import Settings
 from routerd.delivery.aftermath.bounces import Bounces
 from routerd.delivery.aftermath.notifier import Bureau
+from routerd.delivery.aftermath.probes import Probes
 from routerd.delivery.aftermath.sending_back import SendingBack
 from routerd.delivery.routes import Routes
 from routerd.desk.roster import Roster
@@ -34,7 +35,7 @@ from routerd.message.envelope import (
     Verdict,
 )
 from routerd.message.notice import Notice, TroubledCopy, compose_notice
-from routerd.message.token import NOTICE, trace_mac
+from routerd.message.token import BOUNCE, NOTICE, trace_mac
 from routerd.ops.metrics import Metrics
 from routerd.router import Live, Router, World, look
 from routerd.rules.compile import compile_ruleset
@@ -74,12 +75,13 @@ class Desk:
         self.store: SqliteStore = open_store(folder)
         self.hands = InHand(folder / "in-hand")
         self.copies: list[Copy] = []
+        probes = Probes(lambda: SETTINGS, self.store.key(BOUNCE), bytes, lambda: NOW)
         self._router = Router(
             self._live(""),
             self.store,
             self.hands,
             self._take,
-            Bounces(self.store, lambda copy, reason, tried: None, self.metrics, self),
+            Bounces(self.store, lambda copy, reason, tried: None, self.metrics, self, probes),
             SendingBack(self.store, self._bureau, self._take, self.metrics),
             self.metrics,
             World(not_verified, lambda names: names[0]),

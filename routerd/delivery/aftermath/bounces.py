@@ -13,6 +13,7 @@ from typing import Protocol
 import structlog
 
 from routerd.delivery.aftermath.bounce_table import conclude_bounce, part_about
+from routerd.delivery.aftermath.probes import Probes
 from routerd.message.bounce import parse_bounce
 from routerd.message.delivery_report import DeliveryReport, NoReport, RecipientReport
 from routerd.message.envelope import Envelope, QueueId, Received
@@ -37,11 +38,12 @@ class Queue(Protocol):
 class Bounces:
     """`line`: who gets a copy that failed; asked inside the store's transaction."""
 
-    def __init__(self, store: Store, line: Line, metrics: Metrics, queue: Queue) -> None:
+    def __init__(self, store: Store, line: Line, metrics: Metrics, queue: Queue, probes: Probes) -> None:
         self._store = store
         self._line = line
         self._metrics = metrics
         self._queue = queue
+        self._probes = probes
 
     async def read(self, received: Received) -> DeliveryReport | NoReport:
         """What it says. Whatever goes wrong here, it is a message that the postmaster reads."""
@@ -53,10 +55,12 @@ class Bounces:
             return NoReport.UNREADABLE
 
     async def consume(self, received: Received, report: DeliveryReport | NoReport) -> bool:
-        """Whether it was a report of one of our copies, and all that follows from it is durable.
+        """Whether it was a report of one of our copies, and all that follows from it is durable; or only a probe.
 
         False: it is a message like any other, to be read by the postmaster. Raises StoreError: nothing was written.
         """
+        if is_returned(received.envelope) and self._probes.take(received):
+            return True
         number = received.envelope.recipients[0].copy_number if is_returned(received.envelope) else None
         copy = await self._store.copy_by_number(number) if number is not None else None
         if copy is None or copy.damage:

@@ -1,0 +1,1 @@
+"""`routerd check --live`: whether the world outside is as the config needs it."""
