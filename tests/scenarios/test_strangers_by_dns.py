@@ -16,9 +16,9 @@ hostname: mx1.example.com
 state: {{folder}}/state
 rules: {{folder}}/rules.d
 listen:
-  - {{{{address: "127.0.0.1:{{smtp_port}}"}}}}
-  - {{{{address: "127.0.0.1:{strict}", reverse_name: require}}}}
-  - {{{{address: "127.0.0.1:{deaf}", reverse_name: ignore}}}}
+  - {{{{address: "127.0.0.1:{{smtp_port}}", verify: false}}}}
+  - {{{{address: "127.0.0.1:{strict}", reverse_name: require, verify: false}}}}
+  - {{{{address: "127.0.0.1:{deaf}", reverse_name: ignore, verify: false}}}}
 proxies: [127.0.0.1/32]
 trusted_networks: [192.0.2.0/24]
 dns: {{{{servers: ["{dns}"], timeout: {timeout}}}}}
