@@ -8,7 +8,7 @@ import pytest
 from peers.hand_signed import ED25519, KEYS, RSA, arc_sealed, record
 
 from routerd.auth.arc import MAX_MESSAGE_SIGNATURES, MAX_SETS, ArcResult, read_arc, verify_arc
-from routerd.auth.dns_answers import Absent, Answer, Trouble
+from routerd.auth.dns_answers import Absent, Answer, Records, Trouble
 from routerd.auth.signed_message import SignedMessage
 from routerd.message.dkim_keys import KeyKind, new_private_key, parse_private_key
 from routerd.message.headers import HeaderBlock
@@ -178,6 +178,47 @@ def test_message_signatures_that_do_not_count(changed: dict[str, str | None], re
 def test_message_signatures_that_count(changed: dict[str, str]) -> None:
     """Fields that are not there may be named, and tags be there that nobody knows."""
     assert verified(arc_sealed(MAIL, 1, signature=changed)).result == "pass"
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        (b"ARC-Seal:", b"arc-SEAL \t:"),
+        (b"ARC-Message-Signature: ", b"Arc-Message-Signature:\r\n\t "),
+        (b"ARC-Authentication-Results: i=1", b"ARC-Authentication-Results:i=1"),
+        (b"dmarc=pass header", b"dmarc=pass  \t\r\n header"),
+        (b"; s=s1;", b";\r\n  s=s1;"),
+        (b"klient.pl\r\nFrom", b"klient.pl \t \r\nFrom"),
+        (b"From: Anna", b"Received: from a by b\r\nFROM:Anna"),
+    ],
+)
+def test_a_chain_that_was_folded_anew(before: bytes, after: bytes) -> None:
+    """Hops fold, unfold and respell: of the fields of a chain only what they say counts (RFC 8617 5.1.1)."""
+    raw = chain("lista.pl", "druga.pl")
+    assert before in raw
+    assert verified(raw.replace(before, after)).result == "pass"
+
+
+def test_tags_between_spaces() -> None:
+    """White space around `=` and `;` says nothing (RFC 6376 3.2)."""
+    raw = arc_sealed(
+        MAIL, 1, seal={" t ": " 12345 "}, signature={"\tt\t": " 12345\t", "h": " FROM : to\t:subject:date"}
+    )
+    assert verified(raw).result == "pass"
+
+
+def test_a_set_of_two_domains() -> None:
+    """The message may be signed with another key, and by another domain, than the set is sealed by."""
+    raw = arc_sealed(MAIL, 1, signature={"d": "druga.pl"})
+    assert [one.sealer for one in verified(raw).sets] == ["lista.pl"]
+
+
+def test_a_seal_by_a_small_key() -> None:
+    """Below 1,024 bits anybody may have computed it (RFC 8301 3.2)."""
+    small = "p=MEgCQQDc22UQ1O0MlEjyeuOdOe1KVtOBghGLjr84nedpenkcqqkw7kgqPc9bdGiUowazPjLBd43lHN1bd+rz7yItdWvlAgMBAAE="
+    raw = arc_sealed(MAIL, 1, signature={"d": "druga.pl"})
+    keys = {**OF_LISTS, NAME: Records((small,), 60)}
+    assert verified(raw, keys).reason == "key of 512 bits: not 1024 to 4096"
 
 
 @pytest.mark.parametrize("head", [b"ARC-Seal: i=1; cv=none\r\n", b"ARC-Authentication-Results: i=1; x\r\n"])
