@@ -201,3 +201,18 @@ def test_summaries() -> None:
     """One good signature of several is a pass; none is None."""
     results = AuthResults((MethodResult("dkim", "fail"), MethodResult("dkim", "pass"), MethodResult("spf", "softfail")))
     assert (results.result("dkim"), results.result("spf"), results.result("dmarc")) == ("pass", "softfail", None)
+
+
+def test_spf_is_that_of_mail_from() -> None:
+    """A name in EHLO that proves something says nothing of the sender."""
+    helo = MethodResult("spf", "pass", (("smtp.helo", "mail.zly.pl"),))
+    sender = MethodResult("spf", "fail", (("smtp.mailfrom", "anna@klient.pl"),))
+    assert AuthResults((helo, sender)).result("spf") == "fail"
+    assert AuthResults((helo,)).result("spf") == "pass"
+    assert AuthResults((MethodResult("spf", "softfail"),)).result("spf") == "softfail"
+
+
+def test_several_authors_are_said_to_be_so() -> None:
+    """Of them DMARC says nothing but that it cannot tell (RFC 9989 5.3.1)."""
+    assert AuthResults((MethodResult("dmarc", "permerror"),)).by_method == {"dmarc": "permerror"}
+    assert AuthResults((MethodResult("dmarc", "pass"),)).by_method == {}

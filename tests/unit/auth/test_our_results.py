@@ -48,3 +48,22 @@ def test_what_we_found_counts_above_what_a_hop_says() -> None:
     ours = (MethodResult("iprev", "pass"),)
     assert believed_results(view, True, ["mx"], ours).by_method == {"iprev": "pass", "spf": "pass"}
     assert believed_results(view, False, ["mx"], ours).by_method == {"iprev": "pass"}
+
+
+def test_reasons_are_quoted_and_nothing_in_them_ends_the_field() -> None:
+    """They may hold what strangers' records say."""
+    found = MethodResult("spf", "permerror", (("smtp.mailfrom", 'a"b@klient.pl'),), 'no "; dkim=pass" \\ here')
+    value = results_value("mx1.example.com", (found,))
+    assert parse_results(value.encode()) == ("mx1.example.com", (found,))
+
+
+def test_the_field_has_an_end() -> None:
+    """Whole results, the first ones, however many signatures a message bears and however long their names are."""
+    long = [
+        MethodResult("dkim", "fail", (("header.d", f"{number}.{'a' * 5_000}"),), "x" * 5_000) for number in range(50)
+    ]
+    value = results_value("mx1.example.com", long)
+    assert len(value) <= 4_000
+    _, results = parse_results(value.encode())
+    assert 5 <= len(results) < 50
+    assert all(one.result == "fail" and len(one.properties) == 1 for one in results)
