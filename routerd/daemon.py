@@ -12,6 +12,7 @@ from typing import Any
 
 import structlog
 
+from routerd.auth.arc_sealing import sealer_of
 from routerd.config.load import load_settings
 from routerd.config.settings import HostPort, Settings
 from routerd.config.yaml_source import Problem
@@ -337,7 +338,9 @@ class Daemon:
         settings = self._live.settings
         paths = ReturnPaths(settings.return_path, settings.addresses, self.store.key(BOUNCE))
         hosts_of, line = self._exchanges.hosts_of, self._next_in_line
-        return Policy(settings.hostname, self._live.routes, settings.retry, paths, line, hosts_of)
+        domain = settings.arc_seal
+        sealer = sealer_of(domain, self._credentials.signers.of(domain)) if domain is not None else None
+        return Policy(settings.hostname, self._live.routes, settings.retry, paths, line, hosts_of, sealer)
 
     def _endpoints(self) -> list[tuple[str, int]]:
         """Where we listen: mail that leads there by MX would come back."""

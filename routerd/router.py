@@ -309,7 +309,7 @@ class Router:
         """The plan, what its copies say on top, and their ways."""
         inboxes = [decision.inbox for decision in considered.decisions]
         hostname = live.settings.hostname
-        verified = (considered.verification or NOT_VERIFIED).results
+        verification = considered.verification or NOT_VERIFIED
         stamp = Annotation(
             queue_id=received.id,
             inbox=inboxes[0],
@@ -319,7 +319,10 @@ class Router:
                 trace_mac(self._trace_key, received.id, inbox)
                 for inbox in dict.fromkeys((*inboxes, *sorted(considered.passed)))
             ),
-            auth_results=results_value(hostname, (*verified_of_client(received.client, live.roster), *verified)),
+            auth_results=results_value(
+                hostname, (*verified_of_client(received.client, live.roster), *verification.results)
+            ),
+            arc_chain=verification.chain,
             received=received_value(received, hostname),
             cut_authserv_ids=(hostname, *(() if received.client.trusted else live.settings.authserv_ids)),
             cut_headers=live.ruleset.given_headers,

@@ -4,19 +4,26 @@ What we found of it goes on with it to those who cannot find it any more, and th
 """
 
 from base64 import b64encode
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 
 from routerd.auth.arc import MAX_SETS, read_arc
 from routerd.auth.dkim_signing import OVERSIGNED, Signer, canonical_fields, signature_field
 from routerd.auth.signed_message import SignedMessage
 from routerd.message.dkim_canonical import Form, body_digest, canonical_field
+from routerd.message.dkim_keys import KeyKind
 from routerd.message.encode import structured_field
 from routerd.message.envelope import Raw
 from routerd.message.headers import HeaderBlock
 
 _SIGNED = (*OVERSIGNED, "dkim-signature")
 _SETS_FIELDS = ("ARC-Authentication-Results", "ARC-Message-Signature", "ARC-Seal")
+
+
+def sealer_of(domain: str, signers: Iterable[Signer]) -> Signer | None:
+    """Who seals for `domain`: a chain has one seal a hop, so of its keys an RSA one, which everybody can check."""
+    own = [signer for signer in signers if signer.domain == domain]
+    return next((signer for signer in own if signer.key.kind is KeyKind.RSA), next(iter(own), None))
 
 
 def arc_set(head: bytes, raw: Raw, body_start: int, signer: Signer, results: str, chain: str, at: datetime) -> bytes:

@@ -287,6 +287,11 @@ class Settings(Model):
     dkim: tuple[DkimKey, ...] = Field(
         (), description="keys that sign what routerd writes itself; each key of a domain adds a signature"
     )
+    arc_seal: Domain | None = Field(
+        None,
+        description="domain under `dkim` whose key adds to the ARC chain of copies that leave for servers that do not "
+        "trust us, saying what was found of the message; absent: none does",
+    )
     return_path: Literal["inbox", "keep", "srs"] = Field(
         "inbox",
         description="envelope sender of copies: inbox (our own, by which bounces come back), keep (the stranger's) or "

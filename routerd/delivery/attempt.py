@@ -6,6 +6,7 @@ from datetime import datetime
 
 import structlog
 
+from routerd.auth.dkim_signing import Signer
 from routerd.config.settings import Retry
 from routerd.delivery.aftermath.retry import NextInLine
 from routerd.delivery.hosts.mail_exchanges import HostsOf, without_dns
@@ -21,6 +22,7 @@ from routerd.store.base import Copy, Store, StoreError
 
 OFF_LOOP_BYTES = 256_000  # larger messages are annotated in a thread
 MAX_NEXT_HOPS = 1_000  # that are remembered with what they keep: by MX each domain is one
+_FOREIGN = frozenset(("smtp", "mx"))  # transports by which a copy leaves to servers of others
 
 log = structlog.get_logger()
 
@@ -35,6 +37,7 @@ class Policy:
     return_paths: ReturnPaths
     next_in_line: NextInLine
     hosts_of: HostsOf = without_dns  # who takes the mail of a domain, for routes by MX
+    sealer: Signer | None = None  # who adds to the chain of ARC of what leaves to servers that do not trust us
 
 
 class Sender:
@@ -77,15 +80,18 @@ class Sender:
     async def _attempt(self, copy: Copy, raw: Raw | None, now: datetime, way: Way, is_fresh: bool) -> Outcome:
         if raw is None:
             raw = await self._store.content(copy)
+        route = way.route
+        is_foreign = route.transport in _FOREIGN and not route.trusts_us
+        sealer = self._policy.sealer if is_foreign else None
         if len(raw) > OFF_LOOP_BYTES:
-            content, fault = await asyncio.to_thread(content_of, copy, raw, trusts_us=way.route.trusts_us)
+            content, fault = await asyncio.to_thread(content_of, copy, raw, trusts_us=route.trusts_us, sealer=sealer)
         else:
-            content, fault = content_of(copy, raw, trusts_us=way.route.trusts_us)
+            content, fault = content_of(copy, raw, trusts_us=route.trusts_us, sealer=sealer)
         if fault:
             log.error("copy_attached", id=copy.queue_id, copy=copy.id, reason=f"cannot annotate: {fault!r}")
-        if way.route.transport == "maildir":
+        if route.transport == "maildir":
             letter = MaildirLetter(copy.id, copy.mailbox, copy.created_at, content, may_be_there=not is_fresh)
-            return await self._maildirs.deliver(way.route, letter, self._policy.hostname)
+            return await self._maildirs.deliver(route, letter, self._policy.hostname)
         sender = self._policy.return_paths.of(copy, now)
         return await self._next_hop(way).deliver(Letter(sender, copy.mailbox, content))
 

@@ -5,11 +5,13 @@ from datetime import datetime
 from functools import lru_cache
 from typing import Literal
 
+from routerd.auth.arc_sealing import arc_set
+from routerd.auth.dkim_signing import Signer
 from routerd.config.settings import Addresses
 from routerd.delivery.transports.content import Content
 from routerd.desk.plan import Role
 from routerd.message.address import Address, parse_address
-from routerd.message.annotate import annotate, attach_original
+from routerd.message.annotate import Annotated, annotate, attach_original
 from routerd.message.envelope import Raw
 from routerd.message.headers import HeaderBlock
 from routerd.message.srs import issue_srs
@@ -43,17 +45,28 @@ class ReturnPaths:
         return issue_return_path(inbox, copy.number, now, self.addresses, self.key)
 
 
-def content_of(copy: Copy, raw: Raw, *, trusts_us: bool) -> tuple[Content, Exception | None]:
+def content_of(
+    copy: Copy, raw: Raw, *, trusts_us: bool, sealer: Signer | None = None
+) -> tuple[Content, Exception | None]:
     """The copy's bytes; and why its original is only attached, should the annotation have failed.
 
-    Where the next hop does not trust us, nothing is added that a DKIM signature may cover.
+    Where the next hop does not trust us, nothing is added that a DKIM signature may cover. `sealer`: who adds to the
+    chain of ARC, where it was looked at when the message came.
     """
     try:
         may_add_priority = trusts_us or not copy.annotation.priority or not _is_signed(raw)
         annotated = annotate(raw, copy.annotation, copy.id, may_add_priority=may_add_priority)
-        return Content(annotated.head, raw, annotated.body_start), None
+        head = annotated.head if sealer is None else _sealed(annotated, raw, copy, sealer)
+        return Content(head, raw, annotated.body_start), None
     except Exception as error:
         return Content(attach_original(raw, copy.annotation, copy.id)), error
+
+
+def _sealed(annotated: Annotated, raw: Raw, copy: Copy, sealer: Signer) -> bytes:
+    """The same at each attempt."""
+    head, about = annotated.head, copy.annotation
+    arc = arc_set(head, raw, annotated.body_start, sealer, about.auth_results, about.arc_chain, copy.created_at)
+    return arc + head
 
 
 @lru_cache(1000)

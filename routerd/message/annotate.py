@@ -39,6 +39,7 @@ class Annotation:
     headers: tuple[tuple[str, str], ...] = ()  # that rules give
     trace: tuple[str, ...] = ()  # one MAC per inbox, by which a loop is known
     auth_results: str = ""  # the value of Authentication-Results
+    arc_chain: str = ""  # what was found of the chain of ARC: none, pass, fail; "": nothing
     received: str = ""  # the value of Received
     cut_authserv_ids: tuple[str, ...] = ()  # Authentication-Results that claim one of these are cut
     cut_headers: tuple[str, ...] = ()  # further headers that are cut: those that some rule may give

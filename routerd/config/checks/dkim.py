@@ -33,6 +33,14 @@ def check(draft: Draft) -> Iterator[Problem]:
         first.setdefault(name, mark)
         if draft.reads_secrets:
             yield from _file(draft, index, entry)
+    yield from _sealer(draft)
+
+
+def _sealer(draft: Draft) -> Iterator[Problem]:
+    domain, keys = draft.settings.arc_seal, draft.settings.dkim
+    all_known = "dkim" not in draft.first.keys_at() or draft.reading.is_whole("dkim")
+    if domain is not None and all_known and not any(entry.domain == domain for entry in keys):
+        yield draft.at("arc_seal", message=f"no key under 'dkim' is of {domain}, so nothing could be sealed")
 
 
 def _file(draft: Draft, index: int, entry: DkimKey) -> Iterator[Problem]:
