@@ -1,5 +1,6 @@
 """A state that is damaged, lost, too new or in use: the daemon says so and spoils nothing; what it held is exported."""
 
+import re
 import smtplib
 from collections.abc import Callable
 from pathlib import Path
@@ -7,11 +8,14 @@ from pathlib import Path
 import pytest
 from peers.daemon import CONFIG, RouterdDaemon
 from peers.damage import spoil
+from peers.machine import wait_for
 
+from routerd.store.base import StoreDamagedError
 from routerd.store.connection import FILE_NAME, Connection
 
 HOLDING = CONFIG + 'limits_of_rules: [{{files: "*", actions: [all]}}]\n'
 RULES = {"10.yaml": "rules:\n  - {name: wait, when: {subject: number}, then: {hold: look first}}\n"}
+SAVE = StoreDamagedError.mend
 MESSAGES = 5
 LARGE = 300_000
 # Run by the interpreter before routerd is imported: as if the database were too large to be looked through at once.
@@ -67,7 +71,7 @@ def test_a_damaged_database_is_not_served_and_its_messages_are_exported(
     before = (daemon.state / FILE_NAME).read_bytes()
     reason = _refused_start(daemon)
     assert "the database is damaged" in reason
-    assert reason.endswith("'routerd queue export all --to FOLDER' writes what can still be read")
+    assert reason.endswith(SAVE)
     assert (daemon.state / FILE_NAME).read_bytes() == before
     found = _exported(daemon, tmp_path / "saved")
     assert len(found) == MESSAGES
@@ -97,6 +101,55 @@ def test_damage_that_is_found_later_stops_the_mail(daemon: RouterdDaemon, tmp_pa
         client.mail("a@klient.pl")
         client.rcpt("support@example.com")
         assert client.data("Subject: hi\r\n\r\nhi\r\n")[0] == 451
+
+
+def _hand_over(daemon: RouterdDaemon, subject: str) -> int:
+    """The last reply's code."""
+    with smtplib.SMTP("127.0.0.1", daemon.smtp_port, timeout=30) as client:
+        client.ehlo("client.test")
+        for code, _ in (client.mail("a@klient.pl"), client.rcpt("support@example.com")):
+            if code != 250:
+                return code
+        return client.data(f"From: a@klient.pl\r\nSubject: {subject}\r\n\r\nend of {subject}\r\n")[0]
+
+
+@pytest.mark.parametrize(
+    "place", ["messages", "bodies", "copies", "events", "conversations", "copies_open", "troubles"]
+)
+def test_damage_after_a_clean_end_loses_nothing_in_silence(daemon: RouterdDaemon, tmp_path: Path, place: str) -> None:
+    """It is met while mail comes in: that is taken and arrives, or told 451; all that was taken is there, or named."""
+    daemon.stop()
+    spoil(daemon.state, place)
+    daemon.start(wait=False)
+    taken = {f"number {number}" for number in range(MESSAGES)}
+    if _is_ready_or_ended(daemon):
+        for number in range(MESSAGES):
+            code = _hand_over(daemon, f"later {number}")
+            assert code in (250, 451)
+            if code == 250:
+                taken.add(f"later {number}")
+        if len(taken) < 2 * MESSAGES:
+            (event,) = daemon.wait_for_event("store_trouble")
+            assert event["reason"].endswith(SAVE)
+            assert daemon.http_get("/readyz") == (503, f"{event['reason']}\n")
+        daemon.stop()
+    else:
+        assert str(daemon.log_events("daemon_failed")[-1]["reason"]).endswith(SAVE)
+    done = daemon.command("queue", "export", "all", "--to", tmp_path / "saved")
+    kept = [path.read_bytes() for path in (tmp_path / "saved").glob("*.eml")]
+    arrived = [path.read_bytes() for path in (daemon.folder / "mail").rglob("new/*")]
+    missing = {one for one in taken if not any(f"Subject: {one}\r\n".encode() in it for it in kept)}
+    missing = {one for one in missing if not any(f"Subject: {one}\n".encode() in it for it in arrived)}
+    lost = re.search(r"(\d+) were not$", done.stderr.strip())
+    assert len(missing) <= (int(lost[1]) if lost else 0), done.stderr
+
+
+def _is_ready_or_ended(daemon: RouterdDaemon) -> bool:
+    def check() -> bool:
+        return not daemon.is_running or daemon.http_status("/readyz") in (200, 503)
+
+    wait_for(check, "routerd to be ready, or to end", trouble=daemon.log_text)
+    return daemon.is_running
 
 
 @pytest.mark.parametrize("how", ["emptied", "removed", "cut", "overwritten"])
