@@ -9,7 +9,7 @@ from routerd.cli.paragraphs import folded, terminal_width
 from routerd.cli.queue_report import Where
 from routerd.message.fold import display
 from routerd.rules.decision import Decision
-from routerd.store.base import CopyState
+from routerd.store.base import NOBODY_LEFT, CopyState
 from routerd.store.history import MessageHistory, PastEvent, QueuedCopy
 
 MAX_WORDS = 1_000  # of a peer's words, or a rule's
@@ -113,22 +113,28 @@ def _stands(history: MessageHistory, where: Where) -> Iterator[tuple[datetime | 
 def _state(copy: QueuedCopy, where: Where) -> str:
     match copy.state:
         case CopyState.QUEUED:
-            tried = "not tried yet" if not copy.attempts else f"{_times(copy.attempts)} tried"
+            tried = "not tried yet" if not copy.attempts else f"tried {_times(copy.attempts)}"
             if copy.next_attempt_at and copy.next_attempt_at <= datetime.now(UTC):
                 return f"is due: {tried}; the daemon tries it as soon as its destination takes more"
-            when = f", next at {_time(copy.next_attempt_at)}" if copy.next_attempt_at else ""
+            when = f", by itself again at {_time(copy.next_attempt_at)}" if copy.next_attempt_at else ""
             return f"waits: {tried}{when}; 'routerd queue retry {copy.id}' tries it at once"
         case CopyState.HELD:
-            return (
-                f"is held for the postmaster ({copy.reason or 'no reason was given'}):"
-                f" 'routerd queue release {copy.id}' sends it, 'bounce' gives it to the next in line, 'drop' ends it"
-            )
+            return f"is held until the postmaster acts: {copy.reason or 'no reason was given'}; {_way_out(copy)}"
         case CopyState.DELIVERED:
             return f"was delivered to {copy.mailbox} by {where(copy)} at {_time(copy.finished_at)}"
         case CopyState.FAILED:
-            return f"was given up ({copy.reason or 'no reason was given'}); the owner's copy is another one"
+            return (
+                f"was given up: {copy.reason or 'no reason was given'}; it is not the owner's, who has one of his own"
+            )
         case _:
             return f"was {copy.state} at {_time(copy.finished_at)}"
+
+
+def _way_out(copy: QueuedCopy) -> str:
+    send = f"'routerd queue release {copy.id}' sends it"
+    if copy.reason.endswith(NOBODY_LEFT):
+        return f"mend one of the mailboxes, or routerd.yaml; then {send} to {copy.mailbox}, 'drop' ends it"
+    return f"{send} as it is, 'bounce' gives it to the next in line, 'drop' ends it"
 
 
 def _times(count: int) -> str:

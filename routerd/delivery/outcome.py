@@ -21,7 +21,23 @@ class Stage(StrEnum):
     MAILDIR = "maildir"
 
 
+_TURNED_DOWN = {
+    Stage.GREETING: "the connection",
+    Stage.HELLO: "our EHLO",
+    Stage.TLS: "TLS",
+    Stage.AUTH: "the login",
+    Stage.MAIL: "the sender",
+    Stage.RCPT: "the recipient",
+    Stage.DATA: "the message before it was sent",
+    Stage.CONTENT: "the message",
+}
+
 BEFORE_MAILBOX = frozenset({Stage.DNS, Stage.CONNECT, Stage.GREETING, Stage.HELLO, Stage.TLS, Stage.AUTH, Stage.MAIL})
+
+
+def turned_down(stage: Stage, code: int) -> str:
+    """What a reply of 4xx or 5xx did, for who does not know SMTP: `refused the recipient`."""
+    return f"{'refused' if code >= 500 else 'put off'} {_TURNED_DOWN.get(stage, stage)}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -94,6 +94,8 @@ class NewCopy:
     held: str | None = None  # the reason: it is written as held
 
 
+NOBODY_LEFT = " (nobody is left to take it)"  # how the reason of such a copy ends
+
 Line = Callable[["Copy", str, frozenset[str]], NewCopy | None]
 """Given a refused copy, why, and the members tried already: the copy that takes its place, or None (nobody is left)."""
 

@@ -8,6 +8,7 @@ from functools import partial
 from routerd.desk.plan import Role
 from routerd.store.acceptance import copy_row
 from routerd.store.base import (
+    NOBODY_LEFT,
     Bounced,
     Conclusion,
     Copy,
@@ -227,7 +228,7 @@ def _next_in_line(
         raise PlanFailedError(f"{type(error).__name__}: {error}") from error
     if new is not None:
         return (_replace(batch, copy, new, reason, at, now.attempts, said_by),)
-    reason = f"{reason} (nobody is left to take it)"
+    reason += NOBODY_LEFT
     batch.change_copy(copy.number, CopyNow(CopyState.HELD, now.attempts, None, None, storable(reason)))
     told = {**said_by, "reason": reason, "tried": sorted(tried)}
     _note(batch, copy, _EVENTS[CopyState.HELD], told, at)

@@ -144,7 +144,7 @@ async def test_when_no_host_can_the_reason_names_them(site: Site) -> None:
     assert isinstance(waits, RetryAt)
     down, refused = waits.reason.split("; ")
     assert down.startswith(f"cannot connect to a.far.test[127.0.0.2]:{site.port}: ")
-    assert refused == f"b.far.test[127.0.0.3]:{site.port}: next hop refused (greeting): 554 go away"
+    assert refused == f"b.far.test[127.0.0.3]:{site.port}: next hop refused the connection: 554 go away"
 
 
 async def test_a_refused_mailbox_is_asked_for_at_one_host_alone(site: Site) -> None:
@@ -155,7 +155,7 @@ async def test_a_refused_mailbox_is_asked_for_at_one_host_alone(site: Site) -> N
     site.add()
     (refused,) = await site.concluded()
     assert isinstance(refused, Reroute)
-    assert refused.reason == f"a.far.test[127.0.0.2]:{site.port}: next hop refused (rcpt): 550 no"
+    assert refused.reason == f"a.far.test[127.0.0.2]:{site.port}: next hop refused the recipient: 550 no"
     assert (first.connections, second.connections) == (1, 0)
 
 

@@ -256,7 +256,7 @@ def test_a_message_is_held(desk: Callable[..., Desk], wait_until: Any) -> None:
     found.see("held", "routerd queue list --state held")
     found.daemon.wait_for_event("postmaster_told")
     told = found.daemon.command("trace", found.ids()[0]).stdout.splitlines()[-1]
-    assert "sends it, 'bounce' gives it to the next in line, 'drop' ends it" in told
+    assert "sends it as it is, 'bounce' gives it to the next in line, 'drop' ends it" in told
     exported = found.daemon.command("queue", "export", found.ids()[0])
     assert exported.stdout.replace("\n", "\r\n") == INVOICE
     found.hop.answer = lambda *_: None

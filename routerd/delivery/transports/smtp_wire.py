@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from routerd.config.settings import TlsPolicy
-from routerd.delivery.outcome import Deferred, Delivered, Failed, Outcome, Stage
+from routerd.delivery.outcome import Deferred, Delivered, Failed, Outcome, Stage, turned_down
 from routerd.delivery.transports.reply import Reply, ReplyReader
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
@@ -367,8 +367,8 @@ class Client:
         return [Send(command)]
 
     def _break(self, stage: Stage, reply: Reply, why: str = "") -> list[Action]:
-        words = why or ("answered out of place" if reply.kind in (2, 3) else "refused")
-        return self._give_up(f"{words} ({stage}): {reply}", stage, str(reply), reply.code, reply.status)
+        words = f"answered out of place ({stage})" if reply.kind in (2, 3) else turned_down(stage, reply.code)
+        return self._give_up(f"{why or words}: {reply}", stage, str(reply), reply.code, reply.status)
 
     def _give_up(
         self, why: str, stage: Stage | None = None, reply: str = "", code: int = 0, status: str = ""
@@ -401,7 +401,7 @@ def judged(stage: Stage, reply: Reply) -> Deferred | Failed:
     if stage is Stage.MAIL:
         final = final and (status == "5.3.4" or (reply.code == 552 and not status))
     kind = Failed if final else Deferred
-    return kind(f"next hop refused ({stage}): {reply}", stage, str(reply), reply.code, status)
+    return kind(f"next hop {turned_down(stage, reply.code)}: {reply}", stage, str(reply), reply.code, status)
 
 
 def _base64(text: str) -> bytes:

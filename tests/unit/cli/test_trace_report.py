@@ -9,7 +9,7 @@ from routerd.cli.trace_report import print_life
 from routerd.desk.plan import Role
 from routerd.message.annotate import Annotation
 from routerd.message.envelope import CopyId, QueueId
-from routerd.store.base import CopyState
+from routerd.store.base import NOBODY_LEFT, CopyState
 from routerd.store.history import MessageHistory, PastEvent, QueuedCopy
 from routerd.store.stored_json import StoredEnvelope, StoredPlan
 
@@ -143,15 +143,19 @@ def test_what_routerd_wrote_itself_is_said_to_be(capsys: pytest.CaptureFixture[s
 def test_what_stands_now_is_told_of_every_state(capsys: pytest.CaptureFixture[str]) -> None:
     """With what can be done about it; of what another copy took the place of, nothing."""
     states = {
-        CopyState.QUEUED: "waits: once tried; 'routerd queue retry",
-        CopyState.HELD: "is held for the postmaster (no reason was given): 'routerd queue release",
+        CopyState.QUEUED: "waits: tried once; 'routerd queue retry",
+        CopyState.HELD: "is held until the postmaster acts: no reason was given; 'routerd queue release",
         CopyState.DELIVERED: "was delivered to ewa@example.com by maildir at 2026-03-04 09:12:01Z",
-        CopyState.FAILED: "was given up (no reason was given); the owner's copy is another one",
+        CopyState.FAILED: "was given up: no reason was given; it is not the owner's, who has one of his own",
         CopyState.DROPPED: "was dropped at 2026-03-04 09:12:01Z",
     }
     for state, sentence in states.items():
         last = told(capsys, replace(HISTORY, copies=(replace(COPY, state=state),)))[-1]
         assert last.startswith(f"now{' ' * 19}copy 1 for ewa {sentence}")
+    alone = replace(COPY, state=CopyState.HELD, reason=f"550 no{NOBODY_LEFT}")
+    last = told(capsys, replace(HISTORY, copies=(alone,)))[-1]
+    assert "mend one of the mailboxes, or routerd.yaml; then 'routerd queue release" in last
+    assert "'bounce'" not in last
     rerouted = told(capsys, replace(HISTORY, copies=(replace(COPY, state=CopyState.REROUTED),)))
     assert not any(line.startswith("now") for line in rerouted)
 
