@@ -47,7 +47,7 @@ class Identifier:
 class DmarcRecord:
     """One policy record (RFC 9989 4.7). `p` None: what it asks for cannot be read, and nobody is to be told."""
 
-    p: Wish | None = Wish.NONE
+    p: Wish | None = None
     sp: Wish | None = None
     np: Wish | None = None
     strict: frozenset[Mechanism] = frozenset()
@@ -75,8 +75,8 @@ def parse_record(text: str) -> DmarcRecord | None:
         if equals:
             tags.setdefault(name.strip(" \t").lower(), value.strip(" \t"))
     wishes = {name: _wish(tags[name]) for name in ("p", "sp", "np") if name in tags}
-    p = wishes.get("p", Wish.NONE)
-    if None in wishes.values():  # RFC 9989 4.10.1
+    p = wishes.get("p")
+    if p is None or None in wishes.values():  # RFC 9989 4.10.1
         wishes = {}
         p = Wish.NONE if _HAS_URI.search(tags.get("rua", "")) else None
     return DmarcRecord(

@@ -34,6 +34,7 @@ async def judged(zone: Zone, author: str, *proven: Identifier, untold: tuple[Ide
     ("text", "record"),
     [
         ("v=DMARC1", DmarcRecord()),
+        ("v=DMARC1; sp=reject; rua=mailto:d@klient.pl", DmarcRecord(NONE)),
         ("v=DMARC1; p=reject", DmarcRecord(REJECT)),
         ("v=DMARC1;p=reject;", DmarcRecord(REJECT)),
         (" v=DMARC1; p=reject", None),  # the version comes first
@@ -46,7 +47,7 @@ async def judged(zone: Zone, author: str, *proven: Identifier, untold: tuple[Ide
         ("", None),
         ("v=spf1 -all", None),
         ("v=DMARC1; p=none; sp=quarantine; np=reject", DmarcRecord(NONE, QUARANTINE, REJECT)),
-        ("v=DMARC1; sp=reject", DmarcRecord(NONE, REJECT)),
+        ("v=DMARC1; sp=reject", DmarcRecord()),
         ("v=DMARC1; p=reject; p=none", DmarcRecord(REJECT)),
         ("v=DMARC1; p=reject; adkim=s; aspf=r", DmarcRecord(REJECT, strict=frozenset({Mechanism.DKIM}))),
         ("v=DMARC1; p=reject; aspf=S", DmarcRecord(REJECT, strict=frozenset({Mechanism.SPF}))),
