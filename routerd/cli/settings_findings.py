@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from routerd.config.certificate import good_until, trouble_ahead
+from routerd.config.dkim_key_file import ADVISED_RSA_BITS, read_key
 from routerd.config.settings import Settings
 from routerd.config.yaml_source import Mark
 from routerd.message.address import parse_address
@@ -15,6 +16,7 @@ def settings_findings(settings: Settings, config: Path) -> Iterator[Finding]:
     """`config`: the file that the settings are of."""
     yield from _certificate(settings)
     yield from _unused_keys(settings)
+    yield from _small_keys(settings)
     yield from _unsigned_notices(settings, config)
 
 
@@ -36,6 +38,17 @@ def _unused_keys(settings: Settings) -> Iterator[Finding]:
             wrong = (
                 f"{key.domain} is the domain of no inbox and not of 'hostname', nor above one: this key signs nothing"
             )
+            yield Finding("dkim", Mark(str(key.key), 0, 0), wrong)
+
+
+def _small_keys(settings: Settings) -> Iterator[Finding]:
+    for key in settings.dkim:
+        try:
+            read = read_key(key.key)
+        except (OSError, ValueError):  # what systemd hands over is not there yet
+            continue
+        if read.kind == "rsa" and read.bits < ADVISED_RSA_BITS:
+            wrong = f"this key has {read.bits} bits; {ADVISED_RSA_BITS} are usual, and some servers believe no less"
             yield Finding("dkim", Mark(str(key.key), 0, 0), wrong)
 
 

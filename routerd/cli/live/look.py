@@ -8,6 +8,7 @@ from routerd.auth.dkim_signing import Signer
 from routerd.auth.dns_answers import Answer, RecordKind
 from routerd.auth.signers import Signers, load_signers
 from routerd.cli.live.by_dns import look_at_keys, look_at_names, look_at_senders, look_at_ways_in
+from routerd.cli.live.by_handshake import look_at_certificate
 from routerd.cli.live.by_mail import look_by_mail
 from routerd.cli.live.ourselves import IpAddress, our_addresses
 from routerd.cli.live.told import State, Told
@@ -40,7 +41,7 @@ async def _look_outside(settings: Settings, given: Sequence[IpAddress], wait_sec
         told = await asyncio.gather(*map(_all, looks))
     finally:
         await resolver.close()
-    return [*unread, *chain.from_iterable(told)]
+    return [*unread, *chain.from_iterable(told), *look_at_certificate(settings)]
 
 
 async def _all(told: AsyncIterator[Told]) -> list[Told]:

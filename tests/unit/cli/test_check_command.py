@@ -12,6 +12,7 @@ from routerd.cli import test as cli_test
 from routerd.cli.check import command as check
 from routerd.cli.dkim import command as dkim
 from routerd.cli.main import routerd
+from routerd.message.dkim_keys import KeyKind, new_private_key
 
 CONFIG = """
 hostname: mx.example.com
@@ -239,6 +240,10 @@ def test_keys_that_sign_nothing_and_notices_that_none_signs(folder: Path) -> Non
     config = folder / "routerd.yaml"
     config.write_text(CONFIG + "dkim: [{domain: example.com, selector: s1, key: example.com.pem}]\n")
     assert run(check).stdout.startswith("ok: ")
+    (folder / "small.pem").write_bytes(new_private_key(KeyKind.RSA, 1024))
+    (folder / "small.pem").chmod(0o600)
+    config.write_text(CONFIG + "dkim: [{domain: example.com, selector: s1, key: small.pem}]\n")
+    assert "small.pem: dkim: this key has 1024 bits; 2048 are usual" in run(check).stdout
     config.write_text(CONFIG + "dkim: [{domain: other.test, selector: s1, key: other.test.pem}]\n")
     result = run(check)
     assert result.exit_code == 0

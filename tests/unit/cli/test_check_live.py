@@ -2,15 +2,18 @@
 
 import ipaddress
 from collections.abc import AsyncIterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
+from peers.certificate import make_certificate
 
 from routerd.auth.dkim_signing import Signer
 from routerd.auth.dns_answers import Absent, Answer, LookUp, RecordKind, Records, Trouble
 from routerd.auth.key_publication import record_of
 from routerd.auth.signers import Signers
 from routerd.cli.live.by_dns import look_at_keys, look_at_names, look_at_senders, look_at_ways_in
+from routerd.cli.live.by_handshake import look_at_certificate
 from routerd.cli.live.ourselves import our_addresses
 from routerd.cli.live.told import Told
 from routerd.config.settings import Settings
@@ -146,3 +149,21 @@ async def test_the_domain_of_return_paths_counts() -> None:
 async def test_addresses_that_are_given_are_ours() -> None:
     """A machine behind NAT does not know by which address others see it."""
     assert await our_addresses("mx1.example.com", OURS, look_up_in({})) == OURS
+
+
+def test_certificate_of_our_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It must be of somebody whom clients know, and of `hostname`; a file that cannot be read here is no verdict."""
+    certificate, key = make_certificate(tmp_path, "mx1.example.com")
+    ours = settings(tls={"certificate": str(certificate), "key": str(key)})
+    [unknown] = look_at_certificate(ours)
+    assert (unknown.state, unknown.text.rpartition(": ")[2]) == ("wrong", "self-signed certificate")
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+    assert [str(told) for told in look_at_certificate(ours)] == [
+        "ok      certificate that of 'tls' is good, and fits mx1.example.com"
+    ]
+    [other] = look_at_certificate(ours.model_copy(update={"hostname": "mx2.example.com"}))
+    assert "Hostname mismatch" in other.text
+    key.unlink()
+    [gone] = look_at_certificate(ours)
+    assert gone.state == "unknown"
+    assert list(look_at_certificate(settings())) == []

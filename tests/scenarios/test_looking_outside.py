@@ -120,5 +120,5 @@ def test_the_command(daemon: RouterdDaemon, dns: DnsServer) -> None:
     assert "wrong   mx          mail for example.com goes to gone.example.com, which has no address in DNS" in lines
     assert lines[-1].startswith("not ok: ")
     told = json.loads(subprocess.run([*command, "--format", "json"], check=False, capture_output=True).stdout)
-    assert {one["kind"] for one in told["live"]} == {"name", "mx", "bounces"}
+    assert {one["kind"] for one in told["live"]} == {"name", "mx", "bounces", "certificate"}
     assert not told["ok"]
