@@ -17,7 +17,6 @@ from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass, replace
 from functools import partial
-from hashlib import blake2b
 from weakref import WeakValueDictionary
 
 import structlog
@@ -69,10 +68,9 @@ from routerd.store.base import (
     ThreadKeys,
 )
 from routerd.store.marked_work import MarkedWork
-from routerd.store.marks import InHand
+from routerd.store.marks import InHand, digest_of
 
 MAX_RECALLS = 5  # how often a conversation may move between recall and commit
-DIGESTED_BYTES = 65_536  # of each end of a message, by which one that killed us is known again
 UNDECIDED = "routerd-error"
 SUSPECT = "thread-suspect"
 _STEPS = ("view", "verify", "recall", "decide", "commit")
@@ -175,7 +173,7 @@ class Router:
 
     async def _came_back(self, received: Received) -> bool:
         """Whether it is a report of one of our copies, which `delivery` has acted upon: no message goes out."""
-        digest = _digest(received.raw) if is_returned(received.envelope) else None
+        digest = digest_of(received.raw) if is_returned(received.envelope) else None
         if digest is None or self._hands.is_suspect(digest):
             return False
         with self._hands.holding(digest):
@@ -191,7 +189,7 @@ class Router:
 
         The mark held while it is looked at outlives the process: what killed it is not looked at a second time.
         """
-        digest = _digest(received.raw)
+        digest = digest_of(received.raw)
         if self._hands.is_suspect(digest):
             log.error("message_undecided", id=received.id, reason="the process died over this message before")
             return self._undecided(received)
@@ -269,7 +267,7 @@ class Router:
         with self._steps["commit"].time():
             committed = await self._commit(taken, considered, live)
         if considered.thread.by_bytes:
-            self._hands.clear(_digest(received.raw))  # not before: a death meanwhile would have it looked at again
+            self._hands.clear(digest_of(received.raw))  # not before: a death meanwhile would have it looked at again
         await self._tell(taken, considered, committed)
         return for_each(received, refused, Accepted(committed.id))
 
@@ -394,7 +392,3 @@ def _new_copy(copy: PlannedCopy, stamp: Annotation, live: Live) -> NewCopy:
 
 def _labelled(decision: Decision, label: str) -> Decision:
     return replace(decision, labels=tuple(dict.fromkeys((*decision.labels, label))))
-
-
-def _digest(raw: Raw) -> bytes:
-    return blake2b(raw[:DIGESTED_BYTES] + raw[-DIGESTED_BYTES:] + b"%d" % len(raw), digest_size=32).digest()

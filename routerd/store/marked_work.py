@@ -1,5 +1,4 @@
-"""Work on a message that may be hostile: whatever comes of it, the process that does it stays or is known to have died
-over this message."""
+"""Work on a message that may be hostile: should it kill the process, it is known over which message that died."""
 
 import asyncio
 from collections.abc import Callable
@@ -14,8 +13,8 @@ T = TypeVar("T")
 
 
 class MarkedWork:
-    """The message is marked while it is worked on, though not between, when it waits for others: what it was in hand
-    for is what may have killed the process. Large ones are worked on in a thread."""
+    """Marks the message while it is worked on; not between, while it waits for DNS or the store and cannot have killed
+    anybody. Large ones are worked on in a thread."""
 
     __slots__ = ("_digest", "_hands", "_is_large")
 

@@ -10,10 +10,14 @@ import os
 import struct
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
+from hashlib import blake2b
 from pathlib import Path
 from types import TracebackType
 
+from routerd.message.envelope import Raw
+
 DIGEST_BYTES = 32
+DIGESTED_BYTES = 65_536  # of each end of a message
 MAX_SUSPECTS = 64
 MAX_IN_HAND = 1024
 SUSPECT_FOR = timedelta(days=7)
@@ -24,6 +28,11 @@ _SUSPECTS_AT = len(_MAGIC)
 _IN_HAND_AT = _SUSPECTS_AT + MAX_SUSPECTS * _SUSPECT.size
 _FILE_BYTES = _IN_HAND_AT + MAX_IN_HAND * DIGEST_BYTES
 _FREE = bytes(DIGEST_BYTES)
+
+
+def digest_of(raw: Raw) -> bytes:
+    """By which a message is known again that killed the process."""
+    return blake2b(raw[:DIGESTED_BYTES] + raw[-DIGESTED_BYTES:] + b"%d" % len(raw), digest_size=DIGEST_BYTES).digest()
 
 
 class InHand:
