@@ -34,7 +34,7 @@ def _certificate(settings: Settings) -> Iterator[Finding]:
 def _unused_keys(settings: Settings) -> Iterator[Finding]:
     ours = {settings.hostname, *(parse_address(address).domain for address in settings.own_addresses)}
     for key in settings.dkim:
-        if not any(_is_at_or_below(domain, key.domain) for domain in ours):
+        if key.domain != settings.arc_seal and not any(_is_at_or_below(domain, key.domain) for domain in ours):
             wrong = (
                 f"{key.domain} is the domain of no inbox and not of 'hostname', nor above one: this key signs nothing"
             )

@@ -63,7 +63,13 @@ async def look_at_senders(settings: Settings, ours: Sequence[IpAddress], look_up
     domains = dict.fromkeys((settings.hostname, *(return_path_domain(box, settings.addresses) for box in inboxes)))
     for domain in domains:
         for address in ours:
-            yield await _may_send(domain, address, settings.hostname, look_up)
+            told = await _may_send(domain, address, settings.hostname, look_up)
+            yield told if told.state is not State.WRONG or any(route.mx for route in direct) else _unless_sent_on(told)
+
+
+def _unless_sent_on(told: Told) -> Told:
+    """Where copies leave for servers that the config names: whether they are the last ones, it does not say."""
+    return Told(told.kind, State.UNKNOWN, f"{told.text} (no matter, if the servers under 'delivery' send it on)")
 
 
 def _leaves_from_here(route: Route) -> bool:

@@ -248,4 +248,6 @@ def test_keys_that_sign_nothing_and_notices_that_none_signs(folder: Path) -> Non
     result = run(check)
     assert result.exit_code == 0
     assert "other.test.pem: dkim: other.test is the domain of no inbox" in result.stdout
+    config.write_text(config.read_text() + "arc_seal: other.test\n")
+    assert "other.test.pem" not in run(check).stdout
     assert "routerd.yaml: dkim: no key under 'dkim' is of mx.example.com, " in result.stdout

@@ -133,6 +133,10 @@ async def test_spf_is_asked_where_mail_leaves_from_here() -> None:
     smart = settings(delivery=[{"domain": "*", "smtp": ["smart.test:587"], "tls": "required", "auth": auth}])
     [line] = await lines(look_at_senders(smart, OURS, look_up_in({})))
     assert line.startswith("unknown spf: what leaves by smart.test:587")
+    named = settings(delivery=[{"domain": "*", "smtp": ["mail.test:25"]}])
+    told = await lines(look_at_senders(named, OURS, look_up_in({**GOOD, ("example.com", "TXT"): ("v=spf1 -all",)})))
+    assert told[0].startswith("ok spf: mx1.example.com")
+    assert told[1].startswith("unknown spf: example.com does not let 198.51.100.7 send for it: fail")
     [line] = await lines(look_at_senders(settings(), (), look_up_in({})))
     assert "--address" in line
 

@@ -31,7 +31,9 @@ def test_trace_tells_a_life_in_order(desk: Desk) -> None:
     assert told[9].startswith("copy 1 for ewa, attempt 1 by smtp:mail.example.com:25: not delivered, again at ")
     assert told[9].endswith(": next hop refused (rcpt): 450 4.2.2 full<U+001B>[2J")
     assert told[10] == "copy 1 for ewa, attempt 2 by smtp:mail.example.com:25: held: 554 5.7.1 spam"
-    assert told[11].startswith("copy 1 for ewa is held until the postmaster acts: 554 5.7.1 spam; 'routerd queue release")
+    assert told[11].startswith(
+        "copy 1 for ewa is held until the postmaster acts: 554 5.7.1 spam; 'routerd queue release"
+    )
     assert told[12].startswith("copy 2 for jan is due: not tried yet; the daemon tries it")
     assert "\x1b" not in result.output
     assert "\u202e" not in result.output
