@@ -29,6 +29,7 @@ from routerd.delivery.aftermath.bounces import Bounces, is_returned
 from routerd.delivery.aftermath.sending_back import SendingBack, is_sent_back
 from routerd.delivery.routes import Routes
 from routerd.desk.assign import assign, last_resort_plan
+from routerd.desk.changes import PlannedCopy, Role
 from routerd.desk.consider import (
     Office,
     author_of,
@@ -44,7 +45,7 @@ from routerd.desk.consider import (
 )
 from routerd.desk.describe import describe
 from routerd.desk.pick import Choose
-from routerd.desk.plan import SOMEBODY, Author, DeskState, Plan, PlannedCopy, Role
+from routerd.desk.plan import SOMEBODY, Author, DeskState, Plan
 from routerd.desk.refusal import FULL, LOOP, TOO_DEEP, TROUBLE, Barred, for_all, for_each, refusals
 from routerd.message.annotate import Annotation, received_value
 from routerd.message.envelope import Accepted, Client, Envelope, Protocol, Raw, Received, Verdict

@@ -11,7 +11,7 @@ import click
 
 from routerd.cli.options import EXIT_FOUND_WRONG
 from routerd.cli.paragraphs import columns_of, folded, terminal_width
-from routerd.desk.plan import Role
+from routerd.desk.changes import Role
 from routerd.message.fold import display
 from routerd.rules.conditions.time import shown_moment
 from routerd.store.base import CopyState

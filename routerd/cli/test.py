@@ -18,8 +18,9 @@ from routerd.config.rule_files import read_in_folder
 from routerd.config.settings import Settings
 from routerd.config.values import Days
 from routerd.desk.assign import assign
+from routerd.desk.changes import Role
 from routerd.desk.consider import conversation_of
-from routerd.desk.plan import Conversation, Role, Twin
+from routerd.desk.plan import Conversation, Twin
 from routerd.desk.roster import Roster
 from routerd.rules.compile import Compiled
 from routerd.rules.decision import Decision, Skipped

@@ -49,6 +49,15 @@ class WorkingHours:
         except OverflowError:  # at the end of all dates
             return start.astimezone(UTC)
 
+    def between(self, start: datetime, end: datetime) -> timedelta:
+        """How much working time lies between two moments (aware); none where `end` is before `start`.
+
+        Beyond REACH from `start` nothing is counted.
+        """
+        start, end = start.astimezone(UTC), end.astimezone(UTC)
+        spans = self._spans(start, min(end, start + REACH))
+        return sum((until - begin for begin, until in spans), timedelta())
+
     def _counted(self, start: datetime, working: timedelta) -> datetime:
         left = working
         if left <= timedelta():

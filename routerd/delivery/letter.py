@@ -9,7 +9,7 @@ from routerd.auth.arc_sealing import arc_set
 from routerd.auth.dkim_signing import Signer
 from routerd.config.settings import Addresses
 from routerd.delivery.transports.content import Content
-from routerd.desk.plan import Role
+from routerd.desk.changes import Role
 from routerd.message.address import Address, parse_address
 from routerd.message.annotate import Annotated, annotate, attach_original
 from routerd.message.envelope import Raw

@@ -5,20 +5,9 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from routerd.config.settings import Pick
+from routerd.desk.changes import PlannedCopy, Role
 from routerd.desk.pick import Choose, Picked, Picker, line_behind
-from routerd.desk.plan import (
-    SOMEBODY,
-    Author,
-    Conversation,
-    DeskState,
-    Event,
-    Plan,
-    PlannedCopy,
-    Role,
-    Standing,
-    Twin,
-    Voice,
-)
+from routerd.desk.plan import SOMEBODY, Author, Conversation, DeskState, Event, Plan, Standing, Twin, Voice
 from routerd.desk.roster import Roster
 from routerd.desk.standing import after_message
 from routerd.rules.decision import Assign, Decision, Priority

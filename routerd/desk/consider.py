@@ -222,6 +222,8 @@ def _ruled_by(purpose: Purpose, postmaster: str, inbox: str, sender: str) -> Dec
     match purpose:
         case Purpose.INBOX:
             return None
+        case Purpose.ANSWER | Purpose.NOTE | Purpose.DRAFT:
+            return Decision(inbox)  # colleagues' words are nobody's to sort
         case Purpose.POSTMASTER:
             return Decision(inbox, assign=Assign(postmaster, RuleRef("routerd", "postmaster")))
         case Purpose.RETURN_PATH | Purpose.WRAPPED:

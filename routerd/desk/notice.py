@@ -1,6 +1,7 @@
 """Who hears of trouble: the postmaster's people."""
 
-from routerd.desk.plan import Event, Plan, PlannedCopy, Role
+from routerd.desk.changes import PlannedCopy, Role
+from routerd.desk.plan import Event, Plan
 from routerd.desk.roster import Roster
 
 

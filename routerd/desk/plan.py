@@ -5,18 +5,25 @@ from datetime import datetime
 from enum import StrEnum
 from typing import NewType, Protocol
 
+from routerd.desk.changes import (
+    Absence,
+    Answered,
+    Authored,
+    Back,
+    Held,
+    HeldEnded,
+    HeldId,
+    NewHeld,
+    Part,
+    PlannedCopy,
+    Replied,
+    Resent,
+    Timer,
+)
+from routerd.message.envelope import QueueId, Raw
 from routerd.rules.decision import Priority
 
 ConversationId = NewType("ConversationId", int)
-
-
-class Role(StrEnum):
-    """In what part somebody gets a copy."""
-
-    OWNER = "owner"
-    WATCHER = "watcher"
-    TEAMMATE = "teammate"  # an inbox with `copies: team`
-    FORWARD = "forward"  # nobody of ours: a rule's address outside
 
 
 class Voice(StrEnum):
@@ -33,13 +40,16 @@ class Author:
 
     voice: Voice = Voice.CUSTOMER
     customer: str | None = None  # the address that conversations are looked up by, in lower case
+    outside: tuple[tuple[str, str], ...] = ()  # of a customer: whom an answer to him goes to, names and addresses
 
 
 SOMEBODY = Author()  # of whom nothing is known
 
 
 class ConversationState(StrEnum):
-    OPEN = "open"
+    OPEN = "open"  # somebody waits for an answer, or it was opened by hand
+    ANSWERED = "answered"
+    SNOOZED = "snoozed"  # until a moment, or the next message of the customer
     CLOSED = "closed"
 
 
@@ -53,6 +63,14 @@ class Standing:
     waiting_since: datetime | None = None  # the first message that nobody has answered
     respond_by: datetime | None = None  # the earliest that was promised and is open
     also: tuple[tuple[str, str], ...] = ()  # other inboxes, and the member who watches for each
+    watchers: tuple[str, ...] = ()  # members who get all that comes
+    snoozed_until: datetime | None = None
+    answers: int = 0  # that went out
+    answered_at: datetime | None = None  # the latest
+    overdue: bool = False  # what was promised has passed without an answer
+    subject: str = ""  # of its first message, without prefixes
+    outside: tuple[tuple[str, str], ...] = ()  # whom an answer goes to: names and addresses, the customer's first
+    approve: tuple[str, ...] = ()  # members and teams one of whom must say #send before an answer goes out
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,8 +95,41 @@ class Twin:
     members: tuple[str, ...]  # who has a copy of it
 
 
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """The copy whose token a member's mail came to: what he had before his eyes when he wrote."""
+
+    message: int  # the store's row
+    member: str  # whose copy it was
+    at: datetime  # when that message came
+    held: HeldId | None = None  # the held answer or draft that it showed
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """An answer that went out in this conversation."""
+
+    message: int  # the store's row
+    member: str
+    at: datetime  # when it went out
+    after: int  # the largest row of all when it went out: who has seen a larger one wrote after it
+
+
+@dataclass(frozen=True, slots=True)
+class Past:
+    """One earlier message of the conversation."""
+
+    message: int  # the store's row
+    queue_id: QueueId
+    part: Part
+    member: str | None  # who wrote it, of ours
+    at: datetime
+    message_id: str | None
+    has_bytes: bool  # they are kept still
+
+
 class DeskState(Protocol):
-    """The state inside the writer's transaction, as far as a plan depends on it."""
+    """The state inside the writer's transaction, as far as it takes to say who owns a message."""
 
     @property
     def conversation(self) -> Conversation | None: ...
@@ -96,11 +147,31 @@ class DeskState(Protocol):
         """The member who owns the latest conversation with `customer` (an address in lower case)."""
 
 
-@dataclass(frozen=True, slots=True)
-class PlannedCopy:
-    member: str  # of a FORWARD its address
-    role: Role
-    held: str | None = None  # the reason: it waits for the postmaster's hand
+class FullDeskState(DeskState, Protocol):
+    """All of it, for what is said to the desk itself, and for what happens without a message."""
+
+    @property
+    def seen(self) -> Seen | None:
+        """By the token of the message's recipient; None without one, or where that copy is forgotten."""
+
+    def sent(self) -> tuple[Sent, ...]:
+        """The answers of the conversation, in the order in which they went out; the latest hundred."""
+
+    def held(self) -> tuple[Held, ...]:
+        """What waits for #send in the conversation, oldest first."""
+
+    def past(self, limit: int) -> tuple[Past, ...]:
+        """The latest messages of the conversation, oldest first."""
+
+    def content(self, message: int) -> Raw | None:
+        """A message's bytes as received or authored; None where they are not kept any more."""
+
+    def absences(self) -> tuple[Absence, ...]:
+        """Those that are not in the config, of all members, whether over or not."""
+
+    def replies(self, since: datetime, *, address: str | None = None, template: str | None = None) -> int:
+        """Automatic replies since then: to one address, of one template, of the conversation's inbox where no address
+        is given."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,3 +200,14 @@ class Plan:
     events: tuple[Event, ...] = ()
     customer: str | None = None  # of a new conversation
     standing: Standing = Standing()
+    part: Part = Part.CUSTOMER  # of the message itself
+    member: str | None = None  # who wrote it, of ours
+    authored: tuple[Authored, ...] = ()
+    resent: tuple[Resent, ...] = ()
+    sent: bool = False  # the message, an ANSWER, goes out to somebody with this plan
+    timers: tuple[Timer, ...] | None = None  # all of the conversation from now on; None: they stay as they are
+    new_held: NewHeld | None = None
+    held_ended: tuple[HeldEnded, ...] = ()
+    absences: tuple[Absence | Back, ...] = ()
+    answered: Answered | None = None
+    replied: Replied | None = None

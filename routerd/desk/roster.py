@@ -32,6 +32,15 @@ class Roster:
         """The member or team that is last in line."""
         return self._postmaster
 
+    @property
+    def members(self) -> frozenset[str]:
+        return frozenset(self._members)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Of members and teams."""
+        return (*self._members, *self._teams)
+
     def member(self, name: str) -> Member | None:
         return self._members.get(name)
 

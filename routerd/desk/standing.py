@@ -1,10 +1,16 @@
 """How a conversation stands after one more message."""
 
+from dataclasses import replace
 from datetime import datetime
 
 from routerd.desk.plan import ConversationState, Standing, Voice
 
-OPEN, CLOSED = ConversationState.OPEN, ConversationState.CLOSED
+OPEN, ANSWERED, SNOOZED, CLOSED = (
+    ConversationState.OPEN,
+    ConversationState.ANSWERED,
+    ConversationState.SNOOZED,
+    ConversationState.CLOSED,
+)
 
 # What a message makes of the state it meets; None: there is no conversation yet. Who writes as a member and begins one
 # asks like a customer.
@@ -13,8 +19,14 @@ STATES: dict[tuple[ConversationState | None, Voice], ConversationState] = {
     (None, Voice.MEMBER): OPEN,
     (None, Voice.ASIDE): CLOSED,
     (OPEN, Voice.CUSTOMER): OPEN,
-    (OPEN, Voice.MEMBER): OPEN,
+    (OPEN, Voice.MEMBER): ANSWERED,
     (OPEN, Voice.ASIDE): OPEN,
+    (ANSWERED, Voice.CUSTOMER): OPEN,
+    (ANSWERED, Voice.MEMBER): ANSWERED,
+    (ANSWERED, Voice.ASIDE): ANSWERED,
+    (SNOOZED, Voice.CUSTOMER): OPEN,
+    (SNOOZED, Voice.MEMBER): ANSWERED,
+    (SNOOZED, Voice.ASIDE): SNOOZED,
     (CLOSED, Voice.CUSTOMER): OPEN,
     (CLOSED, Voice.MEMBER): CLOSED,
     (CLOSED, Voice.ASIDE): CLOSED,
@@ -29,6 +41,8 @@ def after_message(
     labels: tuple[str, ...] = (),
     respond_by: datetime | None = None,
     also: tuple[tuple[str, str], ...] = (),
+    outside: tuple[tuple[str, str], ...] = (),
+    subject: str = "",
 ) -> Standing:
     """`before` None: the message begins the conversation. All else is what was decided for this message.
 
@@ -37,19 +51,21 @@ def after_message(
     state = STATES[before.state if before else None, voice]
     if before is None:
         waits = state is OPEN
-        return Standing(labels, 1, state, now if waits else None, respond_by if waits else None, also)
-    if voice is Voice.MEMBER:
-        waiting_since = promised = None
-    else:
-        waiting_since, promised = before.waiting_since, before.respond_by
-    if voice is Voice.CUSTOMER:
-        waiting_since = waiting_since or now
-        promised = min((at for at in (promised, respond_by) if at is not None), default=None)
-    return Standing(
+        since, promised = (now, respond_by) if waits else (None, None)
+        return Standing(labels, 1, state, since, promised, also, outside=outside, subject=subject)
+    moved = replace(
+        before,
         labels=tuple(dict.fromkeys((*before.labels, *labels))),
         messages=before.messages + 1,
         state=state,
-        waiting_since=waiting_since,
-        respond_by=promised,
         also=tuple({**dict(before.also), **dict(also)}.items()),
+        snoozed_until=before.snoozed_until if state is SNOOZED else None,
     )
+    if voice is Voice.MEMBER:
+        return replace(moved, waiting_since=None, respond_by=None, overdue=False, answered_at=now)
+    if voice is Voice.CUSTOMER:
+        promised = min((at for at in (before.respond_by, respond_by) if at is not None), default=None)
+        return replace(
+            moved, waiting_since=before.waiting_since or now, respond_by=promised, outside=outside or before.outside
+        )
+    return moved

@@ -26,6 +26,9 @@ class Purpose(StrEnum):
     POSTMASTER = "postmaster"  # postmaster@, abuse@, <Postmaster>
     RETURN_PATH = "return_path"  # a copy's own return path, proven by its token
     WRAPPED = "wrapped"  # a stranger's address as copies bear it by SRS, proven by its hash
+    ANSWER = "answer"  # support+c.TOKEN@: to the customer
+    NOTE = "note"  # support+n.TOKEN@, support+note@: to colleagues, and commands
+    DRAFT = "draft"  # support+d.TOKEN@, support+draft@
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +39,7 @@ class Recipient:
     purpose: Purpose
     inbox: str  # the inbox's canonical address; for others the address under which it is handled
     detail: str | None = None
-    copy_number: int | None = None  # of the copy that a RETURN_PATH token names
+    copy_number: int | None = None  # of the copy that the token names; None without one
     original: Address | None = None  # whom a WRAPPED address stands for: his bounces are taken back to him
 
 

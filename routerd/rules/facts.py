@@ -199,7 +199,7 @@ class ConversationFacts:
     owner: str  # member
     team: str | None  # the team that was picked from
     labels: frozenset[str]
-    state: str  # open or closed
+    state: str  # open, answered, snoozed or closed
     messages: int
     waiting: timedelta | None  # how long the customer has been waiting for an answer; None: he is not
 

@@ -113,7 +113,7 @@ CONVERSATION_KEYS = {
     "known": "true: there is one; false: this message begins one",
     "owner": "its owner: this member, or somebody of this team",
     "label": "a label that its messages were given before",
-    "state": "open or closed",
+    "state": "open, answered, snoozed or closed",
     "messages": "how many messages it had before this one",
     "waiting": "how long the customer has been waiting for an answer, such as {over: 2d}",
 }
@@ -202,7 +202,7 @@ GIVEN_CONVERSATION_KEYS = {
     "owner": "the member who owns it",
     "team": "the team he was picked from",
     "label": "labels of its messages",
-    "state": "open or closed; without it open",
+    "state": "open, answered, snoozed or closed; without it open",
     "messages": "how many messages it had; without it 1",
     "waiting": "how long the customer has been waiting; without it he is not",
 }

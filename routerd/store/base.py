@@ -6,7 +6,8 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Protocol
 
-from routerd.desk.plan import Conversation, DeskState, Plan, Role
+from routerd.desk.changes import Authored, Role, Timer
+from routerd.desk.plan import Conversation, ConversationId, FullDeskState, Plan
 from routerd.message.annotate import Annotation
 from routerd.message.envelope import CopyId, QueueId, Raw, Received
 from routerd.rules.decision import Decision
@@ -72,6 +73,7 @@ class ThreadKeys:
     content_hash: bytes = b""  # of the body and the headers that a resending does not change
     vouched: bool = False  # the author is a member, and proven to be: he needs no part in the conversation
     by_bytes: bool = False  # it could not be looked into: the same bytes in the same envelope are the same message
+    copy: int | None = None  # that the token of a recipient names: its conversation goes before all references
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,12 +106,23 @@ StandIn = Callable[["Copy"], NewCopy | None]
 
 
 @dataclass(frozen=True, slots=True)
+class SettledMail:
+    """One mail that routerd wrote, and its ways."""
+
+    mail: Authored
+    annotation: Annotation
+    copies: tuple[NewCopy, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Settled:
     """A plan, and all that is written with it."""
 
     plan: Plan
     annotation: Annotation
     copies: tuple[NewCopy, ...]
+    mails: tuple[SettledMail, ...] = ()  # of `plan.authored`
+    resent: tuple[tuple[int, NewCopy], ...] = ()  # of `plan.resent`: the message's row, and its new copy
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,9 +133,30 @@ class Entry:
     thread: ThreadKeys
     known: Known
     decisions: tuple[Decision, ...]  # the home inbox's first
-    settle: Callable[[DeskState], Settled]
+    settle: Callable[[FullDeskState], Settled]
     tells: "Untold | None" = None  # of a notice: what is told by it then; its copies leave from <>
     is_notice: bool = False  # of another routerd: its copies leave from <>, too, and nobody is told of their trouble
+
+
+@dataclass(frozen=True, slots=True)
+class DueTimer:
+    number: int  # the store's own
+    timer: Timer
+    conversation: ConversationId | None
+
+
+@dataclass(frozen=True, slots=True)
+class Deed:
+    """What the desk does without a message that causes it: a timer fires, an answer could not be delivered.
+
+    `settle` runs inside the transaction: pure, quick, may be run again. None: nothing is to be done any more (the timer
+    is gone all the same). Of the plan nothing is written that speaks of a message of its own: copies, part, new_held.
+    """
+
+    conversation: ConversationId | None
+    at: datetime
+    settle: Callable[[FullDeskState], Settled | None]
+    fired: DueTimer | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,6 +189,7 @@ class Committed:
     id: QueueId
     plan: Plan
     copies: tuple[Copy, ...]  # the queued and the held ones
+    others: tuple[Copy, ...] = ()  # of authored mails, and of earlier messages: their bytes are in the store
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -279,6 +314,16 @@ class Store(Protocol):
         Stale is what `recall` would not answer any more with `entry.known`: so an entry without a recall has a `thread`
         without references. A plan without copies (a twin that brings nothing new) keeps no bytes.
         """
+
+    async def act(self, deed: Deed) -> tuple[Copy, ...]:
+        """Durable on return; gives the new copies. Raises PlanFailedError, StoreFullError, StoreError: then nothing was
+        written, and the timer is due still."""
+
+    async def due_timers(self, now: datetime, limit: int) -> tuple[DueTimer, ...]:
+        """Those whose time has come, the longest due first."""
+
+    async def next_timer(self) -> datetime | None:
+        """When the earliest is due."""
 
     async def conclude(self, copy: Copy, conclusion: Conclusion, at: datetime) -> tuple[Copy, ...]:
         """Writes what became of an attempt; gives the copies that took its place.

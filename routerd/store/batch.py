@@ -28,6 +28,9 @@ _MESSAGES = RowWriter.inserting(
         "decisions_json",
         "plan_json",
         "annotation_json",
+        "part",
+        "member",
+        "shows",
     ),
 )
 _BODIES = RowWriter.inserting("bodies", ("message", "bytes"))
@@ -49,6 +52,15 @@ _CONVERSATIONS = RowWriter.inserting(
         "waiting_since",
         "respond_by",
         "also_json",
+        "watchers_json",
+        "snoozed_until",
+        "answers",
+        "answered_at",
+        "overdue",
+        "subject",
+        "outside_json",
+        "approve_json",
+        "closed_at",
     ),
 )
 _COPIES = RowWriter.inserting(

@@ -5,8 +5,7 @@ from dataclasses import replace
 from datetime import datetime
 from functools import partial
 
-from routerd.desk.plan import Role
-from routerd.store.acceptance import copy_row
+from routerd.desk.changes import Role
 from routerd.store.base import (
     NOBODY_LEFT,
     Bounced,
@@ -27,6 +26,7 @@ from routerd.store.base import (
 )
 from routerd.store.batch import Batch, CopyNow
 from routerd.store.connection import Error, select, select_one
+from routerd.store.desk_rows import copy_row
 from routerd.store.life import AFTER_ATTEMPT, AFTER_BOUNCE, BY_HAND, OPEN, REFUSABLE
 from routerd.store.rows import COPIES, COPY_COLUMNS, copy_id, from_micros, read_copies, storable, to_micros
 

@@ -3,9 +3,10 @@ beside it."""
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Protocol
 
-from routerd.desk.plan import Conversation, ConversationId, ConversationState, Standing, Twin
+from routerd.desk.changes import Absence, AbsenceSource, Held, HeldId, HeldKind, Part
+from routerd.desk.plan import Conversation, ConversationId, ConversationState, Past, Seen, Sent, Standing, Twin
 from routerd.message.envelope import QueueId, Raw, Received
 from routerd.store.base import Known, StoreError, ThreadKeys
 from routerd.store.connection import Connection, select, select_one
@@ -14,6 +15,8 @@ from routerd.store.stored_json import envelope_from_json, pairs_from_json, read_
 
 _MAX_REFERENCES = 50
 _MAX_NAMESAKES = 50  # messages of one Message-ID that are looked at: whoever sends more of them has no say
+_STATES, _PARTS, _SOURCES = frozenset(ConversationState), frozenset(Part), frozenset(AbsenceSource)
+_HELD_KINDS = frozenset(HeldKind)
 _LOAD_WINDOW = timedelta(hours=24)
 _MAX_LATEST = 20_000  # messages
 _MAX_SAME_SIZE = 20
@@ -27,8 +30,33 @@ FROM json_each(?) AS named WHERE found IS NOT NULL ORDER BY named.key LIMIT 1
 """
 _CONVERSATION = """
 SELECT number, inbox, owner, team, version, participants_json, labels_json, messages, state, waiting_since, respond_by,
-  also_json
+  also_json, watchers_json, snoozed_until, answers, answered_at, overdue, subject, outside_json,
+  approve_json
 FROM conversations WHERE number = ?
+"""
+_BY_COPY = "SELECT m.conversation FROM copies AS c JOIN messages AS m ON m.number = c.message WHERE c.number = ?"
+_SEEN_BY_COPY = """
+SELECT m.number, c.member, m.received_at, m.shows FROM copies AS c JOIN messages AS m ON m.number = c.message
+WHERE c.number = ?
+"""
+_SEEN_BY_REFERENCE = """
+SELECT m.number, '', m.received_at, m.shows FROM json_each(?) AS named
+JOIN messages AS m ON m.message_id = named.value AND m.conversation = ? ORDER BY named.key LIMIT 1
+"""
+_SENT = """
+SELECT number, member, sent_at, sent_after FROM messages
+WHERE conversation = ? AND sent_at IS NOT NULL ORDER BY sent_after DESC, number DESC LIMIT 100
+"""
+_HELD = "SELECT number, kind, member, message, at, release_json FROM held WHERE conversation = ? AND end IS NULL"
+_PAST = """
+SELECT number, queue_id, part, member, received_at, message_id, EXISTS (SELECT 1 FROM bodies WHERE message = m.number)
+FROM messages AS m WHERE conversation = ? AND twin_of IS NULL ORDER BY number DESC LIMIT ?
+"""
+_CONTENT = "SELECT m.queue_id, b.bytes FROM messages AS m JOIN bodies AS b ON b.message = m.number WHERE m.number = ?"
+_ABSENCES = "SELECT member, source, since, until, deputy FROM absences"
+_REPLIES = """
+SELECT count(*) FROM auto_replies
+WHERE at > ? AND (?2 IS NULL OR address = ?2) AND (?3 IS NULL OR template = ?3) AND (?4 IS NULL OR inbox = ?4)
 """
 _LAST_OWNER = "SELECT owner FROM conversations WHERE customer = ? ORDER BY last_at DESC LIMIT 1"
 # Only what goes out or went out is a reason to let its repetition rest: what is held or was dropped helps nobody.
@@ -61,10 +89,11 @@ def recall(db: Connection, thread: ThreadKeys) -> Known:
 
     A suspect where the author has no part in it, and is no member who is proven to be one.
     """
-    if not thread.references:
+    if not thread.references and thread.copy is None:
         return Known()
-    newest_first = [message_key(reference) for reference in reversed(thread.references[-_MAX_REFERENCES:])]
-    found = select_one(db, _FIND_BY_REFERENCES, (texts_to_json(newest_first),))
+    found = select_one(db, _BY_COPY, (thread.copy,)) if thread.copy is not None else None
+    if found is None:
+        found = select_one(db, _FIND_BY_REFERENCES, (texts_to_json(_newest_first(thread)),))
     row = select_one(db, _CONVERSATION, (found[0],)) if found else None
     if row is None:
         return Known()
@@ -73,13 +102,30 @@ def recall(db: Connection, thread: ThreadKeys) -> Known:
     return Known(_conversation(row))
 
 
+def _newest_first(thread: ThreadKeys) -> list[str]:
+    return [message_key(reference) for reference in reversed(thread.references[-_MAX_REFERENCES:])]
+
+
 def conversation_by_number(db: Connection, number: int) -> Conversation | None:
     row = select_one(db, _CONVERSATION, (number,))
     return _conversation(row) if row else None
 
 
+class Given(Protocol):
+    """What the same transaction gave out already, not yet in the tables."""
+
+    @property
+    def turns(self) -> Mapping[str, str]: ...
+
+    @property
+    def loads(self) -> Mapping[tuple[str, int], int]: ...
+
+    @property
+    def customers(self) -> Mapping[str, str]: ...
+
+
 class StoredDeskState:
-    """A DeskState. `turns`, `loads`, `customers`: what the same transaction gave out already, not yet in the tables.
+    """A FullDeskState.
 
     `may_have_twin` False: nothing of this Message-ID is stored, so there is no need to look.
     """
@@ -91,16 +137,17 @@ class StoredDeskState:
         known: Known,
         at: datetime,
         *,
-        turns: Mapping[str, str] | None = None,
-        loads: Mapping[tuple[str, int], int] | None = None,
-        customers: Mapping[str, str] | None = None,
+        given: "Given | None" = None,
         may_have_twin: bool = True,
+        open_file: Callable[[QueueId], Raw | None] = lambda _: None,
     ) -> None:
         self._db = db
+        self._thread = thread
         self._at = at
-        self._turns = turns or {}
-        self._loads = loads or {}
-        self._customers = customers or {}
+        self._turns = given.turns if given else {}
+        self._loads = given.loads if given else {}
+        self._customers = given.customers if given else {}
+        self._open = open_file
         self._twin: Twin | None = None
         self._conversation = known.conversation
         if may_have_twin and thread.message_id and thread.content_hash:
@@ -161,6 +208,79 @@ class StoredDeskState:
                 rows.append(row)
         self._join(rows)
 
+    @property
+    def seen(self) -> Seen | None:
+        """Without a token, the newest of the references that is of this conversation."""
+        row = None
+        if self._thread.copy is not None:
+            row = select_one(self._db, _SEEN_BY_COPY, (self._thread.copy,))
+        if row is None and self._thread.references and self._conversation is not None:
+            keys = texts_to_json(_newest_first(self._thread))
+            row = select_one(self._db, _SEEN_BY_REFERENCE, (keys, self._conversation.id))
+        if row is None:
+            return None
+        return Seen(row[0], storable(row[1]), from_micros(row[2]), None if row[3] is None else HeldId(row[3]))
+
+    def sent(self) -> tuple[Sent, ...]:
+        rows = select(self._db, _SENT, (self._number,))
+        return tuple(Sent(row[0], storable(row[1] or ""), from_micros(row[2]), row[3]) for row in reversed(rows))
+
+    def held(self) -> tuple[Held, ...]:
+        return tuple(
+            Held(
+                HeldId(number),
+                HeldKind(kind) if kind in _HELD_KINDS else HeldKind.CONFLICT,
+                storable(member),
+                message,
+                from_micros(at),
+                texts_from_json(release),
+            )
+            for number, kind, member, message, at, release in select(self._db, _HELD, (self._number,))
+        )
+
+    def past(self, limit: int) -> tuple[Past, ...]:
+        rows = select(self._db, _PAST, (self._number, limit))
+        return tuple(
+            Past(
+                number,
+                QueueId(storable(queue_id)),
+                Part(part) if part in _PARTS else Part.ASIDE,
+                None if member is None else storable(member),
+                from_micros(at),
+                None if message_id is None else storable(message_id),
+                bool(has_bytes),
+            )
+            for number, queue_id, part, member, at, message_id, has_bytes in reversed(rows)
+        )
+
+    def content(self, message: int) -> Raw | None:
+        row = select_one(self._db, _CONTENT, (message,))
+        if row is None:
+            return None
+        content: bytes | None = row[1]
+        return content if content is not None else self._open(QueueId(storable(row[0])))
+
+    def absences(self) -> tuple[Absence, ...]:
+        return tuple(
+            Absence(
+                storable(member),
+                AbsenceSource(source) if source in _SOURCES else AbsenceSource.NOTICED,
+                from_micros(since),
+                None if until is None else from_micros(until),
+                None if deputy is None else storable(deputy),
+            )
+            for member, source, since, until, deputy in select(self._db, _ABSENCES)
+        )
+
+    def replies(self, since: datetime, *, address: str | None = None, template: str | None = None) -> int:
+        inbox = self._conversation.inbox if self._conversation and address is None else None
+        bindings = (to_micros(since), storable(address) if address else None, template, inbox)
+        return int(select(self._db, _REPLIES, bindings)[0][0])
+
+    @property
+    def _number(self) -> int:
+        return self._conversation.id if self._conversation else 0
+
     def _look_for_twin(self, message_id: str, content_hash: bytes) -> None:
         since = to_micros(self._at - _TWIN_WINDOW)
         rows: list[Any] = [
@@ -195,9 +315,17 @@ def _conversation(row: Any) -> Conversation:
     standing = Standing(
         labels=texts_from_json(row[6]),
         messages=row[7],
-        state=ConversationState.CLOSED if row[8] == ConversationState.CLOSED else ConversationState.OPEN,
+        state=ConversationState(row[8]) if row[8] in _STATES else ConversationState.OPEN,
         waiting_since=None if row[9] is None else from_micros(row[9]),
         respond_by=None if row[10] is None else from_micros(row[10]),
         also=read_or_none(pairs_from_json, row[11]) or (),
+        watchers=texts_from_json(row[12]),
+        snoozed_until=None if row[13] is None else from_micros(row[13]),
+        answers=row[14],
+        answered_at=None if row[15] is None else from_micros(row[15]),
+        overdue=bool(row[16]),
+        subject=storable(row[17]),
+        outside=read_or_none(pairs_from_json, row[18]) or (),
+        approve=texts_from_json(row[19]),
     )
     return Conversation(ConversationId(row[0]), row[1], row[2], row[3], row[4], standing)

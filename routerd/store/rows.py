@@ -6,7 +6,7 @@ from hashlib import sha256
 from itertools import chain
 from typing import Any
 
-from routerd.desk.plan import Role
+from routerd.desk.changes import Role
 from routerd.message.annotate import Annotation
 from routerd.message.envelope import CopyId, QueueId
 from routerd.store.base import Copy, CopyState
@@ -34,6 +34,10 @@ Row = Sequence[Any]
 
 def to_micros(at: datetime) -> int:
     return (at - _EPOCH) // _MICROSECOND
+
+
+def micros_or_none(at: datetime | None) -> int | None:
+    return None if at is None else to_micros(at)
 
 
 def from_micros(micros: int) -> datetime:

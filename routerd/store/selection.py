@@ -4,7 +4,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from routerd.desk.plan import Role
+from routerd.desk.changes import Role
 from routerd.store.base import CopyState
 from routerd.store.connection import Connection, Value, select
 from routerd.store.life import OPEN

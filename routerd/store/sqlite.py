@@ -17,6 +17,8 @@ from routerd.store.base import (
     Conclusion,
     Copy,
     CopyState,
+    Deed,
+    DueTimer,
     Entry,
     Known,
     Line,
@@ -41,6 +43,7 @@ from routerd.store.connection import (
     select_one,
     store_error,
 )
+from routerd.store.deeds import act, due_timers, next_timer
 from routerd.store.desk_state import recall
 from routerd.store.health import Health, Look
 from routerd.store.large_bodies import LargeBodies
@@ -167,7 +170,7 @@ class SqliteStore:
             self._look.start()
 
     async def recall(self, thread: ThreadKeys) -> Known:
-        if not thread.references:
+        if not thread.references and thread.copy is None:
             return Known()
         return await self._readers.read(partial(recall, thread=thread))
 
@@ -199,6 +202,15 @@ class SqliteStore:
         if not committed.copies:
             await self._large.remove(queue_id)
         return committed
+
+    async def act(self, deed: Deed) -> tuple[Copy, ...]:
+        return await self._writer.do(Job(partial(act, deed=deed)))
+
+    async def due_timers(self, now: datetime, limit: int) -> tuple[DueTimer, ...]:
+        return await self._readers.read(partial(due_timers, now=now, limit=limit))
+
+    async def next_timer(self) -> datetime | None:
+        return await self._readers.read(next_timer)
 
     async def conclude(self, copy: Copy, conclusion: Conclusion, at: datetime) -> tuple[Copy, ...]:
         work = partial(conclude, copy=copy, conclusion=conclusion, at=at)

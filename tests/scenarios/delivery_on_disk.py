@@ -15,7 +15,8 @@ from routerd.delivery.routes import Routes
 from routerd.delivery.transports.connection import Timeouts
 from routerd.delivery.transports.smtp import DEFAULT_TIMEOUTS, TlsContexts
 from routerd.delivery.worker import Worker
-from routerd.desk.plan import Plan, PlannedCopy, Role
+from routerd.desk.changes import PlannedCopy, Role
+from routerd.desk.plan import Plan
 from routerd.message.address import parse_address
 from routerd.message.annotate import Annotation
 from routerd.message.envelope import Client, Envelope, Protocol, Purpose, QueueId, Received, Recipient

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
-from routerd.desk.plan import Role
+from routerd.desk.changes import Role
 from routerd.message.annotate import Annotation
 from routerd.message.envelope import CopyId, QueueId, Raw
 from routerd.store.base import Conclusion, Copy, CopyState, Done, Forgo, Hold, Reroute, RetryAt, StoreError

@@ -19,7 +19,7 @@ from routerd.delivery.aftermath.probes import Probes
 from routerd.delivery.aftermath.sending_back import SendingBack
 from routerd.delivery.aftermath.succession import take_over
 from routerd.delivery.routes import Routes
-from routerd.desk.plan import Role
+from routerd.desk.changes import Role
 from routerd.desk.roster import Roster
 from routerd.intake.recipients import Directory
 from routerd.message.address import parse_address

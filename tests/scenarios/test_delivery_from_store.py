@@ -10,7 +10,7 @@ from delivery_on_disk import Clock, are, policy_for, queue, running, to, until
 from scripted_next_hop import NextHop
 from structlog.testing import capture_logs
 
-from routerd.desk.plan import Role
+from routerd.desk.changes import Role
 from routerd.ops.metrics import Metrics
 from routerd.store.base import Copy, CopyState
 from routerd.store.connection import FILE_NAME, Connection

@@ -75,7 +75,12 @@ class Site:
         asked = Dns.model_validate({"servers": [self.dns.endpoint], "timeout": timeout})
         resolver = Resolver(asked, self.metrics, now_seconds=loop.time)
         exchanges = MailExchanges(
-            resolver.look_up, "mx.desk.test", lambda: self.listening, shuffled=as_is, port=self.port, reaches_loopback=True
+            resolver.look_up,
+            "mx.desk.test",
+            lambda: self.listening,
+            shuffled=as_is,
+            port=self.port,
+            reaches_loopback=True,
         )
         settings = Settings.model_validate(
             {

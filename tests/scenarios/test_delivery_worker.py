@@ -9,7 +9,7 @@ from queue_in_memory import RAW, MemoryQueue
 from scripted_next_hop import NextHop
 
 from routerd.delivery.transports.connection import Timeouts
-from routerd.desk.plan import Role
+from routerd.desk.changes import Role
 from routerd.message.address import Address
 from routerd.message.token import read_return_path
 from routerd.ops.metrics import Metrics

@@ -20,7 +20,7 @@ from scripted_next_hop import CLOSE, LOST, RESET, SILENCE, NextHop
 from routerd.delivery.attempt import Policy
 from routerd.delivery.transports.connection import Timeouts
 from routerd.delivery.transports.smtp import TlsContexts
-from routerd.desk.plan import Role
+from routerd.desk.changes import Role
 from routerd.store.base import Copy, CopyState, NewCopy
 from routerd.store.sqlite import SqliteStore, open_store
 

@@ -15,8 +15,9 @@ from routerd.delivery.aftermath import notifier
 from routerd.delivery.aftermath.notifier import Bureau, Notifier
 from routerd.delivery.letter import ReturnPaths
 from routerd.delivery.routes import Routes
+from routerd.desk.changes import PlannedCopy, Role
 from routerd.desk.consider import loops, passed_inboxes
-from routerd.desk.plan import DeskState, Plan, PlannedCopy, Role
+from routerd.desk.plan import DeskState, Plan
 from routerd.desk.roster import Roster
 from routerd.message.address import parse_address
 from routerd.message.annotate import Annotation, annotate

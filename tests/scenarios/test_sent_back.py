@@ -17,7 +17,7 @@ from routerd.delivery.aftermath.notifier import Bureau
 from routerd.delivery.aftermath.sending_back import SendingBack, is_sent_back
 from routerd.delivery.letter import ReturnPaths, content_of
 from routerd.delivery.routes import Routes
-from routerd.desk.plan import Role
+from routerd.desk.changes import Role
 from routerd.desk.roster import Roster
 from routerd.message.address import parse_address
 from routerd.message.envelope import (

@@ -3,7 +3,7 @@
 The table of the design, "when a copy cannot be delivered", as `retry.py` has it for answers in the dialogue.
 """
 
-from routerd.desk.plan import Role
+from routerd.desk.changes import Role
 from routerd.message.delivery_report import Action, DeliveryReport, RecipientReport
 from routerd.store.base import Conclusion, Copy, Forgo, Hold, Line, Reroute
 

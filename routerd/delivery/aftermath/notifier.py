@@ -15,9 +15,10 @@ import structlog
 from routerd.auth.signers import Signers
 from routerd.config.settings import Settings
 from routerd.delivery.routes import Routes
+from routerd.desk.changes import Role
 from routerd.desk.describe import describe
 from routerd.desk.notice import notice_plan
-from routerd.desk.plan import Plan, Role
+from routerd.desk.plan import Plan
 from routerd.desk.roster import Roster
 from routerd.message.address import Address, parse_address
 from routerd.message.annotate import Annotation

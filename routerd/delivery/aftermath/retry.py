@@ -12,7 +12,7 @@ from routerd.delivery.aftermath.schedule import (
     waited,
 )
 from routerd.delivery.outcome import Deferred, Delivered, Failed, Outcome, Stage
-from routerd.desk.plan import Role
+from routerd.desk.changes import Role
 from routerd.store.base import Conclusion, Copy, Done, Forgo, Hold, NewCopy, Reroute, RetryAt
 
 # A copy that waited because we stood still, or only by a clock that jumped, is tried before it is given up.

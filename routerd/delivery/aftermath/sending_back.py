@@ -9,8 +9,9 @@ from collections.abc import Callable, Sequence
 import structlog
 
 from routerd.delivery.aftermath.notifier import Bureau
+from routerd.desk.changes import PlannedCopy, Role
 from routerd.desk.consider import MAX_HOPS, MAX_TRACES
-from routerd.desk.plan import Event, Plan, PlannedCopy, Role
+from routerd.desk.plan import Event, Plan
 from routerd.desk.refusal import LOOP, Barred
 from routerd.message.address import Address
 from routerd.message.annotate import Annotation, received_value

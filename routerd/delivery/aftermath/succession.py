@@ -4,8 +4,8 @@ from datetime import datetime
 
 from routerd.delivery.routes import Routes
 from routerd.desk.assign import NextInLine, next_in_line, stand_in
+from routerd.desk.changes import Role
 from routerd.desk.describe import describe_rerouted
-from routerd.desk.plan import Role
 from routerd.desk.roster import Roster
 from routerd.store.base import Copy, NewCopy
 

@@ -17,7 +17,7 @@ from routerd.rules.names import Names, suggestion
 from routerd.rules.reading.numbers import read_count_test, read_duration_test
 from routerd.rules.reading.reader import Reader
 
-STATES = ("open", "closed")
+STATES = ("open", "answered", "snoozed", "closed")
 _COUNT = re.compile("[0-9]{1,9}")
 _NEED_ONE = ("owner", "label", "state", "waiting")
 

@@ -9,7 +9,8 @@ from pathlib import Path
 import click.testing
 
 from routerd.cli import queue, trace
-from routerd.desk.plan import DeskState, Event, Plan, PlannedCopy, Role
+from routerd.desk.changes import PlannedCopy, Role
+from routerd.desk.plan import DeskState, Event, Plan
 from routerd.message.address import parse_address
 from routerd.message.annotate import Annotation
 from routerd.message.envelope import Client, ClientFindings, Envelope, Protocol, Purpose, QueueId, Received, Recipient

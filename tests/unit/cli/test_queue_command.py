@@ -12,7 +12,8 @@ import pytest
 
 from routerd.cli.queue import command
 from routerd.cli.queue_report import owner_now, print_copies
-from routerd.desk.plan import DeskState, Event, Plan, PlannedCopy, Role
+from routerd.desk.changes import PlannedCopy, Role
+from routerd.desk.plan import DeskState, Event, Plan
 from routerd.message.address import parse_address
 from routerd.message.annotate import Annotation
 from routerd.message.envelope import Client, Envelope, Protocol, Purpose, QueueId, Received, Recipient

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from routerd.cli.trace_report import print_life
-from routerd.desk.plan import Role
+from routerd.desk.changes import Role
 from routerd.message.annotate import Annotation
 from routerd.message.envelope import CopyId, QueueId
 from routerd.store.base import NOBODY_LEFT, CopyState

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from routerd.config.settings import Settings
-from routerd.desk.plan import Role
+from routerd.desk.changes import Role
 from routerd.message.annotate import Annotation
 from routerd.message.envelope import CopyId, QueueId
 from routerd.store.base import Copy, CopyState

@@ -7,7 +7,7 @@ from copies import NOW, a_copy
 
 from routerd.config.settings import Addresses
 from routerd.delivery.letter import ReturnPaths
-from routerd.desk.plan import Role
+from routerd.desk.changes import Role
 from routerd.message.address import parse_address
 from routerd.message.srs import read_srs, unwrap
 

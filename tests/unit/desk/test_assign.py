@@ -7,7 +7,8 @@ import pytest
 
 from routerd.config.settings import Settings
 from routerd.desk.assign import assign, last_resort_plan, next_in_line
-from routerd.desk.plan import Conversation, ConversationId, Plan, Role, Twin
+from routerd.desk.changes import Role
+from routerd.desk.plan import Conversation, ConversationId, Plan, Twin
 from routerd.desk.roster import Roster
 from routerd.rules.decision import Assign, Decision, Priority, RuleRef
 

@@ -6,6 +6,7 @@ import pytest
 from test_assign import BILLING, NOW, RULE, SUPPORT, State, away, roster, to
 
 from routerd.desk.assign import assign, stand_in
+from routerd.desk.changes import Role
 from routerd.desk.plan import (
     SOMEBODY,
     Author,
@@ -13,7 +14,6 @@ from routerd.desk.plan import (
     ConversationId,
     ConversationState,
     Plan,
-    Role,
     Standing,
     Twin,
     Voice,

@@ -4,7 +4,8 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from itertools import count
 
-from routerd.desk.plan import ConversationId, DeskState, Event, Plan, PlannedCopy, Role
+from routerd.desk.changes import PlannedCopy, Role
+from routerd.desk.plan import ConversationId, DeskState, Event, Plan
 from routerd.message.address import parse_address
 from routerd.message.annotate import Annotation
 from routerd.message.envelope import Client, Envelope, Protocol, Purpose, QueueId, Raw, Received, Recipient

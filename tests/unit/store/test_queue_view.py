@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from store_entries import INBOX, NOW, copy_for, entry, received, thread
 
-from routerd.desk.plan import Role
+from routerd.desk.changes import Role
 from routerd.store.base import CopyState, Done, Known, StoreError
 from routerd.store.queue_view import QueueView, as_owner
 from routerd.store.salvage import salvaged

@@ -21,7 +21,8 @@ from store_entries import (
     thread,
 )
 
-from routerd.desk.plan import DeskState, Role
+from routerd.desk.changes import Role
+from routerd.desk.plan import DeskState
 from routerd.message.envelope import Purpose
 from routerd.store.base import CopyState, Done, Known, PlanFailedError, Settled, StaleError, StoreError
 from routerd.store.connection import Connection

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from store_entries import NOW, RETENTION, copy_for, entry, received, thread
 
-from routerd.desk.plan import Role
+from routerd.desk.changes import Role
 from routerd.store import sqlite
 from routerd.store.base import CopyState, Done, Hold, QueueCounts, RetryAt, StoreError
 from routerd.store.by_hand import do_by_hand

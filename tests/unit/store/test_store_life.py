@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from store_entries import NOW, RETENTION, annotation, copy_for, entry, new_id, received, thread
 
-from routerd.desk.plan import Role
+from routerd.desk.changes import Role
 from routerd.store.base import (
     Committed,
     CopyState,

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from store_entries import INBOX, NOW, RETENTION, copy_for, entry, new_id, received, thread
 
-from routerd.desk.plan import Role
+from routerd.desk.changes import Role
 from routerd.message.envelope import QueueId
 from routerd.store import queue_view
 from routerd.store.base import Committed, Copy, CopyState, Done, Hold, NewCopy, PlanFailedError, RetryAt

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from store_entries import INBOX, NOW, copy_for, decision, entry, received, settled, thread
 
-from routerd.desk.plan import ConversationState, DeskState, Role, Standing
+from routerd.desk.changes import Role
+from routerd.desk.plan import ConversationState, DeskState, Standing
 from routerd.rules.decision import Assign, Evidence, RuleRef, Trial
 from routerd.store.base import Copy, CopyState, Entry, Known, NewCopy, Settled
 from routerd.store.connection import APPLICATION_ID, FILE_NAME, Connection

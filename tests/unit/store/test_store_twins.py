@@ -16,7 +16,8 @@ from store_entries import (
     thread,
 )
 
-from routerd.desk.plan import DeskState, Role
+from routerd.desk.changes import Role
+from routerd.desk.plan import DeskState
 from routerd.message.envelope import Envelope
 from routerd.store.base import Entry, Settled, ThreadKeys
 from routerd.store.bodies import MAX_ROW_BYTES

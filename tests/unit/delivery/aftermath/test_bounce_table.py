@@ -9,7 +9,7 @@ from routerd.config.settings import Retry
 from routerd.delivery.aftermath.bounce_table import conclude_bounce, part_about, reason_of
 from routerd.delivery.aftermath.retry import conclude_for
 from routerd.delivery.outcome import Deferred, Stage
-from routerd.desk.plan import Role
+from routerd.desk.changes import Role
 from routerd.message.delivery_report import Action, DeliveryReport, Form, RecipientReport
 from routerd.store.base import Copy, Forgo, Hold, NewCopy, Reroute, RetryAt
 

@@ -8,7 +8,7 @@ from copies import NOW, a_copy, older
 from routerd.config.settings import Retry
 from routerd.delivery.aftermath.retry import conclude_for
 from routerd.delivery.outcome import Deferred, Delivered, Failed, Stage
-from routerd.desk.plan import Role
+from routerd.desk.changes import Role
 from routerd.store.base import Done, Forgo, Hold, NewCopy, Reroute, RetryAt
 
 RETRY = Retry()

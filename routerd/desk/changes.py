@@ -1,0 +1,169 @@
+"""What a plan does beside sending copies of its message: mail that routerd writes, timers, held answers, absences."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import NewType
+
+from routerd.message.envelope import QueueId
+
+HeldId = NewType("HeldId", int)
+
+
+class Part(StrEnum):
+    """What a message is in its conversation; the store keeps it with the message."""
+
+    CUSTOMER = "customer"  # came from outside, or from a member who asks like a customer
+    ASIDE = "aside"  # of a machine, or of colleagues among themselves
+    REPLY = "reply"  # a member's to somebody outside that went past us: we only have a copy
+    ANSWER = "answer"  # a member's, to go out through us
+    NOTE = "note"
+    DRAFT = "draft"
+    TOLD = "told"  # what routerd itself has to say to members: returned answers, summaries, reminders, digests
+    REPLIED = "replied"  # an automatic reply to a customer: ours
+
+
+class Role(StrEnum):
+    """In what part somebody gets a copy."""
+
+    OWNER = "owner"
+    WATCHER = "watcher"
+    TEAMMATE = "teammate"  # an inbox with `copies: team`
+    FORWARD = "forward"  # nobody of ours: a rule's address outside
+    ANSWER = "answer"  # a customer: what a member answered, or routerd by itself. Nothing internal is in it
+    DESK = "desk"  # a member, of a note or draft, or of what routerd wrote
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedCopy:
+    """One copy of a message. `head`: the header that it goes out under, with its empty line, in the place of the
+    message's own; b"": the message's own, annotated. The body is the message's in any case."""
+
+    member: str  # of a FORWARD and an ANSWER its address
+    role: Role
+    held: str | None = None  # the reason: it waits for the postmaster's hand
+    head: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class Resent:
+    """One more copy of an earlier message of the conversation: of a held answer that goes out now, or for somebody who
+    takes part from now on."""
+
+    message: int  # the store's row
+    copy: PlannedCopy
+
+
+@dataclass(frozen=True, slots=True)
+class Authored:
+    """A mail that routerd writes, small: whole but for what each copy gets on its way out (Reply-To, signature)."""
+
+    id: QueueId  # of its own
+    part: Part  # TOLD or REPLIED
+    raw: bytes
+    message_id: str  # without brackets: by which answers to it find the conversation
+    copies: tuple[PlannedCopy, ...]  # of the role DESK, or of a REPLIED, ANSWER
+    shows_new: bool = False  # the answer or draft that the plan's own message is, held by this plan
+    shows: HeldId | None = None  # the held answer or draft that it tells of: #send to it means that one
+    from_null: bool = False  # it leaves from <>
+    why: str = ""  # in words, for the timeline
+
+
+class HeldKind(StrEnum):
+    CONFLICT = "conflict"  # somebody else answered meanwhile
+    COMMAND = "command"  # its text opens with #word
+    DRAFT = "draft"
+    APPROVAL = "approval"  # a rule wants somebody's #send
+
+
+class HeldEnd(StrEnum):
+    SENT = "sent"
+    DROPPED = "dropped"
+    REPLACED = "replaced"  # by a newer version of the draft
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """An answer or draft that waits for `#send`. Its bytes are those of `message`."""
+
+    id: HeldId
+    kind: HeldKind
+    member: str  # who wrote it
+    message: int  # the store's row
+    at: datetime
+    release: tuple[str, ...] = ()  # members and teams whose #send counts; (): the author's, the owner's and watchers'
+
+
+@dataclass(frozen=True, slots=True)
+class NewHeld:
+    """The plan's own message waits; of a draft, its own copies show it."""
+
+    kind: HeldKind
+    release: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class HeldEnded:
+    id: HeldId
+    end: HeldEnd
+
+
+class TimerKind(StrEnum):
+    REMIND = "remind"  # 75 % of what was promised have passed
+    OVERDUE = "overdue"
+    ESCALATE = "escalate"  # data: the step's number, from 0
+    CLOSE = "close"  # close_after of silence after an answer
+    WAKE = "wake"  # from a snooze
+    DROP = "drop"  # a held answer; data: its number
+    BACK = "back"  # an absence that was noticed ends; data: the member
+    DIGEST = "digest"  # data: the member, or inbox:ADDRESS for its lead
+
+
+@dataclass(frozen=True, slots=True)
+class Timer:
+    """Fires once at `at` or later, also over restarts. `data` tells timers of one kind and conversation apart."""
+
+    kind: TimerKind
+    at: datetime
+    data: str = ""
+
+
+class AbsenceSource(StrEnum):
+    COMMAND = "command"  # #away
+    NOTICED = "noticed"  # an out-of-office of his
+
+
+@dataclass(frozen=True, slots=True)
+class Absence:
+    """Beside those of the config. `until` None: until he writes or says #back."""
+
+    member: str
+    source: AbsenceSource
+    since: datetime
+    until: datetime | None
+    deputy: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Back:
+    """The member is there again."""
+
+    member: str
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """An answer that went out: what the figures need. Times None: nobody was waiting."""
+
+    member: str
+    waited: timedelta | None  # by the clock, since the first message that nobody had answered
+    waited_working: timedelta | None  # in working hours of the owner's calendar
+    is_first: bool  # of the conversation
+
+
+@dataclass(frozen=True, slots=True)
+class Replied:
+    """An automatic reply went out."""
+
+    address: str  # in lower case
+    template: str

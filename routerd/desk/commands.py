@@ -1,0 +1,255 @@
+"""The words that a member says to the desk: commands on top of a note or draft, names in its text. Pure.
+
+Lines on top that begin with # and a letter are commands, one a line; the first other line that is not empty begins the
+text. All or nothing: who calls this does none of them where one is bad.
+"""
+
+import re
+import unicodedata
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from zoneinfo import ZoneInfo
+
+from routerd.config.values import parse_duration
+from routerd.desk.said import (
+    AssignTo,
+    Away,
+    BackAgain,
+    BadCommand,
+    Close,
+    Command,
+    Drop,
+    Help,
+    History,
+    Label,
+    Open,
+    Send,
+    SetPriority,
+    Snooze,
+    Spoken,
+    Take,
+    Unwatch,
+    Watch,
+)
+from routerd.rules.decision import Priority
+
+MAX_COMMANDS = 20
+MAX_NAMED = 50
+MAX_LABEL_CHARACTERS = 64
+LONGEST = timedelta(days=366)  # of a snooze or an absence
+
+HELP = """\
+#take                     it is yours from now on
+#assign jan               it is Jan's (a member or a team)
+#label +urgent -newsletter
+#priority high            high, normal or low
+#close, #open             nothing is to be done any more; something is
+#snooze 2d                out of sight until then: 4h, 2d, monday, monday 9:00, 2026-12-01
+#watch, #unwatch          you get all that comes; you do not
+#away until 2026-12-01 deputy jan
+#back                     you are there again
+#send, #drop              the held answer or draft goes out; it does not
+#history                  what happened so far
+#help                     this
+"""
+
+_COMMAND = re.compile(r"#([^\W\d_]\w*)[ ]*(.*)\Z")
+_LABEL = re.compile(r"[+-]?[\w./-]{1,64}\Z")
+_NAMED = re.compile(r"(?<![\w@.#/])@([\w][\w.-]*[\w]|\w)")
+_CLOCK = re.compile(r"([01]?\d|2[0-3]):([0-5]\d)\Z")
+_WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
+
+
+@dataclass(frozen=True, slots=True)
+class Speaking:
+    """What is known when somebody speaks."""
+
+    people: Mapping[
+        str, str
+    ]  # names of members and teams, folded by `folded_name`, to the names as the config has them
+    members: frozenset[str]
+    at: datetime
+    zone: ZoneInfo  # in which days and hours are meant
+
+
+def folded_name(name: str) -> str:
+    return unicodedata.normalize("NFKC", name).casefold()
+
+
+def read_spoken(text: str, speaking: Speaking) -> Spoken:
+    """`text`: what was newly written, without quotes and signature. Never raises."""
+    lines = [_cleaned(line) for line in text.splitlines()]
+    commands: list[Command] = []
+    bad: list[BadCommand] = []
+    begins = len(lines)
+    for place, line in enumerate(lines):
+        if not line:
+            continue
+        found = _COMMAND.match(line)
+        if not found:
+            begins = place
+            break
+        if len(commands) + len(bad) == MAX_COMMANDS:
+            bad.append(BadCommand(line, "unknown", f"there are more than {MAX_COMMANDS} commands"))
+            break
+        told = _read(line, found[1].lower(), found[2].strip(), speaking)
+        if isinstance(told, BadCommand):
+            bad.append(told)
+        else:
+            commands.append(told)
+    rest = "\n".join(lines[begins:]).strip("\n")
+    return Spoken(tuple(commands), tuple(bad), rest, _named(rest, speaking.people))
+
+
+def _cleaned(line: str) -> str:
+    """Without what cannot be seen (byte order marks, marks of direction) and with plain spaces."""
+    seen = "".join(char for char in line if unicodedata.category(char) != "Cf")
+    return re.sub(r"[\s\xa0]+", " ", seen).strip()
+
+
+def _read(line: str, name: str, rest: str, speaking: Speaking) -> Command | BadCommand:
+    reader = _READERS.get(name)
+    if reader is None:
+        return BadCommand(line, "unknown", f"there is no #{name}; #help tells what there is")
+    try:
+        return reader(rest, speaking)
+    except ValueError as error:
+        return BadCommand(line, name, str(error))
+
+
+def _alone(command: Command) -> "Reader":
+    def read(rest: str, speaking: Speaking) -> Command:
+        del speaking
+        if rest:
+            raise ValueError("nothing may stand behind it; text begins on the next line")
+        return command
+
+    return read
+
+
+def _assign(rest: str, speaking: Speaking) -> Command:
+    if not rest:
+        raise ValueError("say to whom: #assign jan")
+    return AssignTo(_person(rest, speaking))
+
+
+def _label(rest: str, speaking: Speaking) -> Command:
+    del speaking
+    words = rest.replace(",", " ").split()
+    if not words:
+        raise ValueError("say which: #label +urgent -newsletter")
+    for word in words:
+        if not _LABEL.match(word) or not word.strip("+-"):
+            raise ValueError(f"{word!r:.80} is no label: letters, digits, - _ . / up to {MAX_LABEL_CHARACTERS}")
+    normal = [unicodedata.normalize("NFC", word) for word in words]
+    return Label(
+        add=tuple(dict.fromkeys(word.removeprefix("+") for word in normal if not word.startswith("-"))),
+        remove=tuple(dict.fromkeys(word[1:] for word in normal if word.startswith("-"))),
+    )
+
+
+def _priority(rest: str, speaking: Speaking) -> Command:
+    del speaking
+    try:
+        return SetPriority(Priority(rest.lower()))
+    except ValueError:
+        raise ValueError("say high, normal or low") from None
+
+
+def _snooze(rest: str, speaking: Speaking) -> Command:
+    if not rest:
+        raise ValueError("say until when: #snooze 2d, #snooze monday 9:00")
+    return Snooze(_moment(rest, speaking, default=time(9)))
+
+
+def _away(rest: str, speaking: Speaking) -> Command:
+    words = rest.split()
+    deputy: str | None = None
+    if len(words) >= 2 and words[-2].lower() == "deputy":
+        deputy = _person(words[-1], speaking)
+        if deputy not in speaking.members:
+            raise ValueError(f"{deputy} is a team; a deputy is one member")
+        words = words[:-2]
+    if not words:
+        return Away(None, deputy)
+    if words[0].lower() != "until" or len(words) == 1:
+        raise ValueError("write #away until 2026-12-01, or #away until 2026-12-01 deputy jan")
+    return Away(_moment(" ".join(words[1:]), speaking, default=time(0)), deputy)
+
+
+def _person(text: str, speaking: Speaking) -> str:
+    name = speaking.people.get(folded_name(text.removeprefix("@")))
+    if name is None:
+        raise ValueError(f"there is no member or team {text!r:.80}")
+    return name
+
+
+def _moment(text: str, speaking: Speaking, default: time) -> datetime:
+    """`2d`, `monday`, `tomorrow 9:00`, `2026-12-01 14:30`: the next such moment, in UTC."""
+    first, _, clock = text.lower().partition(" ")
+    if not clock and first[:1].isdecimal() and "-" not in first:
+        return _bounded(speaking.at + parse_duration(first), speaking)
+    at = default
+    if clock:
+        found = _CLOCK.match(clock)
+        if not found:
+            raise ValueError(f"{clock!r:.40} is no time of day, such as 9:00")
+        at = time(int(found[1]), int(found[2]))
+    now = speaking.at.astimezone(speaking.zone)
+    day = _day(first, now.date())
+    moment = datetime.combine(day, at, speaking.zone).astimezone(UTC)
+    if moment <= speaking.at and first in _WEEKDAYS:
+        moment = datetime.combine(day + timedelta(days=7), at, speaking.zone).astimezone(UTC)
+    return _bounded(moment, speaking)
+
+
+def _day(word: str, today: date) -> date:
+    if word == "today":
+        return today
+    if word == "tomorrow":
+        return today + timedelta(days=1)
+    if word in _WEEKDAYS:
+        return today + timedelta(days=(_WEEKDAYS.index(word) - today.weekday()) % 7)
+    try:
+        return date.fromisoformat(word)
+    except ValueError:
+        raise ValueError(
+            f"{word!r:.40} is no moment: write 4h, 2d, tomorrow, monday, monday 9:00, 2026-12-01 or 2026-12-01 14:30"
+        ) from None
+
+
+def _bounded(moment: datetime, speaking: Speaking) -> datetime:
+    if moment <= speaking.at:
+        raise ValueError("that moment has passed")
+    if moment > speaking.at + LONGEST:
+        raise ValueError("that is more than a year away")
+    return moment
+
+
+def _named(text: str, people: Mapping[str, str]) -> tuple[str, ...]:
+    """Members and teams named as @name; what nobody bears is just text."""
+    found = (people.get(folded_name(name)) for name in _NAMED.findall(text))
+    return tuple(dict.fromkeys(name for name in found if name is not None))[:MAX_NAMED]
+
+
+Reader = Callable[[str, Speaking], Command]
+
+_READERS: dict[str, Reader] = {
+    "take": _alone(Take()),
+    "assign": _assign,
+    "label": _label,
+    "priority": _priority,
+    "close": _alone(Close()),
+    "open": _alone(Open()),
+    "snooze": _snooze,
+    "watch": _alone(Watch()),
+    "unwatch": _alone(Unwatch()),
+    "away": _away,
+    "back": _alone(BackAgain()),
+    "send": _alone(Send()),
+    "drop": _alone(Drop()),
+    "history": _alone(History()),
+    "help": _alone(Help()),
+}
+COMMANDS = tuple(_READERS)

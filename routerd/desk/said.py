@@ -1,0 +1,154 @@
+"""What somebody says to the desk by one message, as values: read by `hearing`, obeyed by what makes the plan."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from routerd.rules.decision import Priority
+
+
+@dataclass(frozen=True, slots=True)
+class Take:
+    """#take: the speaker owns it."""
+
+
+@dataclass(frozen=True, slots=True)
+class AssignTo:
+    """#assign jan"""
+
+    target: str  # a member or a team
+
+
+@dataclass(frozen=True, slots=True)
+class Label:
+    """#label +urgent -newsletter"""
+
+    add: tuple[str, ...]
+    remove: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SetPriority:
+    """#priority high"""
+
+    priority: Priority
+
+
+@dataclass(frozen=True, slots=True)
+class Close:
+    """#close"""
+
+
+@dataclass(frozen=True, slots=True)
+class Open:
+    """#open"""
+
+
+@dataclass(frozen=True, slots=True)
+class Snooze:
+    """#snooze 2d, #snooze monday 9:00: until that moment, in the time of the speaker's calendar."""
+
+    until: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """#watch"""
+
+
+@dataclass(frozen=True, slots=True)
+class Unwatch:
+    """#unwatch"""
+
+
+@dataclass(frozen=True, slots=True)
+class Away:
+    """#away until 2026-12-01 [deputy jan]; `until` None: until he writes or says #back."""
+
+    until: datetime | None
+    deputy: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class BackAgain:
+    """#back"""
+
+
+@dataclass(frozen=True, slots=True)
+class Send:
+    """#send: the held answer or draft goes out."""
+
+
+@dataclass(frozen=True, slots=True)
+class Drop:
+    """#drop: the held answer or draft does not."""
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """#history"""
+
+
+@dataclass(frozen=True, slots=True)
+class Help:
+    """#help"""
+
+
+Command = (
+    Take
+    | AssignTo
+    | Label
+    | SetPriority
+    | Close
+    | Open
+    | Snooze
+    | Watch
+    | Unwatch
+    | Away
+    | BackAgain
+    | Send
+    | Drop
+    | History
+    | Help
+)
+
+
+@dataclass(frozen=True, slots=True)
+class BadCommand:
+    """Nothing of the mail is done."""
+
+    line: str  # as written
+    name: str  # a command's, or "unknown"
+    problem: str  # what is wrong, and what would be right, to be read by who wrote it
+
+
+@dataclass(frozen=True, slots=True)
+class Spoken:
+    """The text of a note or draft, its commands apart."""
+
+    commands: tuple[Command, ...] = ()
+    bad: tuple[BadCommand, ...] = ()
+    text: str = ""  # what is left, without quotes and signature
+    named: tuple[str, ...] = ()  # members and teams named as @name, in their order
+
+
+class Kind(StrEnum):
+    """What a message is to the desk."""
+
+    MAIL = "mail"  # rules read it: from a customer, or from anyone to an inbox
+    ANSWER = "answer"  # of a member, to the customer, through us
+    NOTE = "note"
+    DRAFT = "draft"
+    AWAY = "away"  # a member's out-of-office to one of our addresses
+    BARRED = "barred"  # to a note or draft address, by whom we do not know
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    kind: Kind
+    member: str | None = None  # who says it, proven
+    spoken: Spoken = Spoken()  # of an ANSWER, NOTE or DRAFT
+    missing: str = ""  # BARRED: what would have proven who speaks
+    temporary: bool = False  # BARRED: it may be told later
+    away_until: datetime | None = None  # AWAY: where it says so
+    fresh_for: timedelta | None = None  # AWAY: how long it is believed where it does not

@@ -1,0 +1,54 @@
+"""What routerd writes to members by itself: returned answers, replies to commands, summaries, reminders, digests."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from routerd.message.address_field import address_field
+from routerd.message.address_list import Mailbox
+from routerd.message.compose import Draft, compose_message
+
+MAX_TEXT_CHARACTERS = 150_000  # so that the whole stays a small mail, whatever is told of
+
+
+@dataclass(frozen=True, slots=True)
+class DeskMail:
+    """One mail to one or more members about one conversation, or about none."""
+
+    sender: Mailbox  # From
+    to: tuple[Mailbox, ...]
+    subject: str
+    text: str  # lines end with \n
+    message_id: str  # without brackets
+    at: datetime
+    in_reply_to: str | None = None  # without brackets: what it is about, so that clients show it there
+    references: tuple[str, ...] = ()
+
+
+def compose_desk_mail(mail: DeskMail) -> bytes:
+    """RFC 5322 and MIME, marked as written by a machine (RFC 3834 5): nothing ever answers it by itself."""
+    threading = []
+    if mail.in_reply_to:
+        threading.append(("In-Reply-To", f"<{mail.in_reply_to}>"))
+    referred = tuple(dict.fromkeys((*mail.references, *((mail.in_reply_to,) if mail.in_reply_to else ()))))
+    if referred:
+        threading.append(("References", " ".join(f"<{one}>" for one in referred[-20:])))
+    return compose_message(
+        Draft(
+            sender=_said("From", (mail.sender,)),
+            to=(_said("To", mail.to),),
+            subject=mail.subject,
+            at=mail.at,
+            text=mail.text[:MAX_TEXT_CHARACTERS],
+            headers=(
+                ("Message-ID", f"<{mail.message_id}>"),
+                *threading,
+                ("Auto-Submitted", "auto-generated"),
+                ("X-Auto-Response-Suppress", "All"),
+            ),
+        )
+    )
+
+
+def _said(name: str, mailboxes: Sequence[Mailbox]) -> str:
+    return address_field(name, mailboxes).decode().removeprefix(f"{name}: ").replace("\r\n", "").strip()

@@ -1,0 +1,92 @@
+-- The desk: what messages are in their conversations, what waits for a word, what comes by itself, and the figures.
+
+ALTER TABLE messages ADD COLUMN part TEXT NOT NULL DEFAULT 'customer';
+ALTER TABLE messages ADD COLUMN member TEXT;              -- who wrote it, of ours
+ALTER TABLE messages ADD COLUMN sent_at INTEGER;          -- of an answer: when it went out
+ALTER TABLE messages ADD COLUMN sent_after INTEGER;       -- the largest number of all messages then
+ALTER TABLE messages ADD COLUMN shows INTEGER;            -- the held answer or draft that it tells of
+
+CREATE INDEX messages_by_conversation ON messages (conversation, number);
+
+ALTER TABLE conversations ADD COLUMN watchers_json TEXT NOT NULL DEFAULT '[]';
+ALTER TABLE conversations ADD COLUMN snoozed_until INTEGER;
+ALTER TABLE conversations ADD COLUMN answers INTEGER NOT NULL DEFAULT 0;  -- that went out
+ALTER TABLE conversations ADD COLUMN answered_at INTEGER;                 -- the latest
+ALTER TABLE conversations ADD COLUMN overdue INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE conversations ADD COLUMN subject TEXT NOT NULL DEFAULT '';    -- of the first message
+ALTER TABLE conversations ADD COLUMN outside_json TEXT NOT NULL DEFAULT '[]'; -- whom an answer goes to
+ALTER TABLE conversations ADD COLUMN approve_json TEXT NOT NULL DEFAULT '[]'; -- whose #send an answer needs
+ALTER TABLE conversations ADD COLUMN closed_at INTEGER;                   -- NULL: it is not closed
+
+UPDATE conversations SET closed_at = last_at WHERE state = 'closed';
+
+CREATE INDEX conversations_by_state ON conversations (state, last_at);
+
+-- What happened to a conversation without a message: timers, undelivered answers.
+CREATE TABLE conversation_events (
+  conversation      INTEGER NOT NULL,
+  number            INTEGER NOT NULL,           -- counts from 1 in each conversation
+  at                INTEGER NOT NULL,
+  kind              TEXT NOT NULL,
+  data_json         TEXT NOT NULL,
+  PRIMARY KEY (conversation, number)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE timers (
+  number            INTEGER PRIMARY KEY AUTOINCREMENT,
+  conversation      INTEGER,                    -- NULL: of none
+  kind              TEXT NOT NULL,
+  due_at            INTEGER NOT NULL,
+  data              TEXT NOT NULL
+) STRICT;
+
+CREATE INDEX timers_due ON timers (due_at);
+CREATE UNIQUE INDEX timers_once ON timers (coalesce(conversation, 0), kind, data);
+
+CREATE TABLE held (
+  number            INTEGER PRIMARY KEY AUTOINCREMENT,
+  conversation      INTEGER NOT NULL,
+  message           INTEGER NOT NULL,
+  kind              TEXT NOT NULL,              -- conflict | command | draft | approval
+  member            TEXT NOT NULL,              -- who wrote it
+  at                INTEGER NOT NULL,
+  release_json      TEXT NOT NULL,              -- whose #send counts; []: the author's, the owner's, the watchers'
+  end               TEXT,                       -- NULL: it waits; sent | dropped | replaced
+  ended_at          INTEGER
+) STRICT;
+
+CREATE INDEX held_waiting ON held (conversation) WHERE end IS NULL;
+CREATE INDEX held_by_message ON held (message);
+
+CREATE TABLE absences (
+  member            TEXT PRIMARY KEY,
+  source            TEXT NOT NULL,              -- command | noticed
+  since             INTEGER NOT NULL,
+  until             INTEGER,
+  deputy            TEXT
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE answers (
+  message           INTEGER PRIMARY KEY,        -- the answer
+  conversation      INTEGER NOT NULL,
+  at                INTEGER NOT NULL,           -- when it went out
+  member            TEXT NOT NULL,
+  inbox             TEXT NOT NULL,
+  team              TEXT,
+  waited            INTEGER,                    -- microseconds since somebody waited; NULL: nobody did
+  waited_working    INTEGER,
+  is_first          INTEGER NOT NULL
+) STRICT;
+
+CREATE INDEX answers_by_time ON answers (at);
+
+CREATE TABLE auto_replies (
+  message           INTEGER PRIMARY KEY,        -- the reply
+  at                INTEGER NOT NULL,
+  address           TEXT NOT NULL,
+  template          TEXT NOT NULL,
+  inbox             TEXT NOT NULL
+) STRICT;
+
+CREATE INDEX auto_replies_by_address ON auto_replies (address, at);
+CREATE INDEX auto_replies_by_inbox ON auto_replies (inbox, at);

@@ -1,0 +1,107 @@
+from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from routerd.desk.commands import COMMANDS, HELP, Speaking, read_spoken
+from routerd.desk.said import AssignTo, Away, Close, Help, Label, Send, SetPriority, Snooze, Spoken, Take
+from routerd.rules.decision import Priority
+
+NOW = datetime(2026, 3, 4, 10, 0, tzinfo=UTC)  # a Wednesday, 11:00 in Warsaw
+SPEAKING = Speaking(
+    {"jan": "jan", "ewa": "ewa", "finance": "finance", "żaba": "żaba"},
+    frozenset({"jan", "ewa", "żaba"}),
+    NOW,
+    ZoneInfo("Europe/Warsaw"),
+)
+
+
+def spoken(text: str) -> Spoken:
+    return read_spoken(text, SPEAKING)
+
+
+def test_commands_stand_on_top_and_the_rest_is_text() -> None:
+    """One a line, empty lines between them count for nothing; what looks like one further down is text."""
+    told = spoken("#take\n\n#label +urgent, -newsletter\n\nPlease look, @Jan and @finance.\n#close\n")
+    assert told.commands == (Take(), Label(("urgent",), ("newsletter",)))
+    assert told.text == "Please look, @Jan and @finance.\n#close"
+    assert told.named == ("jan", "finance")
+    assert not told.bad
+
+
+@pytest.mark.parametrize("mark", ["\ufeff", "\u200e", "\u202b", "\u2067", "\xa0 ", "\u200b"])
+def test_what_clients_put_before_a_command_does_not_break_it(mark: str) -> None:
+    assert spoken(f"{mark}#assign {mark}jan{mark}\r\n").commands == (AssignTo("jan"),)
+
+
+@pytest.mark.parametrize("text", ["# heading\n", "#1234 is the ticket", "#", "see #close", "@jan #close"])
+def test_what_only_looks_like_a_command_is_text(text: str) -> None:
+    told = spoken(text)
+    assert (told.commands, told.bad) == ((), ())
+    assert told.text == text.strip()
+
+
+@pytest.mark.parametrize(
+    ("line", "command"),
+    [
+        ("#CLOSE", Close()),
+        ("#priority High", SetPriority(Priority.HIGH)),
+        ("#assign @ŻABA", AssignTo("żaba")),
+        ("#label pilne", Label(("pilne",), ())),
+        ("#snooze 2d", Snooze(NOW + timedelta(days=2))),
+        ("#snooze monday 9:00", Snooze(datetime(2026, 3, 9, 8, 0, tzinfo=UTC))),
+        ("#snooze wednesday 10:30", Snooze(datetime(2026, 3, 11, 9, 30, tzinfo=UTC))),
+        ("#snooze wednesday 11:30", Snooze(datetime(2026, 3, 4, 10, 30, tzinfo=UTC))),
+        ("#snooze tomorrow", Snooze(datetime(2026, 3, 5, 8, 0, tzinfo=UTC))),
+        ("#snooze 2026-04-01 14:30", Snooze(datetime(2026, 4, 1, 12, 30, tzinfo=UTC))),
+        ("#away", Away(None, None)),
+        ("#away until 2026-03-10", Away(datetime(2026, 3, 9, 23, 0, tzinfo=UTC), None)),
+        ("#away until friday deputy Jan", Away(datetime(2026, 3, 5, 23, 0, tzinfo=UTC), "jan")),
+        ("#send", Send()),
+        ("#help", Help()),
+    ],
+)
+def test_each_command_is_read(line: str, command: object) -> None:
+    assert spoken(line).commands == (command,)
+
+
+@pytest.mark.parametrize(
+    ("line", "name", "said"),
+    [
+        ("#clsoe", "unknown", "#help"),
+        ("#close it please", "close", "next line"),
+        ("#assign", "assign", "to whom"),
+        ("#assign nobody", "assign", "'nobody'"),
+        ("#label", "label", "which"),
+        ("#label <b>", "label", "no label"),
+        ("#priority urgent", "priority", "high, normal or low"),
+        ("#snooze", "snooze", "until when"),
+        ("#snooze soon", "snooze", "no moment"),
+        ("#snooze monday 25:00", "snooze", "time of day"),
+        ("#snooze 2026-03-01", "snooze", "has passed"),
+        ("#snooze 9999d", "snooze", "more than a year"),
+        ("#away from today", "away", "until"),
+        ("#away until 2026-03-10 deputy finance", "away", "team"),
+    ],
+)
+def test_a_bad_command_says_what_would_be_right(line: str, name: str, said: str) -> None:
+    told = spoken(line)
+    assert told.commands == ()
+    assert [(one.line, one.name) for one in told.bad] == [(line, name)]
+    assert said in told.bad[0].problem
+
+
+def test_help_tells_of_every_command() -> None:
+    assert all(f"#{name}" in HELP for name in COMMANDS)
+
+
+def test_addresses_are_no_names() -> None:
+    assert spoken("write to anna@jan.example or foo.@ewa, https://x/@jan").named == ()
+
+
+@given(st.text(max_size=300))
+def test_nothing_that_is_written_raises(text: str) -> None:
+    told = spoken(text)
+    assert len(told.commands) + len(told.bad) <= 21
