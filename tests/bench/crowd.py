@@ -22,17 +22,9 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from peers.hostile import (
-    Connection,
-    Front,
-    be,
-    dripped_commands,
-    dripped_content,
-    half_a_command,
-    handshake_dripped,
-    handshake_left,
-    never_reading,
-)
+from peers.hostile_client import Connection, Front, be
+from peers.hostile_in_clear import dripped_commands, dripped_content, half_a_command, never_reading
+from peers.hostile_in_tls import handshake_dripped, handshake_left
 from peers.machine import PeerError, open_folder
 from peers.siege import Fortress, good_message, open_fortress
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from peers.certificate import make_certificate
 from peers.daemon import RouterdDaemon
-from peers.hostile import Connection, Front, Kind, be
+from peers.hostile_client import Connection, Front, Kind, be
 from peers.machine import free_port, wait_for
 
 MEMORY_BYTES = 64_000_000

@@ -2,29 +2,20 @@
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator, Collection, Sequence
-from datetime import UTC, datetime, timedelta
+from collections.abc import AsyncIterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
-from not_verified import not_verified
+from router_desk import BILLING, NOW, ONE, REJECTING, SUPPORT, Desk
 from structlog.testing import capture_logs
 
-from routerd.auth.signers import Signers
-from routerd.config.settings import Settings
-from routerd.delivery.aftermath.bounces import Bounces
-from routerd.delivery.aftermath.notifier import Bureau
-from routerd.delivery.aftermath.probes import Probes
-from routerd.delivery.aftermath.sending_back import SendingBack
-from routerd.delivery.routes import Routes
-from routerd.desk.roster import Roster
 from routerd.message.address import parse_address
 from routerd.message.annotate import Annotation, annotate
 from routerd.message.envelope import (
     Accepted,
     Client,
-    ClientFindings,
     Envelope,
     Protocol,
     Purpose,
@@ -32,102 +23,14 @@ from routerd.message.envelope import (
     Received,
     Recipient,
     Refused,
-    Verdict,
 )
 from routerd.message.notice import Notice, TroubledCopy, compose_notice
-from routerd.message.token import BOUNCE, NOTICE, trace_mac
-from routerd.ops.metrics import Metrics
-from routerd.router import Live, Router, World, look
-from routerd.rules.compile import compile_ruleset
+from routerd.message.token import NOTICE, trace_mac
+from routerd.router import look
 from routerd.rules.conditions.truth import Always
 from routerd.rules.facts import Seen
-from routerd.store.base import Copy, CopyState, Hold, Known, ThreadKeys
-from routerd.store.marks import InHand
+from routerd.store.base import CopyState, Hold, Known, ThreadKeys
 from routerd.store.queue_view import QueueView
-from routerd.store.sqlite import SqliteStore, open_store
-
-NOW = datetime(2026, 1, 15, 10, tzinfo=UTC)
-SUPPORT, BILLING = "support@example.com", "billing@example.com"
-SETTINGS = Settings.model_validate(
-    {
-        "hostname": "mx1.example.com",
-        "postmaster": "jan",
-        "members": {
-            "jan": {"mailbox": "jan@mail.example.com"},
-            "ewa": {"mailbox": "ewa@mail.example.com"},
-            "omar": {"mailbox": "omar@mail.example.com"},
-        },
-        "inboxes": {SUPPORT: {"default": "jan"}, BILLING: {"default": "ewa"}},
-        "delivery": [{"domain": "*", "maildir": "/var/mail/{local}"}],
-        "limits_of_rules": [{"files": "*", "actions": ["all"]}],
-        "listen": [{"systemd": "listener"}, {"systemd": "through", "reject_through": True}],
-    }
-)
-HOLDING = "rules:\n  - {name: look first, when: {subject: parcel}, then: {hold: look first}}\n"
-REJECTING = "inbox: billing@example.com\nrules:\n  - {name: no, when: {subject: parcel}, then: {reject: no thanks}}\n"
-
-
-class Desk:
-    """A router whose copies nobody delivers."""
-
-    def __init__(self, folder: Path) -> None:
-        self.metrics = Metrics()
-        self.store: SqliteStore = open_store(folder)
-        self.hands = InHand(folder / "in-hand")
-        self.copies: list[Copy] = []
-        probes = Probes(lambda: SETTINGS, self.store.key(BOUNCE), bytes, lambda: NOW)
-        self._router = Router(
-            self._live(""),
-            self.store,
-            self.hands,
-            self._take,
-            Bounces(self.store, lambda copy, reason, tried: None, self.metrics, self, probes),
-            SendingBack(self.store, self._bureau, self._take, self.metrics),
-            self.metrics,
-            World(not_verified, lambda names: names[0]),
-        )
-        self._count = 0
-
-    def _bureau(self) -> Bureau:
-        return Bureau(SETTINGS, Roster(SETTINGS), Routes(SETTINGS), Signers())
-
-    def use(self, rules: str) -> None:
-        self._router.adopt(self._live(rules))
-
-    async def send(
-        self,
-        *inboxes: str,
-        header: str = "",
-        at: datetime = NOW,
-        protocol: Protocol = Protocol.SMTP,
-        findings: ClientFindings = ClientFindings(),  # noqa: B008 - frozen
-        **more: str,
-    ) -> tuple[Verdict, ...]:
-        self._count += 1
-        listener = more.get("listener", "listener")
-        trusted = bool(more.get("trusted"))
-        client = Client("192.0.2.1", 1, "client", protocol, listener, trusted=trusted, findings=findings)
-        recipients = tuple(Recipient(parse_address(one), Purpose.INBOX, one) for one in inboxes)
-        raw = f"From: {more.get('author', 'anna@klient.pl')}\r\nSubject: parcel\r\n{header}\r\nbody\r\n".encode()
-        envelope = Envelope(more.get("sender", "anna@klient.pl"), recipients)
-        return await self.accept(Received(QueueId(f"01J{self._count:023}"), envelope, client, raw, at))
-
-    async def accept(self, received: Received) -> tuple[Verdict, ...]:
-        return await self._router.accept(received)
-
-    def _take(self, copies: object, _raw: object) -> None:
-        self.copies.extend(copies)  # type: ignore[arg-type]
-
-    def offer(self, copies: Sequence[Copy]) -> None:
-        self.copies.extend(copies)
-
-    def forget(self, numbers: Collection[int]) -> None:
-        pass
-
-    def _live(self, rules: str) -> Live:
-        ruleset = compile_ruleset({"10.yaml": rules.encode()} if rules else {}, SETTINGS).ruleset
-        assert ruleset is not None
-        return Live(SETTINGS, Roster(SETTINGS), ruleset, Routes(SETTINGS))
 
 
 @pytest.fixture
@@ -136,68 +39,6 @@ async def desk(tmp_path: Path) -> AsyncIterator[Desk]:
     yield made
     await made.store.close()
     made.hands.close()
-
-
-ONE = "Message-ID: <1@klient.pl>\r\n"
-
-
-async def test_the_same_message_again_rests_while_its_first_coming_goes_out(desk: Desk) -> None:
-    """A mail server that missed our 250 tries again: one copy all the same."""
-    for _ in range(2):
-        [verdict] = await desk.send(SUPPORT, header=ONE)
-        assert isinstance(verdict, Accepted)
-    assert [copy.member for copy in desk.copies] == ["jan"]
-
-
-async def test_a_resent_message_is_delivered_when_the_first_was_held_or_dropped(desk: Desk) -> None:
-    """What helps nobody is no reason to swallow its repetition."""
-    desk.use(HOLDING)
-    await desk.send(SUPPORT, header=ONE)
-    [held] = desk.copies
-    assert held.state is CopyState.HELD
-    desk.use("")
-    await desk.send(SUPPORT, header=ONE)
-    await desk.store.change_copies([held.number], CopyState.DROPPED, "not wanted", NOW)
-    assert [copy.state for copy in desk.copies] == [CopyState.HELD, CopyState.QUEUED]
-
-
-async def test_what_comes_a_week_later_is_meant(desk: Desk) -> None:
-    await desk.send(SUPPORT, header=ONE)
-    await desk.send(SUPPORT, header=ONE, at=NOW + timedelta(days=7))
-    assert len(desk.copies) == 2
-
-
-async def test_a_forgery_that_comes_first_does_not_swallow_the_message(desk: Desk) -> None:
-    """Same Message-ID, same body; another Reply-To makes it another message."""
-    await desk.send(SUPPORT, header=ONE + "Reply-To: evil@klient.example\r\n")
-    await desk.send(SUPPORT, header=ONE)
-    assert len(desk.copies) == 2
-
-
-async def test_a_copy_from_a_listed_client_does_not_swallow_the_message(desk: Desk) -> None:
-    """Rules may have held it for that; the true one comes from elsewhere."""
-    await desk.send(SUPPORT, header=ONE, findings=ClientFindings("pass", listed_in=frozenset({"bl.test"})))
-    await desk.send(SUPPORT, header=ONE, findings=ClientFindings("pass"))
-    await desk.send(SUPPORT, header=ONE, findings=ClientFindings("pass", unanswered=frozenset({"bl.test"})))
-    assert len(desk.copies) == 2
-
-
-async def test_a_recipient_refused_by_lmtp_gets_the_message_when_it_is_sent_again(desk: Desk) -> None:
-    """Each recipient has an answer of its own, and what was refused was not taken."""
-    desk.use(REJECTING)
-    first = await desk.send(SUPPORT, BILLING, header=ONE, protocol=Protocol.LMTP)
-    assert [isinstance(verdict, Accepted) for verdict in first] == [True, False]
-    assert [copy.member for copy in desk.copies] == ["jan"]
-    desk.use("")
-    [second] = await desk.send(BILLING, header=ONE, protocol=Protocol.LMTP)
-    assert isinstance(second, Accepted)
-    assert [copy.member for copy in desk.copies] == ["jan", "ewa"]
-
-
-async def test_the_same_message_to_another_inbox_joins_and_its_owner_watches(desk: Desk) -> None:
-    await desk.send(SUPPORT, header=ONE)
-    await desk.send(BILLING, header=ONE)
-    assert [(copy.member, str(copy.role)) for copy in desk.copies] == [("jan", "owner"), ("ewa", "watcher")]
 
 
 async def test_many_answers_to_one_conversation_at_once_are_all_taken(desk: Desk) -> None:

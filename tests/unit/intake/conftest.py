@@ -1,10 +1,12 @@
-"""Dialogues without sockets, whole and octet by octet."""
+"""Dialogues without sockets, whole and octet by octet; and logins."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from intake_partner import TERMS, Answer, Heard, Partner, accept_all
+from login_door import Door, Hashing
 
 from routerd.message.envelope import Protocol
 
@@ -36,3 +38,15 @@ def converse() -> Callable[..., Heard]:
 @pytest.fixture
 def lmtp() -> dict[str, object]:
     return {"protocol": Protocol.LMTP}
+
+
+@pytest.fixture
+def door(tmp_path: Path) -> Iterator[Door]:
+    door = Door(tmp_path)
+    yield door
+    door.logins.close()
+
+
+@pytest.fixture
+def hashing(monkeypatch: pytest.MonkeyPatch) -> Hashing:
+    return Hashing(monkeypatch)

@@ -1,108 +1,22 @@
-"""Logins: who may, how often, and how little it tells those who may not."""
+"""Logins: who may, and how little it tells those who may not."""
 
 import asyncio
 import threading
 import unicodedata
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from login_door import CONFIG, EWA, HERE, HOUR, JAN, Door, Hashing, cheap
 from structlog.testing import capture_logs
 
-from routerd.config import password_hash
-from routerd.config.load import load_settings
 from routerd.config.password_file import PasswordFile, read_passwords
-from routerd.config.password_hash import PasswordHash, prepared
-from routerd.config.settings import Member, Settings
+from routerd.config.password_hash import PasswordHash
+from routerd.config.settings import Member
 from routerd.intake.clients.logins import BUSY, TOO_MANY_WRONG, WRONG, Logins
 from routerd.intake.protocol.events import LoggedIn
 from routerd.message.envelope import Refused
-
-CONFIG = """\
-hostname: mx1.example.com
-postmaster: jan
-members:
-  ewa: {mailbox: ewa@example.com, addresses: [Ewa.Nowak@example.com]}
-  jan: {mailbox: jan@example.com}
-  Żaneta: {mailbox: zaneta@example.com}
-inboxes:
-  support@example.com: {default: jan}
-delivery:
-  - {domain: "*", smtp: "mail.example.com:25"}
-"""
-SALT = b"0123456789abcdef"
-HERE, THERE = "192.0.2.7", "198.51.100.9"
-HOUR = 3600.0
-
-
-def cheap(password: str) -> PasswordHash:
-    """A sixth of the work of those that `routerd password` makes."""
-    digest = password_hash._scrypt(prepared(password), SALT, 14, 8, 1, 32)
-    return PasswordHash(14, 8, 1, SALT, digest)
-
-
-EWA, JAN = cheap("open sesame"), cheap("sesam öffne dich")
-
-
-class Hashing:
-    """Counts the hashes that are made, and holds them up while `gate` is shut."""
-
-    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.made = 0
-        self.gate = threading.Event()
-        self.gate.set()
-        self.at_work: set[str] = set()
-        plain = PasswordHash.is_of
-
-        def is_of(kept: PasswordHash, password: str) -> bool:
-            self.made += 1
-            self.at_work.add(threading.current_thread().name)
-            assert self.gate.wait(60)
-            return plain(kept, password)
-
-        monkeypatch.setattr(PasswordHash, "is_of", is_of)
-
-
-class Door:
-    """Logins over a config in a folder, with a clock of its own."""
-
-    def __init__(self, folder: Path) -> None:
-        self.file = folder / "passwords"
-        self.config = folder / "routerd.yaml"
-        self.now = 1000.0
-        self.write(ewa=EWA, jan=JAN)
-        self.logins = Logins(self.settings(), seconds=lambda: self.now)
-
-    def settings(self, config: str = CONFIG) -> Settings:
-        self.config.write_text(config)
-        settings = load_settings(self.config).settings
-        assert settings is not None
-        return settings.model_copy(update={"passwords": self.file})  # without a listener and its certificate
-
-    def write(self, **hashes: PasswordHash) -> None:
-        self.file.write_text("".join(f"{member}:{kept}\n" for member, kept in hashes.items()))
-        self.file.chmod(0o600)
-
-    async def check(self, login: str, password: str, client: str = HERE) -> LoggedIn | Refused:
-        return await self.logins.check(login, password, client)
-
-    async def fail(self, times: int, login: str = "ewa", client: str = HERE) -> set[LoggedIn | Refused]:
-        """With another wrong password each time."""
-        return {await self.check(login, f"wrong {number} {self.now}", client) for number in range(times)}
-
-
-@pytest.fixture
-def door(tmp_path: Path) -> Iterator[Door]:
-    door = Door(tmp_path)
-    yield door
-    door.logins.close()
-
-
-@pytest.fixture
-def hashing(monkeypatch: pytest.MonkeyPatch) -> Hashing:
-    return Hashing(monkeypatch)
-
 
 # Who
 
@@ -205,86 +119,6 @@ async def test_hostile_names_and_passwords_take_no_time(door: Door, monkeypatch:
     assert await door.check("ewa", marks) == WRONG
     assert max(asked) < 320
     assert max(map(len, door.logins._tries._wrong_of_login._since)) == 32
-
-
-# How often
-
-
-async def test_wrong_passwords_of_one_login_are_limited(door: Door, hashing: Hashing) -> None:
-    """Ten an hour from one client; then no hash is made, and the right one is not let in from there either."""
-    assert await door.fail(10) == {WRONG}
-    assert await door.fail(3) == {TOO_MANY_WRONG}
-    assert await door.check("EWA@example.com", "another") == WRONG
-    assert await door.check("ewa", "open sesame") == TOO_MANY_WRONG
-    assert hashing.made == 11
-    door.now += HOUR + 1
-    assert await door.check("ewa", "open sesame") == LoggedIn("ewa")
-
-
-async def test_stranger_locks_nobody_out(door: Door) -> None:
-    """What a stranger guessed wrong counts for the stranger's address alone."""
-    await door.fail(40, client=THERE)
-    assert await door.check("ewa", "open sesame", THERE) == TOO_MANY_WRONG
-    assert await door.check("ewa", "open sesame", HERE) == LoggedIn("ewa")
-
-
-async def test_colleague_locks_out_nobody_who_was_in(door: Door) -> None:
-    """Behind one address: who logged in from it goes on doing so, others wait."""
-    assert await door.check("ewa", "open sesame") == LoggedIn("ewa")
-    for number in range(30):
-        assert await door.check(f"guess{number}", "x") == WRONG
-    assert await door.check("jan", "sesam öffne dich") == TOO_MANY_WRONG
-    assert await door.check("ewa", "open sesame") == LoggedIn("ewa")
-    assert await door.check("jan", "sesam öffne dich", THERE) == LoggedIn("jan")
-
-
-async def test_same_wrong_password_is_counted_once(door: Door, hashing: Hashing) -> None:
-    """A telephone that was not told of the new password guesses nothing, and costs one hash."""
-    for _ in range(50):
-        assert await door.check("ewa", "last year's") == WRONG
-    assert hashing.made == 1
-    assert await door.check("ewa", "open sesame") == LoggedIn("ewa")
-
-
-async def test_too_many_at_once(door: Door, hashing: Hashing) -> None:
-    """Two of one client and nine of all are in work or wait; more are told to come again, and nothing is counted."""
-    hashing.gate.clear()
-    begun = [asyncio.create_task(door.check("ewa", f"x{number}", HERE)) for number in range(2)]
-    await asyncio.sleep(0)
-    assert await door.check("ewa", "x9", HERE) == BUSY
-    begun += [asyncio.create_task(door.check("ewa", "x", f"192.0.3.{number}")) for number in range(7)]
-    await asyncio.sleep(0)
-    assert await door.check("ewa", "open sesame", THERE) == BUSY
-    hashing.gate.set()
-    assert await asyncio.gather(*begun) == [WRONG] * 9
-    assert await door.check("ewa", "open sesame", THERE) == LoggedIn("ewa")
-
-
-async def test_who_was_right_from_there_finds_a_place(door: Door, hashing: Hashing) -> None:
-    """Strangers at many addresses who keep all places busy shut no member out of where he works."""
-    assert await door.check("ewa", "open sesame", THERE) == LoggedIn("ewa")
-    hashing.gate.clear()
-    begun = [asyncio.create_task(door.check("ewa", "x", f"192.0.3.{number}")) for number in range(9)]
-    await asyncio.sleep(0)
-    assert await door.check("jan", "mistyped", THERE) == BUSY
-    begun.append(asyncio.create_task(door.check("ewa", "mistyped", THERE)))
-    await asyncio.sleep(0)
-    hashing.gate.set()
-    assert await asyncio.gather(*begun) == [WRONG] * 10
-
-
-async def test_client_that_left_gives_its_place_back(door: Door, hashing: Hashing) -> None:
-    """A check that is cancelled while it waits costs no hash."""
-    hashing.gate.clear()
-    begun = [asyncio.create_task(door.check("ewa", "x", f"192.0.3.{number}")) for number in range(9)]
-    await asyncio.sleep(0)
-    for task in begun[1:]:
-        task.cancel()
-    await asyncio.gather(*begun[1:], return_exceptions=True)
-    hashing.gate.set()
-    assert await begun[0] == WRONG
-    assert await door.check("ewa", "open sesame") == LoggedIn("ewa")
-    assert hashing.made == 2
 
 
 # What is remembered
