@@ -31,6 +31,9 @@ def _listener(draft: Draft, index: int, listener: Listener) -> Iterator[Problem]
     if listener.greet_delay:
         wrong = "'greet_delay' would have members wait at each message; it is for listeners that strangers use"
         yield draft.at("listen", index, "greet_delay", message=wrong)
+    if listener.verify:
+        wrong = "'verify: true' finds nothing where members log in: who wrote it is known; remove it"
+        yield draft.at("listen", index, "verify", message=wrong)
     if "passwords" not in draft.first.values:
         wrong = "'auth: required' needs the members' passwords; add 'passwords: FILE' at the top of the file"
         yield draft.at(*place, message=wrong)
