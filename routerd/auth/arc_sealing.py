@@ -37,7 +37,8 @@ def arc_set(head: bytes, raw: Raw, body_start: int, signer: Signer, results: str
     earlier = read_arc(SignedMessage(head, block)).links
     if chain != ("pass" if earlier else "none") or len(earlier) >= MAX_SETS:
         return b""
-    if not earlier and any(block.count(name.lower()) for name in _SETS_FIELDS):
+    is_odd = not earlier and any(block.count(name.lower()) for name in _SETS_FIELDS)
+    if is_odd or not block.count("from"):  # RFC 6376 5.4.1: From is always signed
         return b""
     instance = str(len(earlier) + 1)
     said = structured_field(_SETS_FIELDS[0], f"i={instance}; {results}")

@@ -124,6 +124,12 @@ def test_a_chain_of_which_nothing_good_is_known_is_left_as_it_is(mail: bytes, ch
     assert sealed(mail, chain) == mail
 
 
+def test_what_nobody_wrote_is_not_sealed() -> None:
+    """Without From there is nothing to vouch for."""
+    mail = HEADER.replace(b"From:", b"X-From:") + BODY
+    assert sealed(mail) == mail
+
+
 def test_a_chain_of_fifty_is_at_its_end() -> None:
     """RFC 8617 4.2.1."""
     mail = handed_on(*["lista.pl"] * MAX_SETS)
