@@ -1,6 +1,7 @@
 """A message's life in sentences, in the order in which it happened, for who has never met routerd."""
 
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import click
@@ -84,7 +85,9 @@ def _decided(decision: Decision) -> Iterator[tuple[str, str]]:
 
 def _went_on(history: MessageHistory) -> Iterator[tuple[datetime | str, str]]:
     attempts: dict[str, int] = {}  # of each copy, the last one told
-    for event in history.events:
+    before: dict[str, int] = {}  # and how many there were until it was released, when they are counted anew
+    for stored in history.events:
+        event = _counted_through(stored, before, attempts)
         sentence = _SENTENCES.get(event.kind, _anything)(event)
         if sentence is None:
             continue
@@ -95,6 +98,15 @@ def _went_on(history: MessageHistory) -> Iterator[tuple[datetime | str, str]]:
                 yield "…", f"{_which(copy)}: {missing} more attempts, deferred too; they are not kept one by one"
             attempts[copy] = attempt
         yield event.at, sentence
+
+
+def _counted_through(event: PastEvent, before: dict[str, int], attempts: Mapping[str, int]) -> PastEvent:
+    copy, attempt = str(event.data.get("copy", "")), event.data.get("attempt")
+    if event.kind == "copy_released":
+        before[copy] = attempts.get(copy, 0)
+    if not isinstance(attempt, int):
+        return event
+    return replace(event, data={**event.data, "attempt": attempt + before.get(copy, 0)})
 
 
 def _stands(history: MessageHistory, where: Where) -> Iterator[tuple[datetime | str, str]]:

@@ -49,6 +49,7 @@ _NEW_OWNER = """
 UPDATE conversations SET owner = ?, version = version + 1
 WHERE number = (SELECT conversation FROM messages WHERE number = ?) AND owner = ?
 """
+_KEEP_ATTEMPTS = "UPDATE copies SET attempts_before = attempts_before + attempts WHERE number = ?"
 _HAS_BYTES = "SELECT 1 FROM bodies WHERE message = ?"
 
 # Of a copy that is deferred again and again so many of its first and of its last deferrals are kept as events.
@@ -147,6 +148,9 @@ def change_by_hand(
         kind = _EVENTS[state]
         if is_queued:
             kind = "copy_released" if now.state is CopyState.HELD else "copy_retried"
+            if now.state is CopyState.HELD:
+                batch.flush()
+                batch.db.execute(_KEEP_ATTEMPTS, (copy.number,))
         changed = CopyNow(
             state,
             0 if now.state is CopyState.HELD else now.attempts,  # released, it gets its tries anew, however old it is

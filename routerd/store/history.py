@@ -24,7 +24,7 @@ from routerd.store.stored_json import (
 
 QUEUED_COPIES = f"""
 SELECT c.number, m.queue_id, c.suffix, c.state, c.role, c.member, c.mailbox, c.destination,
-  {INBOX}, m.sender, m.size_bytes, c.attempts, c.created_at, c.next_attempt_at,
+  {INBOX}, m.sender, m.size_bytes, c.attempts + c.attempts_before, c.created_at, c.next_attempt_at,
   c.finished_at, c.reason
 FROM copies AS c JOIN messages AS m ON m.number = c.message
 """  # noqa: S608 - constants
@@ -53,7 +53,7 @@ class QueuedCopy:
     inbox: str
     sender: str
     size_bytes: int
-    attempts: int
+    attempts: int  # in all, also before it was released
     created_at: datetime
     next_attempt_at: datetime | None
     finished_at: datetime | None

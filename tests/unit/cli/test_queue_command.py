@@ -10,6 +10,7 @@ from pathlib import Path
 import click.testing
 import pytest
 
+from routerd.cli import trace
 from routerd.cli.queue import command
 from routerd.cli.queue_report import owner_now, print_copies
 from routerd.desk.changes import PlannedCopy, Role
@@ -18,7 +19,7 @@ from routerd.message.address import parse_address
 from routerd.message.annotate import Annotation
 from routerd.message.envelope import Client, Envelope, Protocol, Purpose, QueueId, Received, Recipient
 from routerd.rules.decision import Decision, Evidence, Match, RuleRef, Trace
-from routerd.store.base import CopyState, Entry, Known, NewCopy, Settled, ThreadKeys
+from routerd.store.base import CopyState, Entry, Hold, Known, NewCopy, RetryAt, Settled, ThreadKeys
 from routerd.store.queue_view import QueueView
 from routerd.store.selection import Selection
 from routerd.store.sqlite import open_store
@@ -256,6 +257,35 @@ def test_the_hand_works_without_a_daemon(queue: Run, tmp_path: Path) -> None:
     dropped = json.loads(queue("drop", ID, "--yes", "--json").output)
     assert [copy["state"] for copy in dropped["changed"]] == ["dropped", "dropped"]
     assert states(tmp_path) == ["dropped", "dropped"]
+
+
+def test_tries_are_counted_through_a_release(queue: Run, tmp_path: Path) -> None:
+    """The schedule begins anew; what the postmaster reads does not."""
+
+    async def fail(number: int, times: int, *, hold: bool) -> None:
+        store = open_store(tmp_path / "state")
+        for left in range(times, 0, -1):
+            copy = await store.copy_by_number(number)
+            assert copy is not None
+            at = datetime.now(UTC)
+            await store.conclude(copy, Hold("given up") if hold and left == 1 else RetryAt(at, "451"), at)
+        await store.close()
+
+    asyncio.run(commit_one(tmp_path / "state", None))
+    for times in (3, 2):
+        asyncio.run(fail(1, times, hold=True))
+        assert queue("release", f"{ID}-1").exit_code == 0
+    asyncio.run(fail(1, 1, hold=False))
+    assert [copy["attempts"] for copy in json.loads(queue("list", "--json").output)] == [6, 0]
+    heading, first, _ = queue("list").stdout.splitlines()
+    assert first[heading.index("TRIES") :].split()[0] == "6"
+    told = trace_of(tmp_path)
+    assert [f"attempt {number} " in told for number in range(1, 8)] == [True] * 6 + [False]
+    assert "tried 6 times" in told
+
+
+def trace_of(folder: Path) -> str:
+    return click.testing.CliRunner().invoke(trace.command, [ID, "-c", str(folder / "routerd.yaml")]).stdout
 
 
 def test_a_daemon_that_does_not_answer_is_not_gone_behind(queue: Run, tmp_path: Path) -> None:
