@@ -53,6 +53,23 @@ def test_addresses_are_wrapped_as_postsrsd_wraps_them(sender: Address, local: st
 
 
 @pytest.mark.parametrize(
+    ("sender", "local"),
+    [
+        (Address("anna", "klient.pl"), "SRS0=9xWw=JL=klient.pl=anna"),
+        (Address("Anna.Maria+7", "Klient.pl"), "SRS0=sFus=JL=Klient.pl=Anna.Maria+7"),
+        (Address("SRS0+abc=xy=z.pl=q", "f.pl"), "SRS1=i3bS=f.pl=+abc=xy=z.pl=q"),
+        (
+            Address("user%with!everything&everything=", "domain.somewhere"),
+            "SRS0=mX3f=JL=domain.somewhere=user%with!everything&everything=",
+        ),
+    ],
+)
+def test_addresses_are_wrapped_as_mail_srs_wraps_them(sender: Address, local: str) -> None:
+    """What Mail::SRS 0.31 makes of senders such as its own tests have, with the same secret, on 22 November 2026."""
+    assert wrap(sender, datetime(2026, 11, 22, 14, tzinfo=UTC), SECRET) == local
+
+
+@pytest.mark.parametrize(
     ("local", "original"),
     [
         ("SRS0=vmyz=2W=otherdomain.com=test", "test@otherdomain.com"),
