@@ -27,6 +27,7 @@ class DnsServers:
         self._in_file: tuple[HostPort, ...] = ()
         self._stamp: _Stamp | None = None
         self._looked_at: float | None = None
+        self._looking = asyncio.Lock()
         self._preferred: HostPort | None = None  # which answered last
 
     def adopt(self, configured: Sequence[HostPort]) -> bool:
@@ -49,10 +50,11 @@ class DnsServers:
         return (first, *(server for server in servers if server != first))
 
     async def _of_file(self) -> tuple[HostPort, ...]:
-        now = self._now()
-        if self._looked_at is None or now - self._looked_at >= LOOK_SECONDS:
-            self._looked_at = now
-            self._stamp, self._in_file = await asyncio.to_thread(_look, self._file, self._stamp, self._in_file)
+        async with self._looking:  # those who ask at once wait for the first look, or they would know of no server
+            now = self._now()
+            if self._looked_at is None or now - self._looked_at >= LOOK_SECONDS:
+                self._stamp, self._in_file = await asyncio.to_thread(_look, self._file, self._stamp, self._in_file)
+                self._looked_at = now
         return self._in_file
 
 

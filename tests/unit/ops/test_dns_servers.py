@@ -1,10 +1,13 @@
 """/etc/resolv.conf as resolv.conf(5) has it, and whatever else may stand in it."""
 
+import asyncio
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from routerd.ops.dns_servers import MAX_SERVERS, parse_resolv_conf
+from routerd.ops.dns_servers import MAX_SERVERS, DnsServers, parse_resolv_conf
 
 
 @pytest.mark.parametrize(
@@ -27,3 +30,12 @@ def test_name_servers(text: bytes, hosts: list[str]) -> None:
 @given(st.lists(st.one_of(st.binary(max_size=40), st.just(b"nameserver "), st.just(b"\n"), st.just(b"::1"))))
 def test_never_raises(parts: list[bytes]) -> None:
     assert len(parse_resolv_conf(b"".join(parts))) <= MAX_SERVERS
+
+
+async def test_those_who_ask_at_once_know_the_same_servers(tmp_path: Path) -> None:
+    """The first message after the start asks for many names together: none of them is told that there is no server."""
+    file = tmp_path / "resolv.conf"
+    file.write_text("nameserver 127.0.0.1\n")
+    servers = DnsServers(resolv_conf=file, now_seconds=lambda: 0.0)
+    found = await asyncio.gather(*(servers.in_turn() for _ in range(5)))
+    assert {tuple(server.host for server in one) for one in found} == {("127.0.0.1",)}
