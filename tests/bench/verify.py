@@ -11,8 +11,6 @@ import argparse
 import json
 import os
 import random
-import smtplib
-import socket
 import statistics
 import sys
 from collections.abc import Callable, Sequence
@@ -29,6 +27,7 @@ from peers.dns_server import DnsServer
 from peers.load import SmtpSink
 from peers.machine import PeerError, free_port, open_folder, wait_for
 from peers.signing_keys import make_key
+from peers.stranger import Stranger
 
 from routerd.auth.dkim_signing import Signer, sign_by_all
 from routerd.message.dkim_keys import parse_private_key
@@ -138,16 +137,9 @@ def measure(daemon: RouterdDaemon, port: int, messages: Sequence[bytes]) -> floa
 
 
 def _send(port: int, messages: Sequence[bytes]) -> None:
-    with _Stranger("127.0.0.1", port, f"mail.{DOMAIN}", timeout=60) as client:
+    with Stranger(CLIENT, port, f"mail.{DOMAIN}") as client:
         for raw in messages:
             client.sendmail(f"anna@{DOMAIN}", ["support@example.com"], raw)
-
-
-class _Stranger(smtplib.SMTP):
-    def _get_socket(self, host: str, port: int, timeout: float) -> socket.socket:
-        opened = super()._get_socket(host, port, timeout)  # type: ignore[misc]  # of the standard library
-        opened.sendall(f"PROXY TCP4 {CLIENT} 127.0.0.1 4711 25\r\n".encode())
-        return opened
 
 
 def _is_idle(daemon: RouterdDaemon) -> bool:

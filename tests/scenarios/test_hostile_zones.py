@@ -1,15 +1,19 @@
 """What SPF makes of zones that nsd serves and unbound asks for us: right, and with a bounded number of questions."""
 
+import re
 from collections.abc import AsyncIterator, Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from typing import TypeVar
 
 import pytest
 from hostile_zones import CLIENT, CROWDED, ROOT, ZONE, key_records
+from peers.daemon import RouterdDaemon
 from peers.machine import open_folder
 from peers.name_servers import NameServers
 from peers.signing_keys import SigningKey, make_key
+from peers.stranger import Stranger
 from signed_mail import our_results
 
 from routerd.auth.dkim_signing import Signer, sign_by_all
@@ -22,6 +26,23 @@ from routerd.message.envelope import Client, Envelope, Protocol
 from routerd.message.view import MessageView
 from routerd.ops.dns import Resolver
 from routerd.ops.metrics import Metrics
+
+CONFIG = """\
+hostname: mx1.example.com
+state: {{folder}}/state
+rules: {{folder}}/rules.d
+listen: [{{{{address: "127.0.0.1:{{smtp_port}}"}}}}]
+proxies: [127.0.0.1/32]
+dns: {{{{servers: ["{dns}"], timeout: 1s}}}}
+http: {{{{address: "127.0.0.1:{{http_port}}"}}}}
+postmaster: jan
+members:
+  jan: {{{{mailbox: jan@mail.example.com}}}}
+inboxes:
+  support@example.com: {{{{default: jan, dmarc: reject}}}}
+delivery:
+{{delivery}}
+"""
 
 T = TypeVar("T")
 
@@ -166,3 +187,39 @@ async def test_authors_whose_zones_mean_no_good(asking: Asking, author: str, res
 
 async def at_once(work: Callable[[], T]) -> T:
     return work()
+
+
+def test_mail_of_all_of_them_comes_in(names: NameServers, routerd: Callable[..., RouterdDaemon]) -> None:
+    """At once, within the ten seconds of the largest bucket but one; each copy says what was found, nothing is lost."""
+    daemon = routerd(config=CONFIG.format(dns=names.endpoint), rules={})
+    senders = {
+        "good.test": "dmarc=pass header.from=good.test",
+        "hundred-mx.test": "spf=permerror",
+        "twenty-includes.test": "spf=permerror",
+        "itself.test": "dmarc=none",
+        "loop1.test": "dmarc=temperror",
+        "huge.test": "dmarc=temperror",
+        "crowd.test": "spf=temperror",
+        "x.broken.test": "dmarc=temperror",
+        "x.silent.test": "dmarc=temperror",
+        "asks-the-silent.test": "spf=temperror",
+    }
+
+    def send(domain: str) -> None:
+        raw = f"From: anna@{domain}\r\nSubject: {domain}\r\n\r\nHello\r\n".encode()
+        with Stranger(CLIENT, daemon.smtp_port, f"mail.{domain}") as session:
+            session.sendmail(f"anna@{domain}", ["support@example.com"], raw)
+
+    with ThreadPoolExecutor(len(senders)) as pool:
+        for sent in [pool.submit(send, domain) for domain in senders]:
+            sent.result()
+    found = {}
+    for copy in daemon.wait_for_copies(len(senders)):
+        unfolded = re.sub(r"\r?\n[ \t]+", " ", copy.decode())
+        said = re.search(r"(?m)^Authentication-Results: (.*)$", unfolded)
+        domain = re.search(r"(?m)^Subject: (\S+)", unfolded)
+        assert said, unfolded
+        assert domain, unfolded
+        found[domain[1]] = said[1]
+    assert {domain: said for domain, said in senders.items() if said not in found[domain]} == {}, found
+    assert daemon.metric("routerd_step_seconds_bucket", step="verify", le="10.0") == len(senders)
