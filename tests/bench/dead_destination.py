@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
 """What one dead destination with very many waiting copies costs all the others, in turns with a queue that is empty.
 
-    python tests/bench/dead_destination.py [--rounds 3] [--copies 50000] [--dead refused|silent] [--checkout FOLDER]
+    python tests/bench/dead_destination.py [--dead refused|silent|blackhole] [--rounds 3] [--copies 50000]
 
-The daemon is started on the state of a day in which a next hop went away: all its copies are due at once. Meanwhile
-messages for another next hop come at an even pace; what counts is how long each takes, from its sender's connection to
-its arrival there.
+The daemon is started on the state of a day in which a next hop went away: its copies are minutes to a day old, all of
+them due at once, and the postmaster is yet to hear of those that wait for hours. Meanwhile messages for another next
+hop come at an even pace; what counts is how long each takes, from its sender's connection to its arrival there. Then
+the daemon is killed, and what counts is how soon it is ready again, with a look through the database before.
 Only ratios travel to another machine.
 """
 
@@ -47,11 +48,16 @@ delivery:
 """
 
 
+DEAD = ("refused", "silent", "blackhole")
+DAY_SECONDS = 86_400
+WAITS_SECONDS = (300, 600, 1_200, 2_400, 4_800, 9_600, *[14_400] * 4)  # between attempts, as `retry` has it
+
+
 @dataclass(frozen=True, slots=True)
 class Load:
     copies: int
     messages: int
-    dead: str  # refused or silent
+    dead: str  # one of DEAD
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +65,7 @@ class Run:
     """One daemon from its start to its end."""
 
     ready_seconds: float
+    ready_after_kill_seconds: float
     median_ms: float  # from the sender's connection to the next hop
     late_ms: float  # of the slowest in twenty
     peak_mb: float
@@ -195,9 +202,13 @@ class _Bench:
             wait_for(lambda: sent.keys() <= self._arrivals.at.keys(), "all messages", 120)
             waits = sorted(1000 * (self._arrivals.at[subject] - at) for subject, at in sent.items())
             peak, cpu = _peak_mb(self._daemon.pid), _cpu_seconds(self._daemon.pid)
+            self._daemon.kill9()
+            began = time.perf_counter()
+            self._daemon.start()
+            again = time.perf_counter() - began
         finally:
             self._daemon.kill9()
-        return Run(ready, statistics.median(waits), waits[len(waits) * 19 // 20], peak, cpu)
+        return Run(ready, again, statistics.median(waits), waits[len(waits) * 19 // 20], peak, cpu)
 
     def _send_to(self, inbox: str) -> str:
         self._sent += 1
@@ -209,41 +220,54 @@ class _Bench:
 
 @contextmanager
 def _dead(how: str) -> Iterator[int]:
-    """Nobody listens, or whoever does never says a word."""
+    """Nobody listens, or whoever does never says a word, or nothing that is sent there is answered at all."""
     port = free_port()
     if how == "refused":
         yield port
         return
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", port))
-        listener.listen(1000)
-        yield port
+        listener.listen(0 if how == "blackhole" else 1000)
+        with ExitStack() as stack:
+            if how == "blackhole":  # with its queue full, the kernel drops what asks for a connection
+                for _ in range(3):
+                    first = stack.enter_context(socket.socket())
+                    first.setblocking(False)
+                    first.connect_ex(("127.0.0.1", port))
+            yield port
 
 
 def _fill(path: Path, copies: int) -> None:
-    """Many times the one message that waits, an hour old and due; with 0 none at all."""
+    """Many times the one message that waits, from a moment to a day old, and due; with 0 none at all."""
     with closing(sqlite3.connect(path)) as db, db:
-        db.execute("CREATE TEMP TABLE one AS SELECT message AS number FROM copies WHERE finished_at IS NULL")
-        hour_ago = int((time.time() - 3600) * 1e6)
+        db.execute("CREATE TEMP TABLE template AS SELECT message AS number FROM copies WHERE finished_at IS NULL")
+        now = int(time.time() * 1e6)
+        ages = [DAY_SECONDS * (copies - number) // copies for number in range(copies)]
+        waiting = json.dumps([{"at": now - int(age * 1e6), "attempts": _attempts(age)} for age in ages])
         for table, key in (("messages", "number"), ("bodies", "message"), ("copies", "message"), ("events", "message")):
             columns = [row[1] for row in db.execute(f"PRAGMA table_info({table})")]
             changed = {
-                key: "1000 + value",
-                "queue_id": "printf('01J%023d', value)",
-                "received_at": str(hour_ago),
-                "created_at": str(hour_ago),
-                "next_attempt_at": str(hour_ago),
-                "attempts": "3",
+                key: "1000 + one.key",
+                "queue_id": "printf('01J%023d', one.key)",
+                "received_at": "one.value ->> 'at'",
+                "created_at": "one.value ->> 'at'",
+                "next_attempt_at": str(now),
+                "attempts": "one.value ->> 'attempts'",
             }
             if table == "copies":
-                changed["number"] = "1000 + value"
+                changed["number"] = "1000 + one.key"
             values = ", ".join(changed.get(column, column) for column in columns)
             db.execute(
-                f"INSERT INTO {table} SELECT {values} FROM {table}, json_each(?)"
-                f" WHERE {table}.{key} IN (SELECT number FROM one) ORDER BY value",
-                (json.dumps(list(range(1, copies + 1))),),
+                f"INSERT INTO {table} SELECT {values} FROM {table}, json_each(?) AS one"
+                f" WHERE {table}.{key} IN (SELECT number FROM template) ORDER BY one.key",
+                (waiting,),
             )
         db.execute("UPDATE copies SET state = 'dropped', finished_at = 1 WHERE number < 1000")
+
+
+def _attempts(age_seconds: int) -> int:
+    """How many there have been of a copy that old."""
+    return 1 + sum(sum(WAITS_SECONDS[: number + 1]) <= age_seconds for number in range(len(WAITS_SECONDS)))
 
 
 def _peak_mb(pid: int) -> float:
@@ -263,7 +287,7 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=3, help="rounds in turn (default: 3)")
     parser.add_argument("--copies", type=int, default=50_000, help="that wait for the dead one (default: 50000)")
     parser.add_argument("--messages", type=int, default=200, help="a run, for the other one (default: 200)")
-    parser.add_argument("--dead", choices=("refused", "silent"), default="refused", help="how it is dead")
+    parser.add_argument("--dead", choices=DEAD, default="refused", help="how it is dead")
     parser.add_argument("--checkout", type=Path, metavar="FOLDER", help="of routerd (default: this one)")
     parser.add_argument("--at-most", type=float, metavar="RATIO", help="exit with 1 above this ratio of medians")
     options = parser.parse_args()
