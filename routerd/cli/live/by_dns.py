@@ -27,8 +27,11 @@ async def look_at_keys(signers: Signers, look_up: LookUp) -> AsyncIterator[Told]
 
 async def look_at_names(settings: Settings, ours: Sequence[IpAddress], look_up: LookUp) -> AsyncIterator[Told]:
     """Whether the name of each address leads back to it: many servers take no mail from others."""
-    if not await addresses_of(settings.hostname, look_up):
-        yield Told("name", State.WRONG, f"'hostname' ({settings.hostname}) has no address in DNS")
+    match await addresses_of(settings.hostname, look_up):
+        case Trouble(reason):
+            yield Told("name", State.UNKNOWN, f"the address of 'hostname' ({settings.hostname}): {reason}")
+        case ():
+            yield Told("name", State.WRONG, f"'hostname' ({settings.hostname}) has no address in DNS")
     for address in ours:
         answer = await look_up(address.reverse_pointer, RecordKind.PTR)
         match answer:
@@ -41,10 +44,16 @@ async def look_at_names(settings: Settings, ours: Sequence[IpAddress], look_up: 
 
 
 async def _name(hostname: str, address: IpAddress, names: Sequence[str], look_up: LookUp) -> Told:
+    trouble: Trouble | None = None
     for name in sorted(names[:10], key=lambda name: name != hostname):
-        if address in await addresses_of(name, look_up):
+        there = await addresses_of(name, look_up)
+        if isinstance(there, Trouble):
+            trouble = there
+        elif address in there:
             besides = "" if name == hostname else f", which is not 'hostname' ({hostname}), but will do"
             return Told("name", State.OK, f"{address} is {name}, and {name} leads to {address}{besides}")
+    if trouble is not None:
+        return Told("name", State.UNKNOWN, f"whether {names[0]} leads to {address}: {trouble.reason}")
     return Told("name", State.WRONG, f"{address} is called {names[0]} in DNS (PTR), but that name does not lead to it")
 
 
@@ -112,6 +121,8 @@ async def _way_in(domain: str, hosts: Sequence[str], hostname: str, ours: Sequen
     foreign, lost = [], []
     for host in hosts:
         addresses = await addresses_of(host, look_up)
+        if isinstance(addresses, Trouble):
+            return Told("mx", State.UNKNOWN, f"mail for {domain} goes to {host}, whose address: {addresses.reason}")
         if not addresses:
             lost.append(host)
         elif host != hostname and not set(addresses) & set(ours):
@@ -134,4 +145,5 @@ async def mail_hosts(domain: str, look_up: LookUp) -> list[str] | str:
             by_preference = sorted((int(value.partition(" ")[0]), value.partition(" ")[2]) for value in values)
             return [host for _, host in by_preference if host]
         case Absent():
-            return [domain] if await addresses_of(domain, look_up) else []
+            there = await addresses_of(domain, look_up)
+            return there.reason if isinstance(there, Trouble) else [domain] if there else []

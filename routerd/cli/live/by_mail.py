@@ -14,7 +14,7 @@ from email.utils import formatdate
 from pathlib import Path
 from typing import Any
 
-from routerd.auth.dns_answers import LookUp
+from routerd.auth.dns_answers import LookUp, Trouble
 from routerd.cli.live.by_dns import mail_hosts
 from routerd.cli.live.ourselves import addresses_of
 from routerd.cli.live.told import State, Told
@@ -132,7 +132,11 @@ class _Post:
             return _Unreached(hosts if isinstance(hosts, str) else "DNS names no host for it")
         reasons = []
         for host in hosts[:MAX_HOSTS]:
-            for address in (await addresses_of(host, self._look_up))[:MAX_HOSTS]:
+            addresses = await addresses_of(host, self._look_up)
+            if isinstance(addresses, Trouble):
+                reasons.append(f"the address of {host}: {addresses.reason}")
+                continue
+            for address in addresses[:MAX_HOSTS]:
                 way = await asyncio.to_thread(self._hand_over, probe, host, str(address))
                 if not isinstance(way, _Unreached):
                     return way

@@ -88,6 +88,22 @@ async def test_all_is_well() -> None:
             {(PTR, "PTR"): ("a.provider.test",), ("a.provider.test", "A"): ("198.51.100.7",)},
             "ok name: 198.51.100.7 is a.provider.test, and a.provider.test leads to 198.51.100.7, which is not",
         ),
+        (
+            {("mx1.example.com", "A"): Trouble("SERVFAIL")},
+            "unknown name: the address of 'hostname' (mx1.example.com): S",
+        ),
+        (
+            {("mx1.example.com", "A"): Trouble("SERVFAIL")},
+            "unknown name: whether mx1.example.com leads to 198.51.100.7: S",
+        ),
+        (
+            {("mx1.example.com", "A"): Trouble("SERVFAIL")},
+            "unknown mx: mail for example.com goes to mx1.example.com, whose",
+        ),
+        (
+            {("example.com", "MX"): Absent(False, 9), ("example.com", "AAAA"): Trouble("SERVFAIL")},
+            "unknown mx: the MX of example.com: SERVFAIL",
+        ),
         ({("mx1.example.com", "A"): Absent(True, 9)}, "wrong name: 'hostname' (mx1.example.com) has no address in DNS"),
         ({("example.com", "TXT"): Absent(False, 9)}, "wrong spf: example.com has no SPF record; publish"),
         (
