@@ -51,7 +51,6 @@ inboxes:
 delivery:
 {{delivery}}
 """
-RULES = "rules:\n  - {name: genuine, when: {auth: {dmarc: pass}}, then: {label: genuine}}\n"
 CLIENT, DOMAIN = "9.8.7.6", "firm.test"
 CONNECTIONS = 4
 MOST_MS = 0.6  # more than without, a message
@@ -91,8 +90,7 @@ def compare(load: Load, rounds: int, report: Callable[[str], None]) -> Compariso
         config = CONFIG.format(verifying=verifying, dns=dns.endpoint)
         sink = stack.enter_context(SmtpSink(folder))
         route = f'  - {{domain: "*", smtp: "127.0.0.1:{sink.port}", tls: none}}'
-        rules = {"10-auth.yaml": RULES}
-        daemon = stack.enter_context(RouterdDaemon(folder / "routerd", config=config, delivery=route, rules=rules))
+        daemon = stack.enter_context(RouterdDaemon(folder / "routerd", config=config, delivery=route, rules={}))
         systems = [("without", daemon.smtp_port), ("verified", verifying)]
         runs: dict[str, list[float]] = {name: [] for name, _ in systems}
         for number in range(rounds + 1):
