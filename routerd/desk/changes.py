@@ -19,8 +19,15 @@ class Part(StrEnum):
     ANSWER = "answer"  # a member's, to go out through us
     NOTE = "note"
     DRAFT = "draft"
-    TOLD = "told"  # what routerd itself has to say to members: returned answers, summaries, reminders, digests
+    TOLD = "told"  # what routerd itself has to say: returned answers, summaries, reminders, digests, notices, bounces
+    AWAY = "away"  # a member's out-of-office
     REPLIED = "replied"  # an automatic reply to a customer: ours
+
+
+# One of these that comes without a conversation begins none.
+NEVER_FIRST = frozenset({Part.ANSWER, Part.NOTE, Part.DRAFT, Part.TOLD, Part.AWAY, Part.REPLIED})
+# What stands in their headers makes nobody a participant.
+AMONG_US = frozenset({Part.NOTE, Part.DRAFT, Part.TOLD, Part.AWAY})
 
 
 class Role(StrEnum):

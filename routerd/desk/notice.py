@@ -1,6 +1,6 @@
 """Who hears of trouble: the postmaster's people."""
 
-from routerd.desk.changes import PlannedCopy, Role
+from routerd.desk.changes import Part, PlannedCopy, Role
 from routerd.desk.plan import Event, Plan
 from routerd.desk.roster import Roster
 
@@ -21,4 +21,5 @@ def notice_plan(roster: Roster, inbox: str, about: str) -> Plan | None:
         why="owner by postmaster",
         events=(Event("message_assigned", {"member": first, "why": "notice to the postmaster"}),),
         copies=(PlannedCopy(first, Role.OWNER), *(PlannedCopy(one, Role.TEAMMATE) for one in others)),
+        part=Part.TOLD,
     )

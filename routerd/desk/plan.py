@@ -195,7 +195,7 @@ class Plan:
     also: tuple[tuple[str, str], ...] = ()  # other inboxes and the member their rules named
     copies: tuple[PlannedCopy, ...] = ()
     turns: tuple[tuple[str, str], ...] = ()  # (team, member): rotations to move on
-    joins: ConversationId | None = None  # None: a new conversation
+    joins: ConversationId | None = None  # None: a new conversation, or where `part` is NEVER_FIRST, none at all
     twin: Twin | None = None  # joins a message that is already here
     events: tuple[Event, ...] = ()
     customer: str | None = None  # of a new conversation

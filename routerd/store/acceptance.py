@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+from routerd.desk.changes import AMONG_US, NEVER_FIRST
 from routerd.desk.plan import Conversation, Plan
 from routerd.message.envelope import Purpose, QueueId, Raw, Received
 from routerd.store.base import (
@@ -69,6 +70,7 @@ def accept(batch: Batch, draft: Draft, open_body: Callable[[QueueId], Raw]) -> C
         entry.received.at,
         given=batch,
         may_have_twin=may_have_twin,
+        open_file=open_body,
     )
     if thread.by_bytes:
         batch.flush()
@@ -149,12 +151,15 @@ def _add_events(batch: Batch, message: int, plan: Plan, at: int) -> None:
 def _place_in_conversation(
     batch: Batch, thread: ThreadKeys, plan: Plan, conversation: Conversation | None, at: int
 ) -> int:
-    """The number of the conversation that the plan joins, moved on, or of a new one."""
+    """The number of the conversation that the plan joins, moved on, or of a new one; 0: it is in none."""
     if plan.joins is not None:
-        if move_conversation(batch, plan.joins, plan, at, thread.participants):
+        newcomers = () if plan.part in AMONG_US else thread.participants
+        if move_conversation(batch, plan.joins, plan, at, newcomers):
             return int(plan.joins)
     elif plan.twin is not None and conversation is not None:
         return int(conversation.id)
+    if plan.part in NEVER_FIRST:
+        return 0
     batch.numbers.conversation += 1
     number = batch.numbers.conversation
     participants = texts_to_json(dict.fromkeys(thread.participants[:MAX_PARTICIPANTS]))

@@ -1,10 +1,12 @@
 """What the desk does without a message that causes it: timers fire, undelivered answers come back. Inside the writer's
 transaction."""
 
+from collections.abc import Callable
 from datetime import datetime
 
 from routerd.desk.changes import Timer, TimerKind
 from routerd.desk.plan import ConversationId, Plan
+from routerd.message.envelope import QueueId, Raw
 from routerd.store.base import Copy, Deed, DueTimer, Known, PlanFailedError, Settled, ThreadKeys
 from routerd.store.batch import Batch
 from routerd.store.connection import Connection, Error, select, select_one
@@ -22,8 +24,11 @@ SELECT ?1, 1 + coalesce((SELECT max(number) FROM conversation_events WHERE conve
 _KINDS = frozenset(TimerKind)
 
 
-def act(batch: Batch, deed: Deed) -> tuple[Copy, ...]:
-    """Raises PlanFailedError before it has written anything. A timer that is gone has fired, or is off: nothing."""
+def act(batch: Batch, deed: Deed, open_body: Callable[[QueueId], Raw]) -> tuple[Copy, ...]:
+    """`open_body` reads what is kept in a file. Raises PlanFailedError before it has written anything.
+
+    A timer that is gone has fired, or is off: nothing.
+    """
     batch.flush()
     if deed.fired is not None and not select_one(
         batch.db, "SELECT 1 FROM timers WHERE number = ?", (deed.fired.number,)
@@ -39,6 +44,7 @@ def act(batch: Batch, deed: Deed) -> tuple[Copy, ...]:
             deed.at,
             given=batch,
             may_have_twin=False,
+            open_file=open_body,
         )
         settled = _settle(deed, state)
     if deed.fired is not None:

@@ -25,7 +25,9 @@ _TWIN_WINDOW = timedelta(days=5)  # as long as mail servers try (RFC 5321 4.5.4.
 
 # The subselects look up one row each, however many messages claim the same Message-ID; the first one keeps it.
 _FIND_BY_REFERENCES = """
-SELECT (SELECT conversation FROM messages WHERE message_id = named.value ORDER BY number LIMIT 1) AS found
+SELECT (
+  SELECT nullif(conversation, 0) FROM messages WHERE message_id = named.value ORDER BY number LIMIT 1
+) AS found
 FROM json_each(?) AS named WHERE found IS NOT NULL ORDER BY named.key LIMIT 1
 """
 _CONVERSATION = """
@@ -127,7 +129,8 @@ class Given(Protocol):
 class StoredDeskState:
     """A FullDeskState.
 
-    `may_have_twin` False: nothing of this Message-ID is stored, so there is no need to look.
+    `may_have_twin` False: nothing of this Message-ID is stored, so there is no need to look. `open_file` reads what is
+    kept in a file; it raises StoreError.
     """
 
     def __init__(
@@ -222,10 +225,14 @@ class StoredDeskState:
         return Seen(row[0], storable(row[1]), from_micros(row[2]), None if row[3] is None else HeldId(row[3]))
 
     def sent(self) -> tuple[Sent, ...]:
-        rows = select(self._db, _SENT, (self._number,))
+        if self._conversation is None:
+            return ()
+        rows = select(self._db, _SENT, (self._conversation.id,))
         return tuple(Sent(row[0], storable(row[1] or ""), from_micros(row[2]), row[3]) for row in reversed(rows))
 
     def held(self) -> tuple[Held, ...]:
+        if self._conversation is None:
+            return ()
         return tuple(
             Held(
                 HeldId(number),
@@ -235,11 +242,13 @@ class StoredDeskState:
                 from_micros(at),
                 texts_from_json(release),
             )
-            for number, kind, member, message, at, release in select(self._db, _HELD, (self._number,))
+            for number, kind, member, message, at, release in select(self._db, _HELD, (self._conversation.id,))
         )
 
     def past(self, limit: int) -> tuple[Past, ...]:
-        rows = select(self._db, _PAST, (self._number, limit))
+        if self._conversation is None:
+            return ()
+        rows = select(self._db, _PAST, (self._conversation.id, limit))
         return tuple(
             Past(
                 number,
@@ -258,7 +267,12 @@ class StoredDeskState:
         if row is None:
             return None
         content: bytes | None = row[1]
-        return content if content is not None else self._open(QueueId(storable(row[0])))
+        if content is not None:
+            return content
+        try:
+            return self._open(QueueId(storable(row[0])))
+        except StoreError:
+            return None
 
     def absences(self) -> tuple[Absence, ...]:
         return tuple(
@@ -276,10 +290,6 @@ class StoredDeskState:
         inbox = self._conversation.inbox if self._conversation and address is None else None
         bindings = (to_micros(since), storable(address) if address else None, template, inbox)
         return int(select(self._db, _REPLIES, bindings)[0][0])
-
-    @property
-    def _number(self) -> int:
-        return self._conversation.id if self._conversation else 0
 
     def _look_for_twin(self, message_id: str, content_hash: bytes) -> None:
         since = to_micros(self._at - _TWIN_WINDOW)

@@ -204,7 +204,7 @@ class SqliteStore:
         return committed
 
     async def act(self, deed: Deed) -> tuple[Copy, ...]:
-        return await self._writer.do(Job(partial(act, deed=deed)))
+        return await self._writer.do(Job(partial(act, deed=deed, open_body=self._bodies.open)))
 
     async def due_timers(self, now: datetime, limit: int) -> tuple[DueTimer, ...]:
         return await self._readers.read(partial(due_timers, now=now, limit=limit))

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 import structlog
 
 from routerd.delivery.aftermath.notifier import Bureau
-from routerd.desk.changes import PlannedCopy, Role
+from routerd.desk.changes import Part, PlannedCopy, Role
 from routerd.desk.consider import MAX_HOPS, MAX_TRACES
 from routerd.desk.plan import Event, Plan
 from routerd.desk.refusal import LOOP, Barred
@@ -80,6 +80,7 @@ class SendingBack:
             why="a bounce, sent back to the sender",
             events=(Event("bounce_sent_back", {"to": mailbox}),),
             copies=(PlannedCopy(mailbox, Role.FORWARD),),
+            part=Part.TOLD,
         )
         annotation = Annotation(
             queue_id=received.id,

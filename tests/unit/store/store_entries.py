@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from itertools import count
 
 from routerd.desk.changes import PlannedCopy, Role
-from routerd.desk.plan import ConversationId, DeskState, Event, Plan
+from routerd.desk.plan import ConversationId, Event, FullDeskState, Plan
 from routerd.message.address import parse_address
 from routerd.message.annotate import Annotation
 from routerd.message.envelope import Client, Envelope, Protocol, Purpose, QueueId, Raw, Received, Recipient
@@ -19,7 +19,7 @@ RAW = b"From: anna@klient.pl\r\nSubject: faktura\r\n\r\nCze\xc5\x9b\xc4\x87\r\n"
 
 _numbers = count(1)
 
-Settle = Callable[[DeskState], Settled]
+Settle = Callable[[FullDeskState], Settled]
 
 
 def new_id() -> QueueId:
@@ -78,7 +78,7 @@ def settle_for(
 ) -> Settle:
     """Always the same copies (default: Ewa's), joining whatever conversation and twin there is."""
 
-    def settle(state: DeskState) -> Settled:
+    def settle(state: FullDeskState) -> Settled:
         new = copies or (copy_for("ewa"),)
         return settled(queue_id, state, new, team=team, turns=turns, joins=joins)
 
@@ -87,7 +87,7 @@ def settle_for(
 
 def settled(
     queue_id: str,
-    state: DeskState,
+    state: FullDeskState,
     copies: tuple[NewCopy, ...],
     *,
     team: str | None = "finance",

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from store_entries import INBOX, NOW, RAW, annotation, copy_for, entry, new_id, received, settled, thread
@@ -38,12 +39,13 @@ from routerd.store.base import (
     StoreError,
     ThreadKeys,
 )
+from routerd.store.bodies import MAX_ROW_BYTES, BodyFiles
 from routerd.store.sqlite import SqliteStore, open_store
 
 HOUR = timedelta(hours=1)
 DESTINATION = "smtp:mail.example.com:25"
 
-Look = Callable[[FullDeskState], object]
+Look = Callable[[FullDeskState], None]
 
 
 def an_entry(
@@ -54,7 +56,7 @@ def an_entry(
     resent: tuple[tuple[int, NewCopy], ...] = (),
     look: Look = lambda _: None,
     after: timedelta = timedelta(0),
-    **plan: object,
+    **plan: Any,
 ) -> Entry:
     """`plan`: fields of the plan. `look` sees the state inside the transaction."""
     got = received(at=NOW + after)
@@ -67,7 +69,7 @@ def an_entry(
     return entry(got=got, keys=keys, known=known, settle=settle)
 
 
-def told(text: str = "hello", **fields: object) -> SettledMail:
+def told(text: str = "hello", **fields: Any) -> SettledMail:
     queue_id = new_id()
     raw = f"From: routerd@example.com\r\nSubject: {text}\r\n\r\n{text}\r\n".encode()
     mail = Authored(queue_id, Part.TOLD, raw, f"{queue_id}@example.com", (), **fields)
@@ -114,7 +116,7 @@ async def test_the_state_tells_what_was_seen_sent_and_held(store: SqliteStore) -
     """Seen is the message whose copy the token names; without one the newest reference of the conversation."""
     first, known = await begun(store)
     keys = replace(thread("2@ewa", "1@klient.pl"), copy=first.copies[0].number)
-    found: list[object] = []
+    found: list[Any] = []
 
     def look(state: FullDeskState) -> None:
         found[:] = [state.seen, state.sent(), state.held(), state.past(10)]
@@ -150,7 +152,7 @@ async def test_a_held_answer_keeps_its_bytes_and_is_sent_once(store: SqliteStore
         an_entry(known, keys, copies=(), part=Part.ANSWER, member="jan", new_held=NewHeld(HeldKind.CONFLICT))
     )
     known = await store.recall(keys)
-    found: list[object] = []
+    found: list[Any] = []
 
     def look(state: FullDeskState) -> None:
         found[:] = [state.held()[0], state.content(state.held()[0].message)]
@@ -173,9 +175,61 @@ async def test_a_held_answer_keeps_its_bytes_and_is_sent_once(store: SqliteStore
     assert [copy.id for copy in await store.due("mx:klient.pl", NOW + 3 * HOUR, 10, frozenset())] == [out.id]
 
 
+@pytest.mark.parametrize("part", [Part.NOTE, Part.DRAFT, Part.ANSWER, Part.TOLD, Part.AWAY])
+async def test_what_is_said_among_members_begins_no_conversation(store: SqliteStore, part: Part) -> None:
+    """Neither does what refers to it find one, nor what else belongs to none."""
+    first = await store.commit(an_entry(keys=thread("1@ewa"), part=part, member="ewa"))
+    assert await store.recall(thread("2@ewa", "1@ewa")) == Known()
+    found: list[Any] = []
+
+    def look(state: FullDeskState) -> None:
+        found[:] = [state.conversation, state.past(10), state.sent(), state.held(), state.seen]
+
+    keys = replace(thread("2@jan"), copy=first.copies[0].number)
+    await store.commit(an_entry(keys=keys, look=look, part=part))
+    assert found[:4] == [None, (), (), ()]
+    assert found[4] is not None
+
+
+async def test_a_reference_to_what_is_in_no_conversation_hides_no_other(store: SqliteStore) -> None:
+    _, known = await begun(store)
+    await store.commit(an_entry(keys=thread("note@ewa"), part=Part.NOTE))
+    assert await store.recall(thread("2@klient.pl", "1@klient.pl", "note@ewa")) == known
+
+
+async def test_whom_a_note_names_in_its_header_takes_no_part(store: SqliteStore) -> None:
+    _, known = await begun(store)
+    keys = thread("2@ewa", "1@klient.pl", participants=("eve@evil.example",))
+    await store.commit(an_entry(known, keys, part=Part.NOTE))
+    by_eve = thread("3@eve", "1@klient.pl", author="eve@evil.example")
+    assert (await store.recall(by_eve)).suspect
+    known = await store.recall(thread("3@klient.pl", "1@klient.pl"))
+    await store.commit(an_entry(known, replace(keys, message_id="4@ewa"), part=Part.ANSWER))
+    assert (await store.recall(by_eve)).conversation is not None
+
+
+async def test_bytes_that_are_kept_in_a_file_are_there_too(store: SqliteStore, state: Path) -> None:
+    """For a message and for a deed; of a file that is gone there is nothing."""
+    large = RAW + b"x" * MAX_ROW_BYTES
+    committed = await store.commit(entry(got=received(large), keys=thread("1@klient.pl")))
+    known = await store.recall(thread("2@klient.pl", "1@klient.pl"))
+    found: list[bytes | None] = []
+
+    def look(state: FullDeskState) -> None:
+        content = state.content(committed.copies[0].message)
+        found.append(None if content is None else bytes(content))
+
+    await store.commit(an_entry(known, thread("2@klient.pl", "1@klient.pl"), look=look))
+    assert known.conversation is not None
+    await store.act(Deed(known.conversation.id, NOW, look))
+    BodyFiles(state).remove(committed.id)
+    await store.act(Deed(known.conversation.id, NOW, look))
+    assert found == [large, large, None]
+
+
 async def test_absences_come_and_go(store: SqliteStore) -> None:
     away = Absence("ewa", AbsenceSource.NOTICED, NOW, NOW + HOUR, "jan")
-    found: list[object] = []
+    found: list[Any] = []
 
     def look(state: FullDeskState) -> None:
         found[:] = state.absences()
