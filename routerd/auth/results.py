@@ -17,7 +17,7 @@ MAX_RESULTS = 100  # of one field
 
 _LEXEME = re.compile(r'[^()"\\]++|\\.?|[()"]', re.DOTALL)
 _QUOTED = r'"(?:[^"\\]|\\.)*+"'
-_SPACES = re.compile(rf"({_QUOTED}?)|\s+", re.DOTALL)  # a quote that is not closed goes to the end: linear
+_SPACES = re.compile(rf"({_QUOTED}?)|[ \t\r\n]+", re.DOTALL)  # a quote that is not closed goes to the end: linear
 _LINE_ENDS = re.compile(r"[\r\n]+")
 _SEGMENT = re.compile(rf"(?:[^;\"]|{_QUOTED})*+(;|\Z)")
 _KEYWORD = r"[A-Za-z0-9_-]++"

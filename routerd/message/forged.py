@@ -155,6 +155,7 @@ class _Judge:
 _LOWER = bytes(range(0x100)).lower()
 _NOT_IN_NAMES = bytes(byte for byte in range(0x100) if not 0x20 < byte < 0x7F)
 _NOT_IN_WORDS = bytes(byte for byte in range(0x100) if not 0x20 <= byte < 0x7F and byte != 0x09)
+_LOWER_WORDS = bytes(0x20 if byte in _NOT_IN_WORDS else byte for byte in _LOWER)
 _COMMENT_OR_TEXT = re.compile(rb'[^()"\\;]++|\\.?|[()";]', re.DOTALL)
 
 
@@ -182,5 +183,6 @@ def claimed_ids(value: bytes) -> frozenset[str]:
         else:
             words.append(token.removeprefix(b"\\"))
     text = b"".join(words) if not depth and not quoted else re.sub(rb'[()"\\;]', b" ", value)
-    plain = text.translate(_LOWER, _NOT_IN_WORDS).decode("ascii")
+    # What is in no word may be passed over, or end one: many take a vertical tab or a no-break space for a space.
+    plain = b" ".join((text.translate(_LOWER, _NOT_IN_WORDS), text.translate(_LOWER_WORDS))).decode("ascii")
     return frozenset(part.strip(".") for word in plain.split() for part in (word, word.partition("/")[0]))

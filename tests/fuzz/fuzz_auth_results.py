@@ -29,6 +29,7 @@ _NAMES = (
 _STARTS = (
     b" mx.example.com;", b" MX.Example.COM;", b" (x) mx.example.com 1;", b' "mx.example.com";',
     b"\r\n\tmx.example.com;",
+    b" mx.example.com\x0b1;", b" mx.example.com\xc2\xa01;", b" mx.example.com\x1f;",
     b' "m\\x.example.com";', b" mx.example.com.;", b" mx(c).example.com;", b" mx.example.com/1;", b" other.example;",
     b" (mx.example.com;", b' "mx.example.com;', b" m\xc2\xadx.example.com;", b" mx.example.com\r\n ;",
 )  # fmt: skip

@@ -76,7 +76,18 @@ def test_odd_values(value: bytes, results: list[tuple[str, str]]) -> None:
 
 
 @pytest.mark.parametrize(
-    "value", [b"", b";", b"spf=pass; dmarc=pass", b"a b; spf=pass", b"(mx; spf=pass", b'"mx; spf=pass', b"/1;"]
+    "value",
+    [
+        b"",
+        b";",
+        b"mx\x0b1; spf=pass",
+        b"mx\xc2\xa01; spf=pass",
+        b"spf=pass; dmarc=pass",
+        b"a b; spf=pass",
+        b"(mx; spf=pass",
+        b'"mx; spf=pass',
+        b"/1;",
+    ],
 )
 def test_without_an_authserv_id(value: bytes) -> None:
     """A field that does not say who speaks is not listened to."""
