@@ -45,11 +45,12 @@ from routerd.ops.metrics import Metrics
 from routerd.ops.process import allow_connections, spare_collector
 from routerd.ops.verifier import Verifier
 from routerd.ops.watching import Seen, changes_of, look
-from routerd.router import Live, Router
+from routerd.router import Router
 from routerd.router import World as RouterWorld
 from routerd.rules.compile import Compiled
 from routerd.rules.ruleset import Ruleset
 from routerd.rules_in_force import NoRulesError, RulesInForce
+from routerd.settling import Live
 from routerd.store.base import Copy, NewCopy, Retention, StoreError
 from routerd.store.marks import InHand
 from routerd.store.sqlite import SqliteStore, open_store
@@ -159,6 +160,7 @@ class Daemon:
                 self._resolver.look_up, settings.hostname, self._endpoints, reaches_loopback=rehearsal.REACHES_LOOPBACK
             )
             self._worker = Worker(self.store, self._policy(), self.metrics)
+            self._ids_of_desk = QueueIds(secrets.token_bytes)  # for the store's writing thread alone
             probes = Probes(lambda: self._live.settings, self.store.key(BOUNCE), secrets.token_bytes, utc_now)
             self._router = Router(
                 self._live,
@@ -168,7 +170,9 @@ class Daemon:
                 Bounces(self.store, self._next_in_line, self.metrics, self._worker, probes),
                 SendingBack(self.store, self._bureau, self._worker.offer, self.metrics),
                 self.metrics,
-                RouterWorld(Verifier(self._resolver, self.metrics).verify, random.SystemRandom().choice),
+                RouterWorld(
+                    Verifier(self._resolver, self.metrics).verify, random.SystemRandom().choice, self._ids_of_desk.make
+                ),
             )
             self._notifier = Notifier(
                 self.store,

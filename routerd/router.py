@@ -5,8 +5,8 @@
 2 view       its fields and text, decoded lazily
 3 verify     what proves who wrote it: SPF, DKIM, DMARC, ARC, and what a hop that we trust found
 4 recall     what the store knows of its conversation
-5 decide     the rules say whom to pick from, which labels
-6 commit     one transaction; inside it the desk says who exactly. Only now `250`
+5 decide     what it is to the desk: of mail the rules say whom to pick from, which labels
+6 commit     one transaction; inside it the desk says who exactly, and what else follows. Only now `250`
 7 annotate   \\
 8 deliver     > `delivery`, copy by copy, from the committed plan
 9 conclude   /
@@ -16,50 +16,38 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass, replace
+from datetime import datetime
 from functools import partial
 from weakref import WeakValueDictionary
 
 import structlog
 
 from routerd.auth.our_results import results_value
-from routerd.auth.results import AuthResults
 from routerd.auth.verification import NOT_VERIFIED, Compute, Verification
 from routerd.config.settings import Settings
+from routerd.considering import Considered, judge, look, thread_keys
 from routerd.delivery.aftermath.bounces import Bounces, is_returned
 from routerd.delivery.aftermath.sending_back import SendingBack, is_sent_back
-from routerd.delivery.routes import Routes
-from routerd.desk.assign import assign, last_resort_plan
-from routerd.desk.changes import PlannedCopy, Role
-from routerd.desk.consider import (
-    Office,
-    author_of,
-    comes_from_member,
-    decide,
-    facts_of,
-    identity_of,
-    is_notice,
-    loops,
-    passed_inboxes,
-    proofs_of,
-    verified_of_client,
-)
-from routerd.desk.describe import describe
+from routerd.desk.assign import last_resort_plan
+from routerd.desk.consider import is_notice, loops, passed_inboxes, proofs_of, verified_of_client
+from routerd.desk.matter import House, Matter
 from routerd.desk.pick import Choose
-from routerd.desk.plan import SOMEBODY, Author, DeskState, Plan
-from routerd.desk.refusal import FULL, LOOP, TOO_DEEP, TROUBLE, Barred, for_all, for_each, refusals
+from routerd.desk.plan import FullDeskState, Plan
+from routerd.desk.refusal import FULL, LOOP, TROUBLE, Barred, for_all, for_each, refusals
+from routerd.desk.settle import settle
 from routerd.message.annotate import Annotation, received_value
-from routerd.message.envelope import Accepted, Client, Envelope, Protocol, Raw, Received, Verdict
+from routerd.message.envelope import Accepted, Protocol, QueueId, Raw, Received, Verdict
 from routerd.message.token import trace_mac
 from routerd.message.view import MessageView
 from routerd.ops.acceptance import tell_accepted
 from routerd.ops.metrics import Metrics
 from routerd.rules.decision import Decision
+from routerd.settling import Live, settled
 from routerd.store.base import (
     Committed,
     Copy,
     Entry,
     Known,
-    NewCopy,
     PlanFailedError,
     Settled,
     StaleError,
@@ -73,19 +61,11 @@ from routerd.store.marks import InHand, digest_of
 
 MAX_RECALLS = 5  # how often a conversation may move between recall and commit
 UNDECIDED = "routerd-error"
-SUSPECT = "thread-suspect"
 _STEPS = ("view", "verify", "recall", "decide", "commit")
 
 log = structlog.get_logger()
 
 Verify = Callable[[MessageView, Received, Settings, Compute], Awaitable[Verification]]
-
-
-@dataclass(frozen=True)
-class Live(Office):
-    """All that a reload replaces. A message sees one of these from beginning to end."""
-
-    routes: Routes
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,20 +74,7 @@ class World:
 
     verify: Verify
     choose: Choose
-
-
-@dataclass(frozen=True, slots=True)
-class Considered:
-    """Steps 2 to 5: one decision for each inbox, the home inbox's first."""
-
-    thread: ThreadKeys
-    known: Known
-    decisions: tuple[Decision, ...]
-    author: Author = SOMEBODY
-    passed: frozenset[str] = frozenset()  # the inboxes for which it was here before
-    verification: Verification | None = None
-    barred: Barred | None = None
-    is_notice: bool = False  # another routerd's
+    new_id: Callable[[datetime], QueueId]
 
 
 class Router:
@@ -118,7 +85,7 @@ class Router:
         live: Live,
         store: Store,
         hands: InHand,
-        hand_over: Callable[[Sequence[Copy], Raw], None],
+        hand_over: Callable[[Sequence[Copy], Raw | None], None],
         bounces: Bounces,
         sending_back: SendingBack,
         metrics: Metrics,
@@ -207,7 +174,7 @@ class Router:
         with self._steps["view"].time():
             view, passed, barred = await work(partial(look, received, self._trace_key, live))
         if barred is not None:
-            return Considered(ThreadKeys(None), Known(), (), barred=barred)
+            return Considered(Matter(received, ()), ThreadKeys(None), Known(), barred=barred)
         with self._steps["verify"].time():
             verification = verification or await self._world.verify(view, received, live.settings, work)
             proofs = proofs_of(view, received.client, live, verification)
@@ -215,18 +182,15 @@ class Router:
             thread = await work(partial(thread_keys, view, received.envelope, received.client, live, proofs))
             known = await self._store.recall(thread)
         with self._steps["decide"].time():
-            decisions, author = await work(partial(_judge, view, received, live, known, proofs))
-        if known.suspect:
-            decisions = (_labelled(decisions[0], SUSPECT), *decisions[1:])
-        return Considered(
-            thread, known, decisions, author, passed, verification, is_notice=is_notice(view, received.envelope)
-        )
+            matter, barred = await work(partial(judge, view, received, live, known, proofs))
+        notice = is_notice(view, received.envelope)
+        return Considered(matter, thread, known, passed, verification, barred, is_notice=notice)
 
     def _undecided(self, received: Received) -> Considered:
         self._metrics.undecided_messages.inc()
         inboxes = dict.fromkeys(recipient.inbox for recipient in received.envelope.recipients)
         decisions = tuple(Decision(inbox, labels=(UNDECIDED,)) for inbox in inboxes)
-        return Considered(ThreadKeys(None, by_bytes=True), Known(), decisions)
+        return Considered(Matter(received, decisions), ThreadKeys(None, by_bytes=True), Known())
 
     def _guarded(self, undecided: Considered, received: Received, live: Live) -> Considered:
         """Undecided mail must not go round in circles either; should the header itself be at fault, it may."""
@@ -262,51 +226,42 @@ class Router:
         )
         if len(refused) == len(considered.decisions):
             return for_each(received, refused, Accepted(received.id))
-        taken = received
         if received.client.protocol is Protocol.LMTP and refused:
-            taken, considered = _without(refused, received, considered)
+            considered = _without(refused, considered)
         with self._steps["commit"].time():
-            committed = await self._commit(taken, considered, live)
+            committed = await self._commit(considered, live)
         if considered.thread.by_bytes:
             self._hands.clear(digest_of(received.raw))  # not before: a death meanwhile would have it looked at again
-        await self._tell(taken, considered, committed)
+        await self._tell(considered, committed)
         return for_each(received, refused, Accepted(committed.id))
 
-    async def _commit(self, received: Received, considered: Considered, live: Live) -> Committed:
+    async def _commit(self, considered: Considered, live: Live) -> Committed:
         """A plan that fails gives way to the last resort."""
-        settle = partial(self._settle, received, considered, live)
-        entry = Entry(
-            received,
-            considered.thread,
-            considered.known,
-            considered.decisions,
-            settle,
-            is_notice=considered.is_notice,
-        )
+        received = considered.matter.received
         try:
-            return await self._store.commit(entry)
+            return await self._store.commit(_entry(considered, partial(self._settle, considered, live)))
         except PlanFailedError:
             log.exception("message_undecided", id=received.id, reason="no plan could be made")
             undecided = self._undecided(received)
-            settle = partial(self._settle_anyhow, received, undecided, live)
-            entry = Entry(received, undecided.thread, undecided.known, undecided.decisions, settle)
             try:
-                return await self._store.commit(entry)
+                return await self._store.commit(_entry(undecided, partial(self._settle_anyhow, undecided, live)))
             except PlanFailedError as error:
                 raise StoreError("not even the last resort could be planned") from error
 
-    def _settle(self, received: Received, considered: Considered, live: Live, state: DeskState) -> Settled:
+    def _settle(self, considered: Considered, live: Live, state: FullDeskState) -> Settled:
         """The desk's part of the transaction. The writer calls it; it may be called again."""
-        plan = assign(considered.decisions, live.roster, state, received.at, self._world.choose, considered.author)
-        return self._settled(received, considered, plan, live)
+        house = House(live.settings, live.roster, self._world.choose, self._world.new_id)
+        return self._settled(considered, settle(considered.matter, state, house), state, live)
 
-    def _settle_anyhow(self, received: Received, considered: Considered, live: Live, _state: DeskState) -> Settled:
-        plan = last_resort_plan(considered.decisions[0].inbox, UNDECIDED, live.roster, received.at)
-        return self._settled(received, considered, plan, live)
+    def _settle_anyhow(self, considered: Considered, live: Live, state: FullDeskState) -> Settled:
+        matter = considered.matter
+        plan = last_resort_plan(matter.decisions[0].inbox, UNDECIDED, live.roster, matter.at)
+        return self._settled(considered, plan, state, live)
 
-    def _settled(self, received: Received, considered: Considered, plan: Plan, live: Live) -> Settled:
+    def _settled(self, considered: Considered, plan: Plan, state: FullDeskState, live: Live) -> Settled:
         """The plan, what its copies say on top, and their ways."""
-        inboxes = [decision.inbox for decision in considered.decisions]
+        received, decisions = considered.matter.received, considered.decisions
+        inboxes = [decision.inbox for decision in decisions]
         hostname = live.settings.hostname
         verification = considered.verification or NOT_VERIFIED
         stamp = Annotation(
@@ -326,70 +281,40 @@ class Router:
             cut_authserv_ids=(hostname, *(() if received.client.trusted else live.settings.authserv_ids)),
             cut_headers=live.ruleset.given_headers,
         )
-        copies = tuple(_new_copy(copy, stamp, live) for copy in plan.copies)
-        return Settled(plan, describe(plan, considered.decisions, live.roster, stamp), copies)
+        return settled(plan, state, live, self._trace_key, stamp, decisions)
 
     # Afterwards.
 
-    async def _tell(self, received: Received, considered: Considered, committed: Committed) -> None:
+    async def _tell(self, considered: Considered, committed: Committed) -> None:
         """It is durable: whatever fails here, that is what the client hears."""
+        received = considered.matter.received
         try:
             self._hand_over(committed.copies, received.raw)
+            if committed.others:
+                self._hand_over(committed.others, None)
             tell_accepted(received, committed.plan, considered.decisions, len(committed.copies), self._metrics)
             await self._bounces.note(received, committed.id)
         except Exception:
             log.exception("message_unreported", id=committed.id)
 
 
-def look(received: Received, trace_key: bytes, live: Live) -> tuple[MessageView, frozenset[str], Barred | None]:
-    """Step 2: the view, the inboxes that it passed before, and why nobody here may have it, whatever the rules say."""
-    view = MessageView(received.raw, text_limit=live.settings.limits.rule_text)
-    passed = passed_inboxes(view, trace_key, live.settings.inboxes, received.envelope)
-    if loops(view, received.envelope, passed):
-        return view, passed, LOOP
-    return view, passed, TOO_DEEP if view.is_nested_deeper(live.settings.limits.mime_depth) else None
-
-
-def thread_keys(
-    view: MessageView, envelope: Envelope, client: Client, office: Office, proofs: AuthResults
-) -> ThreadKeys:
-    """By which step 4 knows the conversation, and the same message."""
-    parties = (mailbox.address for name in ("from", "reply-to", "to", "cc") for mailbox in view.addresses(name))
-    return ThreadKeys(
-        message_id=view.message_id,
-        references=view.references,
-        participants=tuple(dict.fromkeys(parties)),
-        author=view.author.address if view.author else None,
-        content_hash=identity_of(view, envelope, client, proofs),
-        vouched=bool(view.references) and comes_from_member(view, client, office, proofs) is True,
+def _entry(considered: Considered, settle_it: Callable[[FullDeskState], Settled]) -> Entry:
+    matter = considered.matter
+    return Entry(
+        matter.received,
+        considered.thread,
+        considered.known,
+        matter.decisions,
+        settle_it,
+        is_notice=considered.is_notice,
     )
 
 
-def _judge(
-    view: MessageView, received: Received, live: Live, known: Known, proofs: AuthResults
-) -> tuple[tuple[Decision, ...], Author]:
-    """Step 5: what the rules say for each inbox, and who speaks."""
-    envelope = received.envelope
-    facts = facts_of(view, envelope, received.client, received.at, live, proofs, known.conversation)
-    return decide(facts, envelope, live), author_of(facts, envelope, live.roster)
-
-
-def _without(refused: dict[str, Barred], received: Received, considered: Considered) -> tuple[Received, Considered]:
+def _without(refused: dict[str, Barred], considered: Considered) -> Considered:
     """The message as if it had come only to those who take it."""
-    recipients = tuple(one for one in received.envelope.recipients if one.inbox not in refused)
-    decisions = tuple(one for one in considered.decisions if one.inbox not in refused)
-    envelope = replace(received.envelope, recipients=recipients)
-    return replace(received, envelope=envelope), replace(considered, decisions=decisions)
-
-
-def _new_copy(copy: PlannedCopy, stamp: Annotation, live: Live) -> NewCopy:
-    """What goes outside says how it came, and nothing of who has it and why."""
-    if copy.role is Role.FORWARD:
-        mailbox, annotation = copy.member, stamp
-    else:
-        mailbox, annotation = str(live.roster.mailbox(copy.member)), None
-    return NewCopy(copy.member, mailbox, live.routes.destination(mailbox), copy.role, annotation, copy.held)
-
-
-def _labelled(decision: Decision, label: str) -> Decision:
-    return replace(decision, labels=tuple(dict.fromkeys((*decision.labels, label))))
+    matter = considered.matter
+    envelope = matter.received.envelope
+    recipients = tuple(one for one in envelope.recipients if one.inbox not in refused)
+    decisions = tuple(one for one in matter.decisions if one.inbox not in refused)
+    received = replace(matter.received, envelope=replace(envelope, recipients=recipients))
+    return replace(considered, matter=replace(matter, received=received, decisions=decisions))

@@ -26,6 +26,7 @@ from routerd.cli.state import reading_state
 from routerd.cli.test import QuietDesk
 from routerd.config.settings import Settings
 from routerd.config.yaml_source import read_yaml
+from routerd.considering import thread_keys
 from routerd.delivery.routes import Routes
 from routerd.desk.assign import assign
 from routerd.desk.consider import author_of, conversation_of, decide, facts_of, home_first, proofs_of
@@ -35,13 +36,13 @@ from routerd.intake.recipients import Directory
 from routerd.message.address import AddressError, parse_address
 from routerd.message.envelope import Client, Envelope, Protocol, Recipient
 from routerd.message.view import MessageView
-from routerd.router import Live, thread_keys
 from routerd.rules.decision import Decision
 from routerd.rules.explaining.explain import explain_decision
 from routerd.rules.facts import ConversationFacts
 from routerd.rules.reading.conversation import read_given_conversation
 from routerd.rules.reading.reader import Reader
 from routerd.rules.ruleset import Ruleset
+from routerd.settling import Live
 from routerd.store.base import StoreError, StoreMissingError
 
 _FIRST_YEAR, _LAST_YEAR = 1970, 9000

@@ -1,12 +1,11 @@
 """A member's answer to the customer: to whom it goes, under which header, and whether it may go now."""
 
 import re
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from email.utils import format_datetime
 
-from routerd.config.settings import Settings
 from routerd.desk.changes import (
     Answered,
     Authored,
@@ -20,12 +19,13 @@ from routerd.desk.changes import (
     Resent,
     Role,
 )
+from routerd.desk.matter import House, Matter
 from routerd.desk.plan import Conversation, ConversationState, Event, FullDeskState, Plan, Sent, Voice
 from routerd.desk.roster import Roster
 from routerd.desk.standing import after_message
 from routerd.message.address_list import Mailbox
 from routerd.message.desk_mail import DeskMail, compose_desk_mail
-from routerd.message.envelope import QueueId, Raw
+from routerd.message.envelope import Raw
 from routerd.message.outgoing import Letterhead, outgoing_head
 
 MAX_OUTSIDE = 50  # addresses that one answer goes to
@@ -41,33 +41,13 @@ _HOW = "To send it all the same, reply to this mail with #send as the first line
 _COMMAND = re.compile(r"\s*#[^\W\d]")
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """What is known of it before the transaction."""
-
-    member: str
-    raw: Raw
-    message_id: str | None  # without brackets
-    direct: frozenset[str]  # in To and Cc, in lower case: who stands there got it directly
-    text: str  # what he newly wrote
-    at: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class Desk:
-    """Where it is answered: the config, its people, and what gives a new mail its id."""
-
-    settings: Settings
-    roster: Roster
-    new_id: Callable[[datetime], QueueId]
-
-
-def answer_plan(answer: Answer, conversation: Conversation, state: FullDeskState, desk: Desk) -> Plan:
+def answer_plan(matter: Matter, conversation: Conversation, state: FullDeskState, house: House) -> Plan:
     """It is sent, or held and given back to its author with what was said meanwhile."""
-    new_held = _why_held(answer, conversation, state)
+    member = matter.said.member or ""
+    new_held = _why_held(matter, member, conversation, state)
     if new_held is not None:
-        return _held_plan(answer, conversation, new_held, meanwhile(answer.member, state), desk)
-    return _sent_plan(answer, conversation, desk)
+        return _held_plan(matter, member, conversation, new_held, meanwhile(member, state), house)
+    return _sent_plan(matter, member, conversation, house)
 
 
 def meanwhile(member: str, state: FullDeskState) -> tuple[Sent, ...]:
@@ -91,31 +71,31 @@ def is_outside(address: str, roster: Roster) -> bool:
 
 
 def answer_head(
-    raw: Raw, conversation: Conversation, member: str, to: tuple[Mailbox, ...], desk: Desk, at: datetime
+    raw: Raw, conversation: Conversation, member: str, to: tuple[Mailbox, ...], house: House, at: datetime
 ) -> bytes:
     """The header that the customer sees."""
     domain = conversation.inbox.rpartition("@")[2]
     letterhead = Letterhead(
-        sender=sender_of(conversation.inbox, member, desk),
+        sender=sender_of(conversation.inbox, member, house),
         to=to[:1],
         cc=to[1:],
         date=format_datetime(at),
-        message_id=f"{desk.new_id(at)}@{domain}",
+        message_id=f"{house.new_id(at)}@{domain}",
     )
     return outgoing_head(raw, letterhead)
 
 
-def sender_of(inbox: str, member: str, desk: Desk) -> Mailbox:
+def sender_of(inbox: str, member: str, house: House) -> Mailbox:
     """From of an answer: the inbox's `from`, in which {member} is his name."""
-    found = desk.roster.inbox(inbox)
+    found = house.roster.inbox(inbox)
     template = getattr(found, "from_", None) or inbox.partition("@")[0].capitalize()
-    return Mailbox(template.replace("{member}", desk.roster.display_name(member)), inbox)
+    return Mailbox(template.replace("{member}", house.roster.display_name(member)), inbox)
 
 
-def _why_held(answer: Answer, conversation: Conversation, state: FullDeskState) -> NewHeld | None:
-    if _COMMAND.match(answer.text):
+def _why_held(matter: Matter, member: str, conversation: Conversation, state: FullDeskState) -> NewHeld | None:
+    if _COMMAND.match(matter.said.spoken.text):
         return NewHeld(HeldKind.COMMAND)
-    if meanwhile(answer.member, state):
+    if meanwhile(member, state):
         return NewHeld(HeldKind.CONFLICT)
     approve = conversation.standing.approve
     if approve:
@@ -123,18 +103,18 @@ def _why_held(answer: Answer, conversation: Conversation, state: FullDeskState) 
     return None
 
 
-def _sent_plan(answer: Answer, conversation: Conversation, desk: Desk) -> Plan:
-    to = customers_of(conversation, answer.direct, desk.roster)
-    head = answer_head(answer.raw, conversation, answer.member, to, desk, answer.at) if to else b""
+def _sent_plan(matter: Matter, member: str, conversation: Conversation, house: House) -> Plan:
+    to = customers_of(conversation, matter.direct, house.roster)
+    head = answer_head(matter.received.raw, conversation, member, to, house, matter.at) if to else b""
     before = conversation.standing
-    found = desk.roster.inbox(conversation.inbox)
+    found = house.roster.inbox(conversation.inbox)
     takes = getattr(found, "takes", True)
-    owner = answer.member if takes else conversation.owner
-    events = [Event("answer_sent", {"member": answer.member, "to": [mailbox.address for mailbox in to]})]
+    owner = member if takes else conversation.owner
+    events = [Event("answer_sent", {"member": member, "to": [mailbox.address for mailbox in to]})]
     if owner != conversation.owner:
-        why = f"{answer.member} answered"
+        why = f"{member} answered"
         events.append(Event("owner_changed", {"from": conversation.owner, "to": owner, "why": why}))
-    standing = replace(after_message(before, Voice.MEMBER, answer.at), answers=before.answers + 1)
+    standing = replace(after_message(before, Voice.MEMBER, matter.at), answers=before.answers + 1)
     return Plan(
         inbox=conversation.inbox,
         owner=owner,
@@ -143,26 +123,28 @@ def _sent_plan(answer: Answer, conversation: Conversation, desk: Desk) -> Plan:
         labels=(),
         copies=(
             *(PlannedCopy(mailbox.address, Role.ANSWER, head=head) for mailbox in to),
-            *_concerned(conversation, answer.member, desk.roster),
+            *_concerned(conversation, member, house.roster),
         ),
         joins=conversation.id,
         events=tuple(events),
         standing=standing,
         part=Part.ANSWER,
-        member=answer.member,
-        answered=_answered(answer.member, conversation, answer.at, desk.roster),
+        member=member,
+        answered=_answered(member, conversation, matter.at, house.roster),
         sent=True,
     )
 
 
-def send_held(held: Held, by: str, conversation: Conversation, state: FullDeskState, desk: Desk, at: datetime) -> Plan:
+def send_held(
+    held: Held, by: str, conversation: Conversation, state: FullDeskState, house: House, at: datetime
+) -> Plan:
     """#send by `by`: the held bytes go out. Its mail alone says so; it is never sent itself.
 
     The plan has neither copies nor a part of the mail that said so: whoever obeys the command adds them.
     """
     raw = state.content(held.message)
-    to = customers_of(conversation, frozenset(), desk.roster)
-    head = answer_head(raw, conversation, held.member, to, desk, at) if raw is not None and to else b""
+    to = customers_of(conversation, frozenset(), house.roster)
+    head = answer_head(raw, conversation, held.member, to, house, at) if raw is not None and to else b""
     before = conversation.standing
     return Plan(
         inbox=conversation.inbox,
@@ -173,7 +155,7 @@ def send_held(held: Held, by: str, conversation: Conversation, state: FullDeskSt
             Resent(held.message, one)
             for one in (
                 *(PlannedCopy(mailbox.address, Role.ANSWER, head=head) for mailbox in to if raw is not None),
-                *_concerned(conversation, held.member, desk.roster),
+                *_concerned(conversation, held.member, house.roster),
             )
         ),
         joins=conversation.id,
@@ -188,12 +170,12 @@ def send_held(held: Held, by: str, conversation: Conversation, state: FullDeskSt
             answers=before.answers + 1,
         ),
         held_ended=(HeldEnded(held.id, HeldEnd.SENT),),
-        answered=_answered(held.member, conversation, at, desk.roster),
+        answered=_answered(held.member, conversation, at, house.roster),
     )
 
 
 def _held_plan(
-    answer: Answer, conversation: Conversation, new_held: NewHeld, others: Sequence[Sent], desk: Desk
+    matter: Matter, member: str, conversation: Conversation, new_held: NewHeld, others: Sequence[Sent], house: House
 ) -> Plan:
     """Nothing goes out; the author hears why, and how to send it all the same."""
     before = conversation.standing
@@ -203,44 +185,49 @@ def _held_plan(
         team=conversation.team,
         why="owner by the conversation",
         joins=conversation.id,
-        events=(Event("answer_held", {"member": answer.member, "kind": str(new_held.kind)}),),
+        events=(Event("answer_held", {"member": member, "kind": str(new_held.kind)}),),
         standing=replace(before, messages=before.messages + 1),
         part=Part.ANSWER,
-        member=answer.member,
-        authored=(_returned(answer, conversation, new_held, others, desk),),
+        member=member,
+        authored=(_returned(matter, member, conversation, new_held, others, house),),
         new_held=new_held,
     )
 
 
 def _returned(
-    answer: Answer, conversation: Conversation, new_held: NewHeld, others: Sequence[Sent], desk: Desk
+    matter: Matter, member: str, conversation: Conversation, new_held: NewHeld, others: Sequence[Sent], house: House
 ) -> Authored:
-    queue_id = desk.new_id(answer.at)
+    queue_id = house.new_id(matter.at)
     message_id = f"{queue_id}@{conversation.inbox.rpartition('@')[2]}"
     mail = DeskMail(
         sender=Mailbox("routerd", conversation.inbox),
-        to=(Mailbox(desk.roster.display_name(answer.member), str(desk.roster.mailbox(answer.member))),),
+        to=(Mailbox(house.roster.display_name(member), str(house.roster.mailbox(member))),),
         subject=f"Not sent: {conversation.standing.subject}",
-        text="\n".join((_WHY[new_held.kind], "", *_told(others, desk), _HOW, "", *_quoted(answer.text))) + "\n",
+        text="\n".join((_WHY[new_held.kind], "", *_told(others, house), _HOW, "", *_quoted(matter.said.spoken.text)))
+        + "\n",
         message_id=message_id,
-        at=answer.at,
-        in_reply_to=answer.message_id,
+        at=matter.at,
+        in_reply_to=matter.message_id,
     )
     return Authored(
         id=queue_id,
         part=Part.TOLD,
         raw=compose_desk_mail(mail),
         message_id=message_id,
-        copies=(PlannedCopy(answer.member, Role.DESK),),
+        copies=(PlannedCopy(member, Role.DESK),),
         shows_new=True,
         from_null=True,
         why=_WHY[new_held.kind],
     )
 
 
-def _told(others: Sequence[Sent], desk: Desk) -> Iterator[str]:
+def _text_of(lines: Iterable[str]) -> str:
+    return "".join(f"{line}\n" for line in lines)
+
+
+def _told(others: Sequence[Sent], house: House) -> Iterator[str]:
     for sent in others:
-        yield f"{desk.roster.display_name(sent.member)} answered on {sent.at:%Y-%m-%d at %H:%M} UTC."
+        yield f"{house.roster.display_name(sent.member)} answered on {sent.at:%Y-%m-%d at %H:%M} UTC."
     if others:
         yield ""
 

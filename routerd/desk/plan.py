@@ -20,6 +20,7 @@ from routerd.desk.changes import (
     Resent,
     Timer,
 )
+from routerd.message.annotate import Annotation
 from routerd.message.envelope import QueueId, Raw
 from routerd.rules.decision import Priority
 
@@ -165,6 +166,9 @@ class FullDeskState(DeskState, Protocol):
 
     def content(self, message: int) -> Raw | None:
         """A message's bytes as received or authored; None where they are not kept any more."""
+
+    def annotation(self, message: int) -> Annotation | None:
+        """What a message's copies bear but for those with an own one; None where it is forgotten."""
 
     def absences(self) -> tuple[Absence, ...]:
         """Those that are not in the config, of all members, whether over or not."""

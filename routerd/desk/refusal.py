@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from routerd.desk.said import Said
 from routerd.message.envelope import Accepted, Protocol, Received, Refused, Verdict
 from routerd.rules.decision import Decision
 
@@ -18,6 +19,13 @@ LOOP = Barred(554, "5.4.6", "routing loop: this message has been here before", "
 TOO_DEEP = Barred(554, "5.6.0", "MIME parts are nested too deep", "mime_depth")
 FULL = Barred(452, "4.3.1", "insufficient storage, try again later", "no_space")
 TROUBLE = Barred(451, "4.3.0", "temporary trouble, try again later", "store_failed")
+
+
+def unheard(said: Said) -> Barred:
+    """To who writes to colleagues alone, and is not proven to be one."""
+    if said.temporary:
+        return Barred(451, "4.7.1", said.missing, "not_a_member")
+    return Barred(550, "5.7.1", said.missing, "not_a_member")
 
 
 def refusals(

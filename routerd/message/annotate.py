@@ -43,6 +43,7 @@ class Annotation:
     received: str = ""  # the value of Received
     cut_authserv_ids: tuple[str, ...] = ()  # Authentication-Results that claim one of these are cut
     cut_headers: tuple[str, ...] = ()  # further headers that are cut: those that some rule may give
+    head: bytes = b""  # the header, with its empty line, that takes the place of the message's own
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,11 +7,19 @@ from typing import Any, Protocol
 
 from routerd.desk.changes import Absence, AbsenceSource, Held, HeldId, HeldKind, Part
 from routerd.desk.plan import Conversation, ConversationId, ConversationState, Past, Seen, Sent, Standing, Twin
+from routerd.message.annotate import Annotation
 from routerd.message.envelope import QueueId, Raw, Received
 from routerd.store.base import Known, StoreError, ThreadKeys
 from routerd.store.connection import Connection, select, select_one
 from routerd.store.rows import from_micros, message_key, storable, to_micros, to_minute
-from routerd.store.stored_json import envelope_from_json, pairs_from_json, read_or_none, texts_from_json, texts_to_json
+from routerd.store.stored_json import (
+    annotation_from_json,
+    envelope_from_json,
+    pairs_from_json,
+    read_or_none,
+    texts_from_json,
+    texts_to_json,
+)
 
 _MAX_REFERENCES = 50
 _MAX_NAMESAKES = 50  # messages of one Message-ID that are looked at: whoever sends more of them has no say
@@ -55,6 +63,7 @@ SELECT number, queue_id, part, member, received_at, message_id, EXISTS (SELECT 1
 FROM messages AS m WHERE conversation = ? AND twin_of IS NULL ORDER BY number DESC LIMIT ?
 """
 _CONTENT = "SELECT m.queue_id, b.bytes FROM messages AS m JOIN bodies AS b ON b.message = m.number WHERE m.number = ?"
+_ANNOTATION = "SELECT annotation_json FROM messages WHERE number = ?"
 _ABSENCES = "SELECT member, source, since, until, deputy FROM absences"
 _REPLIES = """
 SELECT count(*) FROM auto_replies
@@ -273,6 +282,10 @@ class StoredDeskState:
             return self._open(QueueId(storable(row[0])))
         except StoreError:
             return None
+
+    def annotation(self, message: int) -> Annotation | None:
+        row = select_one(self._db, _ANNOTATION, (message,))
+        return read_or_none(annotation_from_json, row[0]) if row else None
 
     def absences(self) -> tuple[Absence, ...]:
         return tuple(

@@ -20,7 +20,7 @@ from routerd.rules.decision import Assign, Decision, Evidence, Match, Priority, 
 # ASCII only: a lone surrogate in a damaged header cannot be bound as UTF-8, escaped it can.
 _encode = json.JSONEncoder(ensure_ascii=True, separators=(",", ":"), default=str).encode
 
-_ANNOTATION_FIELDS = tuple(field.name for field in fields(Annotation))
+_ANNOTATION_FIELDS = tuple(field.name for field in fields(Annotation) if field.name != "head")  # that one is of bytes
 _ANNOTATION_LISTS = frozenset({"labels", "rules", "trace", "cut_authserv_ids", "cut_headers"})
 _ANNOTATION_PAIRS = frozenset({"also", "headers"})
 
@@ -105,7 +105,8 @@ def pairs_from_json(text: str) -> tuple[tuple[str, str], ...]:
 def annotation_to_json(annotation: Annotation) -> str:
     """Fields that say nothing are left out."""
     known = {name: getattr(annotation, name) for name in _ANNOTATION_FIELDS}
-    return _encode({name: value for name, value in known.items() if value not in ("", None, ())})
+    said = {name: value for name, value in known.items() if value not in ("", None, ())}
+    return _encode({**said, "head": annotation.head.decode("latin-1")} if annotation.head else said)
 
 
 def annotation_from_json(text: str) -> Annotation:
@@ -116,6 +117,8 @@ def annotation_from_json(text: str) -> Annotation:
             kept[name] = tuple(_text(one) for one in value)
         elif name in _ANNOTATION_PAIRS:
             kept[name] = tuple((_text(first), _text(second)) for first, second in value)
+        elif name == "head":
+            kept[name] = _text(value).encode("latin-1")
         elif name in _ANNOTATION_FIELDS:
             kept[name] = _text(value)
     return Annotation(**kept)
@@ -215,7 +218,7 @@ def _decision(decision: Decision) -> dict[str, object]:
             kept[name] = [given.target, *_rule(given.rule), given.pick]
     if decision.respond_within is not None:
         kept["respond_within"] = decision.respond_within.total_seconds()
-    for name in ("labels", "priority", "watch", "headers", "forward", "hold", "reject"):
+    for name in ("labels", "priority", "watch", "headers", "forward", "hold", "reject", "approve"):
         if (value := getattr(decision, name)) not in (None, ()):
             kept[name] = value
     trace = decision.trace
@@ -247,6 +250,7 @@ def _read_decision(kept: Mapping[str, Any]) -> Decision:
         forward=tuple(kept.get("forward", ())),
         hold=kept.get("hold"),
         reject=kept.get("reject"),
+        approve=tuple(kept.get("approve", ())),
         trace=Trace(
             matches=tuple(
                 Match(RuleRef(file, name), _read_evidence(evidence))

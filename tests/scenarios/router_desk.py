@@ -14,6 +14,7 @@ from routerd.delivery.aftermath.probes import Probes
 from routerd.delivery.aftermath.sending_back import SendingBack
 from routerd.delivery.routes import Routes
 from routerd.desk.roster import Roster
+from routerd.intake.queue_ids import QueueIds
 from routerd.message.address import parse_address
 from routerd.message.envelope import (
     Client,
@@ -28,8 +29,9 @@ from routerd.message.envelope import (
 )
 from routerd.message.token import BOUNCE
 from routerd.ops.metrics import Metrics
-from routerd.router import Live, Router, World
+from routerd.router import Router, World
 from routerd.rules.compile import compile_ruleset
+from routerd.settling import Live
 from routerd.store.base import Copy
 from routerd.store.marks import InHand
 from routerd.store.sqlite import SqliteStore, open_store
@@ -73,7 +75,7 @@ class Desk:
             Bounces(self.store, lambda copy, reason, tried: None, self.metrics, self, probes),
             SendingBack(self.store, self._bureau, self._take, self.metrics),
             self.metrics,
-            World(not_verified, lambda names: names[0]),
+            World(not_verified, lambda names: names[0], QueueIds(bytes).make),
         )
         self._count = 0
 

@@ -21,6 +21,7 @@ from routerd.delivery.aftermath.succession import take_over
 from routerd.delivery.routes import Routes
 from routerd.desk.changes import Role
 from routerd.desk.roster import Roster
+from routerd.intake.queue_ids import QueueIds
 from routerd.intake.recipients import Directory
 from routerd.message.address import parse_address
 from routerd.message.envelope import (
@@ -37,8 +38,9 @@ from routerd.message.envelope import (
 )
 from routerd.message.token import BOUNCE
 from routerd.ops.metrics import Metrics
-from routerd.router import Live, Router, World
+from routerd.router import Router, World
 from routerd.rules.compile import compile_ruleset
+from routerd.settling import Live
 from routerd.store.base import Copy, CopyState, Done, NewCopy, Retention, StoreError
 from routerd.store.marks import InHand
 from routerd.store.queue_view import MessageHistory, QueueView
@@ -108,7 +110,7 @@ class Desk:
                 self.metrics,
             ),
             self.metrics,
-            World(not_verified, lambda names: names[0]),
+            World(not_verified, lambda names: names[0], QueueIds(bytes).make),
         )
         self._count = 0
 

@@ -11,6 +11,7 @@ import pytest
 from router_desk import BILLING, NOW, ONE, REJECTING, SUPPORT, Desk
 from structlog.testing import capture_logs
 
+from routerd.considering import look
 from routerd.message.address import parse_address
 from routerd.message.annotate import Annotation, annotate
 from routerd.message.envelope import (
@@ -26,7 +27,6 @@ from routerd.message.envelope import (
 )
 from routerd.message.notice import Notice, TroubledCopy, compose_notice
 from routerd.message.token import NOTICE, trace_mac
-from routerd.router import look
 from routerd.rules.conditions.truth import Always
 from routerd.rules.facts import Seen
 from routerd.store.base import CopyState, Hold, Known, ThreadKeys
@@ -248,7 +248,7 @@ async def test_given_headers_are_cut_also_from_what_could_not_be_decided(
 ) -> None:
     desk.use("rules:\n  - {name: class, when: {always: true}, then: {header: {X-Class: B2B}}}\n")
     await desk.send(SUPPORT)
-    monkeypatch.setattr("routerd.router.decide", None)
+    monkeypatch.setattr("routerd.considering.decide", None)
     await desk.send(SUPPORT, header="X-Other: 1\r\n")
     decided, undecided = desk.copies
     assert (decided.annotation.headers, decided.annotation.cut_headers) == ((("X-Class", "B2B"),), ("x-class",))
@@ -263,7 +263,7 @@ async def test_what_could_not_be_decided_the_second_time_is_known_again(
     """Its client never heard that it was taken: nobody gets it twice."""
     if decided:
         await desk.send(SUPPORT, header=ONE)
-    monkeypatch.setattr("routerd.router.decide", None)
+    monkeypatch.setattr("routerd.considering.decide", None)
     if not decided:
         await desk.send(SUPPORT, header=ONE)
     [verdict] = await desk.send(SUPPORT, header=ONE)

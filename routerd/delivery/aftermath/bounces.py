@@ -16,7 +16,7 @@ from routerd.delivery.aftermath.bounce_table import conclude_bounce, part_about
 from routerd.delivery.aftermath.probes import Probes
 from routerd.message.bounce import parse_bounce
 from routerd.message.delivery_report import DeliveryReport, NoReport, RecipientReport
-from routerd.message.envelope import Envelope, QueueId, Received
+from routerd.message.envelope import Envelope, Purpose, QueueId, Received
 from routerd.message.view import MessageView
 from routerd.ops.crash_points import reach
 from routerd.ops.metrics import Metrics
@@ -100,7 +100,7 @@ class Bounces:
     async def note(self, received: Received, kept_as: QueueId) -> None:
         """What came to copies' return paths and was kept as a message: its history and theirs tell of each other."""
         for recipient in received.envelope.recipients:
-            if recipient.copy_number is None:
+            if recipient.purpose is not Purpose.RETURN_PATH or recipient.copy_number is None:
                 continue
             copy = await self._store.copy_by_number(recipient.copy_number)
             if copy is not None:
@@ -131,4 +131,4 @@ class Bounces:
 
 def is_returned(envelope: Envelope) -> bool:
     """Whether it came to one return path, and to nobody else: a server writes one report for one sender."""
-    return len(envelope.recipients) == 1 and envelope.recipients[0].copy_number is not None
+    return len(envelope.recipients) == 1 and envelope.recipients[0].purpose is Purpose.RETURN_PATH

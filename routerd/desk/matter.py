@@ -1,0 +1,42 @@
+"""What the desk knows when it settles what follows on a message: the message itself, and the house it came to. Pure."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+
+from routerd.config.settings import Settings
+from routerd.desk.pick import Choose
+from routerd.desk.plan import SOMEBODY, Author
+from routerd.desk.roster import Roster
+from routerd.desk.said import Kind, Said
+from routerd.message.envelope import QueueId, Received
+from routerd.rules.decision import Decision
+
+MERE_MAIL = Said(Kind.MAIL)  # for the rules, from nobody of ours
+
+
+@dataclass(frozen=True, slots=True)
+class Matter:
+    """One message as it is before the transaction: what was heard of it and decided about it."""
+
+    received: Received
+    decisions: tuple[Decision, ...]  # one for each inbox, the home inbox's first
+    author: Author = SOMEBODY
+    said: Said = MERE_MAIL
+    message_id: str | None = None  # without brackets; not of MERE_MAIL
+    subject: str = ""  # likewise
+    direct: frozenset[str] = frozenset()  # addresses of To and Cc, in lower case; likewise
+
+    @property
+    def at(self) -> datetime:
+        return self.received.at
+
+
+@dataclass(frozen=True, slots=True)
+class House:
+    """Where a plan is made: the config, its people, and what chance there is."""
+
+    settings: Settings
+    roster: Roster
+    choose: Choose  # one of several, for `pick: random`
+    new_id: Callable[[datetime], QueueId]  # of a mail that routerd writes
