@@ -82,6 +82,8 @@ def _summary(explained: Explained) -> Iterator[tuple[str, str]]:
     if plan.respond_by:
         yield "respond", f"by {shown_moment(plan.respond_by, explained.zone)}"
     yield from (("header", f"{name}: {_shown(value)}") for name, value in plan.headers)
+    if plan.standing.approve:
+        yield "approve", f"an answer waits for #send of {' or '.join(plan.standing.approve)}"
     for copy in plan.copies:
         yield "copy", f"{copy.member} ({copy.role})" + (f", held: {_shown(copy.held)}" if copy.held else "")
     for decision in explained.decisions:
@@ -188,6 +190,7 @@ def explained_as_json(explained: Explained) -> str:
         "priority": plan.priority,
         "respond_by": plan.respond_by.isoformat() if plan.respond_by else None,
         "headers": dict(plan.headers),
+        "approve": list(plan.standing.approve),
         "copies": [{"member": copy.member, "role": copy.role, "held": copy.held} for copy in plan.copies],
         "also": [{"inbox": inbox, "member": member} for inbox, member in plan.also],
         "inboxes": [

@@ -236,7 +236,7 @@ class RuleLimit(Model):
     actions: tuple[RuleAction, ...] = Field(
         (),
         description="what they may do beyond assign, label, priority, watch and stop: header hold reassign reply "
-        "approve reject forward stop-all, or all (reply and approve do not exist yet)",
+        "approve reject forward stop-all, or all (reply does not exist yet)",
     )
 
 

@@ -49,6 +49,7 @@ def assign(
     also = tuple((inbox, picked.member) for inbox, picked in parts)
     before = conversation.standing if conversation else None
     standing = after_message(before, author.voice, now, labels=labels, respond_by=respond_by, also=also)
+    standing = _to_be_approved(standing, decisions)
     return Plan(
         inbox=conversation.inbox if conversation else home.inbox,
         owner=owner.member,
@@ -194,11 +195,17 @@ def _join_twin(twin: Twin, decisions: tuple[Decision, ...], picker: Picker) -> P
         twin=twin,
         events=(Event("message_joined", {"twin": twin.queue_id, "inboxes": [decision.inbox for decision in fresh]}),),
         standing=replace(
-            standing,
+            _to_be_approved(standing, fresh),
             labels=tuple(dict.fromkeys((*standing.labels, *labels))),
             also=tuple({**dict(standing.also), **dict(also)}.items()),
         ),
     )
+
+
+def _to_be_approved(standing: Standing, decisions: tuple[Decision, ...]) -> Standing:
+    """Once a rule wants somebody's word before an answer goes out, that holds for the conversation."""
+    wanted = [name for decision in decisions for name in decision.approve]
+    return replace(standing, approve=tuple(dict.fromkeys((*standing.approve, *wanted)))) if wanted else standing
 
 
 def _home_and_others(

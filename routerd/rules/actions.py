@@ -58,6 +58,7 @@ class Actions:
     forward: tuple[str, ...] = ()
     hold: str | None = None
     reject: str | None = None
+    approve: tuple[str, ...] = ()  # members and teams: an answer waits for the #send of one of them
     stop: str | None = None  # "file" or "all"
 
     def describe(self) -> str:
@@ -79,5 +80,6 @@ class Actions:
             yield f"hold ({self.hold})"
         if self.reject is not None:
             yield f"reject ({self.reject})"
+        yield from (f"approve {target}" for target in self.approve)
         if self.stop is not None:
             yield "stop" if self.stop == "file" else "stop all"

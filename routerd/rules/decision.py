@@ -98,6 +98,7 @@ class Decision:
     forward: tuple[str, ...] = ()  # addresses outside
     hold: str | None = None
     reject: str | None = None
+    approve: tuple[str, ...] = ()  # members and teams one of whom must say #send before an answer goes out
     reject_reason: str = "rule"  # the word under which that is counted
     trace: Trace = field(default=Trace())
     revision: str = ""

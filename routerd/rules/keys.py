@@ -141,10 +141,11 @@ ACTIONS = {
     "forward": "addresses outside that get a copy too",
     "hold": "a reason: the message waits for the postmaster",
     "reject": "a text: the message is refused with 550 5.7.1 and it",
+    "approve": "members or teams: answers to the customer wait until one of them says #send",
     "reassign": "true: `assign` holds in a known conversation, too",
     "stop": "true ends this file for this message, all ends everything",
 }
-LATER_ACTIONS = ("reply", "approve")
+LATER_ACTIONS = ("reply",)
 
 ASSIGN_KEYS = {
     "team": "a team",
@@ -221,6 +222,7 @@ EXPECT_KEYS = {
     "forward": "the addresses outside that get a copy too",
     "held": "true or false, or the reason",
     "rejected": "true or false, or the text",
+    "approve": "the members and teams one of whom must say #send before an answer goes out; [] for nobody",
     "inbox": "the inbox that it lives in",
 }
 ATTACHMENT_OF_TEST_KEYS = {"name": "file name", "type": "media type", "size": "bytes, such as 20KB"}

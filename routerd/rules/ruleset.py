@@ -161,6 +161,7 @@ class _Outcome:
         self._watch: dict[str, None] = {}
         self._hold: str | None = None
         self._reject: str | None = None
+        self._approve: dict[str, None] = {}
 
     def look_up(self, rule: Rule) -> tuple[Assign | None, tuple[Evidence, ...]]:
         """Whom the rule assigns to, and what its look-up table says of the message, where it has one."""
@@ -191,6 +192,8 @@ class _Outcome:
             self._respond_within = min(self._respond_within or then.respond_within, then.respond_within)
         self._hold = self._hold or then.hold
         self._reject = self._reject or then.reject
+        for target in then.approve:
+            self._approve[target] = None
         if then.stop == "all":
             self.stopped_by = rule.ref
 
@@ -215,6 +218,7 @@ class _Outcome:
             forward=tuple(self._forward),
             hold=self._hold,
             reject=self._reject,
+            approve=tuple(self._approve),
             trace=Trace(
                 tuple(self.matches),
                 tuple(self.unknown),

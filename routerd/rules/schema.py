@@ -73,6 +73,7 @@ def _rule() -> Schema:
                     "forward": _some(_TEXT),
                     "hold": _TEXT,
                     "reject": _TEXT,
+                    "approve": _some(_TEXT),
                     "reassign": _TRUE,
                     "stop": {"enum": [True, "all"]},
                 },

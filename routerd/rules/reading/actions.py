@@ -53,6 +53,7 @@ class ActionReader:
             "forward": ("forward", self._forward),
             "hold": ("hold", self._hold),
             "reject": ("reject", self._reject),
+            "approve": ("approve", self._approve),
             "stop": ("stop", self._stop),
         }
 
@@ -186,6 +187,11 @@ class ActionReader:
             self._reader.refuse(node.mark, f"reject is said in an SMTP reply, which is ASCII; {quoted(letter)} is not")
             return None
         return reason
+
+    def _approve(self, key: Scalar, node: Node) -> tuple[str, ...]:
+        self._needs_grant(key, "approve")
+        targets = [self._targets.known(scalar) for scalar in self._reader.texts(node, "approve")]
+        return tuple(dict.fromkeys(target for target in targets if target))
 
     def _reason(self, key: Scalar, node: Node) -> str | None:
         scalar = self._reader.text(node, key.text)

@@ -24,6 +24,11 @@ class TargetReader:
         self._limit = limit
 
     def target(self, scalar: Scalar) -> str | None:
+        """A member's or team's name, where this file may assign to it."""
+        name = self.known(scalar)
+        return name if name is not None and self._is_allowed(name, scalar.mark) else None
+
+    def known(self, scalar: Scalar) -> str | None:
         """A member's or team's name."""
         name = unicodedata.normalize("NFC", scalar.text)
         if name not in self._names.targets:
@@ -31,7 +36,7 @@ class TargetReader:
                 scalar.mark, f"no member or team {quoted(scalar.text)}{suggestion(name, self._names.targets)}"
             )
             return None
-        return name if self._is_allowed(name, scalar.mark) else None
+        return name
 
     def assign(self, node: Node) -> AssignTo | AssignBy | None:
         """What stands behind `assign:`; None where something was wrong."""

@@ -20,7 +20,10 @@ from routerd.rules.reading.reader import Reader
 CLOCK = datetime(2025, 1, 15, 10, 0, tzinfo=UTC)  # a Wednesday: where a test's clock stands
 MAX_ATTACHMENT_BYTES = 10_000_000
 _HEADER_NAME = re.compile(r"[!-9;-~]{1,100}\Z")
-_LISTED = ("labels", "labels_exactly", "labels_exclude", "rules", "all_rules", "watchers", "headers", "forward")
+_LISTED = (
+    *("labels", "labels_exactly", "labels_exclude", "rules", "all_rules"),
+    *("watchers", "headers", "forward", "approve"),
+)
 _MET_BY_NONE = ("labels", "labels_exclude")  # by whatever comes of a message, where they name no label
 
 
@@ -321,10 +324,11 @@ class CaseReader:
             "owner": tuple(self._names.members),
             "team": (*self._names.teams, "none"),
             "watchers": self._names.targets,
+            "approve": self._names.targets,
             "priority": ("high", "normal", "low", "none"),
         }.get(key, ())
         if choices:
-            what = {"owner": "member", "watchers": "member or team"}.get(key, key)
+            what = {"owner": "member", "watchers": "member or team", "approve": "member or team"}.get(key, key)
             self._reader.chosen(scalar, choices, what)
         if key == "respond_within" and text != "none":
             return self._duration(scalar)

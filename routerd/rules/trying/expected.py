@@ -144,9 +144,16 @@ def _headers(ran: _Ran, expected: Expectation) -> Difference | None:
     return Difference(expected, _listed(expected.values), _listed(given))
 
 
-def _forward(ran: _Ran, expected: Expectation) -> Difference | None:
-    got = ran.decision.forward
-    return None if set(expected.values) == set(got) else Difference(expected, _listed(expected.values), _listed(got))
+def _same(value: Callable[[_Ran], tuple[str, ...]]) -> _Check:
+    """These and no other, in any order."""
+
+    def check(ran: _Ran, expected: Expectation) -> Difference | None:
+        got = value(ran)
+        if set(expected.values) == set(got):
+            return None
+        return Difference(expected, _listed(expected.values), _listed(got))
+
+    return check
 
 
 def _inbox(ran: _Ran, expected: Expectation) -> Difference | None:
@@ -170,8 +177,9 @@ _CHECKS: Mapping[str, _Check] = {
     "watchers": _watchers,
     "respond_within": _one(lambda ran: _duration(ran.decision.respond_within)),
     "headers": _headers,
-    "forward": _forward,
+    "forward": _same(lambda ran: ran.decision.forward),
     "held": _reason(lambda ran: ran.decision.hold),
     "rejected": _reason(lambda ran: ran.decision.reject),
+    "approve": _same(lambda ran: ran.decision.approve),
     "inbox": _inbox,
 }

@@ -89,6 +89,8 @@ def _one_fewer(then: Actions) -> Iterator[_Change]:
         yield "header", said, replace(then, headers=_less(then.headers, header))
     for address in then.forward:
         yield "forward", f"without `forward: {address}`", replace(then, forward=_less(then.forward, address))
+    for target in then.approve:
+        yield "approve", f"without `approve: {target}`", replace(then, approve=_less(then.approve, target))
 
 
 def _without(then: Actions) -> Iterator[_Change]:

@@ -9,13 +9,25 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from routerd.config.values import format_duration
+from routerd.rules.actions import Actions
 from routerd.rules.decision import Decision, RuleRef
 from routerd.rules.ruleset import Rule, Ruleset
 
 OWNER = "owner"
 ONE_VALUE = (OWNER, "priority", "held", "rejected", "respond_within")
-MANY_VALUES = ("labels", "watchers", "forward", "header")
-ASPECTS = (OWNER, "labels", "priority", "watchers", "held", "rejected", "respond_within", "forward", "header")
+MANY_VALUES = ("labels", "watchers", "forward", "header", "approve")
+ASPECTS = (
+    OWNER,
+    "labels",
+    "priority",
+    "watchers",
+    "held",
+    "rejected",
+    "respond_within",
+    "forward",
+    "header",
+    "approve",
+)
 BY_DEFAULT = ""  # in place of a rule: the inbox's default
 _NOTHING = "none"
 
@@ -74,7 +86,7 @@ class RuleBook:
     def _take(self, decision: Decision, one: dict[str, tuple[str, str]], many: Mapping[str, dict[str, str]]) -> None:
         given = [(self._rules[match.rule].then, str(match.rule)) for match in decision.trace.matches]
         for then, rule in given:
-            for aspect, values in (("labels", then.labels), ("watchers", then.watch), ("forward", then.forward)):
+            for aspect, values in _sums(then):
                 for value in values:
                     many[aspect].setdefault(value, rule)
             for name, value in then.headers:
@@ -88,6 +100,16 @@ class RuleBook:
                 one.setdefault("held", (then.hold, rule))
             if then.reject is not None:
                 one.setdefault("rejected", (then.reject, rule))
+
+
+def _sums(then: Actions) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    """What adds up over all rules that match."""
+    return (
+        ("labels", then.labels),
+        ("watchers", then.watch),
+        ("forward", then.forward),
+        ("approve", then.approve),
+    )
 
 
 class Change(NamedTuple):

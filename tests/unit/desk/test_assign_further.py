@@ -1,5 +1,6 @@
 """Plans: owners that rules move, the way to pick `last`, deadlines, headers, forwards, what is rejected."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -267,3 +268,12 @@ def test_a_repetition_counts_as_no_message() -> None:
     twin = Twin(1, "01J", (SUPPORT,), ("ewa",))
     made = plan(to("jan", BILLING, labels=("new",)), state=State(twin=twin, conversation=KNOWN), author=ANNA)
     assert made.standing == Standing(("old", "new"), 2, waiting_since=NOW, also=((BILLING, "jan"),))
+
+
+def test_who_must_approve_stays_with_the_conversation() -> None:
+    """A later message adds to it, and takes nothing back."""
+    wants_lead = Decision(SUPPORT, approve=("lead",))
+    known = State(replace(KNOWN, standing=replace(KNOWN.standing, approve=("jan",))))
+    assert plan(wants_lead).standing.approve == ("lead",)
+    assert plan(wants_lead, state=known).standing.approve == ("jan", "lead")
+    assert plan(Decision(SUPPORT), state=known).standing.approve == ("jan",)

@@ -27,7 +27,7 @@ def decide(
     `languages`: `lang:` of every file. `lists`: what the files hold that rules name, path → lines.
     """
     said: dict[str, Any] = {
-        **{part: [] for part in ("matched", "trials", "unknown", "labels", "watch", "headers", "forward")},
+        **{part: [] for part in ("matched", "trials", "unknown", "labels", "watch", "headers", "forward", "approve")},
         **dict.fromkeys(("assign", "reassign", "priority", "respond_within", "hold", "reject", "stopped_by")),
     }
     for number, file in enumerate(files, 1):
@@ -60,7 +60,7 @@ def add(then: dict[str, Any], name: str, said: dict[str, Any], facts: Facts, lis
         said["assign"] = said["assign"] or (*whom, name)
         if then.get("reassign"):
             said["reassign"] = said["reassign"] or (*whom, name)
-    for key, sort in (("label", "labels"), ("watch", "watch"), ("forward", "forward")):
+    for key, sort in (("label", "labels"), ("watch", "watch"), ("forward", "forward"), ("approve", "approve")):
         said[sort] += [one for one in then.get(key, []) if one not in said[sort]]
     given = [header.lower() for header, _ in said["headers"]]
     said["headers"] += [

@@ -227,6 +227,7 @@ def test_a_condition_on_a_header_that_a_rule_gives_is_an_error() -> None:
         ("{hold: x}", "hold"),
         ("{assign: ewa, reassign: true}", "reassign"),
         ("{reject: x}", "reject"),
+        ("{approve: jan}", "approve"),
         ("{forward: a@out.example}", "forward"),
         ("{stop: all}", "stop-all"),
     ],
@@ -236,6 +237,17 @@ def test_what_needs_a_grant(then: str, action: str) -> None:
     [problem] = problems_of(rule(then))
     assert f"`actions: [{action}]`" in problem
     assert problems_of(rule(then), settings_with(limits_of_rules=[{"files": "*", "actions": [action]}])) == []
+
+
+def test_who_must_approve_adds_up() -> None:
+    """A file may name who it may not assign to: the grant suffices. A name that nobody bears is an error."""
+    granted = settings_with(limits_of_rules=[{"files": "*", "assign": ["jan"], "actions": ["approve"]}])
+    texts = rule("{approve: [finance, jan]}"), rule("{approve: [jan, ewa]}")
+    assert [problems_of(text, granted) for text in texts] == [[], []]
+    assert decided(*texts).approve == ("finance", "jan", "ewa")
+    assert problems_of(rule("{approve: nobody}"), granted) == [
+        "2:53: no member or team 'nobody'; there is ewa, jan, omar, finance, sales, duty, lottery"
+    ]
 
 
 def test_what_every_file_may_do() -> None:

@@ -39,6 +39,7 @@ def summary(ruleset: Ruleset, facts: Facts) -> dict[str, Any]:
         "respond_within": decision.respond_within,
         "headers": list(decision.headers),
         "forward": list(decision.forward),
+        "approve": list(decision.approve),
         "hold": decision.hold,
         "reject": decision.reject,
     }
