@@ -1,7 +1,8 @@
-"""How a conversation stands after one more message."""
+"""How a conversation stands after one more message, and after what is done to it without one. All tables stand here."""
 
 from dataclasses import replace
 from datetime import datetime
+from enum import StrEnum
 
 from routerd.desk.plan import ConversationState, Standing, Voice
 
@@ -31,6 +32,44 @@ STATES: dict[tuple[ConversationState | None, Voice], ConversationState] = {
     (CLOSED, Voice.MEMBER): CLOSED,
     (CLOSED, Voice.ASIDE): CLOSED,
 }
+
+
+class Act(StrEnum):
+    """What moves a conversation without a message of it."""
+
+    CLOSE = "close"  # by command
+    OPEN = "open"
+    SNOOZE = "snooze"
+    WAKE = "wake"  # the snooze is over
+    SILENCE = "silence"  # nobody wrote for `close_after`
+    FAILED = "failed"  # an answer did not arrive
+
+
+# What is not here changes nothing: it comes too late.
+ACTS: dict[tuple[ConversationState, Act], ConversationState] = {
+    **{(state, Act.CLOSE): CLOSED for state in ConversationState},
+    **{(state, Act.OPEN): OPEN for state in ConversationState},
+    **{(state, Act.SNOOZE): SNOOZED for state in ConversationState},
+    **{(state, Act.FAILED): OPEN for state in ConversationState},
+    (SNOOZED, Act.WAKE): OPEN,
+    (ANSWERED, Act.SILENCE): CLOSED,
+}
+
+
+def after_act(before: Standing, act: Act, now: datetime, until: datetime | None = None) -> Standing:
+    """`until`: of a snooze. Equal to `before` where the act changes nothing.
+
+    Who waited goes on waiting through a snooze. With a close nobody waits any more; nobody is promised anything then.
+    """
+    state = ACTS.get((before.state, act))
+    if state is None:
+        return before
+    moved = replace(before, state=state, snoozed_until=until if state is SNOOZED else None)
+    if state is CLOSED:
+        return replace(moved, waiting_since=None, respond_by=None, overdue=False)
+    if act is Act.FAILED:
+        return replace(moved, waiting_since=before.waiting_since or now)
+    return moved
 
 
 def after_message(
