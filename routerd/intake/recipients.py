@@ -7,9 +7,21 @@ from routerd.intake.protocol.events import Declined
 from routerd.message.address import Address, parse_address
 from routerd.message.envelope import Purpose, Recipient
 from routerd.message.srs import Wrapped, read_srs, unwrap
-from routerd.message.token import BOUNCE, ExpiredTokenError, TokenError, detail_token, read_return_path
+from routerd.message.token import (
+    ANSWER,
+    BOUNCE,
+    DRAFT,
+    NOTE,
+    ExpiredTokenError,
+    TokenError,
+    detail_token,
+    read_address,
+    read_return_path,
+)
 
-TOKEN_LIFE = timedelta(days=14)
+TOKEN_LIFE = timedelta(days=14)  # of what bounces come back to
+_OF_DESK = {ANSWER: Purpose.ANSWER, NOTE: Purpose.NOTE, DRAFT: Purpose.DRAFT}
+_OF_DESK_BY_WORD = {"note": Purpose.NOTE, "draft": Purpose.DRAFT}  # the conversation is found by References
 _ROUTING = frozenset("%!@")  # user%far.example@here, far.example!user@here, "user@far.example"@here
 _FOR_POSTMASTER = frozenset({"postmaster", "abuse"})  # RFC 5321 4.5.1, RFC 2142
 
@@ -23,16 +35,15 @@ class Directory:
     """A snapshot of one config's addresses; a reload makes another.
 
     Members' mailboxes are not in it: whoever writes to them does not go through routerd, trusted or not. `key` is the
-    secret of return paths.
+    secret of tokens. A token says which copy is meant, and never who speaks.
     """
 
     def __init__(self, settings: Settings, key: bytes) -> None:
         self._key = key
         self._delimiter = settings.addresses.delimiter
+        self._desk_life = settings.retain.events
         self._inboxes: dict[str, str] = {}  # key of an inbox or alias → the inbox as the config writes it
-        self._by_local: dict[
-            str, str
-        ] = {}  # for return paths at `addresses.domain`, where inboxes' domains are not seen
+        self._by_local: dict[str, str] = {}  # for what is at `addresses.domain`, where inboxes' domains are not seen
         self._domains: set[str] = set()
         for inbox, options in settings.inboxes.items():
             address = parse_address(inbox)
@@ -42,8 +53,9 @@ class Directory:
             for alias in options.aliases:
                 self._inboxes.setdefault(alias.key, inbox)
                 self._domains.add(alias.domain)
-        if settings.addresses.domain is not None:
-            self._domains.add(settings.addresses.domain.lower())
+        self._own_domain = settings.addresses.domain.lower() if settings.addresses.domain is not None else None
+        if self._own_domain is not None:
+            self._domains.add(self._own_domain)
         self._bare_postmaster = Address("postmaster", parse_address(next(iter(settings.inboxes))).domain)
 
     def look_up(self, address: Address | None, now: datetime) -> Recipient | Declined:
@@ -73,10 +85,33 @@ class Directory:
             token = detail_token(detail, BOUNCE)
             if token is not None:
                 return self._return_path(address, base, token, now)
-            inbox = self._inboxes.get(base.key)
+            inbox = self._inbox_at(base)
             if inbox is not None:
-                return Recipient(address, Purpose.INBOX, inbox, detail)
+                return self._of_inbox(address, base, inbox, detail, now)
         return _UNKNOWN
+
+    def _inbox_at(self, base: Address) -> str | None:
+        """Of an address without its detail; at the domain of our own addresses, by the name alone."""
+        inbox = self._inboxes.get(base.key)
+        return self._by_local.get(base.local.lower()) if inbox is None and base.domain == self._own_domain else inbox
+
+    def _of_inbox(
+        self, address: Address, base: Address, inbox: str, detail: str, now: datetime
+    ) -> Recipient | Declined:
+        purpose = _OF_DESK_BY_WORD.get(detail.lower())
+        if purpose is not None:
+            return Recipient(address, purpose, inbox)
+        purpose, token = _OF_DESK.get(detail[:1].lower()), detail_token(detail, detail[:1].lower())
+        if purpose is None or token is None:
+            is_real = base.key in self._inboxes
+            return Recipient(address, Purpose.INBOX, inbox, detail) if is_real else _UNKNOWN
+        try:
+            number = read_address(detail[0].lower(), base, token, self._key, now, self._desk_life)
+        except ExpiredTokenError:
+            return _EXPIRED
+        except TokenError:
+            return _FORGED
+        return Recipient(address, purpose, inbox, copy_number=number)
 
     def _wrapped(self, address: Address, wrapped: Wrapped, now: datetime) -> Recipient | Declined:
         """A stranger's own address inside one of ours: the hash proves that we put it there, lately and for him."""

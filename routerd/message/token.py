@@ -1,4 +1,4 @@
-"""What routerd signs and knows again: return path tokens and the trace by which a loop is found.
+"""What routerd signs and knows again: tokens in its own addresses and the trace by which a loop is found.
 
 All MACs are HMAC-SHA256 cut to 80 bits (RFC 2104 5), with the purpose inside, compared in constant time.
 """
@@ -11,7 +11,11 @@ from typing import Protocol
 
 from routerd.message.address import Address
 
-BOUNCE = "b"  # the purpose of a return path: support+b.TOKEN@example.com
+# The purposes of our own addresses: support+b.TOKEN@example.com
+BOUNCE = "b"  # the return path
+ANSWER = "c"  # what a member answers to the customer
+NOTE = "n"  # a note to colleagues, and commands
+DRAFT = "d"
 NOTICE = "notice"  # what stands in the trace of mail that we wrote ourselves, in the place of an inbox
 TOKEN_LENGTH = 29  # base32 of 16 bits of day, 48 of number, 80 of MAC
 MAX_RETURN_PATH_LOCAL = 64 - len("+b.") - TOKEN_LENGTH  # octets of an inbox's local part (RFC 5321 4.5.3.1.1)
@@ -83,29 +87,41 @@ def read_token(text: str, purpose: str, key: bytes, now: datetime, max_age: time
 
 
 def issue_return_path(inbox: Address, number: int, at: datetime, addresses: AddressStyle, key: bytes) -> str:
-    """The envelope sender of copy `number`, by which its bounce comes back: `support+b.TOKEN@example.com`.
+    """The envelope sender of copy `number`, by which its bounce comes back: `support+b.TOKEN@example.com`."""
+    return issue_address(BOUNCE, inbox, number, at, addresses, key)
+
+
+def issue_address(letter: str, inbox: Address, number: int, at: datetime, addresses: AddressStyle, key: bytes) -> str:
+    """The address of copy `number` for the purpose `letter`: `support+c.TOKEN@example.com`.
 
     The token holds for this address only. An inbox whose local part is longer than MAX_RETURN_PATH_LOCAL gets one that
     some servers refuse. Raises ValueError for a number out of range.
     """
     base = Address(inbox.local, return_path_domain(inbox, addresses))
-    token = make_token(number, at, _return_path_purpose(base), key)
-    return str(Address(f"{base.local}{addresses.delimiter}{BOUNCE}.{token}", base.domain))
+    token = make_token(number, at, _purpose_at(letter, base), key)
+    return str(Address(f"{base.local}{addresses.delimiter}{letter}.{token}", base.domain))
 
 
 def return_path_domain(inbox: Address, addresses: AddressStyle) -> str:
-    """At which domain the bounces of an inbox's copies come back, in lower case."""
+    """At which domain an inbox's own addresses are, to which bounces and answers come back, in lower case."""
     domain = addresses.domain if addresses.style == "domain" and addresses.domain else inbox.domain
     return domain.lower()
 
 
 def read_return_path(base: Address, token: str, key: bytes, now: datetime, max_age: timedelta) -> int:
     """The copy that `token` names in a return path of `base` (without the detail). Raises as `read_token` does."""
-    return read_token(token, _return_path_purpose(base), key, now, max_age)
+    return read_address(BOUNCE, base, token, key, now, max_age)
 
 
-def _return_path_purpose(base: Address) -> str:
-    return f"{BOUNCE} {base.key}"
+def read_address(letter: str, base: Address, token: str, key: bytes, now: datetime, max_age: timedelta) -> int:
+    """The copy that `token` names in an address of `base` (without the detail) for the purpose `letter`. Raises as
+    `read_token` does.
+    """
+    return read_token(token, _purpose_at(letter, base), key, now, max_age)
+
+
+def _purpose_at(letter: str, base: Address) -> str:
+    return f"{letter} {base.key}"
 
 
 def detail_token(detail: str, purpose_letter: str) -> str | None:

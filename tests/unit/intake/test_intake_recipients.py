@@ -8,7 +8,7 @@ from routerd.intake.recipients import Directory
 from routerd.message.address import Address, parse_address
 from routerd.message.envelope import Purpose, Recipient
 from routerd.message.srs import issue_srs
-from routerd.message.token import issue_return_path, make_token
+from routerd.message.token import ANSWER, BOUNCE, DRAFT, NOTE, issue_address, issue_return_path, make_token
 
 KEY = b"k" * 32
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
@@ -126,6 +126,79 @@ def test_a_return_path_is_known_by_its_token(addresses: dict[str, str]) -> None:
         else:
             assert isinstance(found, Declined)
             assert found.reason == "expired_token"
+
+
+@pytest.mark.parametrize("addresses", [{}, {"delimiter": "-"}, {"style": "domain", "domain": "Talk.desk.test"}])
+@pytest.mark.parametrize(
+    ("letter", "purpose"), [(ANSWER, Purpose.ANSWER), (NOTE, Purpose.NOTE), (DRAFT, Purpose.DRAFT)]
+)
+def test_addresses_of_the_desk_name_a_copy(letter: str, purpose: Purpose, addresses: dict[str, str]) -> None:
+    """What a member's mail to them is about is known by the copy, in any case of letters, as long as history is."""
+    config = settings(addresses=addresses, retain={"events": "30d"})
+    for age, taken in ((timedelta(0), True), (timedelta(days=29), True), (timedelta(days=32), False)):
+        address = issue_address(letter, parse_address("support@desk.test"), 4711, NOW - age, config.addresses, KEY)
+        found = find(address.upper(), config)
+        if taken:
+            assert isinstance(found, Recipient)
+            assert (found.purpose, found.copy_number, found.inbox) == (purpose, 4711, "support@desk.test")
+        else:
+            assert isinstance(found, Declined)
+            assert found.reason == "expired_token"
+
+
+@pytest.mark.parametrize(
+    ("word", "purpose"), [("note", Purpose.NOTE), ("Draft", Purpose.DRAFT), ("NOTE", Purpose.NOTE)]
+)
+def test_notes_and_drafts_without_a_token(word: str, purpose: Purpose) -> None:
+    """They find their conversation by References; an alias has them as well, and so has the domain of our own."""
+    for address in (f"support+{word}@desk.test", f"help+{word}@desk.test", f"sales+eu+{word}@desk.test"):
+        found = find(address)
+        assert isinstance(found, Recipient)
+        assert (found.purpose, found.copy_number, found.detail) == (purpose, None, None)
+    own = settings(addresses={"style": "domain", "domain": "talk.desk.test"})
+    found = find(f"support+{word}@talk.desk.test", own)
+    assert isinstance(found, Recipient)
+    assert (found.purpose, found.inbox) == (purpose, "support@desk.test")
+
+
+def test_no_other_detail_is_of_the_desk() -> None:
+    """What has not that shape is mail to the inbox; at the domain of our own addresses it is nobody."""
+    own = settings(addresses={"style": "domain", "domain": "talk.desk.test"})
+    for detail in ("c.smith", "n", "notes", "drafts", "note.x", "c", "", "x.note"):
+        found = find(f"support+{detail}@desk.test", own)
+        assert isinstance(found, Recipient)
+        assert (found.purpose, found.detail) == (Purpose.INBOX, detail)
+        assert isinstance(find(f"support+{detail}@talk.desk.test", own), Declined)
+    assert isinstance(find("support@talk.desk.test", own), Declined)
+
+
+@pytest.mark.parametrize("letter", [ANSWER, NOTE, DRAFT])
+def test_a_token_of_the_desk_holds_for_its_address_alone(letter: str) -> None:
+    """Another key, another purpose, another inbox, another case of the inbox's name: only the last is ours."""
+    inbox, addresses = parse_address("support@desk.test"), settings().addresses
+    own = issue_address(letter, inbox, 4711, NOW, addresses, KEY)
+    others = [other for other in (ANSWER, NOTE, DRAFT, BOUNCE) if other != letter]
+    forged = [
+        issue_address(letter, inbox, 4711, NOW, addresses, b"x" * 32),
+        own.replace("support+", "sales+eu+"),
+        own.replace("support+", "help+"),
+        *(own.replace(f"+{letter}.", f"+{other}.") for other in others),
+    ]
+    for address in forged:
+        found = find(address)
+        assert isinstance(found, Declined), address
+        assert found.reason == "forged_token"
+    assert isinstance(find(own.replace("support+", "Support+")), Recipient)
+
+
+def test_a_token_of_an_inbox_that_is_gone_is_nobodys() -> None:
+    """Its conversations are answered by nobody any more; as an alias of another inbox it still is one."""
+    address = issue_address(ANSWER, parse_address("old@desk.test"), 4711, NOW, settings().addresses, KEY)
+    assert find(address) == find("old@desk.test")
+    moved = settings(inboxes={"new@desk.test": {"default": "jan", "aliases": ["old@desk.test"]}})
+    found = find(address, moved)
+    assert isinstance(found, Recipient)
+    assert found.inbox == "new@desk.test"
 
 
 def test_a_forged_token_is_refused() -> None:

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import pytest
 
 from routerd.config.settings import Addresses
-from routerd.intake.limits.return_paths import FLOODED, ReturnPathUse
+from routerd.intake.limits.return_paths import DESK_FLOODED, FLOODED, ReturnPathUse
 from routerd.intake.protocol.events import Declined
 from routerd.message.address import Address, parse_address
 from routerd.message.envelope import Accepted, Envelope, Purpose, QueueId, Recipient, Refused
@@ -59,3 +59,15 @@ def test_what_is_refused_uses_nothing_up() -> None:
     for _ in range(30):
         paths.count(Envelope("", (recipient,)), (Refused(451, "4.3.0", "Later"),), 0.0)
     use(paths, recipient, 1)
+
+
+def test_addresses_of_the_desk_are_counted_apart() -> None:
+    """What is said about a copy closes neither its other addresses nor its return path."""
+    paths = ReturnPathUse()
+    note = Recipient(Address("support+n.x", "desk.test"), Purpose.NOTE, "support@desk.test", copy_number=7)
+    use(paths, note, 100)
+    assert paths.judge(note, "client", 1.0) is DESK_FLOODED
+    use(paths, token(7), 1)
+    use(paths, Recipient(note.address, Purpose.ANSWER, note.inbox, copy_number=7), 1)
+    without_token = Recipient(Address("support+note", "desk.test"), Purpose.NOTE, "support@desk.test")
+    use(paths, without_token, 200)
