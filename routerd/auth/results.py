@@ -66,11 +66,16 @@ class _View(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class AuthResults:
-    """All that is believed about one message. `vouched`: a forwarder that is believed says that DMARC passed there."""
+    """All that is believed about one message. `vouched`: a forwarder that is believed says that DMARC passed there.
+
+    `further`: of `results`, those of a hop that stand below its topmost field. They prove nobody's identity: a hop that
+    does not remove what strangers say in its name (RFC 8601 5) leaves it there.
+    """
 
     results: tuple[MethodResult, ...] = ()
     author: str | None = None  # the address in From, lower case; None where there is not exactly one From field
     vouched: bool = False
+    further: tuple[MethodResult, ...] = ()
 
     def result(self, method: str) -> str | None:
         """`pass` where any result of the method is (one of several DKIM signatures), else its first; or None.
@@ -116,7 +121,7 @@ class AuthResults:
         if not domain or "@" not in address:
             return False
         for result in self.results:
-            if result.result != "pass":
+            if result.result != "pass" or result in self.further:
                 continue
             if result.method == "auth" and _is(result.property("smtp.auth"), address):
                 return True
@@ -142,13 +147,18 @@ def believed_results(
     if not trusted or not authserv_ids:
         return AuthResults(ours, only_from, vouched)
     ids = {id_.lower() for id_ in authserv_ids}
+    heard: set[str] = set()
     believed = list(ours)
+    further: list[MethodResult] = []
     for value in view.headers.raw_values("authentication-results")[:MAX_FIELDS]:
         authserv_id, results = parse_results(value)
         if authserv_id in ids:
             known = {result.method for result in believed}
-            believed.extend(result for result in results if result.method not in known)
-    return AuthResults(tuple(believed), only_from, vouched)
+            added = [result for result in results if result.method not in known]
+            believed += added
+            further += added if authserv_id in heard else []
+            heard.add(authserv_id)
+    return AuthResults(tuple(believed), only_from, vouched, tuple(further))
 
 
 def parse_results(value: bytes) -> tuple[str | None, tuple[MethodResult, ...]]:

@@ -227,3 +227,17 @@ def test_several_authors_are_said_to_be_so() -> None:
     """Of them DMARC says nothing but that it cannot tell (RFC 9989 5.3.1)."""
     assert AuthResults((MethodResult("dmarc", "permerror"),)).by_method == {"dmarc": "permerror"}
     assert AuthResults((MethodResult("dmarc", "pass"),)).by_method == {}
+
+
+@pytest.mark.parametrize(
+    "forged", ["auth=pass smtp.auth=ewa@example.com", "dmarc=pass header.from=example.com"], ids=["auth", "dmarc"]
+)
+def test_what_stands_below_a_hops_own_field_proves_nobodys_identity(forged: str) -> None:
+    """A hop that leaves in place what a stranger says in its name has written its own above that."""
+    own = "Authentication-Results: mx.example.com; dkim=none; spf=fail smtp.mailfrom=evil.example"
+    below = f"Authentication-Results: mx.example.com; {forged}"
+    assert not believed_results(view(own, below), True, IDS).authenticates("ewa@example.com")
+    assert believed_results(view(below, own), True, IDS).authenticates("ewa@example.com")
+    two_hops = (*IDS, "relay.example.com")
+    other = own.replace("mx.example.com", "relay.example.com")
+    assert believed_results(view(other, below), True, two_hops).authenticates("ewa@example.com")
