@@ -1,12 +1,12 @@
 """What the desk knows when it settles what follows on a message: the message itself, and the house it came to. Pure."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from routerd.config.settings import Settings
 from routerd.desk.pick import Choose
-from routerd.desk.plan import SOMEBODY, Author
+from routerd.desk.plan import SOMEBODY, Author, FullDeskState
 from routerd.desk.roster import Roster
 from routerd.desk.said import Kind, Said
 from routerd.message.envelope import QueueId, Received
@@ -40,3 +40,8 @@ class House:
     roster: Roster
     choose: Choose  # one of several, for `pick: random`
     new_id: Callable[[datetime], QueueId]  # of a mail that routerd writes
+
+    def as_of(self, state: FullDeskState) -> "House":
+        """With the absences that the store knows of, beside those of the config."""
+        roster = self.roster.with_absences(state.absences())
+        return self if roster is self.roster else replace(self, roster=roster)

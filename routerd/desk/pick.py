@@ -44,6 +44,10 @@ class Picker:
                 return self._person(name, why)
             there = [member for member in team.members if not self.roster.is_away(member, self.now)]
             if there:
+                on_duty = [member for member in there if self.roster.is_on_duty(member, self.now)]
+                if 0 < len(on_duty) < len(there):
+                    there = on_duty
+                    why.append("of those on duty")
                 return self._from_team(name, team, there, why, way or team.pick)
             why.append(f"all of {name} are away")
             name, way = team.fallback, None

@@ -1,15 +1,19 @@
 """Members, teams and inboxes, and who is there on a given day."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from copy import copy
 from datetime import datetime
 
 from routerd.config.settings import Inbox, Member, Settings, Team
 from routerd.config.working_hours import WorkingHours
+from routerd.desk.changes import Absence
 from routerd.message.address import Address
 
 
 class Roster:
-    """The people of one config. Immutable; a reload makes a new one."""
+    """The people of one config, and who said that they are away. Immutable; a reload makes a new one."""
+
+    _absences: Mapping[str, Absence]
 
     def __init__(self, settings: Settings) -> None:
         self._members = settings.members
@@ -17,6 +21,7 @@ class Roster:
         self._inboxes = settings.inboxes
         self._postmaster = settings.postmaster
         self._calendars = {name: calendar.working_hours for name, calendar in settings.calendars.items()}
+        self._absences = {}
         self._delimiter = settings.addresses.delimiter
         self._inbox_of = {
             key: inbox for inbox, found in settings.inboxes.items() for key in (inbox, *(a.key for a in found.aliases))
@@ -26,6 +31,15 @@ class Roster:
             for name, member in settings.members.items()
             for address in (*member.addresses, member.mailbox)
         }
+
+    def with_absences(self, absences: Iterable[Absence]) -> "Roster":
+        """The same people, with these absences beside those of the config."""
+        by_member = {absence.member: absence for absence in absences}
+        if not by_member:
+            return self
+        roster = copy(self)
+        roster._absences = by_member
+        return roster
 
     @property
     def postmaster(self) -> str:
@@ -94,15 +108,35 @@ class Roster:
                 return self._calendars.get(found.calendar)
         return None
 
+    def is_on_duty(self, member: str, now: datetime) -> bool:
+        """Whether it is a working moment of the member's own calendar; without one always."""
+        name = self._members[member].calendar
+        hours = self._calendars.get(name) if name is not None else None
+        return hours is None or hours.includes(now)
+
+    def absence(self, member: str, now: datetime) -> Absence | None:
+        """The member's that is not in the config and lasts."""
+        absence = self._absences.get(member)
+        return absence if absence is not None and (absence.until is None or now < absence.until) else None
+
     def is_away(self, member: str, now: datetime) -> bool:
+        if self._absences and self.absence(member, now) is not None:
+            return True
         today = now.date()
         return any(days.first <= today <= days.last for days in self._members[member].away)
 
     def deputies(self, member: str) -> Iterator[str]:
         """The member's deputy, that one's deputy, and so on, each once."""
         seen = {member}
-        deputy = self._members[member].deputy
+        deputy = self._deputy_of(member)
         while deputy is not None and deputy not in seen:
             seen.add(deputy)
             yield deputy
-            deputy = self._members[deputy].deputy
+            deputy = self._deputy_of(deputy)
+
+    def _deputy_of(self, member: str) -> str | None:
+        """Whom the member named when he went goes before the config's."""
+        absence = self._absences.get(member)
+        if absence is not None and absence.deputy in self._members:
+            return absence.deputy
+        return self._members[member].deputy

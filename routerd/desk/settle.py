@@ -9,6 +9,7 @@ from routerd.desk.said import Kind
 
 def settle(matter: Matter, state: FullDeskState, house: House) -> Plan:
     """Pure, on the state as it is now: whatever depends on what others did meanwhile is decided here."""
+    house = house.as_of(state)
     conversation, member = state.conversation, matter.said.member
     if conversation is not None and member is not None:
         match matter.said.kind:
