@@ -342,9 +342,9 @@ class Daemon:
         settings = self._live.settings
         paths = ReturnPaths(settings.return_path, settings.addresses, self.store.key(BOUNCE))
         hosts_of, line = self._exchanges.hosts_of, self._next_in_line
-        domain = settings.arc_seal
-        sealer = sealer_of(domain, self._credentials.signers.of(domain)) if domain is not None else None
-        return Policy(settings.hostname, self._live.routes, settings.retry, paths, line, hosts_of, sealer)
+        domain, signers = settings.arc_seal, self._credentials.signers
+        sealer = sealer_of(domain, signers.of(domain)) if domain is not None else None
+        return Policy(settings.hostname, self._live.routes, settings.retry, paths, line, hosts_of, sealer, signers)
 
     def _endpoints(self) -> list[tuple[str, int]]:
         """Where we listen: mail that leads there by MX would come back."""

@@ -5,7 +5,7 @@ them breaks the signature (RFC 6376 5.4).
 """
 
 from base64 import b64encode
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from hashlib import sha256
@@ -48,6 +48,27 @@ def sign(raw: Raw, signer: Signer, names: Iterable[str], at: datetime) -> bytes:
     `names`, in lower case: fields to be signed, each once more than it occurs.
     """
     block = HeaderBlock.scan(raw)
+    return _signature(raw, block, body_digest(Form.RELAXED, raw, block.body_start), signer, names, at)
+
+
+def sign_by_all(raw: Raw, signers: Iterable[Signer], at: datetime) -> bytes:
+    """`raw` with a signature of each on top."""
+    return b"".join((*(sign(raw, signer, OVERSIGNED, at) for signer in signers), raw))
+
+
+def signatures(head: bytes, raw: Raw, body_start: int, signers: Sequence[Signer], at: datetime) -> bytes:
+    """A field of each, to stand on top of the message that is `head`, all of its header, and `raw` from `body_start`
+    on."""
+    if not signers:
+        return b""
+    block = HeaderBlock.scan(head)
+    digest = body_digest(Form.RELAXED, raw, body_start)
+    return b"".join(_signature(head, block, digest, signer, OVERSIGNED, at) for signer in signers)
+
+
+def _signature(
+    header: Raw, block: HeaderBlock, digest: bytes, signer: Signer, names: Iterable[str], at: datetime
+) -> bytes:
     listed = tuple(oversigned(block, names))
     tags = {
         "v": "1",
@@ -57,14 +78,9 @@ def sign(raw: Raw, signer: Signer, names: Iterable[str], at: datetime) -> bytes:
         "s": signer.selector,
         "t": str(int(at.timestamp())),
         "h": ":".join(listed),
-        "bh": b64encode(body_digest(Form.RELAXED, raw, block.body_start)).decode("ascii"),
+        "bh": b64encode(digest).decode("ascii"),
     }
-    return signature_field("DKIM-Signature", tags, signer.key, canonical_fields(raw, block, listed))
-
-
-def sign_by_all(raw: Raw, signers: Iterable[Signer], at: datetime) -> bytes:
-    """`raw` with a signature of each on top."""
-    return b"".join((*(sign(raw, signer, OVERSIGNED, at) for signer in signers), raw))
+    return signature_field("DKIM-Signature", tags, signer.key, canonical_fields(header, block, listed))
 
 
 def oversigned(block: HeaderBlock, names: Iterable[str]) -> Iterator[str]:

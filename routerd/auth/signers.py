@@ -39,6 +39,9 @@ class Signers:
         return sign_by_all(raw, self.of(domain), at)
 
 
+NO_SIGNERS = Signers()
+
+
 def load_signers(keys: Iterable[DkimKey]) -> Signers:
     """Raises OSError, and ValueError where a file holds no key; both name the file."""
     return Signers(Signer(key.domain, key.selector, _read(key)) for key in keys)

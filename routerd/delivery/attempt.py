@@ -3,10 +3,12 @@
 import asyncio
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 
 import structlog
 
 from routerd.auth.dkim_signing import Signer
+from routerd.auth.signers import NO_SIGNERS, Signers
 from routerd.config.settings import Retry
 from routerd.delivery.aftermath.retry import NextInLine
 from routerd.delivery.hosts.mail_exchanges import HostsOf, without_dns
@@ -38,6 +40,7 @@ class Policy:
     next_in_line: NextInLine
     hosts_of: HostsOf = without_dns  # who takes the mail of a domain, for routes by MX
     sealer: Signer | None = None  # who adds to the chain of ARC of what leaves to servers that do not trust us
+    signers: Signers = NO_SIGNERS  # who signs what an inbox itself says
 
 
 class Sender:
@@ -83,10 +86,8 @@ class Sender:
         route = way.route
         is_foreign = route.transport in _FOREIGN and not route.trusts_us
         sealer = self._policy.sealer if is_foreign else None
-        if len(raw) > OFF_LOOP_BYTES:
-            content, fault = await asyncio.to_thread(content_of, copy, raw, trusts_us=route.trusts_us, sealer=sealer)
-        else:
-            content, fault = content_of(copy, raw, trusts_us=route.trusts_us, sealer=sealer)
+        prepare = partial(content_of, copy, raw, trusts_us=route.trusts_us, sealer=sealer, signers=self._policy.signers)
+        content, fault = await asyncio.to_thread(prepare) if len(raw) > OFF_LOOP_BYTES else prepare()
         if fault:
             log.error("copy_attached", id=copy.queue_id, copy=copy.id, reason=f"cannot annotate: {fault!r}")
         if route.transport == "maildir":

@@ -6,17 +6,20 @@ from functools import lru_cache
 from typing import Literal
 
 from routerd.auth.arc_sealing import arc_set
-from routerd.auth.dkim_signing import Signer
+from routerd.auth.dkim_signing import Signer, signatures
+from routerd.auth.signers import NO_SIGNERS, Signers
 from routerd.config.settings import Addresses
 from routerd.delivery.transports.content import Content
 from routerd.desk.changes import Role
 from routerd.message.address import Address, parse_address
 from routerd.message.annotate import Annotated, annotate, attach_original
 from routerd.message.envelope import Raw
-from routerd.message.headers import HeaderBlock
+from routerd.message.headers import HeaderBlock, find_header_end
 from routerd.message.srs import issue_srs
 from routerd.message.token import issue_return_path
 from routerd.store.base import Copy
+
+_FROM_US = frozenset({Role.FORWARD, Role.ANSWER, Role.DESK})
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,15 +33,15 @@ class ReturnPaths:
     def of(self, copy: Copy, now: datetime) -> str:
         """MAIL FROM of one copy; "" for a message that itself came back to a return path.
 
-        What rules send outside is nothing to the stranger: neither its bounces nor where it goes. A sender who cannot
-        be wrapped by SRS gives way to a return path of our own.
+        What rules send outside is nothing to the stranger: neither its bounces nor where it goes. What the desk says
+        comes from us. A sender who cannot be wrapped by SRS gives way to a return path of our own.
         """
         if copy.to_return_path:
             return ""
         inbox = _inbox_address(copy.annotation.inbox)
-        if self.style == "keep" and copy.role is not Role.FORWARD:
+        if self.style == "keep" and copy.role not in _FROM_US:
             return copy.sender
-        if self.style == "srs" and copy.role is not Role.FORWARD:
+        if self.style == "srs" and copy.role not in _FROM_US:
             wrapped = issue_srs(copy.sender, inbox, now, self.addresses, self.key)
             if wrapped is not None:
                 return wrapped
@@ -46,20 +49,43 @@ class ReturnPaths:
 
 
 def content_of(
-    copy: Copy, raw: Raw, *, trusts_us: bool, sealer: Signer | None = None
+    copy: Copy, raw: Raw, *, trusts_us: bool, sealer: Signer | None = None, signers: Signers = NO_SIGNERS
 ) -> tuple[Content, Exception | None]:
     """The copy's bytes; and why its original is only attached, should the annotation have failed.
 
     Where the next hop does not trust us, nothing is added that a DKIM signature may cover. `sealer`: who adds to the
-    chain of ARC, where it was looked at when the message came.
+    chain of ARC, where it was looked at when the message came. `signers`: who signs what the inbox itself says. Raises
+    ValueError for an answer without a head: nothing else of its message may go outside.
     """
+    if copy.role is Role.ANSWER:
+        return _answer(copy, raw, signers), None
     try:
-        may_add_priority = trusts_us or not copy.annotation.priority or not _is_signed(raw)
-        annotated = annotate(raw, copy.annotation, copy.id, may_add_priority=may_add_priority)
+        header = copy.annotation.head or raw
+        may_add_priority = trusts_us or not copy.annotation.priority or not _is_signed(header)
+        annotated = annotate(header, copy.annotation, copy.id, may_add_priority=may_add_priority)
+        if copy.annotation.head:
+            annotated = Annotated(annotated.head, find_header_end(raw).body_start)
         head = annotated.head if sealer is None else _sealed(annotated, raw, copy, sealer)
+        if copy.role is Role.DESK:
+            head = _signed(head, raw, annotated.body_start, copy, signers)
         return Content(head, raw, annotated.body_start), None
     except Exception as error:
         return Content(attach_original(raw, copy.annotation, copy.id)), error
+
+
+def _answer(copy: Copy, raw: Raw, signers: Signers) -> Content:
+    """Its head and the body, nothing of ours beside."""
+    head = copy.annotation.head
+    if not head:
+        raise ValueError("an answer has lost its head")
+    body_start = find_header_end(raw).body_start
+    return Content(_signed(head, raw, body_start, copy, signers), raw, body_start)
+
+
+def _signed(head: bytes, raw: Raw, body_start: int, copy: Copy, signers: Signers) -> bytes:
+    """By the domain of the inbox, which stands in From. The same at each attempt."""
+    domain = _inbox_address(copy.annotation.inbox).domain
+    return signatures(head, raw, body_start, signers.of(domain), copy.created_at) + head
 
 
 def _sealed(annotated: Annotated, raw: Raw, copy: Copy, sealer: Signer) -> bytes:

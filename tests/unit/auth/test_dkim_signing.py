@@ -9,7 +9,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from routerd.auth.dkim_signing import OVERSIGNED, Signer, canonical_fields, sign, sign_by_all, signature_field
+from routerd.auth.dkim_signing import (
+    OVERSIGNED,
+    Signer,
+    canonical_fields,
+    sign,
+    sign_by_all,
+    signature_field,
+    signatures,
+)
 from routerd.message.dkim_keys import KeyKind, PublicKey, new_private_key, parse_private_key, parse_public_key
 from routerd.message.headers import HeaderBlock
 
@@ -103,6 +111,18 @@ def test_several_keys() -> None:
     assert is_proven(signed, first.key.public)
     assert is_proven(sign(RAW, second, OVERSIGNED, AT) + RAW, second.key.public)
     assert sign_by_all(RAW, [], AT) == RAW
+
+
+def test_a_body_under_another_head_is_proven_with_that() -> None:
+    """Of the message whose body it is nothing else is signed."""
+    head = b"From: Support <support@example.com>\r\nSubject: Re: parcel\r\n\r\n"
+    body_start = RAW.index(b"\r\n\r\n") + 4
+    fields = signatures(head, RAW, body_start, tuple(SIGNERS.values()), AT)
+    message = head + RAW[body_start:]
+    first, second = (SIGNERS[kind] for kind in KeyKind)
+    assert is_proven(fields + message, first.key.public)
+    assert fields.endswith(sign(message, second, OVERSIGNED, AT))
+    assert signatures(head, RAW, body_start, (), AT) == b""
 
 
 def test_each_field_once_more_than_it_occurs() -> None:

@@ -1,12 +1,13 @@
-"""From where copies leave."""
+"""From where copies leave, and what they are."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 from copies import NOW, a_copy
 
 from routerd.config.settings import Addresses
-from routerd.delivery.letter import ReturnPaths
+from routerd.delivery.letter import ReturnPaths, content_of
 from routerd.desk.changes import Role
 from routerd.message.address import parse_address
 from routerd.message.srs import read_srs, unwrap
@@ -16,12 +17,14 @@ KEY = b"k" * 32
 
 @pytest.mark.parametrize("role", list(Role))
 def test_return_paths(role: Role) -> None:
-    """Our own; or the stranger's where that is wanted, but never for what goes outside; none for what came back."""
+    """Our own; or the stranger's where that is wanted, but never for what goes outside or is said by us; none for what
+    came back."""
+    is_from_us = role in (Role.FORWARD, Role.ANSWER, Role.DESK)
     ours, kept, wrapped = (ReturnPaths(style, Addresses(), KEY) for style in ("inbox", "keep", "srs"))
     copy = a_copy(role=role)
     assert ours.of(copy, NOW).startswith("support+b.")
-    assert (kept.of(copy, NOW) == "anna@klient.test") is (role is not Role.FORWARD)
-    assert wrapped.of(copy, NOW).startswith("SRS0=") is (role is not Role.FORWARD)
+    assert (kept.of(copy, NOW) == "anna@klient.test") is not is_from_us
+    assert wrapped.of(copy, NOW).startswith("SRS0=") is not is_from_us
     for paths in (ours, kept, wrapped):
         assert paths.of(a_copy(role=role, to_return_path=True), NOW) == ""
 
@@ -43,3 +46,50 @@ def test_a_sender_who_cannot_be_wrapped_gives_way_to_our_own(sender: str) -> Non
         copy = a_copy(sender=f"jan@{domain}")
     path = ReturnPaths("srs", Addresses(), KEY).of(copy, NOW)
     assert path.startswith("support+b.")
+
+
+RAW = b"""From: Jan <jan@example.com>\r
+X-Mailer: Secret 1.0\r
+Received: from inside\r
+Subject: Re: parcel\r
+\r
+We have found it.\r
+"""
+HEAD = b"From: Support <support@desk.test>\r\nSubject: Re: parcel\r\n\r\n"
+
+
+def test_an_answer_is_its_head_and_the_body() -> None:
+    """No header of ours, and none of the member's message, not even where annotating would have added it."""
+    annotation = replace(a_copy().annotation, labels=("urgent",), headers=(("X-Team", "finance"),), head=HEAD)
+    copy = a_copy(role=Role.ANSWER, member="anna@klient.test", mailbox="anna@klient.test", annotation=annotation)
+    for trusts_us in (False, True):
+        content, fault = content_of(copy, RAW, trusts_us=trusts_us)
+        assert fault is None
+        assert b"".join(content.pieces()) == HEAD + b"We have found it.\r\n"
+
+
+@pytest.mark.parametrize("raw", [b"We have found it.\r\n", b"\r\nWe have found it.\r\n", b"From: a@b\r\n", b"\n", b""])
+def test_an_answer_to_which_nothing_can_be_read_has_its_body_at_most(raw: bytes) -> None:
+    """Header fields never pass for its body."""
+    copy = a_copy(role=Role.ANSWER, annotation=replace(a_copy().annotation, head=HEAD))
+    content, _ = content_of(copy, raw, trusts_us=False)
+    whole = b"".join(content.pieces())
+    assert whole.startswith(HEAD)
+    assert b"a@b" not in whole
+
+
+def test_an_answer_without_a_head_goes_nowhere() -> None:
+    """Its own header would tell the customer of the desk."""
+    with pytest.raises(ValueError, match="head"):
+        content_of(a_copy(role=Role.ANSWER), RAW, trusts_us=False)
+
+
+def test_a_note_goes_to_members_under_its_head_with_the_usual_words_on_top() -> None:
+    """The header of the message it was made from is not in it."""
+    copy = a_copy(role=Role.DESK, annotation=replace(a_copy().annotation, head=HEAD))
+    content, fault = content_of(copy, RAW, trusts_us=False)
+    whole = b"".join(content.pieces())
+    assert fault is None
+    assert whole.startswith(b"Delivered-To: support@desk.test\r\n")
+    assert whole.endswith(HEAD + b"We have found it.\r\n")
+    assert b"Secret" not in whole
