@@ -1,9 +1,9 @@
 """How a message becomes rows: step 6, inside the writer's transaction."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
-from routerd.desk.changes import AMONG_US, NEVER_FIRST
+from routerd.desk.changes import AMONG_US, NEVER_FIRST, Part
 from routerd.desk.plan import Conversation, Plan
 from routerd.message.envelope import Purpose, QueueId, Raw, Received
 from routerd.store.base import (
@@ -14,7 +14,6 @@ from routerd.store.base import (
     PlanFailedError,
     Settled,
     StaleError,
-    ThreadKeys,
 )
 from routerd.store.batch import Batch
 from routerd.store.connection import Error
@@ -40,6 +39,7 @@ class Draft:
     message_key: str | None
     envelope_json: str
     decisions_json: str
+    rules_json: str  # that matched, of all its inboxes
     raw: Raw | None  # None: durable in its file already
 
     @classmethod
@@ -50,8 +50,13 @@ class Draft:
             message_key(message_id) if message_id else None,
             envelope_to_json(entry.received),
             decisions_to_json(entry.decisions),
+            texts_to_json(_rules_of(entry)),
             raw,
         )
+
+
+def _rules_of(entry: Entry) -> Iterable[str]:
+    return dict.fromkeys(str(match.rule) for decision in entry.decisions for match in decision.trace.matches)
 
 
 def accept(batch: Batch, draft: Draft, open_body: Callable[[QueueId], Raw]) -> Committed:
@@ -98,7 +103,7 @@ def _write(batch: Batch, draft: Draft, settled: Settled, conversation: Conversat
     to_return_path = is_notice or all(
         recipient.purpose in (Purpose.RETURN_PATH, Purpose.WRAPPED) for recipient in received.envelope.recipients
     )
-    place = _place_in_conversation(batch, draft.entry.thread, plan, conversation, at)
+    place = _place_in_conversation(batch, draft, plan, conversation, at)
     batch.add_message(
         draft.message_key,
         (
@@ -125,6 +130,7 @@ def _write(batch: Batch, draft: Draft, settled: Settled, conversation: Conversat
     if copies or plan.new_held:
         batch.add_body(number, draft.raw)
     _add_events(batch, number, plan, at)
+    _count(batch, number, plan, place, conversation, at)
     for team, member in plan.turns:
         batch.take_turn(team, member)
     if draft.entry.tells is not None:
@@ -148,10 +154,17 @@ def _add_events(batch: Batch, message: int, plan: Plan, at: int) -> None:
         batch.add_event(message, at, event.kind, event.data)
 
 
-def _place_in_conversation(
-    batch: Batch, thread: ThreadKeys, plan: Plan, conversation: Conversation | None, at: int
-) -> int:
+def _count(batch: Batch, message: int, plan: Plan, place: int, conversation: Conversation | None, at: int) -> None:
+    """For the report: a customer's message, and an owner that somebody gave by a note."""
+    if plan.part is Part.CUSTOMER and plan.twin is None:
+        batch.count((at, message, "received", place, plan.owner, plan.inbox, plan.team))
+    elif plan.part is Part.NOTE and conversation is not None and conversation.owner != plan.owner:
+        batch.count((at, message, "reassigned", place, conversation.owner, plan.inbox, conversation.team))
+
+
+def _place_in_conversation(batch: Batch, draft: Draft, plan: Plan, conversation: Conversation | None, at: int) -> int:
     """The number of the conversation that the plan joins, moved on, or of a new one; 0: it is in none."""
+    thread = draft.entry.thread
     if plan.joins is not None:
         newcomers = () if plan.part in AMONG_US else thread.participants
         if move_conversation(batch, plan.joins, plan, at, newcomers):
@@ -165,7 +178,8 @@ def _place_in_conversation(
     participants = texts_to_json(dict.fromkeys(thread.participants[:MAX_PARTICIPANTS]))
     customer = storable(plan.customer) if plan.customer else None
     standing = standing_row(plan.standing, at)
-    batch.add_conversation((number, plan.inbox, plan.owner, plan.team, 1, participants, at, at, customer, *standing))
+    row = (number, plan.inbox, plan.owner, plan.team, 1, participants, at, at, customer, *standing, draft.rules_json)
+    batch.add_conversation(row)
     if customer:
         batch.customers[customer] = plan.owner
     return number

@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import Protocol
 
 from routerd.desk.changes import Authored, Role, Timer
-from routerd.desk.plan import Conversation, ConversationId, FullDeskState, Plan
+from routerd.desk.plan import Conversation, ConversationId, ConversationState, FullDeskState, Plan
 from routerd.message.annotate import Annotation
 from routerd.message.envelope import CopyId, QueueId, Raw, Received
 from routerd.rules.decision import Decision
@@ -324,6 +324,9 @@ class Store(Protocol):
 
     async def next_timer(self) -> datetime | None:
         """When the earliest is due."""
+
+    async def conversation_counts(self) -> Mapping[tuple[str, ConversationState], int]:
+        """How many there are of each inbox and state."""
 
     async def conclude(self, copy: Copy, conclusion: Conclusion, at: datetime) -> tuple[Copy, ...]:
         """Writes what became of an attempt; gives the copies that took its place.

@@ -61,6 +61,7 @@ _CONVERSATIONS = RowWriter.inserting(
         "outside_json",
         "approve_json",
         "closed_at",
+        "rules_json",
     ),
 )
 _COPIES = RowWriter.inserting(
@@ -82,6 +83,9 @@ _COPIES = RowWriter.inserting(
         "reason",
         "annotation_json",
     ),
+)
+_COUNTED = RowWriter.inserting(
+    "counted", ("at", "message", "kind", "conversation", "member", "inbox", "team"), "ON CONFLICT DO NOTHING"
 )
 _EVENTS = RowWriter.inserting("events", ("message", "number", "at", "kind", "data_json"))
 _CHANGES = RowWriter(
@@ -166,6 +170,7 @@ class Batch:
         self._conversations: list[Sequence[Value]] = []
         self._copies: list[Sequence[Value]] = []
         self._events: list[Sequence[Value]] = []
+        self._counted: list[Sequence[Value]] = []
         self._troubles: list[Sequence[Value]] = []
         self._first_troubles: list[Sequence[Value]] = []
         self._changes: dict[int, CopyNow] = {}
@@ -223,6 +228,10 @@ class Batch:
         self._last_events[message] = last + 1
         self._events.append((message, last + 1, at, kind, data_to_json(data)))
 
+    def count(self, row: Sequence[Value]) -> None:
+        """For the figures. `row`: as the table `counted` has it."""
+        self._counted.append(row)
+
     def add_trouble(self, row: Sequence[Value], *, once: bool) -> None:
         """`row`: as _TROUBLE_COLUMNS. `once`: not where this was noted of the copy before."""
         (self._first_troubles if once else self._troubles).append(row)
@@ -256,6 +265,7 @@ class Batch:
         _CONVERSATIONS.write(db, self._conversations)
         _COPIES.write(db, self._copies)
         _EVENTS.write(db, self._events)
+        _COUNTED.write(db, self._counted)
         _TROUBLES.write(db, self._troubles)
         _FIRST_TROUBLES.write(db, self._first_troubles)
         for rows in (
@@ -264,6 +274,7 @@ class Batch:
             self._conversations,
             self._copies,
             self._events,
+            self._counted,
             self._troubles,
             self._first_troubles,
         ):

@@ -73,8 +73,8 @@ def write_desk(
     copies = [*_add_mails(batch, settled, conversation, held, at), *_add_resent(batch, settled, at)]
     for one in sent:
         batch.db.execute(_SENT, (to_micros(at), batch.numbers.message, one))
-    if plan.answered is not None and sent:
-        _note_answer(batch, plan, conversation, sent[-1], at)
+    if plan.answered is not None:
+        _note_answer(batch, plan, conversation, sent[-1] if sent else message, at)
     if plan.timers is not None:
         _set_timers(batch, plan.timers, conversation)
     _set_absences(batch, plan.absences)
@@ -232,9 +232,10 @@ def copy_row(copy: Copy, suffix: int, new: NewCopy) -> tuple[Value, ...]:
     )
 
 
-def _note_answer(batch: Batch, plan: Plan, conversation: int | None, message: int, at: datetime) -> None:
+def _note_answer(batch: Batch, plan: Plan, conversation: int | None, message: int | None, at: datetime) -> None:
+    """A reply that went past us is itself the answer."""
     answered = plan.answered
-    if answered is None or conversation is None:
+    if answered is None or conversation is None or message is None:
         return
     values = (
         message,

@@ -6,16 +6,16 @@ from datetime import datetime, timedelta
 from typing import Any, Protocol
 
 from routerd.desk.changes import Absence, AbsenceSource, Held, HeldId, HeldKind, Part
-from routerd.desk.plan import Conversation, ConversationId, ConversationState, Past, Seen, Sent, Standing, Twin
+from routerd.desk.plan import Conversation, Past, Seen, Sent, Twin
 from routerd.message.annotate import Annotation
 from routerd.message.envelope import QueueId, Raw, Received
 from routerd.store.base import Known, StoreError, ThreadKeys
 from routerd.store.connection import Connection, select, select_one
+from routerd.store.conversation_rows import CONVERSATION_COLUMNS, read_conversation
 from routerd.store.rows import from_micros, message_key, storable, to_micros, to_minute
 from routerd.store.stored_json import (
     annotation_from_json,
     envelope_from_json,
-    pairs_from_json,
     read_or_none,
     texts_from_json,
     texts_to_json,
@@ -23,7 +23,7 @@ from routerd.store.stored_json import (
 
 _MAX_REFERENCES = 50
 _MAX_NAMESAKES = 50  # messages of one Message-ID that are looked at: whoever sends more of them has no say
-_STATES, _PARTS, _SOURCES = frozenset(ConversationState), frozenset(Part), frozenset(AbsenceSource)
+_PARTS, _SOURCES = frozenset(Part), frozenset(AbsenceSource)
 _HELD_KINDS = frozenset(HeldKind)
 _LOAD_WINDOW = timedelta(hours=24)
 _MAX_LATEST = 20_000  # messages
@@ -38,12 +38,7 @@ SELECT (
 ) AS found
 FROM json_each(?) AS named WHERE found IS NOT NULL ORDER BY named.key LIMIT 1
 """
-_CONVERSATION = """
-SELECT number, inbox, owner, team, version, participants_json, labels_json, messages, state, waiting_since, respond_by,
-  also_json, watchers_json, snoozed_until, answers, answered_at, overdue, subject, outside_json,
-  approve_json
-FROM conversations WHERE number = ?
-"""
+_CONVERSATION = f"SELECT {CONVERSATION_COLUMNS} FROM conversations WHERE number = ?"  # noqa: S608 - constants
 _BY_COPY = "SELECT m.conversation FROM copies AS c JOIN messages AS m ON m.number = c.message WHERE c.number = ?"
 _SEEN_BY_COPY = """
 SELECT m.number, c.member, m.received_at, m.shows FROM copies AS c JOIN messages AS m ON m.number = c.message
@@ -110,7 +105,7 @@ def recall(db: Connection, thread: ThreadKeys) -> Known:
         return Known()
     if not thread.vouched and (thread.author is None or thread.author not in texts_from_json(row[5])):
         return Known(suspect=True)
-    return Known(_conversation(row))
+    return Known(read_conversation(row))
 
 
 def _newest_first(thread: ThreadKeys) -> list[str]:
@@ -119,7 +114,7 @@ def _newest_first(thread: ThreadKeys) -> list[str]:
 
 def conversation_by_number(db: Connection, number: int) -> Conversation | None:
     row = select_one(db, _CONVERSATION, (number,))
-    return _conversation(row) if row else None
+    return read_conversation(row) if row else None
 
 
 class Given(Protocol):
@@ -332,23 +327,3 @@ def _is_same(one: Raw, other: Raw) -> bool:
         return False
     starts = range(0, len(one), _COMPARED_BYTES)
     return all(one[start : start + _COMPARED_BYTES] == other[start : start + _COMPARED_BYTES] for start in starts)
-
-
-def _conversation(row: Any) -> Conversation:
-    standing = Standing(
-        labels=texts_from_json(row[6]),
-        messages=row[7],
-        state=ConversationState(row[8]) if row[8] in _STATES else ConversationState.OPEN,
-        waiting_since=None if row[9] is None else from_micros(row[9]),
-        respond_by=None if row[10] is None else from_micros(row[10]),
-        also=read_or_none(pairs_from_json, row[11]) or (),
-        watchers=texts_from_json(row[12]),
-        snoozed_until=None if row[13] is None else from_micros(row[13]),
-        answers=row[14],
-        answered_at=None if row[15] is None else from_micros(row[15]),
-        overdue=bool(row[16]),
-        subject=storable(row[17]),
-        outside=read_or_none(pairs_from_json, row[18]) or (),
-        approve=texts_from_json(row[19]),
-    )
-    return Conversation(ConversationId(row[0]), row[1], row[2], row[3], row[4], standing)

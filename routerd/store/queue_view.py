@@ -5,7 +5,7 @@ from array import array
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, tzinfo
 from functools import partial
 from pathlib import Path
 from types import TracebackType
@@ -34,11 +34,21 @@ from routerd.store.connection import (
     select_one,
     store_error,
 )
+from routerd.store.conversations import (
+    ListedConversation,
+    Wanted,
+    WholeConversation,
+    find_conversation,
+    list_conversations,
+    whole_conversation,
+)
 from routerd.store.desk_state import StoredDeskState, recall
+from routerd.store.figures import By, Report, Working, report
 from routerd.store.health import refuse_a_lost_database
 from routerd.store.history import QUEUED_COPIES, MessageHistory, QueuedCopy, numbers_of, queued_copy, read_history
 from routerd.store.migration import check_version, newest_version
 from routerd.store.rows import COPIES, COPY_COLUMNS, from_micros, read_copies
+from routerd.store.search import search_query
 from routerd.store.selection import Named, Selection, named, numbers_to_json
 from routerd.store.stored_json import files_from_json
 
@@ -140,6 +150,26 @@ class QueueView:
     def desk_state(self, thread: ThreadKeys, at: datetime) -> DeskState:
         """The state that a message would meet at `at`. To be used before the view is closed."""
         return self._read(lambda db: StoredDeskState(db, thread, recall(db, thread), at))
+
+    def conversations(self, wanted: Wanted) -> tuple[ListedConversation, ...]:
+        """The one in which something happened last comes first. Raises ValueError for a search without a word."""
+        search_query(wanted.search or "any")
+        return self._read(partial(list_conversations, wanted=wanted))
+
+    def conversation(self, name: str) -> WholeConversation | None:
+        """By its number, or by a queue id, copy id or Message-ID of a message in it."""
+
+        def read(db: Connection) -> WholeConversation | None:
+            number = find_conversation(db, name)
+            return None if number is None else whole_conversation(db, number)
+
+        return self._read(read)
+
+    def report(
+        self, by: By, since: datetime, until: datetime, *, zone: tzinfo, working: Working | None = None
+    ) -> Report:
+        """`zone`: whose days are counted. `working` measures how long what was closed took in working hours."""
+        return self._read(partial(report, by=by, since=since, until=until, zone=zone, working=working))
 
     def last_ruleset(self) -> SavedRuleset | None:
         """The last good one, as the daemon keeps it."""

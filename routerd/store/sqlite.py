@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
 
+from routerd.desk.plan import ConversationState
 from routerd.message.envelope import QueueId, Raw
 from routerd.store.acceptance import Draft, accept
 from routerd.store.base import (
@@ -43,6 +44,7 @@ from routerd.store.connection import (
     select_one,
     store_error,
 )
+from routerd.store.conversations import count_conversations
 from routerd.store.deeds import act, due_timers, next_timer
 from routerd.store.desk_state import recall
 from routerd.store.health import Health, Look
@@ -211,6 +213,9 @@ class SqliteStore:
 
     async def next_timer(self) -> datetime | None:
         return await self._readers.read(next_timer)
+
+    async def conversation_counts(self) -> Mapping[tuple[str, ConversationState], int]:
+        return await self._readers.read(count_conversations)
 
     async def conclude(self, copy: Copy, conclusion: Conclusion, at: datetime) -> tuple[Copy, ...]:
         work = partial(conclude, copy=copy, conclusion=conclusion, at=at)

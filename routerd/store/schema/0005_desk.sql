@@ -17,10 +17,11 @@ ALTER TABLE conversations ADD COLUMN subject TEXT NOT NULL DEFAULT '';    -- of 
 ALTER TABLE conversations ADD COLUMN outside_json TEXT NOT NULL DEFAULT '[]'; -- whom an answer goes to
 ALTER TABLE conversations ADD COLUMN approve_json TEXT NOT NULL DEFAULT '[]'; -- whose #send an answer needs
 ALTER TABLE conversations ADD COLUMN closed_at INTEGER;                   -- NULL: it is not closed
+ALTER TABLE conversations ADD COLUMN rules_json TEXT NOT NULL DEFAULT '[]'; -- that matched its first message
 
 UPDATE conversations SET closed_at = last_at WHERE state = 'closed';
 
-CREATE INDEX conversations_by_state ON conversations (state, last_at);
+CREATE INDEX conversations_by_state ON conversations (state, inbox, last_at);
 
 -- What happened to a conversation without a message: timers, undelivered answers.
 CREATE TABLE conversation_events (
@@ -90,3 +91,31 @@ CREATE TABLE auto_replies (
 
 CREATE INDEX auto_replies_by_address ON auto_replies (address, at);
 CREATE INDEX auto_replies_by_inbox ON auto_replies (inbox, at);
+
+-- What the figures count, in the order in which it happened. It names nobody outside.
+CREATE TABLE counted (
+  at                INTEGER NOT NULL,
+  message           INTEGER NOT NULL,           -- by which it happened
+  kind              TEXT NOT NULL,              -- received | reassigned
+  conversation      INTEGER NOT NULL,
+  member            TEXT NOT NULL,              -- who owns it then; of reassigned, who owned it before
+  inbox             TEXT NOT NULL,
+  team              TEXT,
+  PRIMARY KEY (at, message, kind)
+) STRICT, WITHOUT ROWID;
+
+-- The words of messages, folded; rows of both tables have the message's number. Of a message without bytes the words of
+-- its conversation's head are left.
+CREATE VIRTUAL TABLE words USING fts5 (head, text, tokenize = 'unicode61 remove_diacritics 0');
+
+CREATE TABLE searched (
+  message           INTEGER PRIMARY KEY,
+  conversation      INTEGER NOT NULL
+) STRICT;
+
+CREATE TABLE search_state (
+  number            INTEGER PRIMARY KEY CHECK (number = 1),
+  up_to             INTEGER NOT NULL            -- the number of the last message whose words are in
+) STRICT;
+
+INSERT INTO search_state VALUES (1, 0);

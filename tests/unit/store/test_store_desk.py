@@ -1,13 +1,13 @@
 """What the desk does beside sending a message's copies is written with it, read back, and fires once."""
 
-from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
-from store_entries import INBOX, NOW, RAW, annotation, copy_for, entry, new_id, received, settled, thread
+from desk_entries import Look, an_entry, begun
+from store_entries import INBOX, NOW, RAW, annotation, copy_for, entry, new_id, received, thread
 
 from routerd.desk.changes import (
     Absence,
@@ -27,10 +27,8 @@ from routerd.desk.changes import (
 )
 from routerd.desk.plan import ConversationState, FullDeskState, Plan, Standing
 from routerd.store.base import (
-    Committed,
     Deed,
     DueTimer,
-    Entry,
     Known,
     NewCopy,
     PlanFailedError,
@@ -45,41 +43,12 @@ from routerd.store.sqlite import SqliteStore, open_store
 HOUR = timedelta(hours=1)
 DESTINATION = "smtp:mail.example.com:25"
 
-Look = Callable[[FullDeskState], None]
-
-
-def an_entry(
-    known: Known | None = None,
-    keys: ThreadKeys | None = None,
-    copies: tuple[NewCopy, ...] = (),
-    mails: tuple[SettledMail, ...] = (),
-    resent: tuple[tuple[int, NewCopy], ...] = (),
-    look: Look = lambda _: None,
-    after: timedelta = timedelta(0),
-    **plan: Any,
-) -> Entry:
-    """`plan`: fields of the plan. `look` sees the state inside the transaction."""
-    got = received(at=NOW + after)
-
-    def settle(state: FullDeskState) -> Settled:
-        look(state)
-        made = settled(got.id, state, copies or (copy_for("ewa"),))
-        return replace(made, plan=replace(made.plan, **plan), mails=mails, resent=resent)
-
-    return entry(got=got, keys=keys, known=known, settle=settle)
-
 
 def told(text: str = "hello", **fields: Any) -> SettledMail:
     queue_id = new_id()
     raw = f"From: routerd@example.com\r\nSubject: {text}\r\n\r\n{text}\r\n".encode()
     mail = Authored(queue_id, Part.TOLD, raw, f"{queue_id}@example.com", (), **fields)
     return SettledMail(mail, annotation(queue_id), (copy_for("ewa", Role.DESK),))
-
-
-async def begun(store: SqliteStore) -> tuple[Committed, Known]:
-    """A customer's message, and its conversation."""
-    committed = await store.commit(an_entry(keys=thread("1@klient.pl")))
-    return committed, await store.recall(thread("2@klient.pl", "1@klient.pl"))
 
 
 async def seen_by(store: SqliteStore, look: Look, keys: ThreadKeys, known: Known) -> None:
