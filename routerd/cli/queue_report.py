@@ -2,13 +2,14 @@
 
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from itertools import islice
 from typing import Any, NoReturn
 from zoneinfo import ZoneInfo
 
 import click
 
+from routerd.cli.moments import iso_or_none, shown_span, shown_time
 from routerd.cli.options import EXIT_FOUND_WRONG
 from routerd.cli.paragraphs import columns_of, folded, terminal_width
 from routerd.desk.changes import Role
@@ -97,14 +98,16 @@ def _row(copy: QueuedCopy, now: datetime, where: Where) -> dict[str, str]:
     return {
         "COPY": display(copy.id, MAX_TEXT),
         "STATE": str(copy.state),
-        "AGE": _span(now - copy.created_at),
+        "AGE": shown_span(now - copy.created_at),
         "INBOX": display(copy.inbox, MAX_TEXT),
         "FROM": display(copy.sender, MAX_TEXT) or "<>",
         "MEMBER": display(copy.member, MAX_TEXT),
         "MAILBOX": display(copy.mailbox, MAX_TEXT),
         "DESTINATION": display(where(copy), MAX_TEXT),
         "TRIES": str(copy.attempts),
-        "NEXT ATTEMPT": _DUE if copy.next_attempt_at and copy.next_attempt_at <= now else _time(copy.next_attempt_at),
+        "NEXT ATTEMPT": _DUE
+        if copy.next_attempt_at and copy.next_attempt_at <= now
+        else shown_time(copy.next_attempt_at),
         _REASON: display(copy.reason, MAX_TEXT) or _NOTHING,
     }
 
@@ -134,7 +137,7 @@ def print_history(history: MessageHistory, where: Where, zone: ZoneInfo) -> None
     click.echo()
     for event in history.events:
         told = ", ".join(f"{key}={value}" for key, value in event.data.items() if value is not None)
-        for line in folded(display(told, 1000), terminal_width(), f"{_time(event.at)}  {event.kind}  ", _INDENT):
+        for line in folded(display(told, 1000), terminal_width(), f"{shown_time(event.at)}  {event.kind}  ", _INDENT):
             click.echo(line.rstrip())
 
 
@@ -144,7 +147,7 @@ def _facts(history: MessageHistory, zone: ZoneInfo) -> Iterator[tuple[str, str]]
     size = "1 byte" if history.size_bytes == 1 else f"{history.size_bytes:,} bytes"
     facts = (
         ("id", history.queue_id),
-        ("received", _time(history.received_at)),
+        ("received", shown_time(history.received_at)),
         ("from", f"<{history.sender}>"),
         ("to", ", ".join(envelope.recipients)),
         ("client", f"{envelope.client or 'unix socket'} ({envelope.helo}) {envelope.protocol} on {envelope.listener}"),
@@ -185,8 +188,8 @@ def copy_to_json(copy: QueuedCopy) -> dict[str, Any]:
         "size_bytes": copy.size_bytes,
         "attempts": copy.attempts,
         "created_at": copy.created_at.isoformat(),
-        "next_attempt_at": _iso(copy.next_attempt_at),
-        "finished_at": _iso(copy.finished_at),
+        "next_attempt_at": iso_or_none(copy.next_attempt_at),
+        "finished_at": iso_or_none(copy.finished_at),
         "reason": copy.reason,
     }
 
@@ -245,30 +248,6 @@ def history_to_json(history: MessageHistory) -> dict[str, Any]:
         "copies": [copy_to_json(copy) for copy in history.copies],
         "events": [{"at": event.at.isoformat(), "kind": event.kind, "data": event.data} for event in history.events],
     }
-
-
-def _span(span: timedelta) -> str:
-    """The two largest units: `3d4h`, `12m5s`."""
-    seconds = max(int(span.total_seconds()), 0)
-    parts = _units(seconds)
-    return "".join(f"{count}{unit}" for count, unit in parts[:2]) or "0s"
-
-
-def _units(seconds: int) -> list[tuple[int, str]]:
-    counted: list[tuple[int, str]] = []
-    for size, unit in ((86_400, "d"), (3_600, "h"), (60, "m"), (1, "s")):
-        count, seconds = divmod(seconds, size)
-        if count or counted:
-            counted.append((count, unit))
-    return counted
-
-
-def _time(at: datetime | None) -> str:
-    return "-" if at is None else at.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%SZ")
-
-
-def _iso(at: datetime | None) -> str | None:
-    return None if at is None else at.isoformat()
 
 
 def fail(reason: str) -> NoReturn:

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 
 import click
 
+from routerd.cli.moments import shown_time
 from routerd.cli.paragraphs import folded, terminal_width
 from routerd.cli.queue_report import Where
 from routerd.message.fold import display
@@ -24,7 +25,7 @@ Data = Mapping[str, object]
 def print_life(history: MessageHistory, where: Where) -> None:
     """When what happened, and how it stands now. Times are in UTC, as in the logs."""
     for at, sentence in (*_began(history, where), *_went_on(history), *_stands(history, where)):
-        lead = f"{_time(at) if isinstance(at, datetime) else at:<{_TIME}}"
+        lead = f"{shown_time(at) if isinstance(at, datetime) else at:<{_TIME}}"
         for line in folded(display(sentence, MAX_WORDS * 2), terminal_width(), lead, " " * _TIME):
             click.echo(line.rstrip())
 
@@ -128,18 +129,18 @@ def _state(copy: QueuedCopy, where: Where) -> str:
             tried = "not tried yet" if not copy.attempts else f"tried {_times(copy.attempts)}"
             if copy.next_attempt_at and copy.next_attempt_at <= datetime.now(UTC):
                 return f"is due: {tried}; the daemon tries it as soon as its destination takes more"
-            when = f", by itself again at {_time(copy.next_attempt_at)}" if copy.next_attempt_at else ""
+            when = f", by itself again at {shown_time(copy.next_attempt_at)}" if copy.next_attempt_at else ""
             return f"waits: {tried}{when}; 'routerd queue retry {copy.id}' tries it at once"
         case CopyState.HELD:
             return f"is held until the postmaster acts: {copy.reason or 'no reason was given'}; {_way_out(copy)}"
         case CopyState.DELIVERED:
-            return f"was delivered to {copy.mailbox} by {where(copy)} at {_time(copy.finished_at)}"
+            return f"was delivered to {copy.mailbox} by {where(copy)} at {shown_time(copy.finished_at)}"
         case CopyState.FAILED:
             return (
                 f"was given up: {copy.reason or 'no reason was given'}; it is not the owner's, who has one of his own"
             )
         case _:
-            return f"was {copy.state} at {_time(copy.finished_at)}"
+            return f"was {copy.state} at {shown_time(copy.finished_at)}"
 
 
 def _way_out(copy: QueuedCopy) -> str:
@@ -187,7 +188,7 @@ def _delivered(event: PastEvent) -> str:
 def _deferred(event: PastEvent) -> str:
     again = str(event.data.get("next_attempt_at", ""))
     try:
-        when = f", again at {_time(datetime.fromisoformat(again))}" if again else ""
+        when = f", again at {shown_time(datetime.fromisoformat(again))}" if again else ""
     except ValueError:
         when = ""
     return f"{_copy(event)}: not delivered{when}{_because(event.data)}"
@@ -264,7 +265,3 @@ _SENTENCES: dict[str, Callable[[PastEvent], str | None]] = {
     "postmaster_told": _told,
     "conclusion_ignored": _ignored,
 }
-
-
-def _time(at: datetime | None) -> str:
-    return "-" if at is None else at.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%SZ")
