@@ -41,7 +41,9 @@ class Author:
 
     voice: Voice = Voice.CUSTOMER
     customer: str | None = None  # the address that conversations are looked up by, in lower case
-    outside: tuple[tuple[str, str], ...] = ()  # of a customer: whom an answer to him goes to, names and addresses
+    outside: tuple[tuple[str, str], ...] = ()  # whom an answer to it goes to: names and addresses, none of ours
+    subject: str = ""  # of what begins a conversation, without prefixes
+    member: str | None = None  # of ours, proven, and no machine of his
 
 
 SOMEBODY = Author()  # of whom nothing is known
@@ -72,6 +74,8 @@ class Standing:
     subject: str = ""  # of its first message, without prefixes
     outside: tuple[tuple[str, str], ...] = ()  # whom an answer goes to: names and addresses, the customer's first
     approve: tuple[str, ...] = ()  # members and teams one of whom must say #send before an answer goes out
+    remind_at: datetime | None = None  # when the owner is told that time runs out; None: nothing is promised, or he was
+    escalated: int = 0  # steps of the inbox's `escalate` that were taken
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,6 +176,12 @@ class FullDeskState(DeskState, Protocol):
 
     def absences(self) -> tuple[Absence, ...]:
         """Those that are not in the config, of all members, whether over or not."""
+
+    def open_conversations(
+        self, *, owner: str | None = None, inbox: str | None = None, limit: int = 200
+    ) -> tuple[Conversation, ...]:
+        """Those that are OPEN, of one owner or inbox: those for an answer to which somebody waits first, the longest
+        waiting first of all."""
 
     def replies(self, since: datetime, *, address: str | None = None, template: str | None = None) -> int:
         """Automatic replies since then: to one address, of one template, of the conversation's inbox where no address

@@ -39,6 +39,11 @@ SELECT (
 FROM json_each(?) AS named WHERE found IS NOT NULL ORDER BY named.key LIMIT 1
 """
 _CONVERSATION = f"SELECT {CONVERSATION_COLUMNS} FROM conversations WHERE number = ?"  # noqa: S608 - constants
+_OPEN_CONVERSATIONS = f"""
+SELECT {CONVERSATION_COLUMNS} FROM conversations
+WHERE state = 'open' AND (?1 IS NULL OR owner = ?1) AND (?2 IS NULL OR inbox = ?2)
+ORDER BY waiting_since IS NULL, waiting_since, number LIMIT ?3
+"""  # noqa: S608 - constants
 _BY_COPY = "SELECT m.conversation FROM copies AS c JOIN messages AS m ON m.number = c.message WHERE c.number = ?"
 _SEEN_BY_COPY = """
 SELECT m.number, c.member, m.received_at, m.shows FROM copies AS c JOIN messages AS m ON m.number = c.message
@@ -293,6 +298,12 @@ class StoredDeskState:
             )
             for member, source, since, until, deputy in select(self._db, _ABSENCES)
         )
+
+    def open_conversations(
+        self, *, owner: str | None = None, inbox: str | None = None, limit: int = 200
+    ) -> tuple[Conversation, ...]:
+        rows = select(self._db, _OPEN_CONVERSATIONS, (owner, inbox, limit))
+        return tuple(read_conversation(row) for row in rows)
 
     def replies(self, since: datetime, *, address: str | None = None, template: str | None = None) -> int:
         inbox = self._conversation.inbox if self._conversation and address is None else None

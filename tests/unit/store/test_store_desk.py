@@ -210,6 +210,29 @@ async def test_absences_come_and_go(store: SqliteStore) -> None:
     assert found == [away]
 
 
+async def test_open_conversations_are_told_the_longest_waiting_first(store: SqliteStore) -> None:
+    quiet = Standing(subject="quiet")
+    waits = Standing(subject="waits", waiting_since=NOW)
+    long = Standing(subject="long", waiting_since=NOW - HOUR)
+    closed = Standing(subject="closed", waiting_since=NOW, state=ConversationState.CLOSED)
+    for standing in (quiet, waits, long, closed):
+        await store.commit(an_entry(standing=standing))
+    await store.commit(an_entry(standing=replace(waits, subject="jan"), owner="jan", inbox="sales@example.com"))
+    found: list[Any] = []
+
+    def look(state: FullDeskState) -> None:
+        wanted = (
+            state.open_conversations(),
+            state.open_conversations(limit=1),
+            state.open_conversations(owner="jan"),
+            state.open_conversations(inbox=INBOX),
+        )
+        found[:] = [[one.standing.subject for one in some] for some in wanted]
+
+    await store.act(Deed(None, NOW, look))
+    assert found == [["long", "waits", "jan", "quiet"], ["long"], ["jan"], ["long", "waits", "quiet"]]
+
+
 async def test_automatic_replies_are_counted(store: SqliteStore) -> None:
     _, known = await begun(store)
     queue_id = new_id()
