@@ -60,6 +60,7 @@ __all__ = [
     "DmarcPolicy",
     "Dns",
     "DnsList",
+    "Escalation",
     "HostPort",
     "Http",
     "Inbox",
@@ -154,6 +155,14 @@ class Team(Model):
     calendar: Text | None = Field(None, description="calendar by which respond_within counts for this team")
 
 
+class Escalation(Model):
+    after: Duration = Field(
+        timedelta(0), description="so long behind what was promised, in the same hours as that; a later step, later"
+    )
+    watch: Text | None = Field(None, description="member or team who hears of it and gets all that comes from then on")
+    assign: Text | None = Field(None, description="member or team who owns it from then on")
+
+
 class Inbox(Model):
     default: Text = Field(description="member or team that owns what no rule assigns")
     copies: Literal["owner", "team"] = Field(
@@ -164,6 +173,12 @@ class Inbox(Model):
         DmarcPolicy.REPORT,
         description="mail that fails DMARC: report (label dmarc-fail), hold (where the domain asks for quarantine or "
         "reject), or reject (refuse it where the domain asks for reject, hold it for quarantine)",
+    )
+    escalate: tuple[Escalation, ...] = Field(
+        (), description="what is done, step by step, where an answer that a rule promised is overdue"
+    )
+    close_after: Duration | None = Field(
+        None, description="so long behind an answer, without a word of the customer, a conversation is closed"
     )
 
 
@@ -332,9 +347,7 @@ _LATER_KEYS = {
     "inboxes.from": "answering through routerd",
     "inboxes.from_via": "answering through routerd",
     "inboxes.takes": "answering through routerd",
-    "inboxes.escalate": "escalation",
     "inboxes.digest": "a daily summary",
-    "inboxes.close_after": "closing conversations",
     "digest": "a daily summary",
 }
 NOT_YET: dict[str, str] = {

@@ -9,7 +9,8 @@ from routerd.desk.changes import PlannedCopy, Role
 from routerd.desk.pick import Choose, Picked, Picker, line_behind
 from routerd.desk.plan import SOMEBODY, Author, Conversation, DeskState, Event, Plan, Standing, Twin, Voice
 from routerd.desk.roster import Roster
-from routerd.desk.standing import after_message
+from routerd.desk.standing import Promise, after_message
+from routerd.desk.timers import promise_within
 from routerd.rules.decision import Assign, Decision, Priority
 
 _PRIORITIES = (Priority.HIGH, Priority.NORMAL, Priority.LOW)
@@ -45,10 +46,10 @@ def assign(
     if conversation and conversation.owner != owner.member and roster.member(conversation.owner):
         drafts.add(conversation.owner, Role.WATCHER, held_by(home))
     labels = _labels(decisions)
-    respond_by = _respond_by(decisions, roster, owner, now)
+    promise = _promise(decisions, roster, owner, now)
     also = tuple((inbox, picked.member) for inbox, picked in parts)
     before = conversation.standing if conversation else None
-    standing = after_message(before, author.voice, now, labels=labels, respond_by=respond_by, also=also)
+    standing = after_message(before, author.voice, now, labels=labels, promise=promise, also=also)
     standing = _to_be_approved(standing, decisions)
     return Plan(
         inbox=conversation.inbox if conversation else home.inbox,
@@ -246,13 +247,13 @@ def _events(owner: Picked, conversation: Conversation | None) -> Iterator[Event]
         yield Event("owner_changed", {"from": conversation.owner, "to": owner.member, "why": owner.why})
 
 
-def _respond_by(decisions: tuple[Decision, ...], roster: Roster, owner: Picked, now: datetime) -> datetime | None:
+def _promise(decisions: tuple[Decision, ...], roster: Roster, owner: Picked, now: datetime) -> Promise | None:
     """The shortest of what is promised: in working hours of the owner's calendar, without one by the clock."""
     promised = [decision.respond_within for decision in decisions if decision.respond_within is not None]
     if not promised:
         return None
     hours = roster.working_hours(owner.member, owner.team)
-    return hours.after(now, min(promised)) if hours else now + min(promised)
+    return promise_within(min(promised), now, hours)
 
 
 def _labels(decisions: tuple[Decision, ...]) -> tuple[str, ...]:

@@ -1,6 +1,6 @@
 """How a conversation stands after one more message, and after what is done to it without one. All tables stand here."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 
@@ -12,6 +12,8 @@ OPEN, ANSWERED, SNOOZED, CLOSED = (
     ConversationState.SNOOZED,
     ConversationState.CLOSED,
 )
+
+OVERDUE = "overdue"  # the label of what was promised and has passed without an answer
 
 # What a message makes of the state it meets; None: there is no conversation yet. Who writes as a member and begins one
 # asks like a customer.
@@ -32,6 +34,14 @@ STATES: dict[tuple[ConversationState | None, Voice], ConversationState] = {
     (CLOSED, Voice.MEMBER): CLOSED,
     (CLOSED, Voice.ASIDE): CLOSED,
 }
+
+
+@dataclass(frozen=True, slots=True)
+class Promise:
+    """An answer until then."""
+
+    respond_by: datetime
+    remind_at: datetime  # the owner, that it is time
 
 
 class Act(StrEnum):
@@ -66,10 +76,18 @@ def after_act(before: Standing, act: Act, now: datetime, until: datetime | None 
         return before
     moved = replace(before, state=state, snoozed_until=until if state is SNOOZED else None)
     if state is CLOSED:
-        return replace(moved, waiting_since=None, respond_by=None, overdue=False)
+        return nobody_waits(moved)
     if act is Act.FAILED:
         return replace(moved, waiting_since=before.waiting_since or now)
     return moved
+
+
+def nobody_waits(standing: Standing) -> Standing:
+    """Nobody is promised anything then, and nothing is overdue."""
+    labels = tuple(label for label in standing.labels if label != OVERDUE) if standing.overdue else standing.labels
+    return replace(
+        standing, waiting_since=None, respond_by=None, remind_at=None, overdue=False, escalated=0, labels=labels
+    )
 
 
 def after_message(
@@ -78,7 +96,7 @@ def after_message(
     now: datetime,
     *,
     labels: tuple[str, ...] = (),
-    respond_by: datetime | None = None,
+    promise: Promise | None = None,
     also: tuple[tuple[str, str], ...] = (),
     outside: tuple[tuple[str, str], ...] = (),
     subject: str = "",
@@ -90,8 +108,8 @@ def after_message(
     state = STATES[before.state if before else None, voice]
     if before is None:
         waits = state is OPEN
-        since, promised = (now, respond_by) if waits else (None, None)
-        return Standing(labels, 1, state, since, promised, also, outside=outside, subject=subject)
+        begun = Standing(labels, 1, state, now if waits else None, also=also, outside=outside, subject=subject)
+        return _promised(begun, promise) if waits else begun
     moved = replace(
         before,
         labels=tuple(dict.fromkeys((*before.labels, *labels))),
@@ -101,10 +119,15 @@ def after_message(
         snoozed_until=before.snoozed_until if state is SNOOZED else None,
     )
     if voice is Voice.MEMBER:
-        return replace(moved, waiting_since=None, respond_by=None, overdue=False, answered_at=now)
+        return replace(nobody_waits(moved), answered_at=now)
     if voice is Voice.CUSTOMER:
-        promised = min((at for at in (before.respond_by, respond_by) if at is not None), default=None)
-        return replace(
-            moved, waiting_since=before.waiting_since or now, respond_by=promised, outside=outside or before.outside
-        )
+        waiting = replace(moved, waiting_since=before.waiting_since or now, outside=outside or before.outside)
+        return _promised(waiting, promise)
     return moved
+
+
+def _promised(standing: Standing, promise: Promise | None) -> Standing:
+    """The earliest promise counts."""
+    if promise is None or (standing.respond_by is not None and standing.respond_by <= promise.respond_by):
+        return standing
+    return replace(standing, respond_by=promise.respond_by, remind_at=promise.remind_at)

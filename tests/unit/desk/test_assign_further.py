@@ -20,12 +20,13 @@ from routerd.desk.plan import (
     Voice,
 )
 from routerd.desk.roster import Roster
-from routerd.desk.standing import STATES, after_message
+from routerd.desk.standing import STATES, Promise, after_message
 from routerd.rules.decision import Assign, Decision
 
 ANNA = Author(Voice.CUSTOMER, "anna@klient.pl")
 KNOWN = Conversation(ConversationId(7), SUPPORT, "ewa", "finance", 3, Standing(("old",), 2, waiting_since=NOW))
 HOUR = timedelta(hours=1)
+SOON = NOW + timedelta(minutes=45)
 
 
 def plan(
@@ -242,9 +243,9 @@ def test_every_state_and_voice_has_its_answer() -> None:
 
 
 def test_a_customer_waits_from_his_first_unanswered_message() -> None:
-    first = after_message(None, Voice.CUSTOMER, NOW, labels=("a",), respond_by=NOW + HOUR)
+    first = after_message(None, Voice.CUSTOMER, NOW, labels=("a",), promise=Promise(NOW + HOUR, SOON))
     second = after_message(first, Voice.CUSTOMER, NOW + HOUR, labels=("b", "a"))
-    assert second == Standing(("a", "b"), 2, ConversationState.OPEN, NOW, NOW + HOUR)
+    assert second == Standing(("a", "b"), 2, ConversationState.OPEN, NOW, NOW + HOUR, remind_at=SOON)
     answered = after_message(second, Voice.MEMBER, NOW + 2 * HOUR)
     assert (answered.messages, answered.waiting_since, answered.respond_by) == (3, None, None)
     third = after_message(answered, Voice.CUSTOMER, NOW + 3 * HOUR)

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from routerd.desk.plan import Voice
-from routerd.desk.standing import after_message
+from routerd.desk.standing import Promise, after_message
 
 NOW = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 SOON, LATE = NOW + timedelta(hours=1), NOW + timedelta(hours=4)
@@ -30,6 +30,8 @@ def test_what_is_promised_is_promised_to_who_waits(
     """The earliest that is open counts; a member's answer ends it, and neither he nor a machine is promised one."""
     standing = None
     for voice, respond_by in voices:
-        standing = after_message(standing, voice, NOW, respond_by=respond_by)
+        promise = Promise(respond_by, respond_by - timedelta(minutes=1)) if respond_by else None
+        standing = after_message(standing, voice, NOW, promise=promise)
     assert standing is not None
     assert standing.respond_by == promised
+    assert standing.remind_at == (promised - timedelta(minutes=1) if promised else None)
