@@ -122,7 +122,8 @@ class TimerKind(StrEnum):
     CLOSE = "close"  # close_after of silence after an answer
     WAKE = "wake"  # from a snooze
     DROP = "drop"  # a held answer; data: its number
-    BACK = "back"  # an absence that was noticed ends; data: the member
+    BACK = "back"  # an absence ends; data: the member. The store sets it with the absence
+    HANDOVER = "handover"  # its owner, the member in data, went away; the store sets it
     DIGEST = "digest"  # data: the member, or inbox:ADDRESS for its lead
 
 

@@ -98,6 +98,7 @@ class Twin:
     queue_id: str
     inboxes: tuple[str, ...]
     members: tuple[str, ...]  # who has a copy of it
+    parts: frozenset[Part] = frozenset()  # what it was, each time that it came
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,5 +224,6 @@ class Plan:
     new_held: NewHeld | None = None
     held_ended: tuple[HeldEnded, ...] = ()
     absences: tuple[Absence | Back, ...] = ()
+    hands_over: tuple[str, ...] = ()  # members whose open conversations go to somebody else, each by a timer of its own
     answered: Answered | None = None
     replied: Replied | None = None

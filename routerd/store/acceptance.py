@@ -135,7 +135,7 @@ def _write(batch: Batch, draft: Draft, settled: Settled, conversation: Conversat
         batch.take_turn(team, member)
     if draft.entry.tells is not None:
         tell(batch, draft.entry.tells, QueueId(received.id), received.at)
-    others = () if is_plain(settled) else write_desk(batch, settled, place, number, received.at)
+    others = () if is_plain(settled) else write_desk(batch, settled, place or None, number, received.at)
     return Committed(QueueId(received.id), plan, copies, others)
 
 

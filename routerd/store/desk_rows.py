@@ -15,6 +15,7 @@ from routerd.desk.changes import (
     Part,
     Role,
     Timer,
+    TimerKind,
 )
 from routerd.desk.plan import Plan
 from routerd.message.annotate import Annotation
@@ -38,6 +39,12 @@ _ADD_TIMER = """
 INSERT INTO timers (conversation, kind, due_at, data) VALUES (?, ?, ?, ?)
 ON CONFLICT DO UPDATE SET due_at = excluded.due_at
 """
+_FORGET_TIMER = "DELETE FROM timers WHERE coalesce(conversation, 0) = 0 AND kind = ? AND data = ?"
+_HAND_OVER = """
+INSERT INTO timers (conversation, kind, due_at, data)
+SELECT number, ?, ?, owner FROM conversations WHERE state IN ('open', 'snoozed') AND owner = ?
+ON CONFLICT DO NOTHING
+"""
 _AWAY = "INSERT OR REPLACE INTO absences VALUES (?, ?, ?, ?, ?)"
 _ANSWERED = "INSERT OR REPLACE INTO answers VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
 _REPLIED = "INSERT INTO auto_replies VALUES (?, ?, ?, ?, ?)"
@@ -53,6 +60,7 @@ def is_plain(settled: Settled) -> bool:
         or plan.new_held
         or plan.held_ended
         or plan.absences
+        or plan.hands_over
         or plan.answered
         or plan.sent
     )
@@ -78,6 +86,8 @@ def write_desk(
     if plan.timers is not None:
         _set_timers(batch, plan.timers, conversation)
     _set_absences(batch, plan.absences)
+    for member in plan.hands_over:
+        batch.db.execute(_HAND_OVER, (str(TimerKind.HANDOVER), to_micros(at), member))
     return tuple(copies)
 
 
@@ -260,7 +270,9 @@ def _set_timers(batch: Batch, timers: Sequence[Timer], conversation: int | None)
 
 
 def _set_absences(batch: Batch, changes: Sequence[Absence | Back]) -> None:
+    """Each with the timer that ends it."""
     for change in changes:
+        batch.db.execute(_FORGET_TIMER, (str(TimerKind.BACK), change.member))
         if isinstance(change, Back):
             batch.db.execute("DELETE FROM absences WHERE member = CAST(? AS TEXT)", (change.member,))
         else:
@@ -272,6 +284,9 @@ def _set_absences(batch: Batch, changes: Sequence[Absence | Back]) -> None:
                 change.deputy,
             )
             batch.db.execute(_AWAY, values)
+            if change.until is not None:
+                timer = (None, str(TimerKind.BACK), to_micros(change.until), change.member)
+                batch.db.execute(_ADD_TIMER, timer)
 
 
 def _micros_of(duration: timedelta | None) -> int | None:

@@ -70,17 +70,20 @@ SELECT count(*) FROM auto_replies
 WHERE at > ? AND (?2 IS NULL OR address = ?2) AND (?3 IS NULL OR template = ?3) AND (?4 IS NULL OR inbox = ?4)
 """
 _LAST_OWNER = "SELECT owner FROM conversations WHERE customer = ? ORDER BY last_at DESC LIMIT 1"
-# Only what goes out or went out is a reason to let its repetition rest: what is held or was dropped helps nobody.
+# Only what goes out or went out is a reason to let its repetition rest: what is held or was dropped helps nobody. But
+# what was said to the desk was heard, whatever came of it.
 _NAMESAKES = """
-SELECT number, queue_id, content_hash, envelope_json, twin_of, conversation FROM messages AS m
-WHERE message_id = ? AND received_at > ?
-AND EXISTS (SELECT 1 FROM copies AS c WHERE c.message = m.number AND c.state IN ('queued', 'delivered'))
-AND NOT EXISTS (SELECT 1 FROM copies AS c WHERE c.message = m.number AND c.state IN ('held', 'dropped'))
+SELECT number, queue_id, content_hash, envelope_json, twin_of, conversation, part FROM messages AS m
+WHERE message_id = ? AND received_at > ? AND (
+  part IN ('answer', 'note', 'draft', 'away')
+  OR EXISTS (SELECT 1 FROM copies AS c WHERE c.message = m.number AND c.state IN ('queued', 'delivered'))
+  AND NOT EXISTS (SELECT 1 FROM copies AS c WHERE c.message = m.number AND c.state IN ('held', 'dropped'))
+)
 ORDER BY number LIMIT ?
 """
 # For the few that could not be looked into: among the latest messages, as far back as takes a moment to read.
 _SAME_SIZE = """
-SELECT m.number, m.queue_id, m.content_hash, m.envelope_json, m.twin_of, m.conversation, b.bytes
+SELECT m.number, m.queue_id, m.content_hash, m.envelope_json, m.twin_of, m.conversation, m.part, b.bytes
 FROM messages AS m JOIN bodies AS b ON b.message = m.number
 WHERE m.number > (SELECT max(number) FROM messages) - ? AND m.received_at > ? AND m.size_bytes = ? AND m.sender = ?
 AND EXISTS (SELECT 1 FROM copies AS c WHERE c.message = m.number AND c.state IN ('queued', 'delivered'))
@@ -213,7 +216,7 @@ class StoredDeskState:
             if envelope is None or envelope.recipients != recipients:
                 continue
             try:
-                raw = open_body(QueueId(row[1])) if row[6] is None else row[6]
+                raw = open_body(QueueId(row[1])) if row[7] is None else row[7]
             except (OSError, StoreError):
                 continue
             if _is_same(raw, received.raw):
@@ -328,7 +331,13 @@ class StoredDeskState:
         inboxes = dict.fromkeys(inbox for envelope in envelopes if envelope for inbox in envelope.inboxes)
         numbers = f"[{','.join(str(row[0]) for row in rows)}]"
         members = tuple(row[0] for row in select(self._db, _MEMBERS, (numbers,)))
-        self._twin = Twin(message=eldest[4] or eldest[0], queue_id=eldest[1], inboxes=tuple(inboxes), members=members)
+        self._twin = Twin(
+            message=eldest[4] or eldest[0],
+            queue_id=eldest[1],
+            inboxes=tuple(inboxes),
+            members=members,
+            parts=frozenset(Part(row[6]) for row in rows if row[6] in _PARTS),
+        )
         if self._conversation is None:
             self._conversation = conversation_by_number(self._db, eldest[5])
 
