@@ -1,5 +1,6 @@
 """What will be done with one message: made from its decisions on the state as it is, committed as one."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -74,6 +75,7 @@ class Standing:
     subject: str = ""  # of its first message, without prefixes
     outside: tuple[tuple[str, str], ...] = ()  # whom an answer goes to: names and addresses, the customer's first
     approve: tuple[str, ...] = ()  # members and teams one of whom must say #send before an answer goes out
+    priority: Priority | None = None  # set by hand: it goes before what rules give
     remind_at: datetime | None = None  # when the owner is told that time runs out; None: nothing is promised, or he was
     escalated: int = 0  # steps of the inbox's `escalate` that were taken
 
@@ -134,6 +136,15 @@ class Past:
     has_bytes: bool  # they are kept still
 
 
+@dataclass(frozen=True, slots=True)
+class Happened:
+    """An event of the conversation's past."""
+
+    at: datetime
+    kind: str
+    data: Mapping[str, object]
+
+
 class DeskState(Protocol):
     """The state inside the writer's transaction, as far as it takes to say who owns a message."""
 
@@ -168,6 +179,9 @@ class FullDeskState(DeskState, Protocol):
 
     def past(self, limit: int) -> tuple[Past, ...]:
         """The latest messages of the conversation, oldest first."""
+
+    def happened(self, limit: int) -> tuple[Happened, ...]:
+        """The latest events of the conversation and its messages, oldest first."""
 
     def content(self, message: int) -> Raw | None:
         """A message's bytes as received or authored; None where they are not kept any more."""

@@ -60,6 +60,7 @@ _CONVERSATIONS = RowWriter.inserting(
         "subject",
         "outside_json",
         "approve_json",
+        "priority",
         "closed_at",
         "rules_json",
     ),

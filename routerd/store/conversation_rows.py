@@ -4,15 +4,18 @@ from collections.abc import Sequence
 from typing import Any
 
 from routerd.desk.plan import Conversation, ConversationId, ConversationState, Standing
+from routerd.rules.decision import Priority
 from routerd.store.rows import from_micros, storable
 from routerd.store.stored_json import pairs_from_json, read_or_none, texts_from_json
 
 CONVERSATION_COLUMNS = (
     "number, inbox, owner, team, version, participants_json, labels_json, messages, state, waiting_since, respond_by,"
-    " also_json, watchers_json, snoozed_until, answers, answered_at, overdue, subject, outside_json, approve_json"
+    " also_json, watchers_json, snoozed_until, answers, answered_at, overdue, subject, outside_json, approve_json,"
+    " priority"
 )
 PARTICIPANTS = 5  # where they stand among these
 _STATES = frozenset(ConversationState)
+_PRIORITIES = frozenset(Priority)
 
 
 def read_conversation(row: Sequence[Any]) -> Conversation:
@@ -32,5 +35,6 @@ def read_conversation(row: Sequence[Any]) -> Conversation:
         subject=storable(row[17]),
         outside=read_or_none(pairs_from_json, row[18]) or (),
         approve=texts_from_json(row[19]),
+        priority=Priority(row[20]) if row[20] in _PRIORITIES else None,
     )
     return Conversation(ConversationId(row[0]), row[1], row[2], row[3], row[4], standing)

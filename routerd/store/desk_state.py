@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any, Protocol
 
 from routerd.desk.changes import Absence, AbsenceSource, Held, HeldId, HeldKind, Part
-from routerd.desk.plan import Conversation, Past, Seen, Sent, Twin
+from routerd.desk.plan import Conversation, Happened, Past, Seen, Sent, Twin
 from routerd.message.annotate import Annotation
 from routerd.message.envelope import QueueId, Raw, Received
 from routerd.store.base import Known, StoreError, ThreadKeys
@@ -15,6 +15,7 @@ from routerd.store.conversation_rows import CONVERSATION_COLUMNS, read_conversat
 from routerd.store.rows import from_micros, message_key, storable, to_micros, to_minute
 from routerd.store.stored_json import (
     annotation_from_json,
+    data_from_json,
     envelope_from_json,
     read_or_none,
     texts_from_json,
@@ -58,6 +59,13 @@ SELECT number, member, sent_at, sent_after FROM messages
 WHERE conversation = ? AND sent_at IS NOT NULL ORDER BY sent_after DESC, number DESC LIMIT 100
 """
 _HELD = "SELECT number, kind, member, message, at, release_json FROM held WHERE conversation = ? AND end IS NULL"
+_HAPPENED = """
+SELECT at, kind, data_json FROM (
+  SELECT e.at, e.kind, e.data_json, e.message, e.number
+  FROM messages AS m JOIN events AS e ON e.message = m.number WHERE m.conversation = ?1
+  UNION ALL SELECT at, kind, data_json, 0, number FROM conversation_events WHERE conversation = ?1
+) ORDER BY at DESC, message DESC, number DESC LIMIT ?2
+"""
 _PAST = """
 SELECT number, queue_id, part, member, received_at, message_id, EXISTS (SELECT 1 FROM bodies WHERE message = m.number)
 FROM messages AS m WHERE conversation = ? AND twin_of IS NULL ORDER BY number DESC LIMIT ?
@@ -272,6 +280,15 @@ class StoredDeskState:
                 bool(has_bytes),
             )
             for number, queue_id, part, member, at, message_id, has_bytes in reversed(rows)
+        )
+
+    def happened(self, limit: int) -> tuple[Happened, ...]:
+        if self._conversation is None:
+            return ()
+        rows = select(self._db, _HAPPENED, (self._conversation.id, limit))
+        return tuple(
+            Happened(from_micros(at), storable(kind), data_from_json(storable(data)))
+            for at, kind, data in reversed(rows)
         )
 
     def content(self, message: int) -> Raw | None:

@@ -27,13 +27,14 @@ STANDING_COLUMNS = (
     "subject",
     "outside_json",
     "approve_json",
+    "priority",
     "closed_at",
 )
 _PARTICIPANTS = "SELECT participants_json, customer FROM conversations WHERE number = ?"
 _UPDATE = f"""
 UPDATE conversations SET owner = ?, team = ?, version = version + 1, participants_json = ?, last_at = max(last_at, ?),
   {", ".join(f"{name} = ?" for name in STANDING_COLUMNS[:-1])},
-  closed_at = CASE WHEN ?19 IS NULL THEN NULL ELSE coalesce(closed_at, ?19) END
+  closed_at = CASE WHEN ?20 IS NULL THEN NULL ELSE coalesce(closed_at, ?20) END
 WHERE number = ?
 """  # noqa: S608 - constants
 
@@ -72,5 +73,6 @@ def standing_row(standing: Standing, at: int) -> tuple[Value, ...]:
         storable(standing.subject[:MAX_SUBJECT_CHARACTERS]),
         pairs_to_json(standing.outside),
         texts_to_json(standing.approve),
+        None if standing.priority is None else str(standing.priority),
         at if standing.state is ConversationState.CLOSED else None,
     )

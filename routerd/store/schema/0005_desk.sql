@@ -17,6 +17,7 @@ ALTER TABLE conversations ADD COLUMN subject TEXT NOT NULL DEFAULT '';    -- of 
 ALTER TABLE conversations ADD COLUMN outside_json TEXT NOT NULL DEFAULT '[]'; -- whom an answer goes to
 ALTER TABLE conversations ADD COLUMN approve_json TEXT NOT NULL DEFAULT '[]'; -- whose #send an answer needs
 ALTER TABLE conversations ADD COLUMN closed_at INTEGER;                   -- NULL: it is not closed
+ALTER TABLE conversations ADD COLUMN priority TEXT;         -- set by hand: high | normal | low
 ALTER TABLE conversations ADD COLUMN rules_json TEXT NOT NULL DEFAULT '[]'; -- that matched its first message
 
 UPDATE conversations SET closed_at = last_at WHERE state = 'closed';

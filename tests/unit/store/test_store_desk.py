@@ -25,7 +25,7 @@ from routerd.desk.changes import (
     Timer,
     TimerKind,
 )
-from routerd.desk.plan import ConversationState, FullDeskState, Plan, Standing
+from routerd.desk.plan import ConversationState, Event, FullDeskState, Plan, Standing
 from routerd.store.base import (
     Deed,
     DueTimer,
@@ -332,3 +332,26 @@ async def test_a_conversation_that_closes_keeps_the_moment(store: SqliteStore, s
     known = await store.recall(keys)
     assert known.conversation is not None
     assert known.conversation.standing == replace(closed, messages=2)
+
+
+async def test_what_happened_is_told_in_its_order(store: SqliteStore) -> None:
+    """Of messages and of the conversation itself; the latest where there is more than was asked for."""
+    _, known = await begun(store)
+    assert known.conversation is not None
+    found: list[Any] = []
+
+    def look(state: FullDeskState) -> None:
+        found[:] = [state.happened(10), state.happened(1)]
+
+    def settle(state: FullDeskState) -> Settled:
+        assert state.conversation is not None
+        event = Event("conversation_woken", {"why": "timer"})
+        plan = Plan(INBOX, "jan", None, "why", joins=state.conversation.id, events=(event,))
+        return Settled(plan, annotation(new_id()), ())
+
+    await store.act(Deed(known.conversation.id, NOW + HOUR, settle))
+    keys = thread("2@klient.pl", "1@klient.pl")
+    await store.commit(an_entry(await store.recall(keys), keys, look=look, after=2 * HOUR))
+    assert [(one.at, one.kind) for one in found[0]][-1] == (NOW + HOUR, "conversation_woken")
+    assert [one.at for one in found[0]] == sorted(one.at for one in found[0])
+    assert [(one.kind, one.data) for one in found[1]] == [("conversation_woken", {"why": "timer"})]

@@ -10,7 +10,7 @@ from store_entries import INBOX, NOW, copy_for, decision, entry, received, settl
 
 from routerd.desk.changes import Role
 from routerd.desk.plan import ConversationState, DeskState, Standing
-from routerd.rules.decision import Assign, Evidence, RuleRef, Trial
+from routerd.rules.decision import Assign, Evidence, Priority, RuleRef, Trial
 from routerd.store.base import Copy, CopyState, Entry, Known, NewCopy, Settled
 from routerd.store.connection import APPLICATION_ID, FILE_NAME, Connection
 from routerd.store.migration import schema_files
@@ -25,6 +25,8 @@ STANDING = Standing(
     NOW,
     NOW + timedelta(hours=4, microseconds=1),
     (("b@example.com", "jan"),),
+    approve=("lead",),
+    priority=Priority.LOW,
 )
 
 
