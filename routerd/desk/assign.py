@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from routerd.config.settings import Pick
-from routerd.desk.changes import PlannedCopy, Role
+from routerd.desk.changes import Part, PlannedCopy, Role
 from routerd.desk.pick import Choose, Picked, Picker, line_behind
 from routerd.desk.plan import SOMEBODY, Author, Conversation, DeskState, Event, Plan, Standing, Twin, Voice
 from routerd.desk.roster import Roster
@@ -13,6 +13,7 @@ from routerd.desk.standing import Promise, after_message
 from routerd.desk.timers import promise_within
 from routerd.rules.decision import Assign, Decision, Priority
 
+_PARTS = {Voice.CUSTOMER: Part.CUSTOMER, Voice.MEMBER: Part.REPLY, Voice.ASIDE: Part.ASIDE}
 _PRIORITIES = (Priority.HIGH, Priority.NORMAL, Priority.LOW)
 
 
@@ -43,14 +44,26 @@ def assign(
     found = roster.inbox(home.inbox)
     if owner.team and found and found.copies == "team":
         drafts.add_all(roster.people(owner.team), Role.TEAMMATE, held_by(home))
+    before = conversation.standing if conversation else None
     if conversation and conversation.owner != owner.member and roster.member(conversation.owner):
         drafts.add(conversation.owner, Role.WATCHER, held_by(home))
+    for watcher in before.watchers if before else ():
+        if watcher != author.member and roster.member(watcher):
+            drafts.add(watcher, Role.WATCHER, held_by(home))
     labels = _labels(decisions)
     promise = _promise(decisions, roster, owner, now)
     also = tuple((inbox, picked.member) for inbox, picked in parts)
-    before = conversation.standing if conversation else None
-    standing = after_message(before, author.voice, now, labels=labels, promise=promise, also=also)
-    standing = _to_be_approved(standing, decisions)
+    standing = after_message(
+        before,
+        author.voice,
+        now,
+        labels=labels,
+        promise=promise,
+        also=also,
+        outside=author.outside,
+        subject=author.subject,
+    )
+    standing = _watched(_to_be_approved(standing, decisions), decisions, author, owner.member, roster)
     return Plan(
         inbox=conversation.inbox if conversation else home.inbox,
         owner=owner.member,
@@ -67,6 +80,8 @@ def assign(
         events=tuple(_events(owner, conversation)),
         customer=author.customer if author.voice is Voice.CUSTOMER else None,
         standing=standing,
+        part=_PARTS[author.voice],
+        member=author.member,
     )
 
 
@@ -207,6 +222,18 @@ def _to_be_approved(standing: Standing, decisions: tuple[Decision, ...]) -> Stan
     """Once a rule wants somebody's word before an answer goes out, that holds for the conversation."""
     wanted = [name for decision in decisions for name in decision.approve]
     return replace(standing, approve=tuple(dict.fromkeys((*standing.approve, *wanted)))) if wanted else standing
+
+
+def _watched(
+    standing: Standing, decisions: tuple[Decision, ...], author: Author, owner: str, roster: Roster
+) -> Standing:
+    """Whom a rule lets watch a customer's message goes on watching; and a member who asks sees what comes of it."""
+    if author.voice is not Voice.CUSTOMER:
+        return standing
+    named = [member for decision in decisions for name in decision.watch for member in roster.people(name)]
+    asking = [author.member] if author.member and standing.messages == 1 else []
+    watchers = dict.fromkeys((*standing.watchers, *named, *asking))
+    return replace(standing, watchers=tuple(name for name in watchers if name != owner)) if watchers else standing
 
 
 def _home_and_others(

@@ -14,6 +14,7 @@ from routerd.config.settings import Settings
 from routerd.desk.dmarc_policy import after_dmarc
 from routerd.desk.plan import Author, Conversation, ConversationId, ConversationState, Standing, Voice
 from routerd.desk.roster import Roster
+from routerd.message.address import AddressError, parse_address
 from routerd.message.envelope import Client, Envelope, Purpose
 from routerd.message.token import NOTICE, is_own_trace
 from routerd.message.view import MessageView
@@ -24,6 +25,8 @@ from routerd.rules.ruleset import Ruleset
 
 MAX_HOPS = 50  # RFC 5321 6.3: loops are found by counting Received
 MAX_TRACES = 10  # we leave one; more are somebody's noise
+MAX_OUTSIDE = 50  # addresses that an answer may go to
+MAX_NAME_CHARACTERS = 200
 BOUNCE_LABEL = "bounce"
 _OF_MACHINES = frozenset(("auto", "bounce", "bulk", "list"))
 
@@ -98,15 +101,49 @@ def verified_of_client(client: Client, roster: Roster) -> tuple[MethodResult, ..
 def comes_from_member(view: MessageView, client: Client, office: Office, proofs: AuthResults) -> bool | None:
     """Whether a member wrote it, and that is proven; None: it could not be told then.
 
-    A login with us stands for all addresses of its member, one that a hop tells of for that address alone.
+    A login with us stands for all addresses of its member, one that a hop tells of for that address alone. On a
+    listener for members alone From is believed.
     """
     author = view.author.address if view.author else ""
     member = office.roster.member_with(author)
     if member is None:
         return False
-    if proofs.authenticates(author) or (client.member == member and proofs.author == author):
+    if proofs.authenticates(author):
+        return True
+    if proofs.author == author and (client.member == member or _is_for_members(client, office)):
         return True
     return None if proofs.result("dmarc") == TEMPORARY else False
+
+
+def _is_for_members(client: Client, office: Office) -> bool:
+    listener = office.settings.listener(client.listener)
+    return listener is not None and listener.members
+
+
+@dataclass(frozen=True, slots=True)
+class Speaker:
+    """Who says something to the desk. `is_unsure`: it could not be told now."""
+
+    member: str | None
+    is_unsure: bool = False
+
+
+def speaker_of(view: MessageView, client: Client, office: Office, proofs: AuthResults) -> Speaker:
+    """The member who wrote it; or who logged in and writes in the name of an inbox, as clients that have several
+    addresses do. Nobody who writes in another member's or a stranger's name.
+    """
+    roster = office.roster
+    if not view.author or proofs.author is None:
+        return Speaker(None)
+    proven = comes_from_member(view, client, office, proofs)
+    if proven or proven is None:
+        return Speaker(roster.member_with(view.author.address) if proven else None, proven is None)
+    if roster.inbox_of(proofs.author) is None or roster.member_with(proofs.author) is not None:
+        return Speaker(None)
+    logins = {roster.member_with(login) for login in proofs.logins}
+    if client.member is not None:
+        logins = {client.member if roster.member(client.member) is not None else None}
+    return Speaker(logins.pop() if len(logins) == 1 else None)
 
 
 def identity_of(view: MessageView, envelope: Envelope, client: Client, proofs: AuthResults) -> bytes:
@@ -128,13 +165,37 @@ def author_of(facts: Facts, envelope: Envelope, roster: Roster) -> Author:
     """
     view = facts.view
     customer = next(iter(Seen(facts).addresses("customer")), None)
+    outside = _outside(view, roster)
+    begins = facts.conversation is None
+    subject = view.bare_subject if begins else ""
     if not envelope.sender or not view.kinds.isdisjoint(_OF_MACHINES):
-        return Author(Voice.ASIDE, customer)
-    if facts.conversation is None or not facts.internal:
-        return Author(Voice.CUSTOMER, customer)
+        return Author(Voice.ASIDE, customer, outside, subject)
+    member = roster.member_with(view.author.address) if facts.internal and view.author else None
+    if begins or not facts.internal:
+        return Author(Voice.CUSTOMER, customer, outside, subject, member)
     others = (mailbox.address for name in ("to", "cc") for mailbox in view.addresses(name))
-    reaches_out = any(roster.inbox_of(other) is None and roster.member_with(other) is None for other in others)
-    return Author(Voice.MEMBER if reaches_out else Voice.ASIDE, customer)
+    reaches_out = any(not roster.is_ours(other) for other in others)
+    return Author(Voice.MEMBER if reaches_out else Voice.ASIDE, customer, outside, member=member)
+
+
+def _outside(view: MessageView, roster: Roster) -> tuple[tuple[str, str], ...]:
+    """Whom an answer goes to: Reply-To, without one From; and who stands in To and Cc. Nobody of ours."""
+    found: dict[str, str] = {}
+    for name in ("reply-to", "from", "to", "cc"):
+        for mailbox in view.addresses(name) if name != "from" or not found else ():
+            if len(found) == MAX_OUTSIDE:
+                break
+            if mailbox.address not in found and not roster.is_ours(mailbox.address) and _can_get(mailbox.address):
+                found[mailbox.address] = mailbox.name[:MAX_NAME_CHARACTERS]
+    return tuple((name, address) for address, name in found.items())
+
+
+def _can_get(address: str) -> bool:
+    try:
+        parse_address(address)
+    except AddressError:
+        return False
+    return True
 
 
 def _known_so_far(conversation: Conversation, at: datetime) -> ConversationFacts:

@@ -26,6 +26,8 @@ class Roster:
         self._inbox_of = {
             key: inbox for inbox, found in settings.inboxes.items() for key in (inbox, *(a.key for a in found.aliases))
         }
+        self._domain = (settings.addresses.domain or "").lower()
+        self._locals = frozenset(inbox.rpartition("@")[0].lower() for inbox in settings.inboxes)
         self._by_address = {
             address.key: name
             for name, member in settings.members.items()
@@ -83,6 +85,14 @@ class Roster:
             local, _, domain = address.rpartition("@")
             found = self._inbox_of.get(f"{local.partition(self._delimiter)[0]}@{domain}")
         return found
+
+    def is_ours(self, address: str) -> bool:
+        """Whether an address in lower case is of an inbox, of the desk or of a member, with whatever detail."""
+        if self.inbox_of(address) is not None or address in self._by_address:
+            return True
+        local, _, domain = address.rpartition("@")
+        base = local.partition(self._delimiter)[0]
+        return f"{base}@{domain}" in self._by_address or (domain == self._domain and base in self._locals)
 
     def default_of(self, inbox: str) -> str:
         """Who owns what no rule assigns; the postmaster for an address that is no inbox."""

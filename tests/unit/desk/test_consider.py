@@ -286,7 +286,28 @@ def author(header: str, conversation: Conversation | None = None, *, sender: str
 
 
 def test_a_customer_waits_for_an_answer_and_is_known_by_his_address() -> None:
-    assert author(ANNA, KNOWN) == author(ANNA) == Author(Voice.CUSTOMER, "anna@klient.pl")
+    outside = (("", "anna@klient.pl"),)
+    assert author(ANNA, KNOWN) == Author(Voice.CUSTOMER, "anna@klient.pl", outside)
+    assert author(f"{ANNA}\nSubject: Re: parcel") == Author(Voice.CUSTOMER, "anna@klient.pl", outside, "parcel")
+
+
+@pytest.mark.parametrize(
+    ("header", "outside"),
+    [
+        (ANNA, ["anna@klient.pl"]),
+        (f"{ANNA}, Bob <bob@klient.pl>\nCc: ola@klient.pl", ["anna@klient.pl", "bob@klient.pl", "ola@klient.pl"]),
+        (f"{ANNA}\nReply-To: desk@klient.pl", ["desk@klient.pl"]),
+        (f"{ANNA}\nReply-To: support@example.com", ["anna@klient.pl"]),
+        ("From: support@example.com\nReply-To: anna@klient.pl\nTo: support@example.com", ["anna@klient.pl"]),
+        (f"{ANNA}\nCc: ewa@mail.example.com, ewa+urgent@mail.example.com", ["anna@klient.pl"]),
+        (f"{ANNA}\nCc: support+c.x@example.com, billing@example.com", ["anna@klient.pl"]),
+        (f"{ANNA}\nCc: undisclosed-recipients:;, <no address>", ["anna@klient.pl"]),
+        (f"{JAN}\nTo: anna@klient.pl\nCc: support@example.com", ["anna@klient.pl"]),
+    ],
+)
+def test_an_answer_goes_to_those_outside(header: str, outside: list[str]) -> None:
+    """Reply-To or From first, then To and Cc; never to a member or to an address of ours, whatever its detail."""
+    assert [address for _, address in author(header).outside] == outside
 
 
 @pytest.mark.parametrize(
