@@ -9,6 +9,7 @@ import socket
 from collections.abc import Callable, Mapping, Sequence
 from time import monotonic
 from typing import Any
+from weakref import WeakValueDictionary
 
 import dns.asyncbackend
 import dns.asyncquery
@@ -39,6 +40,7 @@ LONGEST_SECONDS = 3600.0
 LONGEST_ABSENCE_SECONDS = 900.0  # RFC 2308 5 advises hours at most; what was just published shall soon be seen
 TROUBLE_SECONDS = 5.0
 MAX_SOCKETS = 256  # one for each question that is being asked
+MAX_SOCKETS_OF_ONE = 16  # of these for one stranger: his mail may bear scores of names whose servers are silent
 MAX_QUESTIONS = 2_000  # that are being asked, or wait for a socket
 ROUNDS = 2  # a server that was silent is asked once more
 _SHORTEST_TRY_SECONDS = 0.25
@@ -78,6 +80,8 @@ class Resolver:
         self._sockets = asyncio.Semaphore(MAX_SOCKETS)
         self._sockets_of_strangers = asyncio.Semaphore(MAX_SOCKETS // 2)
         self._asked_of_strangers = 0
+        self._turns: WeakValueDictionary[str, asyncio.Semaphore] = WeakValueDictionary()  # by stranger
+        self._waiting_for_turns = 0
         self._told_at: dict[str, float] = {}
         self._is_closed = False
         self.adopt(settings)
@@ -88,30 +92,67 @@ class Resolver:
         if self._servers.adopt(settings.servers):
             self._memory.clear()
 
-    async def look_up(self, name: str, kind: RecordKind, *, of_stranger: bool = False) -> Answer:
+    async def look_up(self, name: str, kind: RecordKind, *, stranger: str | None = None) -> Answer:
         """`name`: a domain in A-labels, with or without its last dot. Raises only where the caller is cancelled.
 
-        `of_stranger`: whoever connects to us decides which servers are asked, and so how long they are silent. All
-        such questions have half of the sockets, so that none of the others has to wait for them.
+        `stranger`: who decides which servers are asked, and so how long they are silent, as he is counted. Strangers
+        have half of the sockets, so that nobody else has to wait for them, and each of them has a few.
         """
         question = (name.lower().removesuffix("."), kind)
         known = self._memory.get(question, self._now())
         if known is not None:
             return known
+        if stranger is None or question in self._asked:
+            return await self._asked_once(question)
+        # Before the question is one that others may join: none of them waits for this one's turn.
+        turn = self._turns.setdefault(stranger, asyncio.Semaphore(MAX_SOCKETS_OF_ONE))
+        if not await self._got(turn):
+            return _BUSY
+        known = self._memory.get(question, self._now())
+        if known is None and question not in self._asked:
+            return await self._asked_once(question, turn)
+        turn.release()
+        return known or await self._asked_once(question)
+
+    async def _got(self, turn: asyncio.Semaphore) -> bool:
+        """Whether it came in time; then it is to be released."""
+        if not turn.locked():
+            return await turn.acquire()
+        if self._waiting_for_turns >= MAX_QUESTIONS:
+            return False
+        self._waiting_for_turns += 1
+        try:
+            async with asyncio.timeout(self._timeout_seconds):
+                return await turn.acquire()
+        except TimeoutError:
+            return False
+        finally:
+            self._waiting_for_turns -= 1
+
+    async def _asked_once(self, question: _Question, turn: asyncio.Semaphore | None = None) -> Answer:
+        """By all who ask it meanwhile. `turn`: of the stranger who begins; it is released when the question is over."""
         task = self._asked.get(question)
         if task is None:
-            if self._is_closed:
-                return _CLOSED
-            if len(self._asked) >= MAX_QUESTIONS or (of_stranger and self._asked_of_strangers >= MAX_QUESTIONS // 2):
-                return _BUSY
-            self._asked_of_strangers += of_stranger
-            task = self._asked[question] = asyncio.create_task(self._find(*question, of_stranger))
+            trouble = self._why_not(turn)
+            if trouble is not None:
+                if turn is not None:
+                    turn.release()
+                return trouble
+            self._asked_of_strangers += turn is not None
+            task = self._asked[question] = asyncio.create_task(self._find(*question, turn))
         try:
             return await asyncio.shield(task)
         except asyncio.CancelledError:
             if self._is_closed and task.cancelled():
                 return _CLOSED
             raise
+
+    def _why_not(self, turn: asyncio.Semaphore | None) -> Trouble | None:
+        """What keeps us from asking anything."""
+        if self._is_closed:
+            return _CLOSED
+        is_full = turn is not None and self._asked_of_strangers >= MAX_QUESTIONS // 2
+        return _BUSY if is_full or len(self._asked) >= MAX_QUESTIONS else None
 
     async def close(self) -> None:
         """Ends all questions: who still waits is told of trouble."""
@@ -121,13 +162,13 @@ class Resolver:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def _find(self, text: str, kind: RecordKind, of_stranger: bool) -> Answer:
+    async def _find(self, text: str, kind: RecordKind, turn: asyncio.Semaphore | None) -> Answer:
         try:
             name = _name(text)
             if name is None:
                 return Absent(is_nxdomain=True, seconds=LONGEST_ABSENCE_SECONDS)
             began = self._now()
-            answer = await self._ask_in_time(name, kind, of_stranger)
+            answer = await self._ask_in_time(name, kind, of_stranger=turn is not None)
             self._metrics.dns_questions.labels(kind.value, _RESULTS[type(answer)]).inc()
             self._metrics.dns_seconds.observe(self._now() - began)
             seconds = TROUBLE_SECONDS if isinstance(answer, Trouble) else answer.seconds
@@ -136,9 +177,11 @@ class Resolver:
             return answer
         finally:
             self._asked.pop((text, kind), None)
-            self._asked_of_strangers -= of_stranger
+            if turn is not None:
+                self._asked_of_strangers -= 1
+                turn.release()
 
-    async def _ask_in_time(self, name: dns.name.Name, kind: RecordKind, of_stranger: bool) -> Answer:
+    async def _ask_in_time(self, name: dns.name.Name, kind: RecordKind, *, of_stranger: bool) -> Answer:
         of_these = self._sockets_of_strangers if of_stranger else contextlib.nullcontext()
         try:
             async with asyncio.timeout(self._timeout_seconds), of_these, self._sockets:

@@ -8,6 +8,7 @@ from routerd.auth.results import AuthResults, believed_results
 from routerd.auth.verification import NOT_VERIFIED, Compute, Verification, is_to_verify
 from routerd.auth.verify import Incoming, verify
 from routerd.config.settings import Settings
+from routerd.message.client_key import client_key
 from routerd.message.envelope import Received
 from routerd.message.view import MessageView
 from routerd.ops.dns import Resolver
@@ -20,7 +21,7 @@ log = structlog.get_logger()
 
 class Verifier:
     def __init__(self, resolver: Resolver, metrics: Metrics) -> None:
-        self._look_up = partial(resolver.look_up, of_stranger=True)
+        self._look_up = resolver.look_up
         self._metrics = metrics
 
     async def verify(self, view: MessageView, received: Received, settings: Settings, compute: Compute) -> Verification:
@@ -31,7 +32,8 @@ class Verifier:
             return NOT_VERIFIED
         hop = believed_results(view, True, settings.authserv_ids) if client.trusted else None
         mail = Incoming(view, received.envelope, client, received.at, hop, settings.arc_sealers)
-        verification = await verify(mail, self._look_up, compute, self._tell)
+        stranger = received.id if client.trusted else client_key(client.address)  # behind a hop are many
+        verification = await verify(mail, partial(self._look_up, stranger=stranger), compute, self._tell)
         found = AuthResults(verification.results)
         for method in COUNTED:
             result = found.result(method)

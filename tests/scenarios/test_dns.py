@@ -253,13 +253,43 @@ async def test_silent_servers_of_strangers_keep_nobody_waiting(
     for number in range(300):
         server.fails(f"{number}.silent.test", Fault.SILENT)
     names = (f"{number}.silent.test" for number in range(300))
-    silent = [asyncio.create_task(resolver.look_up(name, PTR, of_stranger=True)) for name in names]
+    silent = [asyncio.create_task(resolver.look_up(name, PTR, stranger=name)) for name in names]
     while len(server.asked) < ops_dns.MAX_SOCKETS // 2:
         await asyncio.sleep(0.01)
     assert await resolver.look_up("a.test", A) == Records(("192.0.2.1",), 300)
-    assert await resolver.look_up("b.test", PTR, of_stranger=True) == Trouble("too many questions at once")
+    assert await resolver.look_up("b.test", PTR, stranger="somebody") == Trouble("too many questions at once")
     assert not any(task.done() for task in silent[: ops_dns.MAX_SOCKETS // 2])
     assert sum(task.done() for task in silent) == 100
+
+
+async def test_one_stranger_keeps_no_other_waiting(server: DnsServer, resolver: Resolver) -> None:
+    """However many silent names his mail bears: neither for sockets nor for a question that waits for his turn."""
+    server.has("a.test", "A", "192.0.2.1")
+    names = [f"{number}.silent.test" for number in range(2 * ops_dns.MAX_SOCKETS)]
+    for name in names:
+        server.fails(name, Fault.SILENT)
+    silent = [asyncio.create_task(resolver.look_up(name, A, stranger="192.0.2.9")) for name in (*names, "a.test")]
+    while len(server.asked) < ops_dns.MAX_SOCKETS_OF_ONE:
+        await asyncio.sleep(0.01)
+    assert await resolver.look_up("a.test", A, stranger="192.0.2.8") == Records(("192.0.2.1",), 300)
+    assert len(server.asked) == ops_dns.MAX_SOCKETS_OF_ONE + 1
+    assert not any(task.done() for task in silent)
+
+
+async def test_turns_come_round(server: DnsServer, resolver: Resolver) -> None:
+    """Who asks more than he has turns for is answered in the end, also what somebody else was told meanwhile."""
+    names = [f"{number}.test" for number in range(5 * ops_dns.MAX_SOCKETS_OF_ONE)]
+    for name in names:
+        server.has(name, "A", "192.0.2.1")
+    asked = [asyncio.create_task(resolver.look_up(name, A, stranger="192.0.2.9")) for name in (*names, *names)]
+    others = [asyncio.create_task(resolver.look_up(name, A)) for name in names]
+    assert {*await asyncio.gather(*asked, *others)} == {Records(("192.0.2.1",), 300)}
+    assert len(server.asked) == len(names)
+    given_up = asyncio.create_task(resolver.look_up("x.test", A, stranger="192.0.2.9"))
+    await asyncio.sleep(0)
+    given_up.cancel()
+    await asyncio.gather(given_up, return_exceptions=True)
+    assert isinstance(await resolver.look_up("x.test", A, stranger="192.0.2.9"), Absent)
 
 
 async def test_closing_tells_who_waits(server: DnsServer) -> None:

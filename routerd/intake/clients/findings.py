@@ -13,6 +13,7 @@ from routerd.config.intake_settings import DNS_LIST_ANSWERS, DNS_LIST_ERRORS, LI
 from routerd.config.settings import DnsList, Settings
 from routerd.intake.clients.networks import TrustedNetworks
 from routerd.message.address import AddressError, parse_host_name
+from routerd.message.client_key import client_key
 from routerd.message.envelope import ClientFindings, Refused
 from routerd.ops.metrics import Metrics
 
@@ -34,7 +35,7 @@ T = TypeVar("T")
 class AsksDns(Protocol):
     """What is needed of a Resolver."""
 
-    async def look_up(self, name: str, kind: RecordKind, *, of_stranger: bool = False) -> Answer: ...
+    async def look_up(self, name: str, kind: RecordKind, *, stranger: str | None = None) -> Answer: ...
 
 
 class ClientLookUp:
@@ -163,7 +164,7 @@ class ClientLookUp:
 
     async def _name_of(self, ip: Ip) -> tuple[str | None, str | None]:
         """RFC 8601 2.7.3: the result, and the name where it is pass."""
-        answer = await self._resolver.look_up(ip.reverse_pointer, RecordKind.PTR, of_stranger=True)
+        answer = await self._resolver.look_up(ip.reverse_pointer, RecordKind.PTR, stranger=client_key(str(ip)))
         if isinstance(answer, Trouble):
             return "temperror", None
         if isinstance(answer, Absent):
@@ -185,7 +186,7 @@ class ClientLookUp:
     async def _leads_back(self, name: str, ip: Ip) -> tuple[str, bool | None]:
         """Whether the name has this address; None: it cannot be told now."""
         kind = RecordKind.A if ip.version == 4 else RecordKind.AAAA
-        answer = await self._resolver.look_up(name, kind, of_stranger=True)
+        answer = await self._resolver.look_up(name, kind, stranger=client_key(str(ip)))
         if isinstance(answer, Trouble):
             return name, None
         return name, isinstance(answer, Records) and any(ipaddress.ip_address(one) == ip for one in answer.values)

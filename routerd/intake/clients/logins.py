@@ -83,7 +83,7 @@ class Logins:
         self._book = _Book(_names_of(settings), self._book.hashes if settings.passwords else {})
 
     async def check(self, login: str, password: str, client_key: str) -> LoggedIn | Refused:
-        """`login`: a member's key or one of his addresses, in any case. `client_key`: as networks.client_key gives it.
+        """`login`: a member's key or one of his addresses, in any case. `client_key`: as `message.client_key` gives it.
 
         Right, wrong (535), or not now (454): too many wrong ones from that client, or too many at once.
         """

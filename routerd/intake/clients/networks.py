@@ -1,11 +1,8 @@
-"""Addresses of clients: in one spelling, by what they are counted, whether they are trusted. Pure."""
+"""Addresses of clients: in one spelling, and whether they are trusted. Pure."""
 
 import ipaddress
 from collections import OrderedDict
 from collections.abc import Iterable
-
-_IPV6_SITE = 64  # bits: one customer's network has a /64, so one address of it says nothing
-_NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
@@ -17,22 +14,6 @@ def plain_address(address: str) -> str:
         mapped = ipaddress.IPv6Address(address).ipv4_mapped
         return str(mapped) if mapped else address
     return address
-
-
-def client_key(address: str) -> str:
-    """By what one client's connections are counted: its address, or its /64.
-
-    Where a translator or tunnel puts IPv4 addresses into IPv6, all the world may share a /64, or one host have many:
-    there it is the IPv4 address (RFC 6052 2.1, RFC 3056 2). `address` is plain.
-    """
-    if ":" not in address:
-        return address
-    ip = ipaddress.IPv6Address(address)
-    if ip in _NAT64:
-        return str(ipaddress.IPv4Address(int(ip) & 0xFFFF_FFFF))
-    if ip.sixtofour is not None:
-        return str(ip.sixtofour)
-    return str(ipaddress.IPv6Network((ip, _IPV6_SITE), strict=False))
 
 
 class TrustedNetworks:

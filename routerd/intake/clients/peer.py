@@ -2,8 +2,9 @@
 
 from typing import Any, NamedTuple
 
-from routerd.intake.clients.networks import TrustedNetworks, client_key, plain_address
+from routerd.intake.clients.networks import TrustedNetworks, plain_address
 from routerd.intake.clients.proxy_protocol import Origin
+from routerd.message.client_key import client_key
 
 
 class Peer(NamedTuple):

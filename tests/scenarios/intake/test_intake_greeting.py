@@ -33,7 +33,7 @@ class SaidDns(Resolver):
         self.gate.set()
         self.asked = asyncio.Event()
 
-    async def look_up(self, name: str, kind: RecordKind, *, of_stranger: bool = False) -> Answer:
+    async def look_up(self, name: str, kind: RecordKind, *, stranger: str | None = None) -> Answer:
         self.asked.set()
         await self.gate.wait()
         return self.said.get(name, Absent(True, 60.0))

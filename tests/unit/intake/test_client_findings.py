@@ -30,12 +30,12 @@ class SaidDns:
     def __init__(self, said: Mapping[str, object]) -> None:
         self.said = said
         self.asked: list[str] = []
-        self.asked_of_strangers: list[str] = []
+        self.asked_of_strangers: list[tuple[str, str]] = []
 
-    async def look_up(self, name: str, kind: RecordKind, *, of_stranger: bool = False) -> Answer:
+    async def look_up(self, name: str, kind: RecordKind, *, stranger: str | None = None) -> Answer:
         self.asked.append(f"{name} {kind}")
-        if of_stranger:
-            self.asked_of_strangers.append(name)
+        if stranger is not None:
+            self.asked_of_strangers.append((name, stranger))
         answer = self.said.get(f"{name} {kind}", self.said.get(name, ABSENT))
         if answer is ...:
             await asyncio.Event().wait()
@@ -73,7 +73,7 @@ async def test_what_a_stranger_decides_is_asked_as_such() -> None:
     dns = SaidDns({REVERSE: found("mail.test"), "mail.test": found(CLIENT), "6.7.8.9.bl.test": found("127.0.0.2")})
     findings = await ClientLookUp(settings_with("bl.test"), dns, Metrics()).findings(CLIENT, "note")
     assert (findings.name, findings.listed_in) == ("mail.test", {"bl.test"})
-    assert dns.asked_of_strangers == [REVERSE.removesuffix(" PTR"), "mail.test"]
+    assert dns.asked_of_strangers == [(REVERSE.removesuffix(" PTR"), CLIENT), ("mail.test", CLIENT)]
 
 
 # Lists (RFC 5782)

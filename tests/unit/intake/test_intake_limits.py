@@ -4,10 +4,11 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from routerd.config.settings import Limits, TrustedLimits
-from routerd.intake.clients.networks import TrustedNetworks, client_key, plain_address
+from routerd.intake.clients.networks import TrustedNetworks, plain_address
 from routerd.intake.limits.capacity import Connections, Memory
 from routerd.intake.limits.tally import Tally
 from routerd.intake.queue_ids import QueueIds
+from routerd.message.client_key import client_key
 
 
 def test_connections_in_all_and_per_client() -> None:
