@@ -25,6 +25,8 @@ _COMMANDS = {
     "replay": "routerd.cli.replay",
     "queue": "routerd.cli.queue",
     "trace": "routerd.cli.trace",
+    "conversations": "routerd.cli.conversations",
+    "conversation": "routerd.cli.conversation",
     "password": "routerd.cli.password",
     "dkim": "routerd.cli.dkim",
     "schema": "routerd.cli.schema_command",

@@ -152,9 +152,9 @@ class Chosen:
     def refuse_unknown_names(self) -> None:
         """Where nothing was found: a name that nobody has. Copies of a member who has left may still be there."""
         members = self._settings.members
-        _refuse_unknown("inbox", self._inbox(), names_of(self._settings).inboxes)
-        _refuse_unknown("member", self._given.member, members)
-        _refuse_unknown("owner", self._given.owner, members)
+        refuse_unknown("inbox", self._inbox(), names_of(self._settings).inboxes)
+        refuse_unknown("member", self._given.member, members)
+        refuse_unknown("owner", self._given.owner, members)
 
     def _is_meant(self, copy: QueuedCopy) -> bool:
         if copy.state not in self._of_messages and copy.number not in self._one_by_one:
@@ -194,6 +194,7 @@ def _destinations(given: str | None, routes: Routes) -> tuple[str, ...] | None:
     return given, f"smtp:{given}", f"lmtp:{given}", f"mx:{given}"
 
 
-def _refuse_unknown(what: str, name: str | None, known: Collection[str]) -> None:
+def refuse_unknown(what: str, name: str | None, known: Collection[str]) -> None:
+    """Raises BadParameter for the option --WHAT where nobody has that name."""
     if name is not None and name not in known:
         raise click.BadParameter(f"no {what} {quoted(name)}{suggestion(name, known)}", param_hint=f"--{what}")
