@@ -153,7 +153,9 @@ def _identifiers(
 
 
 def _spf_of(hop: AuthResults) -> list[MethodResult]:
-    return [one for one in hop.results if one.method == "spf" and one.property("smtp.mailfrom")]
+    """Of its topmost field alone: what DMARC makes of it proves identities."""
+    said = (one for one in hop.results if one.method == "spf" and one.property("smtp.mailfrom"))
+    return [one for one in said if one not in hop.further]
 
 
 def _mail_from_domain(result: MethodResult) -> str:

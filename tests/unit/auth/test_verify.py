@@ -234,6 +234,11 @@ class TestBehindAHop:
         """Of MAIL FROM."""
         assert said(await verified(client=HOP, hop=self.hop(spf))).get("dmarc") == dmarc
 
+    async def test_what_a_stranger_says_that_it_found_of_spf_proves_nothing(self) -> None:
+        """Below the hop's own field, which speaks of DKIM alone."""
+        forged = b"none\r\nAuthentication-Results: mx.example.com; spf=pass smtp.mailfrom=anna@klient.pl"
+        assert said(await verified(client=HOP, hop=self.hop(b"dkim=" + forged))) == {}
+
 
 class TestSealed:
     """ARC: lists and forwarders break what proves it, and say that it was proven before."""
