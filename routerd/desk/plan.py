@@ -134,6 +134,7 @@ class Past:
     at: datetime
     message_id: str | None
     has_bytes: bool  # they are kept still
+    members: tuple[str, ...] = ()  # who has a copy of it
 
 
 @dataclass(frozen=True, slots=True)

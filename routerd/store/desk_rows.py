@@ -262,9 +262,10 @@ def _note_answer(batch: Batch, plan: Plan, conversation: int | None, message: in
 
 
 def _set_timers(batch: Batch, timers: Sequence[Timer], conversation: int | None) -> None:
-    """All of the conversation's; those of no conversation are added to, one of each kind and data."""
+    """All of the conversation's but for a handover that is due; those of no conversation are added to, one of each kind
+    and data."""
     if conversation is not None:
-        batch.db.execute("DELETE FROM timers WHERE conversation = ?", (conversation,))
+        batch.db.execute("DELETE FROM timers WHERE conversation = ? AND kind <> 'handover'", (conversation,))
     for timer in timers:
         batch.db.execute(_ADD_TIMER, (conversation, str(timer.kind), to_micros(timer.at), timer.data))
 

@@ -67,7 +67,8 @@ SELECT at, kind, data_json FROM (
 ) ORDER BY at DESC, message DESC, number DESC LIMIT ?2
 """
 _PAST = """
-SELECT number, queue_id, part, member, received_at, message_id, EXISTS (SELECT 1 FROM bodies WHERE message = m.number)
+SELECT number, queue_id, part, member, received_at, message_id, EXISTS (SELECT 1 FROM bodies WHERE message = m.number),
+  (SELECT json_group_array(member) FROM copies WHERE message = m.number AND state IN ('queued', 'delivered'))
 FROM messages AS m WHERE conversation = ? AND twin_of IS NULL ORDER BY number DESC LIMIT ?
 """
 _CONTENT = "SELECT m.queue_id, b.bytes FROM messages AS m JOIN bodies AS b ON b.message = m.number WHERE m.number = ?"
@@ -278,8 +279,9 @@ class StoredDeskState:
                 from_micros(at),
                 None if message_id is None else storable(message_id),
                 bool(has_bytes),
+                texts_from_json(members),
             )
-            for number, queue_id, part, member, at, message_id, has_bytes in reversed(rows)
+            for number, queue_id, part, member, at, message_id, has_bytes, members in reversed(rows)
         )
 
     def happened(self, limit: int) -> tuple[Happened, ...]:
