@@ -61,6 +61,8 @@ _CONVERSATIONS = RowWriter.inserting(
         "outside_json",
         "approve_json",
         "priority",
+        "remind_at",
+        "escalated",
         "closed_at",
         "rules_json",
     ),

@@ -11,7 +11,7 @@ from routerd.store.stored_json import pairs_from_json, read_or_none, texts_from_
 CONVERSATION_COLUMNS = (
     "number, inbox, owner, team, version, participants_json, labels_json, messages, state, waiting_since, respond_by,"
     " also_json, watchers_json, snoozed_until, answers, answered_at, overdue, subject, outside_json, approve_json,"
-    " priority"
+    " priority, remind_at, escalated"
 )
 PARTICIPANTS = 5  # where they stand among these
 _STATES = frozenset(ConversationState)
@@ -36,5 +36,7 @@ def read_conversation(row: Sequence[Any]) -> Conversation:
         outside=read_or_none(pairs_from_json, row[18]) or (),
         approve=texts_from_json(row[19]),
         priority=Priority(row[20]) if row[20] in _PRIORITIES else None,
+        remind_at=None if row[21] is None else from_micros(row[21]),
+        escalated=row[22],
     )
     return Conversation(ConversationId(row[0]), row[1], row[2], row[3], row[4], standing)

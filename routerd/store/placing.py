@@ -28,13 +28,15 @@ STANDING_COLUMNS = (
     "outside_json",
     "approve_json",
     "priority",
+    "remind_at",
+    "escalated",
     "closed_at",
 )
 _PARTICIPANTS = "SELECT participants_json, customer FROM conversations WHERE number = ?"
 _UPDATE = f"""
 UPDATE conversations SET owner = ?, team = ?, version = version + 1, participants_json = ?, last_at = max(last_at, ?),
   {", ".join(f"{name} = ?" for name in STANDING_COLUMNS[:-1])},
-  closed_at = CASE WHEN ?20 IS NULL THEN NULL ELSE coalesce(closed_at, ?20) END
+  closed_at = CASE WHEN ?22 IS NULL THEN NULL ELSE coalesce(closed_at, ?22) END
 WHERE number = ?
 """  # noqa: S608 - constants
 
@@ -74,5 +76,7 @@ def standing_row(standing: Standing, at: int) -> tuple[Value, ...]:
         pairs_to_json(standing.outside),
         texts_to_json(standing.approve),
         None if standing.priority is None else str(standing.priority),
+        micros_or_none(standing.remind_at),
+        standing.escalated,
         at if standing.state is ConversationState.CLOSED else None,
     )

@@ -18,6 +18,8 @@ ALTER TABLE conversations ADD COLUMN outside_json TEXT NOT NULL DEFAULT '[]'; --
 ALTER TABLE conversations ADD COLUMN approve_json TEXT NOT NULL DEFAULT '[]'; -- whose #send an answer needs
 ALTER TABLE conversations ADD COLUMN closed_at INTEGER;                   -- NULL: it is not closed
 ALTER TABLE conversations ADD COLUMN priority TEXT;         -- set by hand: high | normal | low
+ALTER TABLE conversations ADD COLUMN remind_at INTEGER;     -- when the owner is told that time runs out; NULL: he was
+ALTER TABLE conversations ADD COLUMN escalated INTEGER NOT NULL DEFAULT 0; -- steps that were taken
 ALTER TABLE conversations ADD COLUMN rules_json TEXT NOT NULL DEFAULT '[]'; -- that matched its first message
 
 UPDATE conversations SET closed_at = last_at WHERE state = 'closed';

@@ -27,6 +27,8 @@ STANDING = Standing(
     (("b@example.com", "jan"),),
     approve=("lead",),
     priority=Priority.LOW,
+    remind_at=NOW + timedelta(hours=3),
+    escalated=2,
 )
 
 
