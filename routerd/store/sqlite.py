@@ -40,7 +40,6 @@ from routerd.store.connection import (
     FILE_NAME,
     Connection,
     Place,
-    select,
     select_one,
     store_error,
 )
@@ -50,64 +49,31 @@ from routerd.store.desk_state import recall
 from routerd.store.health import Health, Look
 from routerd.store.large_bodies import LargeBodies
 from routerd.store.lock import StateLock, make_private
+from routerd.store.open_copies import (
+    copy_by_number,
+    count_open,
+    due_copies,
+    find_copies,
+    pull_forward,
+    readdress,
+    waiting_destinations,
+)
 from routerd.store.opening import prepare_file, reopen
 from routerd.store.readers import Readers
 from routerd.store.rows import (
-    COPIES,
-    COPY_COLUMNS,
-    bindable,
-    copy_state,
     from_micros,
-    read_copies,
-    storable,
     to_micros,
-    to_minute,
 )
-from routerd.store.stored_json import files_from_json, files_to_json, texts_to_json
-from routerd.store.sweeping import Age, Step, forget_bodies, forget_conversations, forget_loads, forget_messages
-from routerd.store.troubles import forget_told, read_untold, tell_nobody
+from routerd.store.stored_json import files_from_json, files_to_json
+from routerd.store.sweeper import Sweeper
+from routerd.store.troubles import read_untold, tell_nobody
 from routerd.store.waits import Waits
+from routerd.store.word_index import Unindexed, Words, index_words, unindexed
 from routerd.store.writer import CommitMetrics, Job, Writer
 
 _KEY_BYTES = 32
-_LOADS_KEPT = timedelta(hours=25)
 
-_DUE = f"""
-SELECT {COPY_COLUMNS} FROM {COPIES}
-WHERE c.finished_at IS NULL AND c.state = 'queued' AND c.destination = CAST(? AS TEXT)
-AND c.next_attempt_at <= ? ORDER BY c.next_attempt_at, c.number LIMIT ?
-"""  # noqa: S608 - constants
-# From one destination to the next by the index, so that it takes no longer for many copies than for few.
-_WAITING = """
-WITH RECURSIVE destinations(name) AS (
-  SELECT min(destination) FROM copies WHERE finished_at IS NULL AND state = 'queued'
-  UNION ALL
-  SELECT (SELECT min(destination) FROM copies WHERE finished_at IS NULL AND state = 'queued' AND destination > name)
-  FROM destinations WHERE name IS NOT NULL
-)
-SELECT name, (
-  SELECT min(next_attempt_at) FROM copies WHERE finished_at IS NULL AND state = 'queued' AND destination = name
-) FROM destinations WHERE name IS NOT NULL
-"""
-_PULL_FORWARD = """
-UPDATE copies SET next_attempt_at = ?1
-WHERE finished_at IS NULL AND state = 'queued' AND (next_attempt_at > ?2 OR next_attempt_at IS NULL)
-"""
-_COME_BY_NOW = """
-UPDATE copies INDEXED BY copies_by_age SET created_at = ?1 WHERE finished_at IS NULL AND created_at > ?1
-"""
-_COUNTS = "SELECT state, count(*) FROM copies INDEXED BY copies_open WHERE finished_at IS NULL GROUP BY state"
-_OLDEST = "SELECT min(created_at) FROM copies INDEXED BY copies_by_age WHERE finished_at IS NULL"
 _BODY = "SELECT b.bytes FROM bodies AS b WHERE b.message = ?"
-_BY_NUMBER = f"SELECT {COPY_COLUMNS} FROM {COPIES} WHERE c.number = ?"  # noqa: S608 - constants
-_BY_ID = f"""
-SELECT {COPY_COLUMNS} FROM {COPIES} WHERE m.queue_id IN (SELECT value FROM json_each(?)) ORDER BY c.number
-"""  # noqa: S608 - constants
-_ADDRESSED = "SELECT DISTINCT member, mailbox, destination FROM copies WHERE finished_at IS NULL"
-_READDRESS = """
-UPDATE copies SET mailbox = ?1, destination = ?2
-WHERE finished_at IS NULL AND member = CAST(?3 AS TEXT) AND (mailbox <> ?1 OR destination <> ?2)
-"""
 _KEEP_RULESET = """
 INSERT INTO rulesets VALUES (1, ?, ?, ?) ON CONFLICT (number) DO UPDATE
 SET revision = excluded.revision, saved_at = excluded.saved_at, files_json = excluded.files_json
@@ -166,6 +132,7 @@ class SqliteStore:
         self._writer = Writer(connect, metrics, reach, self._place.check, self._health)
         self._readers = Readers(self._place, self._health)
         self._large = LargeBodies(self._bodies, self._writer, self._health, reach)
+        self._sweeper = Sweeper(self._readers, self._writer, self._large)
         self._look = Look(self._path, self._health)
         self._writer.start()
         if not is_seen_through:
@@ -242,27 +209,13 @@ class SqliteStore:
         await self._writer.do(Job(partial(tell_nobody, untold=untold)))
 
     async def due(self, destination: str, now: datetime, limit: int, skip: frozenset[int]) -> list[Copy]:
-        def read(db: Connection) -> list[Copy]:
-            rows = select(db, _DUE, (bindable(destination), to_micros(now), limit + len(skip)))
-            wanted = [row for row in rows if row[0] not in skip]
-            return list(read_copies(wanted[:limit]))
-
-        return await self._readers.read(read)
+        return await self._readers.read(partial(due_copies, destination=destination, now=now, limit=limit, skip=skip))
 
     async def waiting(self) -> Mapping[str, datetime]:
-        def read(db: Connection) -> dict[str, datetime]:
-            return {destination: from_micros(at) for destination, at in select(db, _WAITING) if at is not None}
-
-        return await self._readers.read(read)
+        return await self._readers.read(waiting_destinations)
 
     async def pull_forward(self, now: datetime, latest: datetime) -> int:
-        def work(batch: Batch) -> int:
-            batch.flush()
-            batch.db.execute(_COME_BY_NOW, (to_micros(now),))
-            batch.db.execute(_PULL_FORWARD, (to_micros(now), to_micros(latest)))
-            return batch.db.changes()
-
-        return await self._writer.do(Job(work))
+        return await self._writer.do(Job(partial(pull_forward, now=now, latest=latest)))
 
     async def content(self, copy: Copy) -> Raw:
         def read(db: Connection) -> Raw:
@@ -275,25 +228,12 @@ class SqliteStore:
         return await self._readers.read(read)
 
     async def readdress(self, mailboxes: Mapping[str, tuple[str, str]]) -> None:
-        def work(batch: Batch) -> None:
-            batch.flush()
-            known = select(batch.db, _ADDRESSED)
-            for member in {member for member, *way in known if tuple(way) != mailboxes.get(member, tuple(way))}:
-                mailbox, destination = mailboxes[member]
-                batch.db.execute(_READDRESS, (storable(mailbox), storable(destination), bindable(member)))
-
-        await self._writer.do(Job(work))
+        await self._writer.do(Job(partial(readdress, mailboxes=mailboxes)))
 
     async def counts(self) -> QueueCounts:
         def read(db: Connection) -> QueueCounts:
             self._place.check()
-            copies: dict[CopyState, int] = {}
-            for text, count in select(db, _COUNTS):
-                state = copy_state(text)
-                copies[state] = copies.get(state, 0) + count
-            row = select_one(db, _OLDEST)
-            oldest = row[0] if row else None
-            return QueueCounts(copies, None if oldest is None else from_micros(oldest))
+            return count_open(db)
 
         return await self._readers.read(read)
 
@@ -313,30 +253,19 @@ class SqliteStore:
         return await self._readers.read(read)
 
     async def sweep(self, now: datetime, retention: Retention) -> None:
-        bodies_before = to_micros(now - max(retention.bounce_window, retention.bodies))
-        events_before = to_micros(now - retention.events)
-        at = to_micros(now)
-        await self._sweep_steps(forget_bodies, Age(bodies_before, at))
-        await self._sweep_steps(forget_messages, Age(events_before, at))
-        await self._sweep_steps(forget_conversations, Age(events_before, at))
-        await self._writer.do(Job(partial(forget_told, now=now)))
-        await self._writer.do(Job(partial(forget_loads, before_minute=to_minute(now - _LOADS_KEPT))))
-        await self._large.forget_unnamed()
+        await self._sweeper.sweep(now, retention)
+
+    async def unindexed(self, limit: int) -> tuple[Unindexed, ...]:
+        return await self._readers.read(partial(unindexed, limit=limit, open_body=self._bodies.open))
+
+    async def index_words(self, found: Sequence[Words], up_to: int) -> None:
+        await self._writer.do(Job(partial(index_words, found=found, up_to=up_to)))
 
     async def copy_by_number(self, number: int) -> Copy | None:
-        def read(db: Connection) -> Copy | None:
-            return next(read_copies(select(db, _BY_NUMBER, (number,))), None)
-
-        return await self._readers.read(read)
+        return await self._readers.read(partial(copy_by_number, number=number))
 
     async def find_copies(self, ids: Sequence[str]) -> tuple[Copy, ...]:
-        def read(db: Connection) -> tuple[Copy, ...]:
-            wanted = frozenset(ids)
-            queue_ids = texts_to_json({QueueId(one.partition("-")[0]) for one in wanted})
-            found = read_copies(select(db, _BY_ID, (queue_ids,)))
-            return tuple(copy for copy in found if copy.id in wanted or copy.queue_id in wanted)
-
-        return await self._readers.read(read)
+        return await self._readers.read(partial(find_copies, ids=ids))
 
     async def note(self, queue_id: QueueId, kind: str, data: Mapping[str, object], at: datetime) -> None:
         def work(batch: Batch) -> None:
@@ -391,18 +320,6 @@ class SqliteStore:
         self._readers.close()
         self._writer.close()
         self._lock.release()
-
-    async def _sweep_steps(self, step: Callable[[Batch, int, Age], Step], age: Age) -> None:
-        after: int | None = 0
-        while after is not None:
-            done: Step = await self._writer.do(Job(partial(_flushed, step, after, age)))
-            await self._large.forget(done.files)
-            after = done.after
-
-
-def _flushed(step: Callable[[Batch, int, Age], Step], after: int, age: Age, batch: Batch) -> Step:
-    batch.flush()
-    return step(batch, after, age)
 
 
 def _key(batch: Batch, purpose: str) -> bytes:

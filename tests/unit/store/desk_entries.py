@@ -5,8 +5,9 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
-from store_entries import NOW, copy_for, entry, received, settled, thread
+from store_entries import NOW, annotation, copy_for, entry, new_id, received, settled, thread
 
+from routerd.desk.changes import Authored, Part, Role
 from routerd.desk.plan import FullDeskState
 from routerd.store.base import Committed, Entry, Known, NewCopy, Settled, SettledMail, ThreadKeys
 from routerd.store.sqlite import SqliteStore
@@ -33,6 +34,13 @@ def an_entry(
         return replace(made, plan=replace(made.plan, **plan), mails=mails, resent=resent)
 
     return entry(got=got, keys=keys, known=known, settle=settle)
+
+
+def told(text: str = "hello", **fields: Any) -> SettledMail:
+    queue_id = new_id()
+    raw = f"From: routerd@example.com\r\nSubject: {text}\r\n\r\n{text}\r\n".encode()
+    mail = Authored(queue_id, Part.TOLD, raw, f"{queue_id}@example.com", (), **fields)
+    return SettledMail(mail, annotation(queue_id), (copy_for("ewa", Role.DESK),))
 
 
 async def begun(store: SqliteStore) -> tuple[Committed, Known]:

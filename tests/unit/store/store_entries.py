@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from itertools import count
 
 from routerd.desk.changes import PlannedCopy, Role
-from routerd.desk.plan import ConversationId, Event, FullDeskState, Plan
+from routerd.desk.plan import ConversationId, ConversationState, Event, FullDeskState, Plan, Standing
 from routerd.message.address import parse_address
 from routerd.message.annotate import Annotation
 from routerd.message.envelope import Client, Envelope, Protocol, Purpose, QueueId, Raw, Received, Recipient
@@ -75,12 +75,13 @@ def settle_for(
     team: str | None = "finance",
     turns: tuple[tuple[str, str], ...] = (),
     joins: bool = True,
+    closed: bool = False,
 ) -> Settle:
     """Always the same copies (default: Ewa's), joining whatever conversation and twin there is."""
 
     def settle(state: FullDeskState) -> Settled:
         new = copies or (copy_for("ewa"),)
-        return settled(queue_id, state, new, team=team, turns=turns, joins=joins)
+        return settled(queue_id, state, new, team=team, turns=turns, joins=joins, closed=closed)
 
     return settle
 
@@ -93,6 +94,7 @@ def settled(
     team: str | None = "finance",
     turns: tuple[tuple[str, str], ...] = (),
     joins: bool = True,
+    closed: bool = False,
 ) -> Settled:
     owner = next((copy.member for copy in copies if copy.role is Role.OWNER), "ewa")
     conversation: ConversationId | None = state.conversation.id if joins and state.conversation else None
@@ -107,6 +109,7 @@ def settled(
         turns=turns,
         joins=conversation,
         twin=state.twin,
+        standing=Standing(state=ConversationState.CLOSED) if closed else Standing(),
         events=(Event("message_assigned", {"member": owner}),),
     )
     return Settled(plan, annotation(queue_id, owner), copies)
@@ -141,6 +144,7 @@ def entry(
     turns: tuple[tuple[str, str], ...] = (),
     team: str | None = "finance",
     joins: bool = True,
+    closed: bool = False,
 ) -> Entry:
     got = got or received()
     return Entry(
@@ -148,5 +152,5 @@ def entry(
         thread=keys or thread(f"{got.id}@klient.pl"),
         known=known or Known(),
         decisions=(decision(),),
-        settle=settle or settle_for(got.id, *copies, turns=turns, team=team, joins=joins),
+        settle=settle or settle_for(got.id, *copies, turns=turns, team=team, joins=joins, closed=closed),
     )

@@ -5,7 +5,6 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-import pytest
 from desk_entries import an_entry, begun
 from store_entries import INBOX, NOW, copy_for, thread
 
@@ -15,7 +14,6 @@ from routerd.store.base import Deed, Settled
 from routerd.store.conversations import Wanted
 from routerd.store.figures import By, Spread
 from routerd.store.queue_view import QueueView
-from routerd.store.search import search_query
 from routerd.store.sqlite import SqliteStore
 
 HOUR = timedelta(hours=1)
@@ -150,16 +148,3 @@ async def test_the_ninetieth_percentile_is_what_ninety_of_a_hundred_do_not_excee
     with QueueView.open(state) as view:
         found = view.report(By.MEMBER, NOW, NOW + HOUR, zone=UTC).total.first_response
     assert found == Spread(11, timedelta(minutes=6), timedelta(minutes=10))
-
-
-@pytest.mark.parametrize("text", ["", " ", '""', "*", "?! -"])
-def test_a_search_needs_a_word(text: str) -> None:
-    with pytest.raises(ValueError, match="no word"):
-        search_query(text)
-
-
-def test_a_search_is_folded_and_quoted() -> None:
-    """What FTS5 takes for its own language is looked for as words."""
-    assert search_query('Fakturę AND "Pani Łucja" inv* NEAR(x)') == (
-        '"fakture" AND "and" AND "pani lucja" AND "inv"* AND "near x"'
-    )

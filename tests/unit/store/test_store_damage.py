@@ -8,7 +8,7 @@ import pytest
 from store_entries import NOW, RETENTION, copy_for, entry, received, thread
 
 from routerd.desk.changes import Role
-from routerd.store import sqlite
+from routerd.store import open_copies
 from routerd.store.base import CopyState, Done, Hold, QueueCounts, RetryAt, StoreError
 from routerd.store.by_hand import do_by_hand
 from routerd.store.connection import Connection, select
@@ -199,7 +199,7 @@ async def test_copies_far_ahead_are_pulled_forward(store: SqliteStore) -> None:
 
 def test_how_old_the_queue_is_takes_no_look_at_each_copy(store: SqliteStore, peek: Connection) -> None:
     """It is asked for with each scrape, and 50,000 copies may wait."""
-    for question in (sqlite._OLDEST, sqlite._COME_BY_NOW):
+    for question in (open_copies._OLDEST, open_copies._COME_BY_NOW):
         ((_, _, _, how),) = peek.execute(f"EXPLAIN QUERY PLAN {question}", (1,) if "?1" in question else ()).fetchall()
         assert "SEARCH copies USING INDEX copies_by_age" in how or "SEARCH copies USING COVERING INDEX" in how
 
@@ -209,7 +209,7 @@ async def test_what_came_while_the_clock_was_ahead_hides_nothing_from_the_sweep(
 ) -> None:
     """Bytes and history behind it are forgotten in their time, its own bytes after its delivery."""
     for at in (NOW + 3650 * DAY, NOW, NOW, NOW + 800 * DAY):
-        committed = await store.commit(entry(got=received(at=at)))
+        committed = await store.commit(entry(got=received(at=at), closed=True))
         await store.conclude(committed.copies[0], Done("250"), min(at, NOW + 800 * DAY))
     await store.sweep(NOW + 801 * DAY, RETENTION)
     assert [number for (number,) in peek.execute("SELECT message FROM bodies")] == [1, 4]

@@ -202,8 +202,9 @@ async def test_keys_are_kept(state: Path) -> None:
 
 async def test_bytes_are_kept_for_the_bounce_window(store: SqliteStore, peek: Connection, state: Path) -> None:
     """After the last copy was finished, in rows and files alike; the history stays."""
-    small = await store.commit(entry())
-    large = await store.commit(entry(copy_for("ewa"), copy_for("jan", Role.WATCHER), got=received(b"x" * 300_000)))
+    small = await store.commit(entry(closed=True))
+    large_one = received(b"x" * 300_000)
+    large = await store.commit(entry(copy_for("ewa"), copy_for("jan", Role.WATCHER), got=large_one, closed=True))
     for copy in (small.copies[0], large.copies[0]):
         await store.conclude(copy, Done("250"), NOW + DAY)
     await store.conclude(large.copies[1], Done("250"), NOW + 3 * DAY)
@@ -221,7 +222,7 @@ async def test_bytes_are_kept_for_the_bounce_window(store: SqliteStore, peek: Co
 
 async def test_bytes_are_kept_as_long_as_was_asked(store: SqliteStore) -> None:
     """`retain.bodies` counts where it is longer than the bounce window."""
-    committed = await store.commit(entry())
+    committed = await store.commit(entry(closed=True))
     await store.conclude(committed.copies[0], Done("250"), NOW)
     kept = replace(RETENTION, bodies=30 * DAY)
     await store.sweep(NOW + 30 * DAY, kept)
@@ -233,7 +234,7 @@ async def test_bytes_are_kept_as_long_as_was_asked(store: SqliteStore) -> None:
 
 async def test_a_life_is_told_for_as_long_as_events_are_kept(store: SqliteStore, state: Path) -> None:
     """Of a delivered message, without its bytes; after `retain.events` nothing is known of it."""
-    committed = await store.commit(entry())
+    committed = await store.commit(entry(closed=True))
     await store.conclude(committed.copies[0], RetryAt(NOW + DAY, "451 later"), NOW)
     await store.conclude(committed.copies[0], Done("250 2.0.0 taken"), NOW + DAY)
     await store.commit(entry(got=received(at=NOW + 3 * DAY)))  # the last message stays, for its number

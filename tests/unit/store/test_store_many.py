@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 from store_entries import NOW, copy_for, entry
 
-from routerd.store import sqlite as statements
+from routerd.store import open_copies as statements
 from routerd.store.base import CopyState
 from routerd.store.connection import Connection
 from routerd.store.sqlite import SqliteStore

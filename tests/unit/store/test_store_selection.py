@@ -119,7 +119,7 @@ async def test_where_nobody_is_left_a_refused_copy_is_held(store: SqliteStore) -
 
 async def test_a_watchers_copy_that_is_refused_is_given_up(store: SqliteStore) -> None:
     """Nobody takes its place; what was finished otherwise, and what has no bytes any more, is left as it is."""
-    committed = await store.commit(entry(copy_for("ewa"), copy_for("jan", Role.WATCHER)))
+    committed = await store.commit(entry(copy_for("ewa"), copy_for("jan", Role.WATCHER), closed=True))
     (given_up,) = await store.refuse_copies([2], "gone", NOW, _jan)
     assert given_up.state is CopyState.FAILED
     assert await store.refuse_copies([2], "gone", NOW, _jan) == ()
