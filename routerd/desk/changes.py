@@ -127,6 +127,9 @@ class TimerKind(StrEnum):
     DIGEST = "digest"  # data: the member, or inbox:ADDRESS for its lead
 
 
+NEW_HELD = "new"  # data of a DROP: of what the plan itself holds, which has no number yet
+
+
 @dataclass(frozen=True, slots=True)
 class Timer:
     """Fires once at `at` or later, also over restarts. `data` tells timers of one kind and conversation apart."""

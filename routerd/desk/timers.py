@@ -7,16 +7,16 @@ standing, not by the timers.
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta
+from typing import Any
 
 from routerd.config.settings import Inbox
 from routerd.config.working_hours import WorkingHours
-from routerd.desk.changes import Absence, Held, HeldKind, Timer, TimerKind
+from routerd.desk.changes import NEVER_FIRST, NEW_HELD, Held, HeldKind, Timer, TimerKind
 from routerd.desk.matter import House
-from routerd.desk.plan import ConversationState, FullDeskState, Plan, Standing
+from routerd.desk.plan import Conversation, ConversationState, Event, FullDeskState, Plan, Standing
 from routerd.desk.standing import Promise
 
 DROP_AFTER = timedelta(hours=24)  # held answers for which nobody says a word
-NEW_HELD = "new"  # data of a DROP: what the plan itself holds, which has no number yet
 REMINDER = (3, 4)  # of the time that was promised
 _NOTHING = timedelta()
 # A draft and what waits for somebody else's word may wait: neither was said to be sent by its author alone.
@@ -32,9 +32,8 @@ def promise_within(within: timedelta, at: datetime, hours: WorkingHours | None) 
 
 def timed(plan: Plan, state: FullDeskState, house: House, at: datetime) -> Plan:
     """The plan with all timers that follow from it, whoever made it; a new conversation mostly has none."""
-    absences = tuple(_ends(plan))
-    if plan.joins is None and plan.standing.state is ConversationState.CLOSED:
-        return replace(plan, timers=absences or None)
+    if plan.joins is None and plan.part in NEVER_FIRST:
+        return plan
     ended = {one.id for one in plan.held_ended}
     held = [one for one in state.held() if one.id not in ended] if plan.joins is not None else []
     timers = timers_of(
@@ -45,7 +44,21 @@ def timed(plan: Plan, state: FullDeskState, house: House, at: datetime) -> Plan:
     )
     if plan.new_held is not None and plan.new_held.kind in _DROPPED:
         timers += (Timer(TimerKind.DROP, at + DROP_AFTER, NEW_HELD),)
-    return replace(plan, timers=(*timers, *absences) if plan.joins is not None or timers or absences else None)
+    return replace(plan, timers=timers) if plan.joins is not None or timers else plan
+
+
+def unchanged(conversation: Conversation, *events: Event, **more: Any) -> Plan:
+    """A plan that leaves the conversation as it is given, but for `more` (fields of a plan)."""
+    plan = Plan(
+        inbox=conversation.inbox,
+        owner=conversation.owner,
+        team=conversation.team,
+        why="owner by the conversation",
+        joins=conversation.id,
+        events=events,
+        standing=conversation.standing,
+    )
+    return replace(plan, **more)
 
 
 def timers_of(
@@ -90,12 +103,6 @@ def _drops(held: Iterable[Held]) -> Iterator[Timer]:
     for one in held:
         if one.kind in _DROPPED:
             yield Timer(TimerKind.DROP, one.at + DROP_AFTER, str(one.id))
-
-
-def _ends(plan: Plan) -> Iterator[Timer]:
-    for change in plan.absences:
-        if isinstance(change, Absence) and change.until is not None:
-            yield Timer(TimerKind.BACK, change.until, change.member)
 
 
 def _later(at: datetime, by: timedelta, hours: WorkingHours | None) -> datetime:

@@ -67,6 +67,13 @@ def due_timers(db: Connection, now: datetime, limit: int) -> tuple[DueTimer, ...
     )
 
 
+def pull_timers_forward(batch: Batch, now: datetime) -> None:
+    """After the clock was set back: what was made while it was ahead is due as long from now as it was then."""
+    batch.db.execute(
+        "UPDATE timers SET due_at = due_at - made_at + ?1, made_at = ?1 WHERE made_at > ?1", (to_micros(now),)
+    )
+
+
 def next_timer(db: Connection) -> datetime | None:
     row = select_one(db, "SELECT min(due_at) FROM timers")
     return None if row is None or row[0] is None else from_micros(row[0])

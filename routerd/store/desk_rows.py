@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from routerd.desk.changes import (
+    NEW_HELD,
     Absence,
     Authored,
     Back,
@@ -36,13 +37,13 @@ INSERT INTO held (conversation, message, kind, member, at, release_json) VALUES 
 _END = "UPDATE held SET end = ?, ended_at = ? WHERE number = ? AND end IS NULL RETURNING message"
 _SENT = "UPDATE messages SET sent_at = ?, sent_after = ? WHERE number = ?"
 _ADD_TIMER = """
-INSERT INTO timers (conversation, kind, due_at, data) VALUES (?, ?, ?, ?)
-ON CONFLICT DO UPDATE SET due_at = excluded.due_at
+INSERT INTO timers (conversation, kind, due_at, data, made_at) VALUES (?, ?, ?, ?, ?)
+ON CONFLICT DO UPDATE SET due_at = excluded.due_at, made_at = excluded.made_at
 """
 _FORGET_TIMER = "DELETE FROM timers WHERE coalesce(conversation, 0) = 0 AND kind = ? AND data = ?"
 _HAND_OVER = """
-INSERT INTO timers (conversation, kind, due_at, data)
-SELECT number, ?, ?, owner FROM conversations WHERE state IN ('open', 'snoozed') AND owner = ?
+INSERT INTO timers (conversation, kind, due_at, data, made_at)
+SELECT number, ?1, ?2, owner, ?2 FROM conversations WHERE state IN ('open', 'snoozed') AND owner = ?3
 ON CONFLICT DO NOTHING
 """
 _AWAY = "INSERT OR REPLACE INTO absences VALUES (?, ?, ?, ?, ?)"
@@ -84,8 +85,8 @@ def write_desk(
     if plan.answered is not None:
         _note_answer(batch, plan, conversation, sent[-1] if sent else message, at)
     if plan.timers is not None:
-        _set_timers(batch, plan.timers, conversation)
-    _set_absences(batch, plan.absences)
+        _set_timers(batch, plan.timers, conversation, held, at)
+    _set_absences(batch, plan.absences, at)
     for member in plan.hands_over:
         batch.db.execute(_HAND_OVER, (str(TimerKind.HANDOVER), to_micros(at), member))
     return tuple(copies)
@@ -261,16 +262,19 @@ def _note_answer(batch: Batch, plan: Plan, conversation: int | None, message: in
     batch.db.execute(_ANSWERED, values)
 
 
-def _set_timers(batch: Batch, timers: Sequence[Timer], conversation: int | None) -> None:
+def _set_timers(
+    batch: Batch, timers: Sequence[Timer], conversation: int | None, held: HeldId | None, at: datetime
+) -> None:
     """All of the conversation's but for a handover that is due; those of no conversation are added to, one of each kind
-    and data."""
+    and data. `held`: by the plan itself."""
     if conversation is not None:
         batch.db.execute("DELETE FROM timers WHERE conversation = ? AND kind <> 'handover'", (conversation,))
     for timer in timers:
-        batch.db.execute(_ADD_TIMER, (conversation, str(timer.kind), to_micros(timer.at), timer.data))
+        data = str(held) if timer.data == NEW_HELD else timer.data
+        batch.db.execute(_ADD_TIMER, (conversation, str(timer.kind), to_micros(timer.at), data, to_micros(at)))
 
 
-def _set_absences(batch: Batch, changes: Sequence[Absence | Back]) -> None:
+def _set_absences(batch: Batch, changes: Sequence[Absence | Back], at: datetime) -> None:
     """Each with the timer that ends it."""
     for change in changes:
         batch.db.execute(_FORGET_TIMER, (str(TimerKind.BACK), change.member))
@@ -286,7 +290,7 @@ def _set_absences(batch: Batch, changes: Sequence[Absence | Back]) -> None:
             )
             batch.db.execute(_AWAY, values)
             if change.until is not None:
-                timer = (None, str(TimerKind.BACK), to_micros(change.until), change.member)
+                timer = (None, str(TimerKind.BACK), to_micros(change.until), change.member, to_micros(at))
                 batch.db.execute(_ADD_TIMER, timer)
 
 

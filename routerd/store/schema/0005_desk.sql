@@ -41,7 +41,8 @@ CREATE TABLE timers (
   conversation      INTEGER,                    -- NULL: of none
   kind              TEXT NOT NULL,
   due_at            INTEGER NOT NULL,
-  data              TEXT NOT NULL
+  data              TEXT NOT NULL,
+  made_at           INTEGER NOT NULL            -- what was made in a time to come is as far from now as from then
 ) STRICT;
 
 CREATE INDEX timers_due ON timers (due_at);

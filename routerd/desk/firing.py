@@ -1,0 +1,91 @@
+"""What follows when a timer fires. The writer calls this inside its transaction. Pure.
+
+Each looks first whether there is still something to do: what happened meanwhile is in the state, and a timer that comes
+late, after a stop or a clock that was set, does once what is due by now.
+"""
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime
+
+from routerd.config.values import format_duration
+from routerd.desk.changes import Back, HeldEnd, HeldEnded, HeldKind, Timer, TimerKind
+from routerd.desk.escalating import escalate
+from routerd.desk.matter import House
+from routerd.desk.plan import Conversation, Event, FullDeskState, Plan
+from routerd.desk.reminding import become_overdue, note_of, remind
+from routerd.desk.standing import Act, after_act
+from routerd.desk.timers import timed, unchanged
+
+_WHY_HELD = {
+    HeldKind.CONFLICT: "somebody else had answered meanwhile",
+    HeldKind.COMMAND: "its first line looked like a command",
+    HeldKind.DRAFT: "it was a draft",
+    HeldKind.APPROVAL: "it waited for somebody's word",
+}
+
+Fired = Callable[[Timer, Conversation, FullDeskState, House, datetime], Plan | None]
+
+
+def fire(timer: Timer, state: FullDeskState, house: House, at: datetime) -> Plan | None:
+    """None: there is nothing to do any more."""
+    house = house.as_of(state)
+    if timer.kind is TimerKind.BACK:
+        return _back(timer.data, state, house, at)
+    conversation, fired = state.conversation, _FIRED.get(timer.kind)
+    if conversation is None or fired is None:
+        return None
+    plan = fired(timer, conversation, state, house, at)
+    return None if plan is None else timed(plan, state, house, at)
+
+
+def _wake(_: Timer, conversation: Conversation, state: FullDeskState, house: House, at: datetime) -> Plan | None:
+    standing = after_act(conversation.standing, Act.WAKE, at)
+    if standing == conversation.standing:
+        return None
+    woken = replace(conversation, standing=standing)
+    text = "You put this conversation off until now; it is open again."
+    event = Event("conversation_woke", {"why": "the snooze is over"})
+    return unchanged(woken, event, authored=(note_of(woken, "snoozed until now", text, state, house, at),))
+
+
+def _close(_: Timer, conversation: Conversation, _state: FullDeskState, house: House, at: datetime) -> Plan | None:
+    inbox = house.roster.inbox(conversation.inbox)
+    standing = after_act(conversation.standing, Act.SILENCE, at)
+    if inbox is None or inbox.close_after is None or standing == conversation.standing:
+        return None
+    why = f"no word for {format_duration(inbox.close_after)} since the answer"
+    return unchanged(replace(conversation, standing=standing), Event("conversation_closed", {"why": why}))
+
+
+def _drop(timer: Timer, conversation: Conversation, state: FullDeskState, house: House, at: datetime) -> Plan | None:
+    held = next((one for one in state.held() if str(one.id) == timer.data), None)
+    if held is None:
+        return None
+    text = (
+        f"Your answer of {held.at:%Y-%m-%d %H:%M} UTC was not sent, since {_WHY_HELD[held.kind]}. For 24 hours nobody "
+        "has said #send, so it is dropped now. Should the customer still get it, send it again as an answer to the "
+        "customer's mail."
+    )
+    event = Event("held_dropped", {"member": held.member, "kind": str(held.kind), "why": "no word for 24h"})
+    note = note_of(conversation, "dropped", text, state, house, at, to=(held.member,))
+    return unchanged(conversation, event, authored=(note,), held_ended=(HeldEnded(held.id, HeldEnd.DROPPED),))
+
+
+def _back(member: str, state: FullDeskState, house: House, at: datetime) -> Plan | None:
+    """Of no conversation: what it writes is nothing but the end of the absence."""
+    absence = next((one for one in state.absences() if one.member == member), None)
+    if absence is None or absence.until is None or absence.until > at:
+        return None
+    inbox = next(iter(house.settings.inboxes))
+    return Plan(inbox, house.roster.people(house.roster.postmaster)[0], None, "", absences=(Back(member),))
+
+
+_FIRED: dict[TimerKind, Fired] = {
+    TimerKind.REMIND: remind,
+    TimerKind.OVERDUE: become_overdue,
+    TimerKind.ESCALATE: escalate,
+    TimerKind.CLOSE: _close,
+    TimerKind.WAKE: _wake,
+    TimerKind.DROP: _drop,
+}

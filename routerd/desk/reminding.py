@@ -1,0 +1,115 @@
+"""An answer was promised: the owner hears that time runs out, and what is overdue is called so. Pure."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, tzinfo
+
+from routerd.desk.changes import Authored, Part, Timer
+from routerd.desk.matter import House
+from routerd.desk.pick import Picker
+from routerd.desk.plan import Conversation, ConversationState, Event, FullDeskState, Plan
+from routerd.desk.roster import Roster
+from routerd.desk.standing import OVERDUE
+from routerd.desk.telling import Told, tell
+from routerd.desk.timers import unchanged
+
+_LOOKED_AT = 20  # messages of the conversation
+_HOW = "To put it off, give it away or close it, reply to this mail with #snooze 2h, #assign NAME or #close on top."
+
+
+def remind(_: Timer, conversation: Conversation, state: FullDeskState, house: House, at: datetime) -> Plan | None:
+    """Once. What is due by now anyhow is not reminded of twice: see `become_overdue`."""
+    standing = conversation.standing
+    if not is_promised(conversation) or standing.overdue or standing.remind_at is None:
+        return None
+    if standing.respond_by is not None and standing.respond_by <= at:
+        return None
+    reminded = replace(conversation, standing=replace(standing, remind_at=None))
+    return unchanged(
+        reminded, _reminded(conversation, state, house, at), authored=(_reminder(conversation, state, house, at),)
+    )
+
+
+def become_overdue(
+    _: Timer, conversation: Conversation, state: FullDeskState, house: House, at: datetime
+) -> Plan | None:
+    """An owner who was not reminded in time, as routerd did not run then, hears of it now."""
+    standing = conversation.standing
+    if not is_promised(conversation) or standing.overdue or standing.respond_by is None:
+        return None
+    labels = tuple(dict.fromkeys((*standing.labels, OVERDUE)))
+    late = replace(conversation, standing=replace(standing, overdue=True, labels=labels, remind_at=None))
+    event = Event("conversation_overdue", {"respond_by": standing.respond_by.isoformat()})
+    if standing.remind_at is None:
+        return unchanged(late, event)
+    told = _reminded(conversation, state, house, at)
+    return unchanged(late, event, told, authored=(_reminder(late, state, house, at),))
+
+
+def is_promised(conversation: Conversation) -> bool:
+    standing = conversation.standing
+    return standing.state is ConversationState.OPEN and standing.respond_by is not None
+
+
+def _reminded(conversation: Conversation, state: FullDeskState, house: House, at: datetime) -> Event:
+    [member] = who_is_there(conversation, state, house, at)
+    return Event("owner_reminded", {"member": member})
+
+
+def _reminder(conversation: Conversation, state: FullDeskState, house: House, at: datetime) -> Authored:
+    word = OVERDUE if conversation.standing.overdue else "reminder"
+    return note_of(conversation, word, f"{waits(conversation, house.roster)}\n\n{_HOW}", state, house, at)
+
+
+def waits(conversation: Conversation, roster: Roster) -> str:
+    """Who waits, since when, and until when he was to be answered: in the time of who owns it."""
+    standing, zone = conversation.standing, zone_of(conversation.owner, conversation.team, roster)
+    customer = next((name or address for name, address in standing.outside), "The customer")
+    said = [f"{customer} is waiting for an answer"]
+    if standing.waiting_since is not None:
+        said.append(f" since {moment(standing.waiting_since, zone)}")
+    if standing.respond_by is not None:
+        said.append(f"; it {'was' if standing.overdue else 'is'} to be given by {moment(standing.respond_by, zone)}")
+    return "".join((*said, "."))
+
+
+def note_of(
+    conversation: Conversation,
+    word: str,
+    text: str,
+    state: FullDeskState,
+    house: House,
+    at: datetime,
+    *,
+    to: tuple[str, ...] | None = None,
+) -> Authored:
+    """A mail of routerd about the conversation, in its thread; `to` None: to its owner, or who is there for him."""
+    standing = conversation.standing
+    about = [one.message_id for one in state.past(_LOOKED_AT) if one.part is Part.CUSTOMER and one.message_id]
+    told = Told(
+        inbox=conversation.inbox,
+        members=who_is_there(conversation, state, house, at) if to is None else to,
+        subject=f"[{word}] {standing.subject or '(no subject)'}",
+        text=f"{text}\n\nConversation {conversation.id} of {conversation.inbox}\n",
+        why=word,
+        in_reply_to=about[-1] if about else None,
+    )
+    return tell(told, house, at)
+
+
+def who_is_there(conversation: Conversation, state: FullDeskState, house: House, at: datetime) -> tuple[str, ...]:
+    """The owner; while he is away, who is there for him."""
+    owner = conversation.owner
+    if house.roster.member(owner) is not None:
+        picked = Picker(house.roster, state, at, house.choose).pick(owner)
+        return (picked.member if picked else owner,)
+    return (house.roster.people(house.roster.postmaster)[0],)
+
+
+def zone_of(member: str, team: str | None, roster: Roster) -> tzinfo:
+    hours = roster.working_hours(member, team)
+    return hours.zone if hours else UTC
+
+
+def moment(at: datetime, zone: tzinfo) -> str:
+    """`2026-12-24 17:00 CET`"""
+    return f"{at.astimezone(zone):%Y-%m-%d %H:%M %Z}"
