@@ -52,6 +52,7 @@ from routerd.rules.ruleset import Ruleset
 from routerd.rules_in_force import NoRulesError, RulesInForce
 from routerd.settling import Live
 from routerd.store.base import Copy, NewCopy, Retention, StoreError
+from routerd.store.indexing import Indexing
 from routerd.store.marks import InHand
 from routerd.store.sqlite import SqliteStore, open_store
 from routerd.web.control import ControlServer, control_path
@@ -228,6 +229,7 @@ class Daemon:
         self._lasting.start("reload", self._reload_when_asked)
         self._lasting.start("watch", self._watch_rules)
         self._lasting.start("sweep", self._sweep)
+        self._lasting.start("words", Indexing(self.store, self._hands).run)
         interval = systemd.watchdog_interval()
         if interval is not None:
             self._lasting.start("watchdog", lambda: self._feed_watchdog(interval.total_seconds()))

@@ -5,9 +5,12 @@ from collections.abc import Sequence
 from time import perf_counter
 from typing import Protocol
 
+import structlog
+
 from routerd.message.envelope import Raw
 from routerd.message.fold import fold
 from routerd.message.view import MessageView
+from routerd.store.base import StoreError
 from routerd.store.marked_work import MarkedWork
 from routerd.store.marks import InHand, digest_of
 from routerd.store.word_index import Unindexed, Words
@@ -16,7 +19,10 @@ MAX_TEXT_CHARACTERS = 64_000  # of a message
 AT_ONCE = 20  # messages
 REST = 19  # times as long as it works: it takes a twentieth of a processor
 LOOK_EVERY_SECONDS = 2.0
+TROUBLED_SECONDS = 60.0
 _NAMES = ("from", "reply-to", "to", "cc")
+
+log = structlog.get_logger()
 
 
 class Index(Protocol):
@@ -38,10 +44,15 @@ class Indexing:
         self._look_every = look_every_seconds
 
     async def run(self) -> None:
-        """Until it is cancelled. Raises StoreError."""
+        """Until it is cancelled."""
         while True:
             began = perf_counter()
-            is_more = await self.step()
+            try:
+                is_more = await self.step()
+            except StoreError as error:
+                log.error("words_unwritten", reason=str(error))
+                await asyncio.sleep(TROUBLED_SECONDS)
+                continue
             rest = REST * (perf_counter() - began)
             await asyncio.sleep(rest if is_more else max(rest, self._look_every))
 
