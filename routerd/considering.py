@@ -7,15 +7,16 @@ from routerd.auth.verification import Verification
 from routerd.desk.consider import (
     Office,
     author_of,
-    comes_from_member,
     decide,
     facts_of,
     identity_of,
     loops,
     passed_inboxes,
+    speaker_of,
 )
 from routerd.desk.hearing import hear, speaking_as
 from routerd.desk.matter import MERE_MAIL, Matter
+from routerd.desk.plan import Author
 from routerd.desk.refusal import LOOP, TOO_DEEP, Barred, unheard
 from routerd.desk.said import Kind, Said
 from routerd.message.envelope import Client, Envelope, Purpose, Received
@@ -26,6 +27,7 @@ from routerd.store.base import Known, ThreadKeys
 
 SUSPECT = "thread-suspect"
 TO_THE_DESK = frozenset({Purpose.ANSWER, Purpose.NOTE, Purpose.DRAFT})
+MAX_REPLY_NAME = 100  # characters
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +71,7 @@ def thread_keys(
         participants=tuple(dict.fromkeys(parties)),
         author=view.author.address if view.author else None,
         content_hash=identity_of(view, envelope, client, proofs),
-        vouched=names_others and comes_from_member(view, client, office, proofs) is True,
+        vouched=names_others and speaker_of(view, client, office, proofs).member is not None,
         copy=copy,
     )
 
@@ -80,33 +82,52 @@ def judge(
     """Step 5: who speaks, what it is to the desk, and where that is mail, what the rules say for each inbox."""
     envelope = received.envelope
     facts = facts_of(view, envelope, received.client, received.at, office, proofs, known.conversation)
-    said = _heard(facts, received, office, known)
+    said = _heard(facts, received, office, known, proofs)
     if said.kind is Kind.BARRED:
         return Matter(received, (), said=said), unheard(said)
     decisions = decide(facts, _as_mail(envelope) if said.kind is Kind.MAIL else envelope, office)
     if known.suspect:
         decisions = (_labelled(decisions[0], SUSPECT), *decisions[1:])
     author = author_of(facts, envelope, office.roster)
+    is_outside = said.kind is Kind.MAIL and said.member is None
+    reply_name = _reply_name(facts, envelope, author) if is_outside else ""
     if said is MERE_MAIL:
-        return Matter(received, decisions, author), None
+        return Matter(received, decisions, author, reply_name=reply_name), None
     direct = frozenset(mailbox.address for name in ("to", "cc") for mailbox in view.addresses(name))
-    return Matter(received, decisions, author, said, view.message_id, view.subject, direct), None
+    return Matter(received, decisions, author, said, view.message_id, view.subject, direct, reply_name), None
 
 
-def _heard(facts: Facts, received: Received, office: Office, known: Known) -> Said:
-    view, envelope = facts.view, received.envelope
+def _reply_name(facts: Facts, envelope: Envelope, author: Author) -> str:
+    """Of mail that somebody outside may be answered to. List mail is answered to its list, as it comes."""
+    view = facts.view
+    if not envelope.sender or not author.outside or "list" in view.kinds or view.author is None:
+        return ""
+    return (view.author.name or view.author.address)[:MAX_REPLY_NAME]
+
+
+def _heard(facts: Facts, received: Received, office: Office, known: Known, proofs: AuthResults) -> Said:
+    envelope, roster = received.envelope, office.roster
     is_addressed = any(recipient.purpose in TO_THE_DESK for recipient in envelope.recipients)
     if facts.internal is False and not is_addressed:
         return MERE_MAIL
+    speaker = speaker_of(facts.view, received.client, office, proofs)
+    conversation = known.conversation
     return hear(
-        view,
+        facts.view,
         envelope,
-        office.roster.member_with(view.author.address) if facts.internal and view.author else None,
-        known.conversation,
-        lambda member: speaking_as(member, office.roster, received.at),
-        is_unsure=facts.internal is None,
-        answers_through=False,
+        speaker,
+        conversation,
+        lambda member: speaking_as(member, roster, received.at),
+        answers_through=bool(
+            conversation and speaker.member and _answers_through(speaker.member, conversation.inbox, office)
+        ),
     )
+
+
+def _answers_through(member: str, inbox: str, office: Office) -> bool:
+    """Whether what a member writes to the inbox itself is for the customer."""
+    found, route = office.roster.inbox(inbox), office.settings.route_for(office.roster.mailbox(member))
+    return found is not None and found.takes_answers(trusts_us=route is not None and route.trusts_us)
 
 
 def _as_mail(envelope: Envelope) -> Envelope:

@@ -23,6 +23,7 @@ from routerd.delivery.aftermath.probes import Probes
 from routerd.delivery.aftermath.sending_back import SendingBack
 from routerd.delivery.aftermath.succession import stand_in_for, take_over
 from routerd.delivery.attempt import Policy
+from routerd.delivery.desk_addresses import DeskAddresses
 from routerd.delivery.hand import QueueHand
 from routerd.delivery.hosts.mail_exchanges import MailExchanges
 from routerd.delivery.letter import ReturnPaths
@@ -342,11 +343,13 @@ class Daemon:
 
     def _policy(self) -> Policy:
         settings = self._live.settings
-        paths = ReturnPaths(settings.return_path, settings.addresses, self.store.key(BOUNCE))
+        key = self.store.key(BOUNCE)
+        paths, desk = ReturnPaths(settings.return_path, settings.addresses, key), DeskAddresses(settings, key)
         hosts_of, line = self._exchanges.hosts_of, self._next_in_line
         domain, signers = settings.arc_seal, self._credentials.signers
         sealer = sealer_of(domain, signers.of(domain)) if domain is not None else None
-        return Policy(settings.hostname, self._live.routes, settings.retry, paths, line, hosts_of, sealer, signers)
+        routes, retry = self._live.routes, settings.retry
+        return Policy(settings.hostname, routes, retry, paths, line, hosts_of, sealer, signers, desk)
 
     def _endpoints(self) -> list[tuple[str, int]]:
         """Where we listen: mail that leads there by MX would come back."""

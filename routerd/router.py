@@ -280,6 +280,7 @@ class Router:
             received=received_value(received, hostname),
             cut_authserv_ids=(hostname, *(() if received.client.trusted else live.settings.authserv_ids)),
             cut_headers=live.ruleset.given_headers,
+            reply_name=considered.matter.reply_name,
         )
         return settled(plan, state, live, self._trace_key, stamp, decisions)
 

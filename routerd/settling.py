@@ -80,6 +80,6 @@ def _new_copy(copy: PlannedCopy, stamp: Annotation, annotation: Annotation, live
         case Role.FORWARD:
             mailbox, own = copy.member, stamp
         case _:
-            mailbox = str(live.roster.mailbox(copy.member))
+            mailbox = str(live.roster.mailbox_for(copy.member, annotation.labels))
             own = replace(annotation, head=copy.head) if copy.head else None
     return NewCopy(copy.member, mailbox, live.routes.destination(mailbox), copy.role, own, copy.held)

@@ -111,6 +111,13 @@ class AuthResults:
         named = (result.property("header.from") for result in self.results if result.method == method)
         return bool(domain) and all(one is None or _is(one, domain) for one in named)
 
+    @property
+    def logins(self) -> frozenset[str]:
+        """Under which addresses, in lower case, its author has logged in."""
+        proven = (one for one in self.results if one.method == "auth" and one.result == "pass")
+        names = (one.property("smtp.auth") for one in proven if one not in self.further)
+        return frozenset(name.lower() for name in names if name)
+
     def authenticates(self, address: str) -> bool:
         """Whether the message is proven to come from `address`.
 

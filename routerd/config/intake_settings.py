@@ -74,6 +74,10 @@ class Listener(Model):
         description="look who wrote what comes in, by SPF, DKIM and DMARC; absent: of strangers' mail, not of what "
         "trusted networks or this machine bring. Of trusted networks SPF is not asked, of who logged in nothing",
     )
+    members: Bool = Field(
+        False,
+        description="the network before it lets only members in: From of what comes here is believed to be a member's",
+    )
     reject_through: Bool = Field(
         False, description="what a rule rejects is refused to a trusted hop too, which then tells the sender"
     )

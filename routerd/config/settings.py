@@ -12,6 +12,7 @@ from pydantic import Field, WithJsonSchema
 
 from routerd.config.auth_settings import DkimKey, DmarcPolicy
 from routerd.config.calendar_values import Holidays, HoursList, Weekdays, WeekdaysList, Zone, days_of
+from routerd.config.desk_settings import Show
 from routerd.config.intake_settings import (
     Dns,
     DnsList,
@@ -76,6 +77,7 @@ __all__ = [
     "Route",
     "RuleLimit",
     "Settings",
+    "Show",
     "SmtpAuth",
     "Team",
     "TlsFiles",
@@ -142,6 +144,7 @@ class Member(Model):
     calendar: Text | None = Field(
         None, description="calendar by which respond_within counts for this member, where no team was assigned"
     )
+    show: Show = Field(Show(), description="how copies look to a client that cannot sort by a header")
 
 
 class Team(Model):
@@ -180,6 +183,20 @@ class Inbox(Model):
     close_after: Duration | None = Field(
         None, description="so long behind an answer, without a word of the customer, a conversation is closed"
     )
+    replies: Literal["through", "observe"] | None = Field(
+        None,
+        description="through: members answer customers by way of routerd, to whom Reply-To of their copies leads; "
+        "observe: they answer past it. Absent: through where the mailbox's route has `trusts_us`",
+    )
+    from_via: Bool = Field(
+        False,
+        description="with `replies: through`, for mailboxes whose server does not trust us: From of copies names the "
+        "inbox, and is signed by a key of `dkim`; the original stands in X-Original-From",
+    )
+
+    def takes_answers(self, *, trusts_us: bool) -> bool:
+        """Whether a member, whose mailbox's server trusts us or not, answers customers by way of us."""
+        return trusts_us if self.replies is None else self.replies == "through"
 
 
 class Addresses(Model):
@@ -340,12 +357,8 @@ class Settings(Model):
 _LATER_KEYS = {
     "reports": "figures of the desk",
     "templates": "automatic replies",
-    "listen.members": "a listener for members alone",
-    "members.show": "changing copies for a client",
     "members.handover": "handing conversations over",
-    "inboxes.replies": "answering through routerd",
     "inboxes.from": "answering through routerd",
-    "inboxes.from_via": "answering through routerd",
     "inboxes.takes": "answering through routerd",
     "inboxes.digest": "a daily summary",
     "digest": "a daily summary",

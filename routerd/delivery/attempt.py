@@ -11,6 +11,7 @@ from routerd.auth.dkim_signing import Signer
 from routerd.auth.signers import NO_SIGNERS, Signers
 from routerd.config.settings import Retry
 from routerd.delivery.aftermath.retry import NextInLine
+from routerd.delivery.desk_addresses import DeskAddresses
 from routerd.delivery.hosts.mail_exchanges import HostsOf, without_dns
 from routerd.delivery.letter import ReturnPaths, content_of
 from routerd.delivery.outcome import Deferred, Failed, Outcome, Stage
@@ -19,6 +20,7 @@ from routerd.delivery.transports.connection import Timeouts
 from routerd.delivery.transports.lmtp import lmtp_next_hop
 from routerd.delivery.transports.maildir import MaildirLetter, MaildirStore
 from routerd.delivery.transports.smtp import Letter, NextHop, Shared, TlsContexts, mx_next_hop, smtp_next_hop
+from routerd.message.desk_fields import NO_DESK_FIELDS
 from routerd.message.envelope import Raw
 from routerd.store.base import Copy, Store, StoreError
 
@@ -41,6 +43,7 @@ class Policy:
     hosts_of: HostsOf = without_dns  # who takes the mail of a domain, for routes by MX
     sealer: Signer | None = None  # who adds to the chain of ARC of what leaves to servers that do not trust us
     signers: Signers = NO_SIGNERS  # who signs what an inbox itself says
+    desk_addresses: DeskAddresses | None = None  # by which members speak to the desk
 
 
 class Sender:
@@ -86,7 +89,11 @@ class Sender:
         route = way.route
         is_foreign = route.transport in _FOREIGN and not route.trusts_us
         sealer = self._policy.sealer if is_foreign else None
-        prepare = partial(content_of, copy, raw, trusts_us=route.trusts_us, sealer=sealer, signers=self._policy.signers)
+        addresses, trusts_us = self._policy.desk_addresses, route.trusts_us
+        desk = NO_DESK_FIELDS if addresses is None else addresses.fields_of(copy, trusts_us=trusts_us)
+        prepare = partial(
+            content_of, copy, raw, trusts_us=trusts_us, desk=desk, sealer=sealer, signers=self._policy.signers
+        )
         content, fault = await asyncio.to_thread(prepare) if len(raw) > OFF_LOOP_BYTES else prepare()
         if fault:
             log.error("copy_attached", id=copy.queue_id, copy=copy.id, reason=f"cannot annotate: {fault!r}")

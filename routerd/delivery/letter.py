@@ -13,6 +13,7 @@ from routerd.delivery.transports.content import Content
 from routerd.desk.changes import Role
 from routerd.message.address import Address, parse_address
 from routerd.message.annotate import Annotated, annotate, attach_original
+from routerd.message.desk_fields import NO_DESK_FIELDS, DeskFields
 from routerd.message.envelope import Raw
 from routerd.message.headers import HeaderBlock, find_header_end
 from routerd.message.srs import issue_srs
@@ -49,24 +50,31 @@ class ReturnPaths:
 
 
 def content_of(
-    copy: Copy, raw: Raw, *, trusts_us: bool, sealer: Signer | None = None, signers: Signers = NO_SIGNERS
+    copy: Copy,
+    raw: Raw,
+    *,
+    trusts_us: bool,
+    desk: DeskFields = NO_DESK_FIELDS,
+    sealer: Signer | None = None,
+    signers: Signers = NO_SIGNERS,
 ) -> tuple[Content, Exception | None]:
     """The copy's bytes; and why its original is only attached, should the annotation have failed.
 
-    Where the next hop does not trust us, nothing is added that a DKIM signature may cover. `sealer`: who adds to the
-    chain of ARC, where it was looked at when the message came. `signers`: who signs what the inbox itself says. Raises
-    ValueError for an answer without a head: nothing else of its message may go outside.
+    Where the next hop does not trust us, nothing is added that a DKIM signature may cover, unless From is ours, too.
+    `desk`: by which a member speaks to the desk. `sealer`: who adds to the chain of ARC, where it was looked at when
+    the message came. `signers`: who signs what the inbox itself says. Raises ValueError for an answer without a head:
+    nothing else of its message may go outside.
     """
     if copy.role is Role.ANSWER:
         return _answer(copy, raw, signers), None
     try:
         header = copy.annotation.head or raw
         may_add_priority = trusts_us or not copy.annotation.priority or not _is_signed(header)
-        annotated = annotate(header, copy.annotation, copy.id, may_add_priority=may_add_priority)
+        annotated = annotate(header, copy.annotation, copy.id, may_add_priority=may_add_priority, desk=desk)
         if copy.annotation.head:
             annotated = Annotated(annotated.head, find_header_end(raw).body_start)
         head = annotated.head if sealer is None else _sealed(annotated, raw, copy, sealer)
-        if copy.role is Role.DESK:
+        if copy.role is Role.DESK or desk.sender is not None:
             head = _signed(head, raw, annotated.body_start, copy, signers)
         return Content(head, raw, annotated.body_start), None
     except Exception as error:

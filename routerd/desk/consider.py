@@ -14,6 +14,7 @@ from routerd.config.settings import Settings
 from routerd.desk.dmarc_policy import after_dmarc
 from routerd.desk.plan import Author, Conversation, ConversationId, ConversationState, Standing, Voice
 from routerd.desk.roster import Roster
+from routerd.desk.said import Speaker
 from routerd.message.address import AddressError, parse_address
 from routerd.message.envelope import Client, Envelope, Purpose
 from routerd.message.token import NOTICE, is_own_trace
@@ -120,35 +121,40 @@ def _is_for_members(client: Client, office: Office) -> bool:
     return listener is not None and listener.members
 
 
-@dataclass(frozen=True, slots=True)
-class Speaker:
-    """Who says something to the desk. `is_unsure`: it could not be told now."""
-
-    member: str | None
-    is_unsure: bool = False
-
-
 def speaker_of(view: MessageView, client: Client, office: Office, proofs: AuthResults) -> Speaker:
     """The member who wrote it; or who logged in and writes in the name of an inbox, as clients that have several
     addresses do. Nobody who writes in another member's or a stranger's name.
     """
     roster = office.roster
-    if not view.author or proofs.author is None:
-        return Speaker(None)
-    proven = comes_from_member(view, client, office, proofs)
-    if proven or proven is None:
-        return Speaker(roster.member_with(view.author.address) if proven else None, proven is None)
-    if roster.inbox_of(proofs.author) is None or roster.member_with(proofs.author) is not None:
-        return Speaker(None)
+    if view.author is None or proofs.author is None:
+        return Speaker(None, missing="its From does not name one author")
+    member = roster.member_with(proofs.author)
+    if member is not None:
+        proven = comes_from_member(view, client, office, proofs)
+        if proven is None:
+            return Speaker(None, is_unsure=True)
+        dmarc = proofs.result("dmarc")
+        shown = f"for its From DMARC says {dmarc}" if dmarc else "nothing proves its From"
+        return Speaker(member) if proven else Speaker(None, missing=f"{shown}, and there was no login of that member")
+    if roster.inbox_of(proofs.author) is None:
+        return Speaker(None, missing="its From names no member")
     logins = {roster.member_with(login) for login in proofs.logins}
     if client.member is not None:
         logins = {client.member if roster.member(client.member) is not None else None}
-    return Speaker(logins.pop() if len(logins) == 1 else None)
+    found = logins.pop() if len(logins) == 1 else None
+    return Speaker(found) if found else Speaker(None, missing="its From names an inbox, and no member has logged in")
 
 
 def identity_of(view: MessageView, envelope: Envelope, client: Client, proofs: AuthResults) -> bytes:
-    """By which the same message is known when it comes again: its content, and all else that rules may decide by."""
-    details = sorted(str(recipient.address) for recipient in envelope.recipients if recipient.detail is not None)
+    """By which the same message is known when it comes again: its content, and all else that rules may decide by.
+
+    Not by which of our addresses for answers and notes it came: a reply to all comes to the inbox as well.
+    """
+    details = sorted(
+        str(recipient.address)
+        for recipient in envelope.recipients
+        if recipient.detail is not None and recipient.purpose is Purpose.INBOX
+    )
     results = view.headers.raw_values("authentication-results") if client.trusted else []
     proven = [f"{method}={result}" for method, result in proofs.by_method.items()]
     logins = [one.property("smtp.auth") or "" for one in proofs.results if one.method == "auth"]

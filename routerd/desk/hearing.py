@@ -4,56 +4,81 @@ Decided by the address that it came to and by who is proven to have written it, 
 a copy knows its tokens.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
 from routerd.desk.commands import Speaking, folded_name, read_spoken
 from routerd.desk.plan import Conversation
 from routerd.desk.roster import Roster
-from routerd.desk.said import Kind, Said, Spoken
+from routerd.desk.said import Kind, Said, Speaker
 from routerd.message.envelope import Envelope, Purpose
+from routerd.message.subject import says_out_of_office
 from routerd.message.view import MessageView
 
 OF_MACHINES = frozenset(("auto", "bounce", "bulk", "list"))
-MISSING = (
-    "Notes and drafts are taken from members alone, and this mail does not prove who wrote it; "
-    "log in to send it, or send it by the mail server of your address"
-)
+MISSING = "Notes and drafts are taken from members alone: {why}"
 NOT_NOW = "Who wrote this cannot be verified now; try again"
 
 
 def hear(
     view: MessageView,
     envelope: Envelope,
-    member: str | None,
+    speaker: Speaker,
     conversation: Conversation | None,
     speaking: Callable[[str], Speaking],
     *,
-    is_unsure: bool,
     answers_through: bool,
 ) -> Said:
-    """`member`: who is proven to have written it. `is_unsure`: that could not be told now. `answers_through`: what he
-    writes to the inbox itself in a known conversation is for the customer. `speaking`: what is known of who speaks."""
+    """`answers_through`: what the member writes to the inbox itself in a known conversation is for the customer.
+    `speaking`: what is known of who speaks."""
     purposes = {recipient.purpose for recipient in envelope.recipients}
-    if is_of_machine(view, envelope):
-        return Said(Kind.MAIL, member)
     kind = _KINDS.get(next((purpose for purpose in _WEIGHTIEST if purpose in purposes), Purpose.INBOX), Kind.MAIL)
-    if kind is Kind.MAIL and Purpose.INBOX in purposes and answers_through and member and conversation:
+    member = speaker.member
+    if member is None:
+        return _of_nobody(kind, speaker)
+    if is_of_machine(view, envelope):
+        is_away = is_out_of_office(view, purposes, in_reply=conversation is not None)
+        return Said(Kind.AWAY, member) if is_away else Said(Kind.MAIL)
+    is_reply = conversation is not None and "forward" not in view.kinds
+    if kind is Kind.MAIL and Purpose.INBOX in purposes and answers_through and is_reply:
         kind = Kind.ANSWER
     if kind is Kind.MAIL:
         return Said(Kind.MAIL, member)
-    if member is None:
-        if is_unsure:
-            return Said(Kind.BARRED, missing=NOT_NOW, temporary=True)
-        return Said(Kind.MAIL) if kind is Kind.ANSWER else Said(Kind.BARRED, missing=MISSING)
     spoken = read_spoken(view.new_text, speaking(member))
-    return Said(kind, member, spoken if kind is not Kind.ANSWER else Spoken(text=spoken.text))
+    return Said(kind, member, spoken)
+
+
+def _of_nobody(kind: Kind, speaker: Speaker) -> Said:
+    """Who is no member may write to an address for answers as to the inbox: he may have it from one."""
+    if kind not in (Kind.NOTE, Kind.DRAFT) and not (kind is Kind.ANSWER and speaker.is_unsure):
+        return Said(Kind.MAIL)
+    if speaker.is_unsure:
+        return Said(Kind.BARRED, missing=NOT_NOW, temporary=True)
+    return Said(Kind.BARRED, missing=MISSING.format(why=speaker.missing))
 
 
 def is_of_machine(view: MessageView, envelope: Envelope) -> bool:
     """Automatic mail is never an answer, a note or a command (RFC 3834)."""
     return not envelope.sender or not view.kinds.isdisjoint(OF_MACHINES)
+
+
+def is_out_of_office(view: MessageView, purposes: Collection[Purpose], *, in_reply: bool) -> bool:
+    """Whether a mailbox says by itself that nobody reads it now: no report, receipt or calendar's answer (RFC 3834 2).
+
+    It is taken at the addresses that copies bear; and at the inbox itself, where it answers a known conversation and
+    says what it is.
+    """
+    kinds = view.kinds
+    if "auto" not in kinds or not kinds.isdisjoint(_NEVER_AWAY) or view.root.type == "multipart/report":
+        return False
+    if not _OF_COPIES.isdisjoint(purposes):
+        return True
+    return in_reply and (says_out_of_office(view.bare_subject) or _is_auto_replied(view))
+
+
+def _is_auto_replied(view: MessageView) -> bool:
+    return any(value.strip().lower().startswith("auto-replied") for value in view.header("auto-submitted"))
 
 
 def speaking_as(member: str, roster: Roster, at: datetime) -> Speaking:
@@ -67,6 +92,8 @@ def speaking_as(member: str, roster: Roster, at: datetime) -> Speaking:
     )
 
 
+_OF_COPIES = frozenset((Purpose.RETURN_PATH, Purpose.ANSWER, Purpose.NOTE, Purpose.DRAFT))
+_NEVER_AWAY = frozenset(("bounce", "list", "calendar"))
 # What is for colleagues never becomes an answer, whatever else it was sent to.
 _WEIGHTIEST = (Purpose.NOTE, Purpose.DRAFT, Purpose.ANSWER)
 _KINDS = {Purpose.NOTE: Kind.NOTE, Purpose.DRAFT: Kind.DRAFT, Purpose.ANSWER: Kind.ANSWER}

@@ -70,6 +70,13 @@ class Roster:
         """Where the member's copies go. Raises KeyError for a name that is no member."""
         return self._members[member].mailbox
 
+    def mailbox_for(self, member: str, labels: Iterable[str]) -> Address:
+        """Where a copy with these labels goes: the member may have such sorted by its address."""
+        found = self._members[member]
+        if found.show.mailbox is None:
+            return found.mailbox
+        return next((box for box in map(found.show.mailbox_for, labels) if box is not None), found.mailbox)
+
     def display_name(self, member: str) -> str:
         return self._members[member].name or member
 

@@ -113,6 +113,31 @@ Command = (
 )
 
 
+_NAMES: dict[type[object], str] = {
+    Take: "take",
+    AssignTo: "assign",
+    Label: "label",
+    SetPriority: "priority",
+    Close: "close",
+    Open: "open",
+    Snooze: "snooze",
+    Watch: "watch",
+    Unwatch: "unwatch",
+    Away: "away",
+    BackAgain: "back",
+    Send: "send",
+    Drop: "drop",
+    History: "history",
+    Help: "help",
+}
+COMMANDS = tuple(_NAMES.values())
+
+
+def name_of(command: Command) -> str:
+    """As it is written behind the #."""
+    return _NAMES[type(command)]
+
+
 @dataclass(frozen=True, slots=True)
 class BadCommand:
     """Nothing of the mail is done."""
@@ -130,6 +155,17 @@ class Spoken:
     bad: tuple[BadCommand, ...] = ()
     text: str = ""  # what is left, without quotes and signature
     named: tuple[str, ...] = ()  # members and teams named as @name, in their order
+    whole: str = ""  # as it was written, commands and all
+    has_files: bool = False  # something is attached
+
+
+@dataclass(frozen=True, slots=True)
+class Speaker:
+    """Who says something to the desk, proven."""
+
+    member: str | None
+    is_unsure: bool = False  # it could not be told now
+    missing: str = ""  # why it is nobody, in ASCII
 
 
 class Kind(StrEnum):

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from email.utils import format_datetime
 from hashlib import sha256
 
+from routerd.message.desk_fields import NO_DESK_FIELDS, DeskFields, fields_of_reply, note_field, with_room_for
 from routerd.message.encode import clean, list_field, structured_field, text_field
 from routerd.message.envelope import Raw, Received
 from routerd.message.forged import cut_forged
@@ -44,6 +45,7 @@ class Annotation:
     cut_authserv_ids: tuple[str, ...] = ()  # Authentication-Results that claim one of these are cut
     cut_headers: tuple[str, ...] = ()  # further headers that are cut: those that some rule may give
     head: bytes = b""  # the header, with its empty line, that takes the place of the message's own
+    reply_name: str = ""  # who wrote it, where members may answer him through us
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,17 +56,21 @@ class Annotated:
     body_start: int
 
 
-def annotate(raw: Raw, annotation: Annotation, copy_id: str, *, may_add_priority: bool) -> Annotated:
+def annotate(
+    raw: Raw, annotation: Annotation, copy_id: str, *, may_add_priority: bool, desk: DeskFields = NO_DESK_FIELDS
+) -> Annotated:
     """The header of one copy: ours on top, then the message's own less what is forged, byte for byte.
 
     `may_add_priority`: a priority may show as Importance and X-Priority, though a DKIM signature may cover them.
+    `desk`: by which the reader speaks to the desk; what gives way to it keeps its value under another name.
     Where no empty line ends the header one is added: at the end, or above the first line that is no header field.
     """
     end = find_header_end(raw)
     header = raw[: end.fields_end]
     kept = cut_forged(header, annotation.cut_authserv_ids, annotation.cut_headers)
     with_priority = may_add_priority and annotation.priority is not None and not _HAS_PRIORITY.search(b"\n" + kept)
-    added = _added(annotation, copy_id, with_priority=with_priority)
+    added = _added(annotation, copy_id, desk, with_priority=with_priority)
+    kept = with_room_for(desk, kept)
     if end.closed:
         empty_line = raw[end.fields_end : end.body_start]
     else:
@@ -83,7 +89,7 @@ def attach_original(raw: Raw, annotation: Annotation, copy_id: str) -> bytes:
     domain = clean(annotation.inbox).rpartition("@")[2]
     date = annotation.received.rpartition(";")[2]
     fields = (
-        _added(annotation, copy_id, with_priority=False),
+        _added(annotation, copy_id, NO_DESK_FIELDS, with_priority=False),
         structured_field("Date", date) if date.strip() else b"",
         structured_field("From", f"routerd <{annotation.inbox}>"),
         structured_field("To", f"<{annotation.assigned_to}>") if annotation.assigned_to else b"",
@@ -123,7 +129,7 @@ def received_value(received: Received, hostname: str) -> str:
     return clean(f"{' '.join(parts)}; {format_datetime(received.at)}")
 
 
-def _added(annotation: Annotation, copy_id: str, *, with_priority: bool) -> bytes:
+def _added(annotation: Annotation, copy_id: str, desk: DeskFields, *, with_priority: bool) -> bytes:
     """Our fields, in the order of the contract."""
     fields = [
         structured_field("Delivered-To", annotation.inbox),
@@ -139,6 +145,7 @@ def _added(annotation: Annotation, copy_id: str, *, with_priority: bool) -> byte
         fields.append(text_field("X-Routerd-Why", annotation.why, MAX_EXPLANATION_BYTES))
     fields.append(structured_field("X-Routerd-Id", annotation.queue_id))
     fields.append(structured_field("X-Routerd-Copy", copy_id))
+    fields.append(note_field(desk))
     if annotation.also:
         fields.append(
             text_field("X-Routerd-Also", ", ".join(f"{inbox} ({member})" for inbox, member in annotation.also))
@@ -150,6 +157,7 @@ def _added(annotation: Annotation, copy_id: str, *, with_priority: bool) -> byte
     fields.extend(text_field(name, value) for name, value in annotation.headers)
     if with_priority and annotation.priority is not None:
         fields.append(_PRIORITIES.get(annotation.priority, b""))
+    fields.append(fields_of_reply(desk))
     if annotation.auth_results:
         fields.append(structured_field("Authentication-Results", annotation.auth_results))
     if annotation.received:

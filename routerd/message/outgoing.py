@@ -11,6 +11,7 @@ from routerd.message.address_list import Mailbox
 from routerd.message.encode import structured_field, text_field
 from routerd.message.envelope import Raw
 from routerd.message.headers import Field, HeaderBlock
+from routerd.message.subject_tag import untagged_value
 
 _THREADING = ("date", "message-id", "in-reply-to", "references")
 _ONCE = frozenset((*_THREADING, "subject", "mime-version"))
@@ -99,7 +100,7 @@ def _content_name(name_lower: str) -> bytes:
 def _subject(raw: Raw, field: Field | None, letterhead: Letterhead) -> bytes:
     if field is None:
         return text_field("Subject", letterhead.prefix) if letterhead.prefix else b""
-    value = bytes(raw[field.value_start : field.end]).strip(b" \t\r\n")
+    value = untagged_value(bytes(raw[field.value_start : field.end]).strip(b" \t\r\n"))
     for cut in letterhead.cut_prefixes:
         value = value.removeprefix(cut.encode()).lstrip(b" \t")
     prefix = letterhead.prefix.encode()

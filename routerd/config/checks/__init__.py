@@ -6,6 +6,7 @@ from routerd.config.checks import (
     bounds,
     calendars,
     delivery,
+    desk,
     dkim,
     dns_lists,
     files,
@@ -18,7 +19,7 @@ from routerd.config.checks import (
 from routerd.config.draft import Draft
 from routerd.config.yaml_source import Problem
 
-_CHECKS = (people, calendars, inboxes, listeners, logins, dns_lists, delivery, bounds, rule_limits, files, dkim)
+_CHECKS = (people, calendars, inboxes, listeners, logins, dns_lists, delivery, desk, bounds, rule_limits, files, dkim)
 
 
 def check_all(draft: Draft) -> Iterator[Problem]:

@@ -6,7 +6,7 @@ from pathlib import Path
 from routerd.config.checks.listeners import overlap
 from routerd.config.draft import Draft
 from routerd.config.nearest import quoted
-from routerd.config.settings import HostPort, Route, TlsPolicy
+from routerd.config.settings import HostPort, Member, Route, TlsPolicy
 from routerd.config.values import parse_next_hop
 from routerd.config.yaml_source import Problem
 
@@ -93,6 +93,20 @@ def _mailboxes(draft: Draft) -> Iterator[Problem]:
             yield draft.at(*place, message=wrong)
         elif route.maildir is not None:
             yield from _folder(draft, name, route, folders)
+        yield from _sorted_mailbox(draft, name, member)
+
+
+def _sorted_mailbox(draft: Draft, name: str, member: Member) -> Iterator[Problem]:
+    """Where copies with labels go: a server must know the address by its detail, for a Maildir it is another one."""
+    shown = member.show.mailbox_for("label")
+    if shown is None:
+        return
+    place, route = ("members", name, "show", "mailbox"), draft.settings.route_for(shown)
+    if route is None:
+        yield draft.at(*place, message=f"no route under 'delivery' fits {shown.domain}; add one")
+    elif route.maildir is not None:
+        wrong = "each label would be a Maildir of its own, which nobody reads; 'show: {mailbox: …}' needs a mail server"
+        yield draft.at(*place, message=wrong)
 
 
 def _way_back(draft: Draft) -> Iterator[Problem]:

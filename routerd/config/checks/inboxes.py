@@ -91,6 +91,11 @@ def _members(draft: Draft, taken: _Taken) -> Iterator[Problem]:
             wrong = f"the mailbox {member.mailbox} is that of {quoted(first)} already; copies could not be told apart"
             yield draft.at(*place, message=wrong)
         writers.setdefault(member.mailbox.key, name)
+        shown = member.show.mailbox_for("label")
+        meaning = taken.meaning(shown) if shown is not None else None
+        if meaning:
+            wrong = f"{member.show.mailbox} is {meaning}: copies would come back (a loop)"
+            yield draft.at("members", name, "show", "mailbox", message=wrong)
     for name, member in draft.settings.members.items():
         for index, address in enumerate(member.addresses):
             place_of = ("members", name, "addresses", index)
@@ -108,5 +113,17 @@ def _own_domain(draft: Draft) -> Iterator[Problem]:
         return
     if addresses.style == "domain" and addresses.domain is None:
         yield draft.at("addresses", message="'style: domain' needs 'domain', such as desk.example.com")
+    if addresses.style == "domain":
+        yield from _same_there(draft)
     if addresses.style == "plus" and addresses.domain is not None:
         yield draft.at_key("addresses", "domain", message="'domain' has a meaning only with 'style: domain'")
+
+
+def _same_there(draft: Draft) -> Iterator[Problem]:
+    """At the domain of our own addresses inboxes are told apart by their names alone."""
+    domain, seen = draft.settings.addresses.domain or "", dict[str, str]()
+    for inbox in draft.inboxes:
+        first = seen.setdefault(inbox.address.local.lower(), inbox.key)
+        if first != inbox.key:
+            wrong = f"{quoted(inbox.key)} and {quoted(first)} would have the same addresses at {domain}; rename one"
+            yield draft.at_key("inboxes", inbox.key, message=wrong)

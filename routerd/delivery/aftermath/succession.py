@@ -27,6 +27,6 @@ def stand_in_for(copy: Copy, now: datetime, roster: Roster, routes: Routes) -> N
 
 
 def _copy_for(following: NextInLine, copy: Copy, reason: str, roster: Roster, routes: Routes) -> NewCopy:
-    mailbox = str(roster.mailbox(following.member))
     annotation = describe_rerouted(copy.annotation, following, reason, roster)
+    mailbox = str(roster.mailbox_for(following.member, annotation.labels))
     return NewCopy(following.member, mailbox, routes.destination(mailbox), Role.OWNER, annotation)

@@ -1,0 +1,57 @@
+"""By which addresses the reader of a copy speaks to the desk. Made from the copy's number, the same at each attempt."""
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+from routerd.config.settings import Inbox, Settings
+from routerd.desk.changes import Role
+from routerd.message.address import Address, parse_address
+from routerd.message.address_list import Mailbox
+from routerd.message.desk_fields import NO_DESK_FIELDS, DeskFields, name_of_inbox
+from routerd.message.subject_tag import tag_of
+from routerd.message.token import ANSWER, NOTE, issue_address
+from routerd.store.base import Copy
+
+_OUTSIDE = frozenset({Role.FORWARD, Role.ANSWER})
+
+
+@dataclass(frozen=True, slots=True)
+class DeskAddresses:
+    """`key` is the store's for tokens."""
+
+    settings: Settings
+    key: bytes
+
+    def fields_of(self, copy: Copy, *, trusts_us: bool) -> DeskFields:
+        """For members alone: what goes outside has none of them. `trusts_us`: the mailbox's server accepts what we
+        change."""
+        inbox = self.settings.inboxes.get(copy.annotation.inbox)
+        if inbox is None or copy.role in _OUTSIDE:
+            return NO_DESK_FIELDS
+        note = self._issue(NOTE, copy)
+        if copy.role is Role.DESK:
+            return DeskFields(note, Mailbox(f"{name_of_inbox(copy.annotation.inbox)} (note)", note))
+        reply_to = self._reply_to(copy, inbox, trusts_us=trusts_us)
+        sender = Mailbox(reply_to.name, copy.annotation.inbox) if reply_to is not None and not trusts_us else None
+        may_tag = trusts_us or sender is not None
+        return DeskFields(note, reply_to, sender, self._tag(copy) if may_tag else "")
+
+    def _reply_to(self, copy: Copy, inbox: Inbox, *, trusts_us: bool) -> Mailbox | None:
+        """Where an answer goes to the customer through us; None: he is answered past us."""
+        author = copy.annotation.reply_name
+        if not author or not inbox.takes_answers(trusts_us=trusts_us) or not (trusts_us or inbox.from_via):
+            return None
+        return Mailbox(f"{author} via {name_of_inbox(copy.annotation.inbox)}", self._issue(ANSWER, copy))
+
+    def _tag(self, copy: Copy) -> str:
+        member = self.settings.members.get(copy.member)
+        return tag_of(copy.annotation.labels) if member is not None and member.show.subject_tag else ""
+
+    def _issue(self, letter: str, copy: Copy) -> str:
+        inbox = _inbox_address(copy.annotation.inbox)
+        return issue_address(letter, inbox, copy.number, copy.created_at, self.settings.addresses, self.key)
+
+
+@lru_cache(1000)
+def _inbox_address(inbox: str) -> Address:
+    return parse_address(inbox)

@@ -1,0 +1,66 @@
+"""By which the reader of a copy speaks to the desk: fields of ours, and those of the message that give way to them."""
+
+import re
+from dataclasses import dataclass
+from urllib.parse import quote
+
+from routerd.message.address_field import address_field
+from routerd.message.address_list import Mailbox
+from routerd.message.encode import structured_field
+from routerd.message.subject_tag import tagged_field
+
+_IN_MAILTO = "@+.-_=!$'*~"  # what stands in an address as it is (RFC 6068 2)
+_GIVING_WAY = re.compile(rb"^(Reply-To|From)(?=[ \t]*:)", re.IGNORECASE | re.MULTILINE)
+_SUBJECT = re.compile(rb"^Subject[ \t]*:((?:[^\n]|\n(?=[ \t]))*+\n?)", re.IGNORECASE | re.MULTILINE)
+
+
+@dataclass(frozen=True, slots=True)
+class DeskFields:
+    """Of one copy. What is empty is not added, and what it would take the place of stays."""
+
+    note: str = ""  # the address for notes, as X-Routerd-Note names it
+    reply_to: Mailbox | None = None  # the message's own becomes X-Original-Reply-To
+    sender: Mailbox | None = None  # From; the message's own becomes X-Original-From
+    tag: str = ""  # on top of the subject
+
+    @property
+    def changes_signed(self) -> bool:
+        """Whether a DKIM signature may cover what it changes."""
+        return self.reply_to is not None or self.sender is not None or bool(self.tag)
+
+
+NO_DESK_FIELDS = DeskFields()
+
+
+def name_of_inbox(inbox: str) -> str:
+    """How people see it named: Support, of support@example.com."""
+    return inbox.rpartition("@")[0].capitalize()
+
+
+def note_field(fields: DeskFields) -> bytes:
+    return structured_field("X-Routerd-Note", f"<mailto:{quote(fields.note, safe=_IN_MAILTO)}>") if fields.note else b""
+
+
+def fields_of_reply(fields: DeskFields) -> bytes:
+    """What stands in the place of those that give way."""
+    sender = address_field("From", (fields.sender,)) if fields.sender else b""
+    return sender + (address_field("Reply-To", (fields.reply_to,)) if fields.reply_to else b"")
+
+
+def with_room_for(fields: DeskFields, header: bytes) -> bytes:
+    """`header`, without its empty line, in which the message's own fields have given way, their values as they were."""
+    if not fields.changes_signed:
+        return header
+    names = frozenset(
+        name for name, new in ((b"reply-to", fields.reply_to), (b"from", fields.sender)) if new is not None
+    )
+    if names:
+        header = _GIVING_WAY.sub(
+            lambda found: b"X-Original-" + found[1] if found[1].lower() in names else found[0], header
+        )
+    if not fields.tag:
+        return header
+    subject = _SUBJECT.search(header)
+    if subject is None:
+        return tagged_field(b"", fields.tag) + header
+    return header[: subject.start()] + tagged_field(subject[1], fields.tag) + header[subject.end() :]
