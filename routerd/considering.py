@@ -20,6 +20,7 @@ from routerd.desk.plan import Author
 from routerd.desk.refusal import LOOP, TOO_DEEP, Barred, unheard
 from routerd.desk.said import Kind, Said
 from routerd.message.envelope import Client, Envelope, Purpose, Received
+from routerd.message.kinds import is_calendar_reply
 from routerd.message.view import MessageView
 from routerd.rules.decision import Decision
 from routerd.rules.facts import Facts
@@ -27,6 +28,7 @@ from routerd.store.base import Known, ThreadKeys
 
 SUSPECT = "thread-suspect"
 TO_THE_DESK = frozenset({Purpose.ANSWER, Purpose.NOTE, Purpose.DRAFT})
+_PURPOSES = {Kind.ANSWER: Purpose.ANSWER, Kind.NOTE: Purpose.NOTE, Kind.DRAFT: Purpose.DRAFT, Kind.AWAY: Purpose.NOTE}
 MAX_REPLY_NAME = 100  # characters
 
 
@@ -85,16 +87,27 @@ def judge(
     said = _heard(facts, received, office, known, proofs)
     if said.kind is Kind.BARRED:
         return Matter(received, (), said=said), unheard(said)
-    decisions = decide(facts, _as_mail(envelope) if said.kind is Kind.MAIL else envelope, office)
+    is_mail = said.kind is Kind.MAIL
+    decisions = decide(facts, _as_mail(envelope) if is_mail else _as_said(envelope, said, known), office)
     if known.suspect:
         decisions = (_labelled(decisions[0], SUSPECT), *decisions[1:])
     author = author_of(facts, envelope, office.roster)
-    is_outside = said.kind is Kind.MAIL and said.member is None
+    is_outside = is_mail and said.member is None
     reply_name = _reply_name(facts, envelope, author) if is_outside else ""
     if said is MERE_MAIL:
         return Matter(received, decisions, author, reply_name=reply_name), None
     direct = frozenset(mailbox.address for name in ("to", "cc") for mailbox in view.addresses(name))
-    return Matter(received, decisions, author, said, view.message_id, view.subject, direct, reply_name), None
+    return Matter(
+        received,
+        decisions,
+        author,
+        said,
+        message_id=view.message_id,
+        subject=view.subject,
+        direct=direct,
+        is_calendar_reply="calendar" in view.kinds and is_calendar_reply(view.root),
+        reply_name=reply_name,
+    ), None
 
 
 def _reply_name(facts: Facts, envelope: Envelope, author: Author) -> str:
@@ -136,6 +149,18 @@ def _as_mail(envelope: Envelope) -> Envelope:
         return envelope
     recipients = tuple(
         replace(recipient, purpose=Purpose.INBOX) if recipient.purpose in TO_THE_DESK else recipient
+        for recipient in envelope.recipients
+    )
+    return replace(envelope, recipients=recipients)
+
+
+def _as_said(envelope: Envelope, said: Said, known: Known) -> Envelope:
+    """What is said to the desk is no rule's to read where it is said, also where it went to that inbox, too."""
+    said_at = {recipient.inbox for recipient in envelope.recipients if recipient.purpose in TO_THE_DESK}
+    if known.conversation is not None:
+        said_at.add(known.conversation.inbox)
+    recipients = tuple(
+        replace(recipient, purpose=_PURPOSES[said.kind]) if recipient.inbox in said_at else recipient
         for recipient in envelope.recipients
     )
     return replace(envelope, recipients=recipients)

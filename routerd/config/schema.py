@@ -13,6 +13,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
 from routerd.config.calendar_values import Weekdays
+from routerd.config.model import keys_of
 from routerd.config.settings import Settings
 from routerd.config.values import HostPort, format_duration, format_size, parse_size
 
@@ -43,7 +44,7 @@ def settings_reference() -> str:
 
 
 def _show_defaults(schema: dict[str, Any], model: type[BaseModel]) -> None:
-    for name, field in model.model_fields.items():
+    for name, field in keys_of(model).items():
         properties = schema["properties"][name]
         properties.pop("default", None)
         default = _written_default(field)
@@ -112,7 +113,7 @@ def _models(model: type[BaseModel]) -> Iterator[type[BaseModel]]:
 
 
 def _keys(model: type[BaseModel], prefix: str) -> Iterator[tuple[str, FieldInfo]]:
-    for name, field in model.model_fields.items():
+    for name, field in keys_of(model).items():
         inner, suffix = _inner_model(field.annotation)
         yield prefix + name, field
         if inner is not None:

@@ -12,7 +12,7 @@ from pydantic import Field, WithJsonSchema
 
 from routerd.config.auth_settings import DkimKey, DmarcPolicy
 from routerd.config.calendar_values import Holidays, HoursList, Weekdays, WeekdaysList, Zone, days_of
-from routerd.config.desk_settings import Show
+from routerd.config.desk_settings import SenderName, Show
 from routerd.config.intake_settings import (
     Dns,
     DnsList,
@@ -194,6 +194,14 @@ class Inbox(Model):
         "inbox, and is signed by a key of `dkim`; the original stands in X-Original-From",
     )
 
+    from_: SenderName | None = Field(
+        None,
+        alias="from",
+        description="the name in From of what goes out to customers, as in '{member} at Support', where {member} is "
+        "the name of who answers; absent: the inbox's own",
+    )
+    takes: Bool = Field(True, description="a member who answers in a conversation of another's owns it from then on")
+
     def takes_answers(self, *, trusts_us: bool) -> bool:
         """Whether a member, whose mailbox's server trusts us or not, answers customers by way of us."""
         return trusts_us if self.replies is None else self.replies == "through"
@@ -358,8 +366,6 @@ _LATER_KEYS = {
     "reports": "figures of the desk",
     "templates": "automatic replies",
     "members.handover": "handing conversations over",
-    "inboxes.from": "answering through routerd",
-    "inboxes.takes": "answering through routerd",
     "inboxes.digest": "a daily summary",
     "digest": "a daily summary",
 }

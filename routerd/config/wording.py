@@ -10,6 +10,7 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic_core import ErrorDetails
 
+from routerd.config.model import keys_of
 from routerd.config.nearest import did_you_mean, quoted
 from routerd.config.plain import Loc, Reading
 from routerd.config.settings import NOT_YET, Settings
@@ -145,11 +146,11 @@ def _keys_of(loc: Loc) -> tuple[str, ...]:
     kind: Any = Settings
     for part in loc:
         if isinstance(kind, type) and issubclass(kind, BaseModel):
-            field = kind.model_fields.get(str(part))
+            field = keys_of(kind).get(str(part))
             kind = _bare(field.annotation) if field else None
         else:
             kind = _bare((typing.get_args(kind) or (None, None))[0 if isinstance(part, int) else 1])
-    return tuple(kind.model_fields) if isinstance(kind, type) and issubclass(kind, BaseModel) else ()
+    return tuple(keys_of(kind)) if isinstance(kind, type) and issubclass(kind, BaseModel) else ()
 
 
 def _bare(kind: Any) -> Any:

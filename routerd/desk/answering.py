@@ -1,14 +1,16 @@
-"""A member's answer to the customer: to whom it goes, under which header, and whether it may go now."""
+"""A member's answer to the customer: it goes out, or is held and goes back to him. Pure.
 
-import re
-from collections.abc import Iterable, Iterator, Sequence
+Called inside the store's transaction: of two answers at the same instant the second one sees the first.
+"""
+
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta
 from email.utils import format_datetime
 
+from routerd.desk.assign import assign
 from routerd.desk.changes import (
     Answered,
-    Authored,
     Held,
     HeldEnd,
     HeldEnded,
@@ -19,35 +21,72 @@ from routerd.desk.changes import (
     Resent,
     Role,
 )
+from routerd.desk.going_out import GoingOut, fresh_message_id, going_out
 from routerd.desk.matter import House, Matter
-from routerd.desk.plan import Conversation, ConversationState, Event, FullDeskState, Plan, Sent, Voice
+from routerd.desk.plan import Conversation, Event, FullDeskState, Plan, Sent, Voice
+from routerd.desk.returning import returned
 from routerd.desk.roster import Roster
 from routerd.desk.standing import after_message
+from routerd.desk.telling import note_address
 from routerd.message.address_list import Mailbox
-from routerd.message.desk_mail import DeskMail, compose_desk_mail
-from routerd.message.envelope import Raw
 from routerd.message.outgoing import Letterhead, outgoing_head
+from routerd.message.view import MessageView
 
-MAX_OUTSIDE = 50  # addresses that one answer goes to
-
-MAX_QUOTED = 20_000  # characters of what is given back
-_WHY = {
-    HeldKind.CONFLICT: "Your answer was not sent: somebody else has answered meanwhile.",
-    HeldKind.COMMAND: "Your answer was not sent: its first line looks like a command.",
-    HeldKind.APPROVAL: "Your answer waits for somebody's word before it is sent.",
-    HeldKind.DRAFT: "This is a draft.",
-}
-_HOW = "To send it all the same, reply to this mail with #send as the first line; with #drop it is not sent."
-_COMMAND = re.compile(r"\s*#[^\W\d]")
+APPROVE_PREFIX = "[approve] "
+_OURS = frozenset({Part.ANSWER, Part.NOTE, Part.DRAFT})
 
 
-def answer_plan(matter: Matter, conversation: Conversation, state: FullDeskState, house: House) -> Plan:
-    """It is sent, or held and given back to its author with what was said meanwhile."""
-    member = matter.said.member or ""
+def answer_plan(matter: Matter, member: str, conversation: Conversation, state: FullDeskState, house: House) -> Plan:
+    """What `member` answers to the customer, through us."""
+    if matter.is_calendar_reply:
+        return _passed_on(matter, member, conversation, state, house)
     new_held = _why_held(matter, member, conversation, state)
     if new_held is not None:
-        return _held_plan(matter, member, conversation, new_held, meanwhile(member, state), house)
-    return _sent_plan(matter, member, conversation, house)
+        return _held(matter, member, conversation, new_held, state, house)
+    return _sent(matter, member, conversation, state, house)
+
+
+def reply_plan(
+    plan: Plan, member: str, conversation: Conversation, state: FullDeskState, house: House, at: datetime
+) -> Plan:
+    """`plan`, of a member's mail that went past us to the customer, of which we have a copy: it is the answer.
+
+    Nothing can be held any more, and nothing is sent.
+    """
+    if plan.twin is not None:
+        return plan
+    taken = _owner_after(plan.owner, member, conversation, house) if not meanwhile(member, state) else plan.owner
+    owner = taken if plan.owner == conversation.owner else plan.owner  # a rule may have moved it
+    return replace(
+        plan,
+        owner=owner,
+        why=plan.why if owner == plan.owner else _why_owner(owner),
+        part=Part.REPLY,
+        member=member,
+        sent=True,
+        answered=answered_by(member, conversation, at, house.roster),
+        standing=replace(plan.standing, answers=conversation.standing.answers + 1),
+        events=(*plan.events, *(_owner_events(conversation, owner) if owner != plan.owner else ())),
+    )
+
+
+def is_echo(state: FullDeskState) -> bool:
+    """Whether the message was here before as an answer, a note or a draft: what the same mail says at another address
+    of ours is not said twice. An answer that was dropped may be sent anew."""
+    twin = state.twin
+    if twin is None or twin.parts.isdisjoint(_OURS):
+        return False
+    if Part.ANSWER not in twin.parts:
+        return True
+    known = {sent.message for sent in state.sent()} | {held.message for held in state.held()}
+    return twin.message in known
+
+
+def echo_plan(member: str, conversation: Conversation, state: FullDeskState) -> Plan:
+    """It changes nothing."""
+    twin = state.twin
+    plan = _plan(conversation, Event("message_joined", {"twin": twin.queue_id if twin else None}))
+    return replace(plan, twin=twin, part=Part.ASIDE, member=member, standing=conversation.standing)
 
 
 def meanwhile(member: str, state: FullDeskState) -> tuple[Sent, ...]:
@@ -56,196 +95,173 @@ def meanwhile(member: str, state: FullDeskState) -> tuple[Sent, ...]:
     return tuple(sent for sent in state.sent() if sent.member != member and sent.after >= seen and sent.message != seen)
 
 
-def customers_of(conversation: Conversation, direct: frozenset[str], roster: Roster) -> tuple[Mailbox, ...]:
-    """The outside people of the conversation who did not get it directly: never a member, never an inbox."""
-    return tuple(
-        Mailbox(name, address)
-        for name, address in conversation.standing.outside[:MAX_OUTSIDE]
-        if address not in direct and is_outside(address, roster)
-    )
-
-
-def is_outside(address: str, roster: Roster) -> bool:
-    """`address` in lower case. Nothing that is ours, with whatever detail, is outside."""
-    return roster.inbox_of(address) is None and roster.member_with(address) is None
-
-
-def answer_head(
-    raw: Raw, conversation: Conversation, member: str, to: tuple[Mailbox, ...], house: House, at: datetime
-) -> bytes:
-    """The header that the customer sees."""
-    domain = conversation.inbox.rpartition("@")[2]
-    letterhead = Letterhead(
-        sender=sender_of(conversation.inbox, member, house),
-        to=to[:1],
-        cc=to[1:],
-        date=format_datetime(at),
-        message_id=f"{house.new_id(at)}@{domain}",
-    )
-    return outgoing_head(raw, letterhead)
-
-
-def sender_of(inbox: str, member: str, house: House) -> Mailbox:
-    """From of an answer: the inbox's `from`, in which {member} is his name."""
-    found = house.roster.inbox(inbox)
-    template = getattr(found, "from_", None) or inbox.partition("@")[0].capitalize()
-    return Mailbox(template.replace("{member}", house.roster.display_name(member)), inbox)
-
-
-def _why_held(matter: Matter, member: str, conversation: Conversation, state: FullDeskState) -> NewHeld | None:
-    if _COMMAND.match(matter.said.spoken.text):
-        return NewHeld(HeldKind.COMMAND)
-    if meanwhile(member, state):
-        return NewHeld(HeldKind.CONFLICT)
-    approve = conversation.standing.approve
-    if approve:
-        return NewHeld(HeldKind.APPROVAL, approve)
-    return None
-
-
-def _sent_plan(matter: Matter, member: str, conversation: Conversation, house: House) -> Plan:
-    to = customers_of(conversation, matter.direct, house.roster)
-    head = answer_head(matter.received.raw, conversation, member, to, house, matter.at) if to else b""
-    before = conversation.standing
-    found = house.roster.inbox(conversation.inbox)
-    takes = getattr(found, "takes", True)
-    owner = member if takes else conversation.owner
-    events = [Event("answer_sent", {"member": member, "to": [mailbox.address for mailbox in to]})]
-    if owner != conversation.owner:
-        why = f"{member} answered"
-        events.append(Event("owner_changed", {"from": conversation.owner, "to": owner, "why": why}))
-    standing = replace(after_message(before, Voice.MEMBER, matter.at), answers=before.answers + 1)
-    return Plan(
-        inbox=conversation.inbox,
-        owner=owner,
-        team=conversation.team,
-        why="owner by the conversation" if owner == conversation.owner else f"owner by answering: {owner}",
-        labels=(),
-        copies=(
-            *(PlannedCopy(mailbox.address, Role.ANSWER, head=head) for mailbox in to),
-            *_concerned(conversation, member, house.roster),
-        ),
-        joins=conversation.id,
-        events=tuple(events),
-        standing=standing,
-        part=Part.ANSWER,
-        member=member,
-        answered=_answered(member, conversation, matter.at, house.roster),
-        sent=True,
-    )
-
-
 def send_held(
     held: Held, by: str, conversation: Conversation, state: FullDeskState, house: House, at: datetime
 ) -> Plan:
-    """#send by `by`: the held bytes go out. Its mail alone says so; it is never sent itself.
+    """#send by `by`: the held bytes go out, never the mail that says so.
 
-    The plan has neither copies nor a part of the mail that said so: whoever obeys the command adds them.
+    The plan has neither copies nor a part of the mail that said so: whoever obeys the command adds them. The bytes are
+    kept as long as they wait (`FullDeskState.content`).
     """
     raw = state.content(held.message)
-    to = customers_of(conversation, frozenset(), house.roster)
-    head = answer_head(raw, conversation, held.member, to, house, at) if raw is not None and to else b""
-    before = conversation.standing
-    return Plan(
-        inbox=conversation.inbox,
-        owner=conversation.owner,
-        team=conversation.team,
-        why="owner by the conversation",
-        resent=tuple(
-            Resent(held.message, one)
-            for one in (
-                *(PlannedCopy(mailbox.address, Role.ANSWER, head=head) for mailbox in to if raw is not None),
-                *_concerned(conversation, held.member, house.roster),
-            )
-        ),
-        joins=conversation.id,
-        events=(Event("answer_sent", {"member": held.member, "by": by, "to": [mailbox.address for mailbox in to]}),),
+    out = GoingOut((), ())
+    if raw is not None:
+        out = going_out(raw, held.member, conversation, _named_in(MessageView(raw)), house, at)
+    copies = (*out.copies, *_concerned(conversation, held.member, house.roster))
+    owner = _owner_after(conversation.owner, held.member, conversation, house)
+    plan = _plan(conversation, _told(held.member, out, by=by), *_owner_events(conversation, owner))
+    return replace(
+        plan,
+        owner=owner,
+        resent=tuple(Resent(held.message, copy) for copy in copies),
         standing=replace(
-            before,
-            state=ConversationState.ANSWERED,
-            waiting_since=None,
-            respond_by=None,
-            overdue=False,
-            answered_at=at,
-            answers=before.answers + 1,
+            after_message(conversation.standing, Voice.MEMBER, at),
+            messages=conversation.standing.messages,
+            answers=conversation.standing.answers + 1,
         ),
         held_ended=(HeldEnded(held.id, HeldEnd.SENT),),
-        answered=_answered(held.member, conversation, at, house.roster),
+        answered=answered_by(held.member, conversation, at, house.roster),
     )
 
 
-def _held_plan(
-    matter: Matter, member: str, conversation: Conversation, new_held: NewHeld, others: Sequence[Sent], house: House
-) -> Plan:
-    """Nothing goes out; the author hears why, and how to send it all the same."""
-    before = conversation.standing
-    return Plan(
-        inbox=conversation.inbox,
-        owner=conversation.owner,
-        team=conversation.team,
-        why="owner by the conversation",
-        joins=conversation.id,
-        events=(Event("answer_held", {"member": member, "kind": str(new_held.kind)}),),
-        standing=replace(before, messages=before.messages + 1),
-        part=Part.ANSWER,
-        member=member,
-        authored=(_returned(matter, member, conversation, new_held, others, house),),
-        new_held=new_held,
-    )
-
-
-def _returned(
-    matter: Matter, member: str, conversation: Conversation, new_held: NewHeld, others: Sequence[Sent], house: House
-) -> Authored:
-    queue_id = house.new_id(matter.at)
-    message_id = f"{queue_id}@{conversation.inbox.rpartition('@')[2]}"
-    mail = DeskMail(
-        sender=Mailbox("routerd", conversation.inbox),
-        to=(Mailbox(house.roster.display_name(member), str(house.roster.mailbox(member))),),
-        subject=f"Not sent: {conversation.standing.subject}",
-        text="\n".join((_WHY[new_held.kind], "", *_told(others, house), _HOW, "", *_quoted(matter.said.spoken.text)))
-        + "\n",
-        message_id=message_id,
-        at=matter.at,
-        in_reply_to=matter.message_id,
-    )
-    return Authored(
-        id=queue_id,
-        part=Part.TOLD,
-        raw=compose_desk_mail(mail),
-        message_id=message_id,
-        copies=(PlannedCopy(member, Role.DESK),),
-        shows_new=True,
-        from_null=True,
-        why=_WHY[new_held.kind],
-    )
-
-
-def _text_of(lines: Iterable[str]) -> str:
-    return "".join(f"{line}\n" for line in lines)
-
-
-def _told(others: Sequence[Sent], house: House) -> Iterator[str]:
-    for sent in others:
-        yield f"{house.roster.display_name(sent.member)} answered on {sent.at:%Y-%m-%d at %H:%M} UTC."
-    if others:
-        yield ""
-
-
-def _quoted(text: str) -> Iterator[str]:
-    return (f"> {line}" for line in text[:MAX_QUOTED].splitlines())
-
-
-def _concerned(conversation: Conversation, author: str, roster: Roster) -> Iterator[PlannedCopy]:
-    """The owner and the watchers, but for the author."""
-    for member in dict.fromkeys((conversation.owner, *conversation.standing.watchers)):
-        if member != author and roster.member(member) is not None:
-            yield PlannedCopy(member, Role.WATCHER)
-
-
-def _answered(member: str, conversation: Conversation, at: datetime, roster: Roster) -> Answered:
+def answered_by(member: str, conversation: Conversation, at: datetime, roster: Roster) -> Answered:
+    """For the figures."""
     since = conversation.standing.waiting_since
     hours = roster.working_hours(conversation.owner, conversation.team)
     waited = max(at - since, timedelta(0)) if since else None
     working = hours.between(since, at) if hours and since else waited
     return Answered(member, waited, working, is_first=conversation.standing.answers == 0)
+
+
+def _why_held(matter: Matter, member: str, conversation: Conversation, state: FullDeskState) -> NewHeld | None:
+    if matter.said.spoken.commands or matter.said.spoken.bad:
+        return NewHeld(HeldKind.COMMAND)
+    if meanwhile(member, state):
+        return NewHeld(HeldKind.CONFLICT)
+    approve = conversation.standing.approve
+    return NewHeld(HeldKind.APPROVAL, approve) if approve else None
+
+
+def _sent(matter: Matter, member: str, conversation: Conversation, state: FullDeskState, house: House) -> Plan:
+    out = going_out(matter.received.raw, member, conversation, matter.direct, house, matter.at)
+    owner = _owner_after(conversation.owner, member, conversation, house)
+    plan = _plan(conversation, _told(member, out), *_owner_events(conversation, owner))
+    standing = after_message(conversation.standing, Voice.MEMBER, matter.at)
+    return replace(
+        plan,
+        owner=owner,
+        why=plan.why if owner == conversation.owner else _why_owner(owner),
+        copies=(*out.copies, *_for_members(matter, member, conversation, state, house)),
+        standing=replace(standing, answers=conversation.standing.answers + 1),
+        part=Part.ANSWER,
+        member=member,
+        answered=answered_by(member, conversation, matter.at, house.roster),
+        sent=True,
+    )
+
+
+def _held(
+    matter: Matter, member: str, conversation: Conversation, new_held: NewHeld, state: FullDeskState, house: House
+) -> Plan:
+    """Nothing goes out. Its author hears why; whose word it waits for gets it to read."""
+    event = Event("answer_held", {"member": member, "kind": str(new_held.kind), "release": list(new_held.release)})
+    return replace(
+        _plan(conversation, event),
+        copies=tuple(_to_be_read(matter, member, conversation, new_held, house)),
+        standing=replace(conversation.standing, messages=conversation.standing.messages + 1),
+        part=Part.ANSWER,
+        member=member,
+        authored=(returned(matter, member, conversation, new_held.kind, state, house),),
+        new_held=new_held,
+    )
+
+
+def _passed_on(matter: Matter, member: str, conversation: Conversation, state: FullDeskState, house: House) -> Plan:
+    """An answer to an invitation (RFC 5546 3.2.3): the customer's calendar reads it, and nobody is answered by it."""
+    out = going_out(matter.received.raw, member, conversation, matter.direct, house, matter.at)
+    event = Event("calendar_reply_sent", {"member": member, "to": [mailbox.address for mailbox in out.to]})
+    return replace(
+        _plan(conversation, event),
+        copies=(*out.copies, *_for_members(matter, member, conversation, state, house)),
+        standing=replace(conversation.standing, messages=conversation.standing.messages + 1),
+        part=Part.ASIDE,
+        member=member,
+    )
+
+
+def _plan(conversation: Conversation, *events: Event) -> Plan:
+    """One that leaves the conversation as it is."""
+    return Plan(
+        inbox=conversation.inbox,
+        owner=conversation.owner,
+        team=conversation.team,
+        why=f"owner by the conversation: {conversation.owner}",
+        joins=conversation.id,
+        events=events,
+        standing=conversation.standing,
+    )
+
+
+def _told(member: str, out: GoingOut, **more: object) -> Event:
+    return Event("answer_sent", {"member": member, "to": [mailbox.address for mailbox in out.to], **more})
+
+
+def _owner_after(owner: str, member: str, conversation: Conversation, house: House) -> str:
+    """Who answers takes it, where the inbox has it so."""
+    found = house.roster.inbox(conversation.inbox)
+    return member if found is None or found.takes else owner
+
+
+def _owner_events(conversation: Conversation, owner: str) -> Iterator[Event]:
+    if owner != conversation.owner:
+        yield Event("owner_changed", {"from": conversation.owner, "to": owner, "why": _why_owner(owner)})
+
+
+def _why_owner(owner: str) -> str:
+    return f"owner by answering: {owner}"
+
+
+def _for_members(
+    matter: Matter, member: str, conversation: Conversation, state: FullDeskState, house: House
+) -> Iterator[PlannedCopy]:
+    """The others concerned; and of other inboxes that it came to, whom their rules name."""
+    seen = {member}
+    parts: tuple[PlannedCopy, ...] = ()
+    if state.twin is None and any(decision.inbox != conversation.inbox for decision in matter.decisions):
+        others = assign(matter.decisions, house.roster, state, matter.at, house.choose, matter.author)
+        parts = tuple(copy for copy in others.copies if copy.role is not Role.FORWARD)
+    for copy in (*_concerned(conversation, member, house.roster), *parts):
+        if copy.member not in seen:
+            seen.add(copy.member)
+            yield replace(copy, role=Role.WATCHER)
+
+
+def _concerned(conversation: Conversation, author: str, roster: Roster) -> Iterator[PlannedCopy]:
+    """Members who have a part in the conversation, but for the author."""
+    also = (name for _, name in conversation.standing.also)
+    for name in dict.fromkeys((conversation.owner, *conversation.standing.watchers, *also)):
+        if name != author and roster.member(name) is not None:
+            yield PlannedCopy(name, Role.WATCHER)
+
+
+def _to_be_read(
+    matter: Matter, member: str, conversation: Conversation, new_held: NewHeld, house: House
+) -> Iterator[PlannedCopy]:
+    """For those whose word it waits for. #send said to such a copy sends what it shows."""
+    roster, inbox = house.roster, conversation.inbox
+    people = dict.fromkeys(one for name in new_held.release for one in roster.people(name) if one != member)
+    if not people:
+        return
+    letterhead = Letterhead(
+        Mailbox(roster.display_name(member), note_address(inbox, house.settings.addresses)),
+        to=tuple(Mailbox(roster.display_name(name), str(roster.mailbox(name))) for name in people),
+        prefix=APPROVE_PREFIX,
+        date=format_datetime(matter.at),
+        message_id=fresh_message_id(inbox, house, matter.at),
+    )
+    head = outgoing_head(matter.received.raw, letterhead)
+    yield from (PlannedCopy(name, Role.DESK, head=head) for name in people)
+
+
+def _named_in(view: MessageView) -> frozenset[str]:
+    return frozenset(mailbox.address for name in ("to", "cc") for mailbox in view.addresses(name))

@@ -26,6 +26,7 @@ class Matter:
     message_id: str | None = None  # without brackets; not of MERE_MAIL
     subject: str = ""  # likewise
     direct: frozenset[str] = frozenset()  # addresses of To and Cc, in lower case; likewise
+    is_calendar_reply: bool = False  # likewise
     reply_name: str = ""  # who wrote it, as members see him whom they may answer through us
 
     @property

@@ -51,6 +51,14 @@ def kinds_of(raw: Raw, headers: HeaderBlock, root: Part, subject: BareSubject, a
     return frozenset(kinds | _by_parts(raw, headers, root))
 
 
+def is_calendar_reply(root: Part) -> bool:
+    """Whether it answers an invitation (RFC 5546 3.2.3), by which no person is answered."""
+    return any(
+        part.type == "text/calendar" and part.content_type.parameters.get("method", "").lower() == "reply"
+        for part in not_enclosed(root)
+    )
+
+
 def is_forward(root: Part, subject: BareSubject) -> bool:
     """The outermost prefix says so, or a whole message stands in it that no report and no digest encloses."""
     if subject.meaning is not None:

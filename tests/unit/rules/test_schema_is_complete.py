@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from pydantic import BaseModel
 
+from routerd.config.model import keys_of
 from routerd.config.schema import settings_schema
 from routerd.config.settings import Settings
 from routerd.rules import keys
@@ -62,7 +63,7 @@ def test_every_setting() -> None:
     schema = settings_schema()
 
     def missing(model: type[BaseModel], properties: dict[str, Any]) -> list[str]:
-        return [f"{model.__name__}.{name}" for name in model.model_fields if name not in properties]
+        return [f"{model.__name__}.{name}" for name in keys_of(model) if name not in properties]
 
     found = missing(Settings, schema["properties"])
     models = {one.__name__: one for one in Settings.__base__.__subclasses__()}  # type: ignore[union-attr]

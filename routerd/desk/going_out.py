@@ -1,0 +1,56 @@
+"""Whom a member's answer goes to, and under which header. Pure."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from email.utils import format_datetime
+
+from routerd.config.desk_settings import MEMBER
+from routerd.desk.changes import PlannedCopy, Role
+from routerd.desk.matter import House
+from routerd.desk.plan import Conversation
+from routerd.message.address_list import Mailbox
+from routerd.message.envelope import Raw
+from routerd.message.outgoing import Letterhead, outgoing_head
+
+
+@dataclass(frozen=True, slots=True)
+class GoingOut:
+    """An answer on its way. `to`: who has it from us; others of the conversation have it from its author."""
+
+    to: tuple[Mailbox, ...]
+    copies: tuple[PlannedCopy, ...]
+
+
+def going_out(
+    raw: Raw, member: str, conversation: Conversation, direct: frozenset[str], house: House, at: datetime
+) -> GoingOut:
+    """`direct`: addresses that stand in its own To and Cc, in lower case: they are named in the header, but who stands
+    there got it already."""
+    customers = tuple(
+        Mailbox(name, address) for name, address in conversation.standing.outside if not house.roster.is_ours(address)
+    )
+    to = tuple(mailbox for mailbox in customers if mailbox.address not in direct)
+    if not to:
+        return GoingOut((), ())
+    letterhead = Letterhead(
+        sender=Mailbox(_sender_name(conversation.inbox, member, house), conversation.inbox),
+        to=customers[:1],
+        cc=customers[1:],
+        date=format_datetime(at),
+        message_id=fresh_message_id(conversation.inbox, house, at),
+    )
+    head = outgoing_head(raw, letterhead)
+    return GoingOut(to, tuple(PlannedCopy(mailbox.address, Role.ANSWER, head=head) for mailbox in to))
+
+
+def fresh_message_id(inbox: str, house: House, at: datetime) -> str:
+    """For a mail that has none of its own; without brackets."""
+    return f"{house.new_id(at)}@{inbox.rpartition('@')[2]}"
+
+
+def _sender_name(inbox: str, member: str, house: House) -> str:
+    found = house.roster.inbox(inbox)
+    template = found.from_ if found is not None else None
+    if template is None:
+        return inbox.partition("@")[0].capitalize()
+    return template.replace(MEMBER, house.roster.display_name(member))

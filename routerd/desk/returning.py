@@ -1,0 +1,102 @@
+"""An answer that was not sent goes back to its author, with what was said meanwhile. Pure."""
+
+from collections.abc import Iterator
+from datetime import datetime
+
+from routerd.desk.changes import Authored, HeldKind, Part
+from routerd.desk.matter import House, Matter
+from routerd.desk.plan import Conversation, FullDeskState, Past
+from routerd.desk.telling import Told, tell
+from routerd.message.view import MessageView
+
+MAX_MEANWHILE = 5  # messages that are told of
+MAX_QUOTED = 10_000  # characters of each
+_READ_TEXT = 60_000  # characters of a message that are looked at for what is new in it
+_WHY = {
+    HeldKind.CONFLICT: "Your answer was not sent: somebody else has answered meanwhile.",
+    HeldKind.COMMAND: (
+        "Your answer was not sent: it begins with a word behind #, as a command does. Commands are taken by the note "
+        "address; what you answered would have gone to the customer."
+    ),
+    HeldKind.APPROVAL: "Your answer was not sent yet: it waits for the word of {approvers}.",
+}
+_HOW = (
+    "To send it all the same, reply to this mail with #send as its first line; #drop drops it. "
+    "After 24 hours without a word it is dropped."
+)
+
+
+def returned(
+    matter: Matter, member: str, conversation: Conversation, kind: HeldKind, state: FullDeskState, house: House
+) -> Authored:
+    """To its author. `#send` said to this mail sends what he wrote, as he wrote it."""
+    approvers = ", ".join(_name(name, house) for name in conversation.standing.approve)
+    why = _WHY[kind].format(approvers=approvers)
+    lines = [why, ""]
+    if kind is HeldKind.CONFLICT:
+        lines += _said_since(state, house)
+    if kind is not HeldKind.APPROVAL:
+        lines += [_HOW, ""]
+    lines += ["You wrote:", *_quoted(matter.said.spoken.text)]
+    return tell(
+        Told(
+            conversation.inbox,
+            (member,),
+            subject=f"[{'waits' if kind is HeldKind.APPROVAL else 'not sent'}] {matter.subject}".rstrip(),
+            text="".join(f"{line}\n" for line in lines),
+            why=why,
+            in_reply_to=matter.message_id,
+            references=_of_customer(state),
+            shows_new=True,
+        ),
+        house,
+        matter.at,
+    )
+
+
+def _said_since(state: FullDeskState, house: House) -> Iterator[str]:
+    """What went out, and what came, since the message that he answered."""
+    seen = state.seen.message if state.seen else 0
+    sent = {one.message: one for one in state.sent()}
+    told = [
+        one
+        for one in state.past(MAX_MEANWHILE * 4)
+        if (one.message > seen and one.part in (Part.CUSTOMER, Part.REPLY))
+        or (one.message in sent and sent[one.message].after >= seen and one.message != seen)
+    ]
+    for one in told[-MAX_MEANWHILE:]:
+        at = sent[one.message].at if one.message in sent else one.at
+        yield f"{_who(one, house)} wrote on {_moment(at)}:"
+        yield from _quoted(_new_text(one, state))
+        yield ""
+
+
+def _of_customer(state: FullDeskState) -> tuple[str, ...]:
+    """Message-IDs by which a client shows it in the conversation."""
+    return tuple(one.message_id for one in state.past(MAX_MEANWHILE) if one.message_id)
+
+
+def _new_text(one: Past, state: FullDeskState) -> str:
+    raw = state.content(one.message) if one.has_bytes else None
+    if raw is None:
+        return "(its text is not kept any more)"
+    return MessageView(raw, text_limit=_READ_TEXT).new_text.strip() or "(without a text)"
+
+
+def _quoted(text: str) -> Iterator[str]:
+    for line in text[:MAX_QUOTED].splitlines():
+        yield f"> {line}"
+    if len(text) > MAX_QUOTED:
+        yield "> […]"
+
+
+def _who(one: Past, house: House) -> str:
+    return "The customer" if one.member is None else _name(one.member, house)
+
+
+def _name(name: str, house: House) -> str:
+    return house.roster.display_name(name) if house.roster.member(name) is not None else name
+
+
+def _moment(at: datetime) -> str:
+    return f"{at:%Y-%m-%d at %H:%M} UTC"
