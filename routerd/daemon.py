@@ -5,10 +5,9 @@ import contextlib
 import random
 import secrets
 import socket
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 import structlog
 
@@ -45,11 +44,10 @@ from routerd.ops.lasting_tasks import LastingTasks
 from routerd.ops.metrics import Metrics
 from routerd.ops.process import allow_connections, spare_collector
 from routerd.ops.verifier import Verifier
-from routerd.ops.watching import Seen, changes_of, look
+from routerd.ops.watching import Seen, look
+from routerd.reloads import Reloads, Reread
 from routerd.router import Router
 from routerd.router import World as RouterWorld
-from routerd.rules.compile import Compiled
-from routerd.rules.ruleset import Ruleset
 from routerd.rules_in_force import NoRulesError, RulesInForce
 from routerd.settling import Live
 from routerd.store.base import Copy, NewCopy, Retention, StoreError
@@ -85,23 +83,23 @@ class Daemon:
         config_path: Path,
         settings: Settings,
         *,
-        reread: Callable[[], tuple[Settings | None, tuple[Problem, ...]]] | None = None,
+        reread: Reread | None = None,
         on_ready: Callable[["Daemon"], None] = lambda _: None,
     ) -> None:
         self.settings = settings
         self.metrics = Metrics()
         self._config_path = config_path
-        self._reread = reread or self._read_settings
         self._on_ready = on_ready
         self._stop = asyncio.Event()
         self._hurry = asyncio.Event()
-        self._reloads: asyncio.Queue[Callable[[], Coroutine[Any, Any, None]]] = asyncio.Queue()
-        self._waiting: set[Callable[[], Coroutine[Any, Any, None]]] = set()  # what is in that queue
+        self._reloads = Reloads(self, reread or self._read_settings)
         self._lasting = LastingTasks()
 
     # Built by _build, in this order.
     _credentials: Credentials
     store: SqliteStore
+    rules: RulesInForce
+    live: Live
     _seen: Seen
     intake: Intake
     http: HttpServer
@@ -116,7 +114,7 @@ class Daemon:
             raise
         try:
             self._tell_start()
-            systemd.notify_ready(self._status())
+            systemd.notify_ready(self.status())
             self._on_ready(self)
             await self._stop.wait()
         finally:
@@ -130,13 +128,7 @@ class Daemon:
 
     def reload(self) -> None:
         """Asks for config and rules to be read anew; what is bad does not take effect."""
-        self._ask_for(self._reload)
-
-    def _ask_for(self, reload: Callable[[], Coroutine[Any, Any, None]]) -> None:
-        """One that waits will read what changes until it begins; more would only do the same work again."""
-        if reload not in self._waiting:
-            self._waiting.add(reload)
-            self._reloads.put_nowait(reload)
+        self._reloads.ask_for(self._reloads.reload)
 
     # Start.
 
@@ -152,10 +144,10 @@ class Daemon:
         except (OSError, StoreError) as error:
             raise StartError(_naming(settings.state, error)) from error
         try:
-            self._rules = RulesInForce(self.store, self.metrics, utc_now)
+            self.rules = RulesInForce(self.store, self.metrics, utc_now)
             self._seen = await asyncio.to_thread(look, settings.rules)
-            ruleset = await self._rules.begin(settings)
-            self._live = Live(settings, Roster(settings), ruleset, Routes(settings))
+            ruleset = await self.rules.begin(settings)
+            self.live = Live(settings, Roster(settings), ruleset, Routes(settings))
             self._hands = InHand(settings.state / "in-hand")
             self._resolver = Resolver(settings.dns, self.metrics)
             self._exchanges = MailExchanges(
@@ -163,9 +155,9 @@ class Daemon:
             )
             self._worker = Worker(self.store, self._policy(), self.metrics)
             self._ids_of_desk = QueueIds(secrets.token_bytes)  # for the store's writing thread alone
-            probes = Probes(lambda: self._live.settings, self.store.key(BOUNCE), secrets.token_bytes, utc_now)
+            probes = Probes(lambda: self.live.settings, self.store.key(BOUNCE), secrets.token_bytes, utc_now)
             self._router = Router(
-                self._live,
+                self.live,
                 self.store,
                 self._hands,
                 self._worker.offer,
@@ -215,7 +207,7 @@ class Daemon:
     async def _start(self) -> None:
         fold("ł")  # makes the tables, which take longer than a message may wait
         try:
-            await self._readdress(self._live)
+            await self._readdress(self.live)
             await self._start_http()
             await self._control.start()
             await self.intake.start()
@@ -227,8 +219,8 @@ class Daemon:
             raise
         self._lasting.start("delivery", self._worker.run)
         self._lasting.start("notices", self._notifier.run)
-        self._lasting.start("reload", self._reload_when_asked)
-        self._lasting.start("watch", self._watch_rules)
+        self._lasting.start("reload", self._reloads.run)
+        self._lasting.start("watch", lambda: self._reloads.watch_rules(self._seen))
         self._lasting.start("sweep", self._sweep)
         self._lasting.start("words", Indexing(self.store, self._hands).run)
         interval = systemd.watchdog_interval()
@@ -254,74 +246,30 @@ class Daemon:
                 for name, bound in self.intake.addresses().items()
             },
             http=str(self.http.address),
-            revision=self._live.ruleset.revision,
-            rules=self._live.ruleset.rules,
+            revision=self.live.ruleset.revision,
+            rules=self.live.ruleset.rules,
         )
         name = self.settings.hostname
         if name == "localhost" or "." not in name:
             log.warning("hostname_unfit", hostname=name, reason="servers expect a full domain name; set 'hostname'")
 
-    # Reload.
+    # What a reload does.
 
-    async def _reload_when_asked(self) -> None:
-        while True:
-            reload = await self._reloads.get()
-            self._waiting.discard(reload)
-            systemd.notify_reloading()
-            try:
-                await reload()
-            except Exception:
-                self.metrics.reloads.labels("error").inc()
-                log.exception("reload_failed")
-            systemd.notify_ready(self._status())
+    async def take_over(self, live: Live) -> None:
+        await self._readdress(live)
+        self.live = live
+        self._router.adopt(live)
 
-    async def _watch_rules(self) -> None:
-        """The folder of the config that runs; a reload that names another one is followed."""
-        seen = self._seen
-        while True:
-            folder = self._live.settings.rules
-            async with contextlib.aclosing(changes_of(folder, seen)) as changes:
-                async for _ in changes:
-                    self._ask_for(self._reload_rules)
-                    if self._live.settings.rules != folder:
-                        break
-            seen = await asyncio.to_thread(look, self._live.settings.rules)
+    def adopt(self, settings: Settings, credentials: Credentials) -> None:
+        log.info("config_reloaded", config=self._config_path)
+        self._resolver.adopt(settings.dns)
+        self._credentials = credentials
+        self._warn_of_restart(settings, self.intake.adopt(settings, credentials.tls))
+        self._worker.adopt(self._policy())
+        allow_connections(settings.limits.connections)
 
-    async def _reload(self) -> None:
-        """Config and rules, whole or not at all: all is read, checked and compiled before anything is swapped."""
-        settings, problems = await asyncio.to_thread(self._reread)
-        if settings is None:
-            self._rules.refuse(problems)
-            return
-        try:
-            credentials = await asyncio.to_thread(load_credentials, settings)
-        except CredentialsError as error:  # a file was changed since the config was read
-            self.metrics.reloads.labels("error").inc()
-            log.error("credentials_refused", reason=str(error))
-            return
-        compiled = await self._rules.read(settings)
-        if await self._take_effect(settings, compiled):
-            log.info("config_reloaded", config=self._config_path)
-            self._resolver.adopt(settings.dns)
-            self._credentials = credentials
-            self._warn_of_restart(settings, self.intake.adopt(settings, credentials.tls))
-            self._worker.adopt(self._policy())
-            allow_connections(settings.limits.connections)
-
-    async def _reload_rules(self) -> None:
-        """The rules alone, by the config that runs: a half-edited config is nobody's wish."""
-        compiled = await self._rules.read(self._live.settings)
-        if self._rules.brought_news:
-            await self._take_effect(self._live.settings, compiled)
-
-    async def _take_effect(self, settings: Settings, compiled: Compiled) -> bool:
-        async def take_over(ruleset: Ruleset) -> None:
-            live = Live(settings, Roster(settings), ruleset, Routes(settings))
-            await self._readdress(live)
-            self._live = live
-            self._router.adopt(live)
-
-        return await self._rules.enact(compiled, take_over)
+    def status(self) -> str:
+        return f"{self.live.ruleset.rules} rules, revision {self.live.ruleset.revision}"
 
     def _read_settings(self) -> tuple[Settings | None, tuple[Problem, ...]]:
         loaded = load_settings(self._config_path, in_service=True)
@@ -342,13 +290,13 @@ class Daemon:
     # While it runs.
 
     def _policy(self) -> Policy:
-        settings = self._live.settings
+        settings = self.live.settings
         key = self.store.key(BOUNCE)
         paths, desk = ReturnPaths(settings.return_path, settings.addresses, key), DeskAddresses(settings, key)
         hosts_of, line = self._exchanges.hosts_of, self._next_in_line
         domain, signers = settings.arc_seal, self._credentials.signers
         sealer = sealer_of(domain, signers.of(domain)) if domain is not None else None
-        routes, retry = self._live.routes, settings.retry
+        routes, retry = self.live.routes, settings.retry
         return Policy(settings.hostname, routes, retry, paths, line, hosts_of, sealer, signers, desk)
 
     def _endpoints(self) -> list[tuple[str, int]]:
@@ -356,19 +304,19 @@ class Daemon:
         return [endpoint for bound in self.intake.addresses().values() for endpoint in bound]
 
     def _bureau(self) -> Bureau:
-        return Bureau(self._live.settings, self._live.roster, self._live.routes, self._credentials.signers)
+        return Bureau(self.live.settings, self.live.roster, self.live.routes, self._credentials.signers)
 
     def _next_in_line(self, copy: Copy, reason: str, tried: frozenset[str]) -> NewCopy | None:
         """Who takes over a copy; asked inside the store's transaction."""
-        return take_over(copy, reason, tried, utc_now(), self._live.roster, self._live.routes)
+        return take_over(copy, reason, tried, utc_now(), self.live.roster, self.live.routes)
 
     def _stand_in(self, copy: Copy) -> NewCopy | None:
         """Who gets a released copy whose owner is away; asked likewise."""
-        return stand_in_for(copy, utc_now(), self._live.roster, self._live.routes)
+        return stand_in_for(copy, utc_now(), self.live.roster, self.live.routes)
 
     async def _sweep(self) -> None:
         while True:
-            settings = self._live.settings
+            settings = self.live.settings
             retention = Retention(settings.bounce_window, settings.retain.events, settings.retain.bodies)
             await self.store.sweep(utc_now(), retention)
             await asyncio.sleep(SWEEP_EVERY.total_seconds())
@@ -378,9 +326,6 @@ class Daemon:
             if self.store.is_alive():
                 systemd.notify_watchdog()
             await asyncio.sleep(seconds)
-
-    def _status(self) -> str:
-        return f"{self._live.ruleset.rules} rules, revision {self._live.ruleset.revision}"
 
     # The end.
 

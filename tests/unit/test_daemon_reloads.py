@@ -6,6 +6,7 @@ import pytest
 
 from routerd.config.settings import Settings
 from routerd.daemon import Daemon
+from routerd.reloads import Reloads
 
 SETTINGS = Settings.model_validate(
     {
@@ -30,17 +31,16 @@ async def test_one_waiting_reload_of_a_kind_is_enough(tmp_path: Path) -> None:
         done.append("config")
         if len(done) == 1:
             for _ in range(1000):
-                daemon.reload()
-                daemon._ask_for(reload_rules)
+                reloads.ask_for(reload)
+                reloads.ask_for(reload_rules)
 
     async def reload_rules() -> None:
         done.append("rules")
         raise _EnoughError
 
-    daemon = Daemon(tmp_path / "routerd.yaml", SETTINGS)
-    daemon._reload = reload  # type: ignore[method-assign]
-    daemon._status = str  # type: ignore[method-assign]
-    daemon.reload()
+    reloads = Reloads(Daemon(tmp_path / "routerd.yaml", SETTINGS), lambda: (None, ()))
+    reloads._reloaded.status = str  # type: ignore[method-assign]
+    reloads.ask_for(reload)
     with pytest.raises(_EnoughError):
-        await daemon._reload_when_asked()
+        await reloads.run()
     assert done == ["config", "config", "rules"]
