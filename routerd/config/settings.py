@@ -142,7 +142,14 @@ class Member(Model):
     away: Absences = Field((), description="days of absence in UTC, such as 2026-12-20..2027-01-02")
     deputy: Text | None = Field(None, description="the member who takes over while this one is away")
     calendar: Text | None = Field(
-        None, description="calendar by which respond_within counts for this member, where no team was assigned"
+        None,
+        description="calendar by which respond_within counts for this member, where no team was assigned, and in whose "
+        "hours a team's `pick` prefers him",
+    )
+    handover: Literal["new", "all"] = Field(
+        "new",
+        description="what the deputy gets while this member is away: new, each conversation when its customer writes, or "
+        "all that are open or snoozed, at once",
     )
     show: Show = Field(Show(), description="how copies look to a client that cannot sort by a header")
 
@@ -365,7 +372,6 @@ class Settings(Model):
 _LATER_KEYS = {
     "reports": "figures of the desk",
     "templates": "automatic replies",
-    "members.handover": "handing conversations over",
     "inboxes.digest": "a daily summary",
     "digest": "a daily summary",
 }

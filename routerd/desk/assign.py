@@ -63,7 +63,7 @@ def assign(
         outside=author.outside,
         subject=author.subject,
     )
-    standing = _watched(_to_be_approved(standing, decisions), decisions, author, owner.member, roster)
+    standing = _watched(_to_be_approved(standing, decisions), decisions, author, owner.member, picker)
     return Plan(
         inbox=conversation.inbox if conversation else home.inbox,
         owner=owner.member,
@@ -157,10 +157,10 @@ def _owner(decision: Decision, picker: Picker, conversation: Conversation | None
         picked = _pick(given, picker)
         if picked is not None:
             return replace(picked, why=f"{picked.why}, reassigned from {conversation.owner} by {given.rule.name}")
-    kept = picker.pick(conversation.owner)
+    kept = picker.pick_for(conversation)
     if kept is None:
         return _picked_for(decision, picker)
-    return replace(kept, team=conversation.team, why=f"the conversation: {kept.why}")
+    return replace(kept, team=kept.team or conversation.team, why=f"the conversation: {kept.why}")
 
 
 def _pick(given: Assign, picker: Picker) -> Picked | None:
@@ -225,15 +225,22 @@ def _to_be_approved(standing: Standing, decisions: tuple[Decision, ...]) -> Stan
 
 
 def _watched(
-    standing: Standing, decisions: tuple[Decision, ...], author: Author, owner: str, roster: Roster
+    standing: Standing, decisions: tuple[Decision, ...], author: Author, owner: str, picker: Picker
 ) -> Standing:
-    """Whom a rule lets watch a customer's message goes on watching; and a member who asks sees what comes of it."""
-    if author.voice is not Voice.CUSTOMER:
-        return standing
-    named = [member for decision in decisions for name in decision.watch for member in roster.people(name)]
-    asking = [author.member] if author.member and standing.messages == 1 else []
-    watchers = dict.fromkeys((*standing.watchers, *named, *asking))
-    return replace(standing, watchers=tuple(name for name in watchers if name != owner)) if watchers else standing
+    """Whom a rule lets watch a customer's message goes on watching; so does a member who asks, and an owner for whom
+    somebody stands in."""
+    roster, conversation = picker.roster, picker.state.conversation
+    watchers = dict.fromkeys(standing.watchers)
+    if author.voice is Voice.CUSTOMER:
+        for name in (name for decision in decisions for name in decision.watch):
+            watchers.update(dict.fromkeys(roster.people(name)))
+        if author.member is not None and conversation is None:
+            watchers[author.member] = None
+    was = conversation.owner if conversation is not None else owner
+    if was != owner and roster.member(was) is not None and roster.is_away(was, picker.now):
+        watchers[was] = None
+    watchers.pop(owner, None)
+    return replace(standing, watchers=tuple(watchers)) if watchers or standing.watchers else standing
 
 
 def _home_and_others(

@@ -9,6 +9,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from routerd.config.values import format_duration
+from routerd.desk.absence import hand_over_now
 from routerd.desk.changes import Back, HeldEnd, HeldEnded, HeldKind, Timer, TimerKind
 from routerd.desk.escalating import escalate
 from routerd.desk.matter import House
@@ -88,4 +89,5 @@ _FIRED: dict[TimerKind, Fired] = {
     TimerKind.CLOSE: _close,
     TimerKind.WAKE: _wake,
     TimerKind.DROP: _drop,
+    TimerKind.HANDOVER: hand_over_now,
 }

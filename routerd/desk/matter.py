@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from routerd.config.settings import Settings
+from routerd.desk.changes import Back
 from routerd.desk.pick import Choose
 from routerd.desk.plan import SOMEBODY, Author, FullDeskState
 from routerd.desk.roster import Roster
@@ -43,7 +44,10 @@ class House:
     choose: Choose  # one of several, for `pick: random`
     new_id: Callable[[datetime], QueueId]  # of a mail that routerd writes
 
-    def as_of(self, state: FullDeskState) -> "House":
-        """With the absences that the store knows of, beside those of the config."""
-        roster = self.roster.with_absences(state.absences())
+    def as_of(self, state: FullDeskState, back: Back | None = None) -> "House":
+        """With the absences that the store knows of, beside those of the config; but for who is there again."""
+        absences = state.absences()
+        if back is not None:
+            absences = tuple(absence for absence in absences if absence.member != back.member)
+        roster = self.roster.with_absences(absences)
         return self if roster is self.roster else replace(self, roster=roster)

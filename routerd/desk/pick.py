@@ -1,11 +1,11 @@
 """Who exactly: from a member's or team's name to one person who is there."""
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from routerd.config.settings import Pick, Team
-from routerd.desk.plan import DeskState
+from routerd.desk.plan import Conversation, DeskState
 from routerd.desk.roster import Roster
 
 Choose = Callable[[Sequence[str]], str]
@@ -52,6 +52,16 @@ class Picker:
             why.append(f"all of {name} are away")
             name, way = team.fallback, None
         return None
+
+    def pick_for(self, conversation: Conversation) -> Picked | None:
+        """Its owner; while he is away his deputy, that one's deputy, …, then one of the team that he was picked from,
+        or of its fallback; None when nobody is there."""
+        owner, team = conversation.owner, conversation.team
+        picked = self.pick(owner)
+        if picked is not None or team is None or self.roster.team(team) is None:
+            return picked
+        picked = self.pick(team)
+        return replace(picked, why=f"{picked.why}; {owner} is away") if picked else None
 
     def last_resort(self) -> Picked:
         """The postmaster's first, away or not: every message has an owner."""
