@@ -43,7 +43,9 @@ def hand_over(
         return Handover()
     event = Event("owner_changed", {"from": conversation.owner, "to": to, "why": why})
     past = so_far(to, state)
-    return Handover(_resent(past, to, conversation, state, house), (_summary(conversation, to, why, past, house, at),), (event,))
+    return Handover(
+        _resent(past, to, conversation, state, house), (_summary(conversation, to, why, past, house, at),), (event,)
+    )
 
 
 def with_handover(plan: Plan, conversation: Conversation, state: FullDeskState, house: House, at: datetime) -> Plan:
