@@ -9,7 +9,7 @@ from routerd.message.address import Address, parse_address
 from routerd.message.address_list import Mailbox
 from routerd.message.desk_fields import NO_DESK_FIELDS, DeskFields, name_of_inbox
 from routerd.message.subject_tag import tag_of
-from routerd.message.token import ANSWER, NOTE, issue_address
+from routerd.message.token import ANSWER, DRAFT, NOTE, issue_address
 from routerd.store.base import Copy
 
 _OUTSIDE = frozenset({Role.FORWARD, Role.ANSWER})
@@ -28,13 +28,13 @@ class DeskAddresses:
         inbox = self.settings.inboxes.get(copy.annotation.inbox)
         if inbox is None or copy.role in _OUTSIDE:
             return NO_DESK_FIELDS
-        note = self._issue(NOTE, copy)
+        note, draft = self._issue(NOTE, copy), self._issue(DRAFT, copy)
         if copy.role is Role.DESK:
-            return DeskFields(note, Mailbox(f"{name_of_inbox(copy.annotation.inbox)} (note)", note))
+            return DeskFields(note, draft, Mailbox(f"{name_of_inbox(copy.annotation.inbox)} (note)", note))
         reply_to = self._reply_to(copy, inbox, trusts_us=trusts_us)
         sender = Mailbox(reply_to.name, copy.annotation.inbox) if reply_to is not None and not trusts_us else None
         may_tag = trusts_us or sender is not None
-        return DeskFields(note, reply_to, sender, self._tag(copy) if may_tag else "")
+        return DeskFields(note, draft, reply_to, sender, self._tag(copy) if may_tag else "")
 
     def _reply_to(self, copy: Copy, inbox: Inbox, *, trusts_us: bool) -> Mailbox | None:
         """Where an answer goes to the customer through us; None: he is answered past us."""

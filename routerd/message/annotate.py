@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from email.utils import format_datetime
 from hashlib import sha256
 
-from routerd.message.desk_fields import NO_DESK_FIELDS, DeskFields, fields_of_reply, note_field, with_room_for
+from routerd.message.desk_fields import NO_DESK_FIELDS, DeskFields, fields_of_addresses, fields_of_reply, with_room_for
 from routerd.message.encode import clean, list_field, structured_field, text_field
 from routerd.message.envelope import Raw, Received
 from routerd.message.forged import cut_forged
@@ -145,7 +145,7 @@ def _added(annotation: Annotation, copy_id: str, desk: DeskFields, *, with_prior
         fields.append(text_field("X-Routerd-Why", annotation.why, MAX_EXPLANATION_BYTES))
     fields.append(structured_field("X-Routerd-Id", annotation.queue_id))
     fields.append(structured_field("X-Routerd-Copy", copy_id))
-    fields.append(note_field(desk))
+    fields.append(fields_of_addresses(desk))
     if annotation.also:
         fields.append(
             text_field("X-Routerd-Also", ", ".join(f"{inbox} ({member})" for inbox, member in annotation.also))

@@ -19,6 +19,7 @@ class DeskFields:
     """Of one copy. What is empty is not added, and what it would take the place of stays."""
 
     note: str = ""  # the address for notes, as X-Routerd-Note names it
+    draft: str = ""  # likewise, for drafts: X-Routerd-Draft
     reply_to: Mailbox | None = None  # the message's own becomes X-Original-Reply-To
     sender: Mailbox | None = None  # From; the message's own becomes X-Original-From
     tag: str = ""  # on top of the subject
@@ -37,8 +38,11 @@ def name_of_inbox(inbox: str) -> str:
     return inbox.rpartition("@")[0].capitalize()
 
 
-def note_field(fields: DeskFields) -> bytes:
-    return structured_field("X-Routerd-Note", f"<mailto:{quote(fields.note, safe=_IN_MAILTO)}>") if fields.note else b""
+def fields_of_addresses(fields: DeskFields) -> bytes:
+    named = (("X-Routerd-Note", fields.note), ("X-Routerd-Draft", fields.draft))
+    return b"".join(
+        structured_field(name, f"<mailto:{quote(address, safe=_IN_MAILTO)}>") for name, address in named if address
+    )
 
 
 def fields_of_reply(fields: DeskFields) -> bytes:

@@ -53,6 +53,7 @@ def test_addresses_come_back_as_the_copy(role: Role, addresses: dict[str, str]) 
     """What a copy names is taken for that copy, as long as history is kept."""
     made = fields(role, addresses=addresses)
     assert taken_for(made.note, addresses=addresses) == (Purpose.NOTE, 4711)
+    assert taken_for(made.draft, addresses=addresses) == (Purpose.DRAFT, 4711)
     assert made.reply_to is not None
     assert made.reply_to.name == "Anna via Support"
     assert taken_for(made.reply_to.address, addresses=addresses) == (Purpose.ANSWER, 4711)

@@ -6,9 +6,9 @@ from routerd.message.address_list import Mailbox
 from routerd.message.desk_fields import (
     NO_DESK_FIELDS,
     DeskFields,
+    fields_of_addresses,
     fields_of_reply,
     name_of_inbox,
-    note_field,
     with_room_for,
 )
 
@@ -28,7 +28,7 @@ def test_nothing_is_changed_without_need() -> None:
     """A note's address alone adds a line and touches none."""
     assert with_room_for(NO_DESK_FIELDS, HEADER) == HEADER
     assert with_room_for(DeskFields("support+n.x@example.com"), HEADER) == HEADER
-    assert note_field(NO_DESK_FIELDS) + fields_of_reply(NO_DESK_FIELDS) == b""
+    assert fields_of_addresses(NO_DESK_FIELDS) + fields_of_reply(NO_DESK_FIELDS) == b""
 
 
 def test_reply_to_gives_way_under_another_name() -> None:
@@ -69,9 +69,11 @@ def test_any_header_is_taken(header: bytes) -> None:
     ]
 
 
-def test_the_note_address_is_a_mailto() -> None:
+def test_addresses_are_named_as_mailto() -> None:
     """What a URI cannot hold is escaped (RFC 6068 2)."""
-    assert note_field(DeskFields("a%b&c+n.x@example.com")) == b"X-Routerd-Note: <mailto:a%25b%26c+n.x@example.com>\r\n"
+    assert fields_of_addresses(DeskFields("a%b&c+n.x@example.com", "a+d.y@example.com")) == (
+        b"X-Routerd-Note: <mailto:a%25b%26c+n.x@example.com>\r\nX-Routerd-Draft: <mailto:a+d.y@example.com>\r\n"
+    )
 
 
 def test_names_of_inboxes() -> None:
