@@ -11,8 +11,10 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
+from routerd.config.nearest import did_you_mean, quoted
 from routerd.config.values import parse_duration
 from routerd.desk.said import (
+    COMMANDS,
     AssignTo,
     Away,
     BackAgain,
@@ -31,13 +33,20 @@ from routerd.desk.said import (
     Take,
     Unwatch,
     Watch,
+    name_of,
 )
 from routerd.rules.decision import Priority
+from routerd.rules.labels import check_label
 
 MAX_COMMANDS = 20
 MAX_NAMED = 50
-MAX_LABEL_CHARACTERS = 64
 LONGEST = timedelta(days=366)  # of a snooze or an absence
+
+APART = frozenset({"away", "back", "help"})  # what needs no conversation
+NO_CONVERSATION = (
+    "This mail belongs to no conversation. Write notes, drafts and commands as replies to a mail of one; "
+    "without one there are #away, #back and #help"
+)
 
 HELP = """\
 #take                     it is yours from now on
@@ -55,7 +64,6 @@ HELP = """\
 """
 
 _COMMAND = re.compile(r"#([^\W\d_]\w*)[ ]*(.*)\Z")
-_LABEL = re.compile(r"[+-]?[\w./-]{1,64}\Z")
 _NAMED = re.compile(r"(?<![\w@.#/])@([\w][\w.-]*[\w]|\w)")
 _CLOCK = re.compile(r"([01]?\d|2[0-3]):([0-5]\d)\Z")
 _WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
@@ -99,7 +107,20 @@ def read_spoken(text: str, speaking: Speaking) -> Spoken:
         else:
             commands.append(told)
     rest = "\n".join(lines[begins:]).strip("\n")
-    return Spoken(tuple(commands), tuple(bad), rest, _named(rest, speaking.people))
+    whole = "\n".join(lines).strip("\n")
+    return Spoken(tuple(commands), tuple(bad), rest, _named(rest, speaking.people), whole)
+
+
+def why_not_apart(spoken: Spoken) -> str:
+    """Why a mail that belongs to no conversation is not taken, in ASCII; "" where it is.
+
+    Taken are commands that need none; what else such a mail says is lost, which its author is told.
+    """
+    names = {*map(name_of, spoken.commands), *(one.name for one in spoken.bad)}
+    if not names or not names <= APART:
+        return NO_CONVERSATION
+    problems = "; ".join(f"#{one.name}: {one.problem}" for one in spoken.bad)
+    return problems.encode("ascii", "replace").decode("ascii")[:400]
 
 
 def _cleaned(line: str) -> str:
@@ -111,7 +132,8 @@ def _cleaned(line: str) -> str:
 def _read(line: str, name: str, rest: str, speaking: Speaking) -> Command | BadCommand:
     reader = _READERS.get(name)
     if reader is None:
-        return BadCommand(line, "unknown", f"there is no #{name}; #help tells what there is")
+        likely = did_you_mean(name, COMMANDS)
+        return BadCommand(line, "unknown", f"there is no command {quoted(name)}{likely}; #help tells what there is")
     try:
         return reader(rest, speaking)
     except ValueError as error:
@@ -139,14 +161,14 @@ def _label(rest: str, speaking: Speaking) -> Command:
     words = rest.replace(",", " ").split()
     if not words:
         raise ValueError("say which: #label +urgent -newsletter")
+    add: dict[str, None] = {}
+    remove: dict[str, None] = {}
     for word in words:
-        if not _LABEL.match(word) or not word.strip("+-"):
-            raise ValueError(f"{word!r:.80} is no label: letters, digits, - _ . / up to {MAX_LABEL_CHARACTERS}")
-    normal = [unicodedata.normalize("NFC", word) for word in words]
-    return Label(
-        add=tuple(dict.fromkeys(word.removeprefix("+") for word in normal if not word.startswith("-"))),
-        remove=tuple(dict.fromkeys(word[1:] for word in normal if word.startswith("-"))),
-    )
+        label, wrong = check_label(word[1:] if word[0] in "+-" else word)
+        if wrong:
+            raise ValueError(wrong)
+        (remove if word[0] == "-" else add)[label] = None
+    return Label(tuple(add), tuple(remove))
 
 
 def _priority(rest: str, speaking: Speaking) -> Command:
@@ -181,7 +203,7 @@ def _away(rest: str, speaking: Speaking) -> Command:
 def _person(text: str, speaking: Speaking) -> str:
     name = speaking.people.get(folded_name(text.removeprefix("@")))
     if name is None:
-        raise ValueError(f"there is no member or team {text!r:.80}")
+        raise ValueError(f"there is no member or team {quoted(text)}{did_you_mean(text, speaking.people.values())}")
     return name
 
 
@@ -252,4 +274,3 @@ _READERS: dict[str, Reader] = {
     "history": _alone(History()),
     "help": _alone(Help()),
 }
-COMMANDS = tuple(_READERS)

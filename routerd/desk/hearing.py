@@ -5,10 +5,11 @@ a copy knows its tokens.
 """
 
 from collections.abc import Callable, Collection
+from dataclasses import replace
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
-from routerd.desk.commands import Speaking, folded_name, read_spoken
+from routerd.desk.commands import Speaking, folded_name, read_spoken, why_not_apart
 from routerd.desk.plan import Conversation
 from routerd.desk.roster import Roster
 from routerd.desk.said import Kind, Said, Speaker
@@ -46,7 +47,12 @@ def hear(
     if kind is Kind.MAIL:
         return Said(Kind.MAIL, member)
     spoken = read_spoken(view.new_text, speaking(member))
-    return Said(kind, member, spoken)
+    if kind is Kind.ANSWER:
+        return Said(kind, member, spoken)
+    missing = why_not_apart(spoken) if conversation is None else ""
+    if missing:
+        return Said(Kind.BARRED, member, missing=missing)
+    return Said(kind, member, replace(spoken, has_files=bool(view.attachments)))
 
 
 def _of_nobody(kind: Kind, speaker: Speaker) -> Said:

@@ -22,7 +22,9 @@ TROUBLE = Barred(451, "4.3.0", "temporary trouble, try again later", "store_fail
 
 
 def unheard(said: Said) -> Barred:
-    """To who writes to colleagues alone, and is not proven to be one."""
+    """To who writes to colleagues alone, and is not proven to be one; or is one, and writes of nothing that we know."""
+    if said.member is not None:
+        return Barred(550, "5.6.0", said.missing, "no_conversation")
     if said.temporary:
         return Barred(451, "4.7.1", said.missing, "not_a_member")
     return Barred(550, "5.7.1", said.missing, "not_a_member")

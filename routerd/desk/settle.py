@@ -3,9 +3,11 @@
 from routerd.desk.absence import away_plan, return_of, with_return
 from routerd.desk.answering import answer_plan, echo_plan, is_echo, reply_plan
 from routerd.desk.assign import assign
+from routerd.desk.drafting import draft_plan
 from routerd.desk.matter import House, Matter
+from routerd.desk.noting import answers_colleagues, note_plan
 from routerd.desk.owning import with_handover
-from routerd.desk.plan import FullDeskState, Plan, Voice
+from routerd.desk.plan import Conversation, FullDeskState, Plan, Voice
 from routerd.desk.said import Kind
 from routerd.desk.timers import timed
 
@@ -18,14 +20,26 @@ def settle(matter: Matter, state: FullDeskState, house: House) -> Plan:
 
 
 def _plan(matter: Matter, state: FullDeskState, house: House) -> Plan:
-    conversation, member = state.conversation, matter.said.member
-    if matter.said.kind is Kind.AWAY and member is not None:
-        return away_plan(matter, member, state, house)
-    if conversation is None or member is None:
+    conversation, member, kind = state.conversation, matter.said.member, matter.said.kind
+    if member is None:
         return _assigned(matter, state, house)
+    if kind is Kind.AWAY:
+        return away_plan(matter, member, state, house)
+    if conversation is None:  # of a note, what needs none was let in alone
+        return note_plan(matter, state, house) if kind in (Kind.NOTE, Kind.DRAFT) else _assigned(matter, state, house)
     if is_echo(state):
         return echo_plan(member, conversation, state)
+    return _said(matter, member, conversation, state, house)
+
+
+def _said(matter: Matter, member: str, conversation: Conversation, state: FullDeskState, house: House) -> Plan:
     match matter.said.kind:
+        case Kind.NOTE:
+            return note_plan(matter, state, house)
+        case Kind.ANSWER if answers_colleagues(matter, state):
+            return note_plan(matter, state, house)
+        case Kind.DRAFT:
+            return draft_plan(matter, state, house)
         case Kind.ANSWER:
             return answer_plan(matter, member, conversation, state, house)
         case Kind.MAIL if matter.author.voice is Voice.MEMBER:
@@ -35,6 +49,6 @@ def _plan(matter: Matter, state: FullDeskState, house: House) -> Plan:
 
 
 def _assigned(matter: Matter, state: FullDeskState, house: House) -> Plan:
-    conversation = state.conversation
     plan = assign(matter.decisions, house.roster, state, matter.at, house.choose, matter.author)
+    conversation = state.conversation
     return plan if conversation is None else with_handover(plan, conversation, state, house, matter.at)

@@ -4,10 +4,13 @@ from collections.abc import Sequence
 
 import structlog
 
+from routerd.desk.changes import NEVER_FIRST
 from routerd.desk.plan import Plan
 from routerd.message.envelope import Received
 from routerd.ops.metrics import Metrics
 from routerd.rules.decision import Decision
+
+_RESULTS = {"command_obeyed": "done", "command_refused": "refused"}
 
 log = structlog.get_logger()
 
@@ -24,10 +27,10 @@ def tell_accepted(received: Received, plan: Plan, decisions: Sequence[Decision],
             log.error("rule_failed", id=received.id, rule=str(skipped.rule), reason=skipped.reason)
     for label in plan.labels:
         metrics.labels.labels(label).inc()
-    metrics.assignments.labels(plan.inbox, plan.owner).inc()
-    if not any(copy.member == plan.owner for copy in plan.copies) and plan.twin is None:
-        metrics.unowned_messages.inc()
-        log.error("message_unowned", id=received.id, owner=plan.owner)
+    if plan.part in NEVER_FIRST:
+        _tell_said(plan, metrics)
+    else:
+        _tell_owned(received, plan, metrics)
     log.info(
         "message_accepted",
         id=received.id,
@@ -41,3 +44,19 @@ def tell_accepted(received: Received, plan: Plan, decisions: Sequence[Decision],
         **({} if received.client.member is None else {"login": received.client.member}),
         revision=decisions[0].revision,
     )
+
+
+def _tell_owned(received: Received, plan: Plan, metrics: Metrics) -> None:
+    metrics.assignments.labels(plan.inbox, plan.owner).inc()
+    if not any(copy.member == plan.owner for copy in plan.copies) and plan.twin is None:
+        metrics.unowned_messages.inc()
+        log.error("message_unowned", id=received.id, owner=plan.owner)
+
+
+def _tell_said(plan: Plan, metrics: Metrics) -> None:
+    """Of what members say to the desk."""
+    for event in plan.events:
+        if event.kind == "note_written":
+            metrics.notes.inc()
+        elif event.kind in _RESULTS:
+            metrics.commands.labels(str(event.data.get("command")), _RESULTS[event.kind]).inc()

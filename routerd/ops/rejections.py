@@ -45,6 +45,7 @@ REASONS = {
     "mime_depth": "MIME parts nested deeper than `limits.mime_depth`",
     "loop": "a message that has been here before",
     "not_a_member": "a note or a draft from somebody who is not proven to be a member",
+    "no_conversation": "a note or a draft of a member that belongs to no conversation",
     "rule": "a message that a rule rejects",
     "dmarc": "a message that fails DMARC, at an inbox with `dmarc: reject`",
     "no_memory": "a message for which `limits.memory` has no room now",

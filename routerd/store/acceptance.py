@@ -127,7 +127,7 @@ def _write(batch: Batch, draft: Draft, settled: Settled, conversation: Conversat
         ),
     )
     copies = tuple(_add_copies(batch, number, received, settled, to_return_path=to_return_path))
-    if copies or plan.new_held:
+    if copies or plan.new_held or (plan.part is Part.NOTE and plan.joins is not None):  # a note to nobody is kept
         batch.add_body(number, draft.raw)
     _add_events(batch, number, plan, at)
     _count(batch, number, plan, place, conversation, at)

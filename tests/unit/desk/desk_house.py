@@ -1,16 +1,22 @@
 """A house, and a state given by hand, for what is said to the desk."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
 from routerd.config.settings import Settings
 from routerd.desk.changes import Absence, Held
-from routerd.desk.matter import House
-from routerd.desk.plan import Conversation, ConversationId, Past, Seen, Sent, Standing, Twin
+from routerd.desk.commands import read_spoken
+from routerd.desk.hearing import speaking_as
+from routerd.desk.matter import House, Matter
+from routerd.desk.plan import Conversation, ConversationId, Happened, Past, Seen, Sent, Standing, Twin
 from routerd.desk.roster import Roster
+from routerd.desk.said import Kind, Said
+from routerd.message.address import parse_address
 from routerd.message.annotate import Annotation
-from routerd.message.envelope import QueueId
+from routerd.message.envelope import Client, Envelope, Protocol, Purpose, QueueId, Received, Recipient
+from routerd.message.view import MessageView
+from routerd.rules.decision import Decision
 
 NOW = datetime(2026, 12, 24, 12, tzinfo=UTC)  # a Thursday
 SUPPORT = "support@example.com"
@@ -30,6 +36,7 @@ class FullState:
     waiting: tuple[Held, ...] = ()
     messages: tuple[Past, ...] = ()
     contents: Mapping[int, bytes] = field(default_factory=dict)
+    events: tuple[Happened, ...] = ()
     away: tuple[Absence, ...] = ()
     turns: Mapping[str, str] = field(default_factory=dict)
     customers: Mapping[str, str] = field(default_factory=dict)
@@ -51,6 +58,15 @@ class FullState:
 
     def past(self, limit: int) -> tuple[Past, ...]:
         return self.messages[-limit:]
+
+    def happened(self, limit: int) -> tuple[Happened, ...]:
+        return self.events[-limit:]
+
+    def open_conversations(
+        self, *, owner: str | None = None, inbox: str | None = None, limit: int = 200
+    ) -> tuple[Conversation, ...]:
+        del owner, inbox, limit
+        return ()
 
     def content(self, message: int) -> bytes | None:
         return self.contents.get(message)
@@ -94,3 +110,32 @@ def house(**changes: object) -> House:
     made = settings(**changes)
     numbers = iter(range(1, 1_000_000))
     return House(made, Roster(made), lambda names: names[-1], lambda _: QueueId(f"{next(numbers):026d}"))
+
+
+CLIENT = Client("192.0.2.1", 40000, "client.example", Protocol.SMTP, "127.0.0.1:25", member="jan")
+
+
+def mail(text: str, sender: str = "jan@example.com", **fields: str) -> bytes:
+    """A member's mail as his client writes it; `fields` by their names with _ for -."""
+    header = {"From": sender, "To": "support+note@example.com", "Subject": "Re: Skarga", "Message-ID": "<n1@jan>"}
+    header |= {name.replace("_", "-"): value for name, value in fields.items()}
+    lines = [f"{name}: {value}" for name, value in header.items()]
+    body = text.replace("\n", "\r\n")
+    return "\r\n".join((*lines, "MIME-Version: 1.0", "Content-Type: text/plain; charset=utf-8", "", body)).encode()
+
+
+def matter(kind: Kind, raw: bytes, told: House, member: str = "jan", at: datetime = NOW) -> Matter:
+    """What a member's mail to a note or draft address comes to before the transaction."""
+    view = MessageView(raw)
+    address = parse_address("support+note@example.com")
+    purpose = Purpose.NOTE if kind is Kind.NOTE else Purpose.DRAFT
+    envelope = Envelope(f"{member}@example.com", (Recipient(address, purpose, SUPPORT),))
+    spoken = read_spoken(view.new_text, speaking_as(member, told.roster, at))
+    said = Said(kind, member, replace(spoken, has_files=bool(view.attachments)))
+    received = Received(QueueId("Q".ljust(26, "0")), envelope, CLIENT, raw, at)
+    return Matter(received, (Decision(SUPPORT),), said=said, message_id=view.message_id, subject=view.subject)
+
+
+def text_of(raw: bytes) -> str:
+    """What a mail that routerd wrote says."""
+    return MessageView(raw).whole_text

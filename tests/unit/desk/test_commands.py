@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from routerd.desk.commands import COMMANDS, HELP, Speaking, read_spoken
-from routerd.desk.said import AssignTo, Away, Close, Help, Label, Send, SetPriority, Snooze, Spoken, Take
+from routerd.desk.commands import HELP, NO_CONVERSATION, Speaking, read_spoken, why_not_apart
+from routerd.desk.said import COMMANDS, AssignTo, Away, Close, Help, Label, Send, SetPriority, Snooze, Spoken, Take
 from routerd.rules.decision import Priority
 
 NOW = datetime(2026, 3, 4, 10, 0, tzinfo=UTC)  # a Wednesday, 11:00 in Warsaw
@@ -75,7 +75,7 @@ def test_each_command_is_read(line: str, command: object) -> None:
         ("#assign", "assign", "to whom"),
         ("#assign nobody", "assign", "'nobody'"),
         ("#label", "label", "which"),
-        ("#label <b>", "label", "no label"),
+        ("#label <b>", "label", "contains '<'"),
         ("#priority urgent", "priority", "high, normal or low"),
         ("#snooze", "snooze", "until when"),
         ("#snooze soon", "snooze", "no moment"),
@@ -105,3 +105,28 @@ def test_addresses_are_no_names() -> None:
 def test_nothing_that_is_written_raises(text: str) -> None:
     told = spoken(text)
     assert len(told.commands) + len(told.bad) <= 21
+
+
+@pytest.mark.parametrize("text", ["#away", "#back\n\nBest, Jan", "#help\n#away until 2026-12-01"])
+def test_what_concerns_the_speaker_alone_needs_no_conversation(text: str) -> None:
+    assert why_not_apart(spoken(text)) == ""
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("", NO_CONVERSATION),
+        ("Hello", NO_CONVERSATION),
+        ("#take", NO_CONVERSATION),
+        ("#away\n#close", NO_CONVERSATION),
+        ("#awya", NO_CONVERSATION),
+        ("#away until soon", "#away: 'soon' is no moment"),
+        ("#away deputy żaba2", "#away: there is no member or team '?aba2'"),
+    ],
+)
+def test_what_needs_a_conversation_is_not_taken_without_one(text: str, why: str) -> None:
+    """The reason is said in an SMTP reply, so in ASCII."""
+    said = why_not_apart(spoken(text))
+    assert said.startswith(why)
+    assert said.isascii()
+    assert len(said) <= 400

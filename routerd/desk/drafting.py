@@ -1,0 +1,49 @@
+"""A member's draft of an answer: colleagues see it, and the customer gets it by somebody's #send. Pure."""
+
+from dataclasses import replace
+
+from routerd.desk.changes import HeldEnd, HeldEnded, HeldKind, NewHeld, Part, PlannedCopy, Role
+from routerd.desk.commanding import refuse
+from routerd.desk.matter import House, Matter
+from routerd.desk.noting import colleagues, head_for, note_plan, plan_of, says_more
+from routerd.desk.obeying import watched_by
+from routerd.desk.plan import Event, FullDeskState, Plan
+
+PREFIX = "[draft] "
+_NO_COMMANDS = (
+    "A draft goes to the customer as it stands, so it cannot begin with a command. "
+    "Commands go to the note address; a draft that is shown to you is sent by #send in a reply to it."
+)
+
+
+def draft_plan(matter: Matter, state: FullDeskState, house: House) -> Plan:
+    """It is held, and shown to the owner, the watchers, whom it names, and who must approve.
+
+    A new version takes the place of the draft that it answers, and of what its author had drafted before.
+    Commands alone are obeyed as in a note.
+    """
+    conversation, spoken = state.conversation, matter.said.spoken
+    if conversation is None or not says_more(matter):
+        return note_plan(matter, state, house)
+    plan = plan_of(Part.DRAFT, matter, conversation, house)
+    if spoken.commands or spoken.bad:
+        return refuse(plan, _NO_COMMANDS, matter, house)
+    roster, author = house.roster, plan.member
+    named = colleagues(spoken.named, roster)
+    standing = watched_by(plan.standing, (one for one in named if one not in (plan.owner, author)))
+    members = colleagues((plan.owner, *standing.watchers, *named, *standing.approve), roster)
+    head = head_for(PREFIX, matter, plan.inbox, members, house)
+    shown = state.seen.held if state.seen else None
+    replaced = tuple(
+        HeldEnded(held.id, HeldEnd.REPLACED)
+        for held in state.held()
+        if held.kind is HeldKind.DRAFT and (held.id == shown or held.member == author)
+    )
+    return replace(
+        plan,
+        standing=standing,
+        copies=tuple(PlannedCopy(one, Role.DESK, head=head) for one in members),
+        events=(Event("draft_held", {"member": author, "to": list(members), "replaces": len(replaced)}),),
+        new_held=NewHeld(HeldKind.DRAFT, standing.approve),
+        held_ended=replaced,
+    )

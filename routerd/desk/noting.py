@@ -1,0 +1,144 @@
+"""A member's note: to colleagues and nobody else, and the commands on top of it. Pure.
+
+Whom it goes to is made from the roster alone. What stands in its To and Cc has no say.
+"""
+
+from collections.abc import Iterable
+from dataclasses import replace
+from email.utils import format_datetime
+
+from routerd.desk.changes import AMONG_US, Part, PlannedCopy, Role
+from routerd.desk.commanding import obey_all
+from routerd.desk.matter import House, Matter
+from routerd.desk.obeying import watched_by
+from routerd.desk.owning import with_handover
+from routerd.desk.plan import Conversation, Event, FullDeskState, Plan, Voice
+from routerd.desk.roster import Roster
+from routerd.desk.standing import after_message
+from routerd.desk.telling import Told, note_address, tell
+from routerd.message.address_list import Mailbox
+from routerd.message.envelope import Purpose
+from routerd.message.outgoing import Letterhead, outgoing_head
+
+PREFIX = "[note] "
+MAX_LOOKED_BACK = 200  # messages among which the one is looked for that a note answers
+_NOT_KEPT = "What else your mail says went to nobody: it belongs to no conversation."
+
+
+def note_plan(matter: Matter, state: FullDeskState, house: House) -> Plan:
+    """Its commands are obeyed, all or none; what else it says goes to colleagues."""
+    conversation = state.conversation
+    plan = plan_of(Part.NOTE, matter, conversation, house)
+    if conversation is None:
+        return obey_all(plan, matter, state, house, (_NOT_KEPT,) if says_more(matter) else ()).plan
+    obeyed = obey_all(plan, matter, state, house)
+    if not obeyed.was_done:
+        return obeyed.plan
+    if says_more(matter):
+        done = _passed_on(obeyed.plan, conversation, matter, state, house)
+    else:
+        done = _told_to_former(obeyed.plan, conversation, matter, house)
+    return with_handover(done, conversation, state, house, matter.at)
+
+
+def plan_of(part: Part, matter: Matter, conversation: Conversation | None, house: House) -> Plan:
+    """Of a mail to colleagues, before anything of it is obeyed or passed on: nobody gets it."""
+    member = matter.said.member or ""
+    if conversation is None:
+        return Plan(
+            inbox=matter.decisions[0].inbox,
+            owner=member,
+            team=None,
+            why=f"owner by writing: {member}",
+            part=part,
+            member=member,
+        )
+    owner, roster = conversation.owner, house.roster
+    if roster.member(owner) is None:  # he has left, and nothing has come since
+        owner = next(iter(roster.people(roster.default_of(conversation.inbox))), member)
+    return Plan(
+        inbox=conversation.inbox,
+        owner=owner,
+        team=conversation.team,
+        why="owner by the conversation" if owner == conversation.owner else f"owner by default of {conversation.inbox}",
+        joins=conversation.id,
+        standing=after_message(conversation.standing, Voice.ASIDE, matter.at),
+        part=part,
+        member=member,
+    )
+
+
+def says_more(matter: Matter) -> bool:
+    """Whether there is anything beside commands: text, a file, or a mail without either."""
+    spoken = matter.said.spoken
+    return bool(spoken.text or spoken.has_files or not (spoken.commands or spoken.bad))
+
+
+def answers_colleagues(matter: Matter, state: FullDeskState) -> bool:
+    """Whether what was sent to the inbox itself answers what only members have: then it is meant for them.
+
+    A client may have taken the inbox along; no word of such a talk goes to the customer by that.
+    """
+    seen, recipients = state.seen, matter.received.envelope.recipients
+    if seen is None or any(recipient.purpose is Purpose.ANSWER for recipient in recipients):
+        return False
+    return any(one.message == seen.message and one.part in AMONG_US for one in state.past(MAX_LOOKED_BACK))
+
+
+def colleagues(names: Iterable[str], roster: Roster) -> tuple[str, ...]:
+    """The members among them, teams opened, each once."""
+    return tuple(dict.fromkeys(member for name in names for member in roster.people(name)))
+
+
+def head_for(prefix: str, matter: Matter, inbox: str, members: tuple[str, ...], house: House) -> bytes:
+    """The header of what goes to `members`: from the note address, so that no answer to it ever leaves the house."""
+    roster, member = house.roster, matter.said.member or ""
+    domain = inbox.rpartition("@")[2]
+    letterhead = Letterhead(
+        sender=Mailbox(roster.display_name(member), note_address(inbox, house.settings.addresses)),
+        to=tuple(Mailbox(roster.display_name(one), str(roster.mailbox(one))) for one in members),
+        prefix=prefix,
+        date=format_datetime(matter.at),
+        message_id=f"{matter.received.id}@{domain}",
+    )
+    return outgoing_head(matter.received.raw, letterhead)
+
+
+def _passed_on(plan: Plan, before: Conversation, matter: Matter, state: FullDeskState, house: House) -> Plan:
+    """To the owner, who was it until now, the watchers, whom it names, and who wrote what it answers."""
+    roster, author = house.roster, plan.member
+    named = colleagues(matter.said.spoken.named, roster)
+    standing = watched_by(plan.standing, (one for one in named if one not in (plan.owner, author)))
+    names = (plan.owner, before.owner, *standing.watchers, *named, *_answered(state))
+    members = tuple(one for one in colleagues(names, roster) if one != author)
+    head = head_for(PREFIX, matter, plan.inbox, members, house) if members else b""
+    return replace(
+        plan,
+        standing=standing,
+        copies=tuple(PlannedCopy(one, Role.DESK, head=head) for one in members),
+        events=(*plan.events, Event("note_written", {"member": author, "to": list(members)})),
+    )
+
+
+def _told_to_former(plan: Plan, before: Conversation, matter: Matter, house: House) -> Plan:
+    """Whose conversation it was hears that it is not any more, unless he says so himself."""
+    if before.owner in (plan.owner, plan.member) or house.roster.member(before.owner) is None:
+        return plan
+    why = plan.why.removeprefix("owner by command: ").removeprefix("owner by ")
+    told = Told(
+        inbox=before.inbox,
+        members=(before.owner,),
+        subject=f"{PREFIX}{before.standing.subject}".rstrip(),
+        text=f"This conversation is {house.roster.display_name(plan.owner)}'s now: {why}.\n",
+        why="told that it is somebody else's now",
+        in_reply_to=matter.message_id,
+    )
+    return replace(plan, authored=(*plan.authored, tell(told, house, matter.at)))
+
+
+def _answered(state: FullDeskState) -> tuple[str, ...]:
+    """The member who wrote what was before the author's eyes."""
+    if state.seen is None:
+        return ()
+    seen = state.seen.message
+    return tuple(one.member for one in state.past(MAX_LOOKED_BACK) if one.message == seen and one.member is not None)

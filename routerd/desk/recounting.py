@@ -1,0 +1,112 @@
+"""What a member is told who asks for #history: how the conversation stands, and what happened in it so far. Pure."""
+
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+
+from routerd.desk.changes import Part
+from routerd.desk.matter import House
+from routerd.desk.plan import Conversation, FullDeskState, Past
+from routerd.desk.roster import Roster
+
+MAX_MESSAGES = 50
+MAX_EVENTS = 200
+_WROTE = {
+    Part.CUSTOMER: "wrote",
+    Part.ASIDE: "wrote",
+    Part.REPLY: "answered",
+    Part.ANSWER: "wrote an answer",
+    Part.NOTE: "noted",
+    Part.DRAFT: "wrote a draft",
+    Part.TOLD: "told members",
+    Part.AWAY: "is away",
+    Part.REPLIED: "replied automatically",
+}
+# Events that say more than their message does. What stands in braces is of the event; the rest is not told here.
+_SAID = {
+    "owner_changed": "{from} → {to}: {why}",
+    "answer_sent": "the answer of {member} was sent",
+    "answer_held": "the answer of {member} is held ({kind})",
+    "draft_held": "the draft of {member} waits for #send",
+    "held_dropped": "what {member} had written was dropped",
+    "labels_changed": "{by} changed labels: added {added}, removed {removed}",
+    "priority_set": "{by} set the priority to {priority}",
+    "conversation_closed": "closed: {why}",
+    "conversation_opened": "opened: {why}",
+    "conversation_snoozed": "snoozed until {until}",
+    "conversation_woken": "open again: the snooze is over",
+    "became_overdue": "overdue",
+    "watch_begun": "{member} watches",
+    "watch_ended": "{member} does not watch any more",
+}
+
+
+def history_of(conversation: Conversation, state: FullDeskState, house: House) -> str:
+    """In lines, the oldest first. All moments are in UTC."""
+    return "\n".join((*_standing(conversation, house.roster), "", *_timeline(state, house.roster)))
+
+
+def _standing(conversation: Conversation, roster: Roster) -> Iterator[str]:
+    standing = conversation.standing
+    yield f"Subject: {standing.subject}"
+    yield f"Owner: {_name(conversation.owner, roster)}" + (f" ({conversation.team})" if conversation.team else "")
+    yield f"State: {standing.state}" + (f" until {_moment(standing.snoozed_until)}" if standing.snoozed_until else "")
+    if standing.outside:
+        yield f"With: {', '.join(f'{name} <{address}>' if name else address for name, address in standing.outside)}"
+    if standing.labels:
+        yield f"Labels: {', '.join(standing.labels)}"
+    if standing.priority is not None:
+        yield f"Priority: {standing.priority}"
+    if standing.watchers:
+        yield f"Watching: {', '.join(_name(member, roster) for member in standing.watchers)}"
+    if standing.waiting_since is not None:
+        yield f"Waiting since: {_moment(standing.waiting_since)}"
+    if standing.respond_by is not None:
+        yield f"To be answered by: {_moment(standing.respond_by)}" + (" (overdue)" if standing.overdue else "")
+    if standing.approve:
+        yield f"An answer needs the #send of: {', '.join(standing.approve)}"
+
+
+def _timeline(state: FullDeskState, roster: Roster) -> Iterator[str]:
+    wrote = [(one.at, _wrote(one, roster)) for one in state.past(MAX_MESSAGES)]
+    happened = [
+        (one.at, _SAID[one.kind].format_map(_Told(one.data))) for one in state.happened(MAX_EVENTS) if one.kind in _SAID
+    ]
+    for at, line in sorted((*wrote, *happened), key=lambda one: one[0]):
+        yield f"{_moment(at)}  {line}"
+
+
+def _wrote(past: Past, roster: Roster) -> str:
+    who = _name(past.member, roster) if past.member else _NOT_OURS.get(past.part, "somebody")
+    return f"{who} {_WROTE[past.part]}"
+
+
+_NOT_OURS = {
+    Part.CUSTOMER: "the customer",
+    Part.ASIDE: "a machine or a colleague",
+    Part.TOLD: "routerd",
+    Part.REPLIED: "routerd",
+}
+
+
+class _Told(dict[str, object]):
+    """The values of an event as they are read; what is not there is a dash."""
+
+    def __init__(self, data: Mapping[str, object]) -> None:
+        super().__init__((name, _in_words(value)) for name, value in data.items())
+
+    def __missing__(self, key: str) -> str:
+        return "-"
+
+
+def _in_words(value: object) -> str:
+    if isinstance(value, list | tuple):
+        return ", ".join(map(str, value)) or "none"
+    return str(value)[:300]
+
+
+def _name(member: str, roster: Roster) -> str:
+    return roster.display_name(member) if roster.member(member) is not None else member
+
+
+def _moment(at: datetime) -> str:
+    return f"{at:%Y-%m-%d %H:%M}"

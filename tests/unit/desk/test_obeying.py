@@ -1,0 +1,287 @@
+"""Commands: what each does, who may say it, and that all of a mail's are done or none."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from desk_house import KNOWN, NOW, SUPPORT, FullState, house, mail, matter, text_of
+
+from routerd.desk.changes import (
+    Absence,
+    AbsenceSource,
+    Back,
+    Held,
+    HeldEnd,
+    HeldEnded,
+    HeldId,
+    HeldKind,
+    Part,
+    Role,
+)
+from routerd.desk.matter import House
+from routerd.desk.noting import note_plan
+from routerd.desk.plan import ConversationState, Happened, Past, Plan, Seen, Sent
+from routerd.desk.said import COMMANDS, Kind
+from routerd.message.envelope import QueueId
+from routerd.rules.decision import Priority
+
+ANSWER = mail("Dzień dobry, już zwracamy.", "omar@far.example", Message_ID="<a1@omar>")
+HELD = Held(HeldId(3), HeldKind.CONFLICT, "omar", 11, NOW)
+SHOWN = Seen(12, "omar", NOW, HeldId(3))
+
+
+def said(text: str, state: FullState | None = None, member: str = "jan", told: House | None = None) -> Plan:
+    told = told or house()
+    return note_plan(matter(Kind.NOTE, mail(text, f"{member}@example.com"), told, member), state or FullState(), told)
+
+
+def stands(**changes: object) -> FullState:
+    return FullState(replace(KNOWN, standing=replace(KNOWN.standing, **changes)))  # type: ignore[arg-type]
+
+
+def holding(*held: Held, seen: Seen | None = None, **changes: object) -> FullState:
+    state = stands(**changes)
+    return replace(state, waiting=held or (HELD,), seen=seen, contents={11: ANSWER, 21: ANSWER})
+
+
+def answer_to(plan: Plan) -> str:
+    """What the speaker is told."""
+    [told] = [one for one in plan.authored if [copy.member for copy in one.copies] == [plan.member]]
+    return text_of(told.raw)
+
+
+def kinds(plan: Plan) -> list[str]:
+    return [event.kind for event in plan.events]
+
+
+def refused(plan: Plan) -> str:
+    """That nothing was done; and why."""
+    assert (plan.copies, plan.resent, plan.held_ended, plan.absences, plan.turns) == ((), (), (), (), ())
+    assert set(kinds(plan)) == {"command_refused"}
+    return answer_to(plan)
+
+
+# Owners.
+
+
+def test_take_makes_the_speaker_the_owner_who_gets_the_conversation() -> None:
+    """And whose it was hears of it."""
+    past = Past(1, QueueId("A"), Part.CUSTOMER, None, NOW, "a@klient.pl", True)
+    plan = said("#take", replace(stands(), messages=(past,)))
+    assert (plan.owner, plan.team, plan.why) == ("jan", "finance", "owner by command: jan took it")
+    assert [(one.message, one.copy.member) for one in plan.resent] == [(1, "jan")]
+    assert sorted(copy.member for told in plan.authored for copy in told.copies) == ["ewa", "jan"]
+    assert [event.data for event in plan.events if event.kind == "owner_changed"] == [
+        {"from": "ewa", "to": "jan", "why": "command: jan took it"}
+    ]
+
+
+def test_take_of_ones_own_changes_nothing() -> None:
+    plan = said("#take", member="ewa")
+    assert (plan.owner, plan.authored, kinds(plan)) == ("ewa", (), ["command_obeyed"])
+
+
+def test_assign_to_a_team_picks_from_it() -> None:
+    """And moves its rotation on. To a team whose member has it already: it stays, and that is said."""
+    duty = house(teams={"finance": {"members": ["ewa"]}, "duty": {"members": ["jan", "adam"], "pick": "round_robin"}})
+    plan = said("#assign duty", replace(stands(), turns={"duty": "jan"}), told=duty)
+    assert (plan.owner, plan.team, plan.turns) == ("adam", "duty", (("duty", "adam"),))
+    plan = said("#assign finance")
+    assert (plan.owner, plan.turns) == ("ewa", ())
+    assert "Ewa Nowak of finance has it already" in answer_to(plan)
+
+
+def test_assign_to_who_is_away_goes_to_the_deputy_and_says_so() -> None:
+    people = {
+        "ewa": {"mailbox": "ewa@example.com"},
+        "jan": {"mailbox": "jan@example.com"},
+        "omar": {"mailbox": "omar@example.com", "away": "2026-12-20..2026-12-31", "deputy": "adam"},
+        "adam": {"mailbox": "adam@example.com"},
+    }
+    plan = said("#assign omar", told=house(members=people))
+    assert plan.owner == "adam"
+    assert "adam, deputy of omar who is away" in answer_to(plan)
+
+
+def test_the_note_goes_to_the_new_owner_and_to_the_former() -> None:
+    plan = said("#assign adam\n\nTwoje.", member="jan")
+    assert [copy.member for copy in plan.copies] == ["adam", "ewa"]
+    assert [copy.member for told in plan.authored for copy in told.copies] == ["adam"]
+
+
+# How it stands.
+
+
+def test_labels_come_and_go() -> None:
+    plan = said("#label +pilne -old nowe", stands(labels=("old", "faktura")))
+    assert plan.standing.labels == ("faktura", "pilne", "nowe")
+    assert plan.events[0].data == {"by": "jan", "added": ["pilne", "nowe"], "removed": ["old"]}
+    assert plan.labels == ()
+
+
+def test_a_label_that_is_not_there_cannot_go() -> None:
+    assert "its labels: old" in refused(said("#label -odl", stands(labels=("old",))))
+    many = " ".join(f"l{number}" for number in range(51))
+    assert "at most 50 labels" in refused(said(f"#label {many}"))
+
+
+def test_close_open_snooze_and_priority() -> None:
+    """As the table of states has it."""
+    plan = said("#close")
+    assert (plan.standing.state, plan.standing.waiting_since) == (ConversationState.CLOSED, None)
+    assert said("#open", stands(state=ConversationState.CLOSED)).standing.state is ConversationState.OPEN
+    plan = said("#snooze 2d")
+    assert (plan.standing.state, plan.standing.snoozed_until) == (ConversationState.SNOOZED, NOW + timedelta(days=2))
+    plan = said("#priority high\n#close")
+    assert (plan.standing.priority, plan.standing.state) == (Priority.HIGH, ConversationState.CLOSED)
+    assert kinds(plan) == ["priority_set", "conversation_closed", "command_obeyed", "command_obeyed"]
+
+
+def test_watching() -> None:
+    assert said("#watch").standing.watchers == ("jan",)
+    assert said("#unwatch", stands(watchers=("omar", "jan"))).standing.watchers == ("omar",)
+    assert said("#unwatch").standing.watchers == ()
+    assert "#assign somebody else" in refused(said("#unwatch", member="ewa"))
+
+
+# Oneself.
+
+
+def test_away_and_back() -> None:
+    """Both are confirmed. Nobody is his own deputy."""
+    until = datetime(2027, 1, 10, tzinfo=UTC)
+    plan = said("#away until 2027-01-10 deputy omar")
+    assert plan.absences == (Absence("jan", AbsenceSource.COMMAND, NOW, until, "omar"),)
+    assert "until 2027-01-10 00:00 UTC" in answer_to(plan)
+    plan = said("#back")
+    assert plan.absences == (Back("jan"),)
+    assert "there again" in answer_to(plan)
+    assert "somebody else than you" in refused(said("#away deputy jan"))
+
+
+def test_back_cannot_undo_what_the_config_says() -> None:
+    people = {"jan": {"mailbox": "jan@example.com", "away": "2026-12-20..2026-12-31"}}
+    people |= {name: {"mailbox": f"{name}@example.com"} for name in ("ewa", "omar", "adam")}
+    assert "until 2026-12-31" in answer_to(said("#back", told=house(members=people)))
+
+
+# What is held.
+
+
+def test_send_lets_the_held_bytes_go_out_and_nothing_of_the_mail_that_says_so() -> None:
+    plan = said("#send", holding(seen=SHOWN), member="omar")
+    assert plan.held_ended == (HeldEnded(HeldId(3), HeldEnd.SENT),)
+    out = [one for one in plan.resent if one.copy.role is Role.ANSWER]
+    assert [(one.message, one.copy.member) for one in out] == [(11, "anna@klient.pl")]
+    assert plan.copies == ()
+    assert plan.standing.state is ConversationState.ANSWERED
+    assert plan.answered is not None
+    assert plan.answered.member == "omar"
+    assert "answer_sent" in kinds(plan)
+
+
+def test_a_note_beside_send_goes_to_colleagues_alone() -> None:
+    plan = said("#send\n\nPoszło, @adam.", holding(seen=SHOWN), member="omar")
+    assert [(copy.member, copy.role) for copy in plan.copies] == [("ewa", Role.DESK), ("adam", Role.DESK)]
+    assert all(one.message == 11 for one in plan.resent)
+
+
+@pytest.mark.parametrize(("member", "may"), [("omar", True), ("ewa", True), ("jan", False), ("adam", True)])
+def test_who_may_send(member: str, may: bool) -> None:
+    """The author, the owner and the watchers."""
+    plan = said("#send", holding(watchers=("adam",)), member=member)
+    if may:
+        assert plan.held_ended == (HeldEnded(HeldId(3), HeldEnd.SENT),)
+    else:
+        assert "the #send of its author, the owner and who watches counts" in refused(plan)
+
+
+@pytest.mark.parametrize(("member", "may"), [("omar", False), ("ewa", False), ("jan", False), ("adam", True)])
+@pytest.mark.parametrize("kind", list(HeldKind))
+def test_where_a_rule_wants_somebodys_word_no_other_counts(kind: HeldKind, member: str, may: bool) -> None:
+    """Whatever it is held for. A team stands for its members."""
+    held = replace(HELD, kind=kind, release=("duty",) if kind is HeldKind.APPROVAL else ())
+    plan = said("#send", holding(held, approve=("duty",)), member=member)
+    assert bool(plan.held_ended) is may
+    if not may:
+        assert "the #send of duty counts" in refused(plan)
+
+
+def test_an_author_may_always_drop_what_he_wrote() -> None:
+    plan = said("#drop", holding(approve=("duty",)), member="omar")
+    assert plan.held_ended == (HeldEnded(HeldId(3), HeldEnd.DROPPED),)
+    assert plan.resent == ()
+    assert "may drop it" in refused(said("#drop", holding()))
+
+
+def test_what_was_answered_meanwhile_is_told_before_it_is_sent() -> None:
+    """Not before the speaker has seen that: the mail that tells it shows the held answer, so #send to it counts."""
+    after = Sent(15, "jan", NOW, 15)
+    state = replace(holding(seen=SHOWN), answers=(after,))
+    plan = said("#send", state, member="omar")
+    assert "Jan Wójcik on 2026-12-24" in refused(plan)
+    assert plan.authored[0].shows == HeldId(3)
+    seen_since = replace(state, seen=Seen(16, "omar", NOW, HeldId(3)))
+    assert said("#send", seen_since, member="omar").held_ended
+    own = replace(state, answers=(replace(after, member="omar"),))
+    assert said("#send", own, member="omar").held_ended
+
+
+def test_of_several_that_wait_the_mail_that_is_answered_says_which() -> None:
+    other = replace(HELD, id=HeldId(4), message=21)
+    assert "2 answers and drafts wait" in refused(said("#send", holding(HELD, other), member="omar"))
+    plan = said("#send", holding(HELD, other, seen=SHOWN), member="omar")
+    assert plan.held_ended == (HeldEnded(HeldId(3), HeldEnd.SENT),)
+    gone = replace(SHOWN, held=HeldId(9))
+    assert "does not wait any more" in refused(said("#send", holding(HELD, seen=gone), member="omar"))
+
+
+def test_nothing_waits() -> None:
+    assert "nothing waits" in refused(said("#send"))
+    assert "nothing waits" in refused(said("#send\n#send", holding(seen=None), member="omar"))
+
+
+def test_what_is_not_kept_cannot_be_sent() -> None:
+    assert "not kept any more" in refused(said("#send", replace(holding(), contents={}), member="omar"))
+
+
+# Asked for.
+
+
+def test_history_tells_what_happened() -> None:
+    past = Past(1, QueueId("A"), Part.CUSTOMER, None, NOW - timedelta(hours=2), "a@klient.pl", True)
+    event = Happened(NOW - timedelta(hours=1), "owner_changed", {"from": "jan", "to": "ewa", "why": "overdue"})
+    odd = Happened(NOW, "answer_sent", {"damaged": "{}"})
+    plan = said("#history", replace(stands(), messages=(past,), events=(event, odd)))
+    told = answer_to(plan)
+    assert "Owner: Ewa Nowak (finance)" in told
+    assert "2026-12-24 10:00  the customer wrote\n2026-12-24 11:00  jan → ewa: overdue" in told
+    assert plan.copies == ()
+
+
+def test_help_names_every_command() -> None:
+    told = answer_to(said("#help"))
+    assert all(f"#{name}" in told for name in COMMANDS)
+
+
+# All or nothing.
+
+
+@pytest.mark.parametrize(
+    "bad",
+    ["#clsoe", "#assign nobody", "#send", "#label -none", "#snooze never", "#away deputy jan"],
+)
+@pytest.mark.parametrize("first", [True, False])
+def test_with_one_bad_command_none_is_done(bad: str, first: bool) -> None:
+    good = "#take\n#label +x\n#close\n#away\n#assign omar"
+    plan = said(f"{bad}\n{good}\n\n@adam" if first else f"{good}\n{bad}\n\n@adam")
+    assert plan.standing == replace(KNOWN.standing, messages=2)
+    assert (plan.owner, plan.inbox) == ("ewa", SUPPORT)
+    assert bad.split(maxsplit=1)[0] in refused(plan)
+
+
+def test_all_that_is_wrong_is_told_at_once() -> None:
+    told = answer_to(said("#clsoe\n#label -x\n#send"))
+    assert "did you mean 'close'" in told
+    assert "no label x" in told
+    assert "nothing waits" in told
