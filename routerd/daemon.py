@@ -28,6 +28,7 @@ from routerd.delivery.hosts.mail_exchanges import MailExchanges
 from routerd.delivery.letter import ReturnPaths
 from routerd.delivery.routes import Routes
 from routerd.delivery.worker import Worker
+from routerd.desk.matter import House
 from routerd.desk.roster import Roster
 from routerd.intake.clients.findings import ClientLookUp
 from routerd.intake.keeping.spool import spool_folder
@@ -54,6 +55,7 @@ from routerd.store.base import Copy, NewCopy, Retention, StoreError
 from routerd.store.indexing import Indexing
 from routerd.store.marks import InHand
 from routerd.store.sqlite import SqliteStore, open_store
+from routerd.undelivered import UndeliveredAnswers
 from routerd.web.control import ControlServer, control_path
 from routerd.web.server import HttpServer, Phase
 
@@ -175,6 +177,7 @@ class Daemon:
                 self._worker.offer,
                 self.metrics,
                 utc_now,
+                UndeliveredAnswers(self.store, lambda: self.live, self._house, self._worker.offer).tell,
                 rehearsal.notices_every(LOOK_EVERY),
             )
             self.intake = Intake(
@@ -305,6 +308,9 @@ class Daemon:
 
     def _bureau(self) -> Bureau:
         return Bureau(self.live.settings, self.live.roster, self.live.routes, self._credentials.signers)
+
+    def _house(self, live: Live) -> House:
+        return House(live.settings, live.roster, random.SystemRandom().choice, self._ids_of_desk.make)
 
     def _next_in_line(self, copy: Copy, reason: str, tried: frozenset[str]) -> NewCopy | None:
         """Who takes over a copy; asked inside the store's transaction."""

@@ -157,6 +157,7 @@ class Deed:
     at: datetime
     settle: Callable[[FullDeskState], Settled | None]
     fired: DueTimer | None = None
+    tells: "Untold | None" = None  # what is told by it then
 
 
 @dataclass(frozen=True, slots=True)
@@ -263,7 +264,8 @@ class Trouble:
 
 @dataclass(frozen=True, slots=True)
 class Untold:
-    """All that one notice tells: of one mailbox, or of a destination that is in trouble as a whole."""
+    """All that one notice tells: of one mailbox, of a destination that is in trouble as a whole, or of one copy of an
+    answer, which is its author's to hear."""
 
     about: str
     troubles: tuple[Trouble, ...]  # the first of them; none where all have passed

@@ -336,9 +336,14 @@ def _add_trouble(
     at: datetime,
     new: Sequence[Copy] = (),
 ) -> None:
-    """Of a bounce's or a notice's own copies nobody is told: that would be a notice about a notice."""
+    """Of a bounce's or a notice's own copies nobody is told: that would be a notice about a notice.
+
+    An answer's author hears of each copy by itself, at once: see `Untold`.
+    """
     if copy.to_return_path:
         return
+    if copy.role is Role.ANSWER:
+        about = copy.id
     taken_by = new[0].member if new else ""
     why, status = storable(conclusion.reason), storable(conclusion.status)
     row = (copy.number, str(kind), storable(about), why, taken_by, to_micros(at), status)

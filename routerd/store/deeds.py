@@ -15,6 +15,7 @@ from routerd.store.desk_state import StoredDeskState, conversation_by_number
 from routerd.store.placing import move_conversation
 from routerd.store.rows import from_micros, to_micros
 from routerd.store.stored_json import data_to_json
+from routerd.store.troubles import tell_nobody
 
 _DUE = "SELECT number, kind, due_at, data, conversation FROM timers WHERE due_at <= ? ORDER BY due_at, number LIMIT ?"
 _ADD_EVENT = """
@@ -49,6 +50,8 @@ def act(batch: Batch, deed: Deed, open_body: Callable[[QueueId], Raw]) -> tuple[
         settled = _settle(deed, state)
     if deed.fired is not None:
         batch.db.execute("DELETE FROM timers WHERE number = ?", (deed.fired.number,))
+    if deed.tells is not None:
+        tell_nobody(batch, deed.tells)
     if settled is None:
         return ()
     return _write(batch, settled, deed.conversation, deed.at)

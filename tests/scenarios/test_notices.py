@@ -44,6 +44,7 @@ from routerd.store.base import (
     Settled,
     StoreError,
     ThreadKeys,
+    Untold,
 )
 from routerd.store.queue_view import QueueView
 from routerd.store.sqlite import SqliteStore, open_store
@@ -65,6 +66,10 @@ EWA = "ewa@mail.example.com"
 RAW = b"From: anna@klient.pl\r\nSubject: faktura\r\n\r\nbody\r\n"
 
 
+async def no_answer(untold: Untold, at: datetime) -> None:
+    raise AssertionError("no copy is an answer's")
+
+
 class Office:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -78,7 +83,7 @@ class Office:
         self.store: SqliteStore = open_store(self.folder)
         self.bureau = Bureau(SETTINGS, Roster(SETTINGS), Routes(SETTINGS), Signers())
         self.notifier = Notifier(
-            self.store, lambda: self.bureau, lambda _: self._id(), self._take, self.metrics, lambda: self.now
+            self.store, lambda: self.bureau, lambda _: self._id(), self._take, self.metrics, lambda: self.now, no_answer
         )
 
     async def copy(self, member: str = "ewa", role: Role = Role.OWNER, raw: bytes = RAW) -> Copy:
@@ -191,6 +196,7 @@ async def test_what_fails_is_told_of_by_itself(office: Office) -> None:
         lambda copies, raw: written.set(),
         office.metrics,
         lambda: NOW,
+        no_answer,
         timedelta(),
     )
     looking = asyncio.create_task(notifier.run())

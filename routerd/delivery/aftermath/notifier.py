@@ -1,11 +1,12 @@
-"""Tells the postmaster of copies that could not be delivered, one notice for each mailbox and hour.
+"""Tells the postmaster of copies that could not be delivered, one notice for each mailbox and hour; of answers to
+customers, their authors.
 
 What is to be told was written with the conclusion that it tells of, and is marked as told by the transaction that adds
 the notice: after a crash the notice is either in the queue, or still to be written.
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
@@ -32,6 +33,9 @@ from routerd.store.base import Copy, Entry, Known, NewCopy, Settled, Store, Stor
 
 APART = timedelta(hours=1)  # notices about the same
 LOOK_EVERY = timedelta(seconds=5)  # and so long what fails together is gathered
+
+TellAuthor = Callable[[Untold, datetime], Awaitable[None]]
+"""Tells a member of his answer that is in trouble, and marks it as told. Raises StoreError."""
 
 log = structlog.get_logger()
 
@@ -63,6 +67,7 @@ class Notifier:
         hand_over: Callable[[Sequence[Copy], Raw], None],
         metrics: Metrics,
         clock: Callable[[], datetime],
+        tell_author: TellAuthor,
         look_every: timedelta = LOOK_EVERY,
     ) -> None:
         self._store = store
@@ -71,6 +76,7 @@ class Notifier:
         self._hand_over = hand_over
         self._metrics = metrics
         self._clock = clock
+        self._tell_author = tell_author
         self._look_every = look_every
         self._trace_key = store.key("trace")
 
@@ -87,8 +93,12 @@ class Notifier:
         """Writes the notices that are due. Raises StoreError."""
         bureau = self._bureau()
         for untold in await self._store.untold(self._clock(), APART):
+            is_answer = bool(untold.troubles) and untold.troubles[0].copy.role is Role.ANSWER
             plan = notice_plan(bureau.roster, bureau.inbox, untold.about) if untold.troubles else None
             try:
+                if is_answer:
+                    await self._tell_author(untold, self._clock())
+                    continue
                 if plan is not None:
                     await self._write(untold, plan, bureau)
                     continue
