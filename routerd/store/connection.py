@@ -18,6 +18,7 @@ APPLICATION_ID = 0x726F7464  # "rotd" in the file's header, by which file(1) and
 _PAGE_BYTES = 8192  # a usual message takes one or two; against 4096 a third less system time
 _WRITER_CACHE_KIB = 32_768
 _READER_CACHE_KIB = 4_096
+_ONLOOKER_CACHE_KIB = 65_536  # a report goes all over the file
 _CHECKPOINT_PAGES = 4_000  # about 16 MB of WAL; SQLite's 1,000 has the writer pause three times as often
 _WAL_HEADER_BYTES = 32
 _WAL_KEPT_BYTES = 64_000_000
@@ -116,6 +117,7 @@ def open_onlooker(path: Path, *, at_rest: bool) -> Connection:
             f"file:{quote(str(path.absolute()))}?{mode}", flags=apsw.SQLITE_OPEN_READONLY | apsw.SQLITE_OPEN_URI
         )
         db.set_busy_timeout(_BUSY_MS)
+        db.execute(f"PRAGMA cache_size=-{_ONLOOKER_CACHE_KIB}")
         db.execute("PRAGMA temp_store=MEMORY")
     except Error as error:
         raise store_error(error) from error

@@ -1,5 +1,6 @@
 """How it went between two moments: what the report counts and measures."""
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, tzinfo
@@ -34,20 +35,18 @@ _CONVERSATION_KEYS = {
     By.LABEL: "c.labels_json",
     By.RULE: "c.rules_json",
 }
+_JOINED = "LEFT JOIN conversations AS c ON c.number = x.conversation"
 _OWN_KEYS = {By.MEMBER: "x.member", By.TEAM: "x.team", By.INBOX: "x.inbox"}
 _HELD_KEYS = {By.MEMBER: "x.member"}
 
-_COUNTED = """
-SELECT {key}, x.kind, count(*) FROM counted AS x LEFT JOIN conversations AS c ON c.number = x.conversation
-WHERE x.at >= ? AND x.at < ? GROUP BY 1, 2
-"""
+# Rows are grouped here, where it takes no sorting. Answers stand as they came, the order of their time or near to it.
+_COUNTED = "SELECT {key}, x.kind FROM counted AS x {joined} WHERE x.at >= ? AND x.at < ?"
 _ANSWERS = """
-SELECT {key}, x.is_first, x.waited, x.waited_working
-FROM answers AS x LEFT JOIN conversations AS c ON c.number = x.conversation WHERE x.at >= ? AND x.at < ?
+SELECT {key}, x.is_first, x.waited, x.waited_working FROM answers AS x {joined} WHERE x.at >= ? AND x.at < ?
 """
 # What a machine sent was closed when it came.
 _CLOSED = """
-SELECT {key}, c.owner, c.team, c.began_at, coalesce(c.answered_at, c.closed_at)
+SELECT {key}, c.owner, c.team, c.began_at, max(coalesce(c.answered_at, c.closed_at), c.began_at)
 FROM conversations AS c WHERE c.closed_at >= ? AND c.closed_at < ? AND c.closed_at > c.began_at
 """
 _WAITING = """
@@ -172,9 +171,14 @@ def report(
     return Report(by, since, until, tuple(found), groups.total.figures(""), tuple(_days(db, span, since, until, zone)))
 
 
+def _of_table(question: str, by: By) -> str:
+    """Its own column names the group, or its conversation's does."""
+    own = _OWN_KEYS.get(by)
+    return question.format(key=own or _CONVERSATION_KEYS[by], joined="" if own else _JOINED)
+
+
 def _count(db: Connection, by: By, span: tuple[int, int], groups: _Groups) -> None:
-    key = _OWN_KEYS.get(by, _CONVERSATION_KEYS[by])
-    for name, kind, count in select(db, _COUNTED.format(key=key), span):
+    for (name, kind), count in Counter(select(db, _of_table(_COUNTED, by), span)).items():
         for group in groups.of(name):
             if kind == "received":
                 group.received += count
@@ -191,23 +195,35 @@ def _count(db: Connection, by: By, span: tuple[int, int], groups: _Groups) -> No
 
 
 def _measure_answers(db: Connection, by: By, span: tuple[int, int], groups: _Groups) -> None:
-    key = _OWN_KEYS.get(by, _CONVERSATION_KEYS[by])
-    for name, is_first, waited, waited_working in select(db, _ANSWERS.format(key=key), span):
+    found: dict[str | None, list[tuple[Any, ...]]] = {}
+    for name, *figures in select(db, _of_table(_ANSWERS, by), span):
+        found.setdefault(name, []).append(tuple(figures))
+    for name, rows in found.items():
+        first = [waited for is_first, waited, _ in rows if is_first and waited is not None]
+        first_working = [waited for is_first, _, waited in rows if is_first and waited is not None]
         for group in groups.of(name):
-            group.answered += 1
-            if is_first and waited is not None:
-                group.first.append(waited)
-            if is_first and waited_working is not None:
-                group.first_working.append(waited_working)
+            group.answered += len(rows)
+            group.first += first
+            group.first_working += first_working
 
 
 def _measure_closed(db: Connection, by: By, span: tuple[int, int], groups: _Groups, working: Working | None) -> None:
-    for name, owner, team, began_at, resolved_at in select(db, _CLOSED.format(key=_CONVERSATION_KEYS[by]), span):
-        worked = working(storable(owner), team, from_micros(began_at), from_micros(resolved_at)) if working else None
+    found: dict[tuple[str | None, str, str | None], list[tuple[int, int]]] = {}
+    for name, owner, team, began, resolved in select(db, _CLOSED.format(key=_CONVERSATION_KEYS[by]), span):
+        found.setdefault((name, owner, team), []).append((began, resolved))
+    for (name, owner, team), spans in found.items():
+        resolution = [resolved - began for began, resolved in spans]
+        worked = list(_worked(spans, storable(owner), team, working)) if working else []
         for group in groups.of(name):
-            group.resolution.append(max(resolved_at - began_at, 0))
-            if worked is not None:
-                group.resolution_working.append(worked // _MICROSECOND)
+            group.resolution += resolution
+            group.resolution_working += worked
+
+
+def _worked(spans: Iterable[tuple[int, int]], owner: str, team: str | None, working: Working) -> Iterator[int]:
+    for began, resolved in spans:
+        found = working(owner, team, from_micros(began), from_micros(resolved))
+        if found is not None:
+            yield found // _MICROSECOND
 
 
 def _days(

@@ -83,8 +83,6 @@ CREATE TABLE answers (
   is_first          INTEGER NOT NULL
 ) STRICT;
 
-CREATE INDEX answers_by_time ON answers (at);
-
 CREATE TABLE auto_replies (
   message           INTEGER PRIMARY KEY,        -- the reply
   at                INTEGER NOT NULL,
