@@ -65,6 +65,12 @@ class DmarcResult:
     reason: str = ""  # for people; "" where the result says it all
 
 
+def strictest(failed: Iterable[DmarcResult]) -> DmarcResult | None:
+    """Of several domains' results the one whose owner asks for most."""
+    by_wish = sorted(failed, key=lambda one: list(Wish).index(one.wish or Wish.NONE))
+    return by_wish[-1] if by_wish else None
+
+
 def parse_record(text: str) -> DmarcRecord | None:
     """None for what is no policy record. Unknown tags, and what is wrong in known ones, count for nothing."""
     if not _VERSION.match(text):

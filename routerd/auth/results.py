@@ -5,7 +5,7 @@ what others claim in its name (RFC 8601 5). What does not parse says nothing.
 """
 
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -63,6 +63,8 @@ class _View(Protocol):
     @property
     def author(self) -> _Mailbox | None: ...
 
+    def addresses(self, name: str) -> Sequence[_Mailbox]: ...
+
 
 @dataclass(frozen=True, slots=True)
 class AuthResults:
@@ -76,6 +78,7 @@ class AuthResults:
     author: str | None = None  # the address in From, lower case; None where there is not exactly one From field
     vouched: bool = False
     further: tuple[MethodResult, ...] = ()
+    domains: frozenset[str] = frozenset()  # of all addresses in From
 
     def result(self, method: str) -> str | None:
         """`pass` where any result of the method is (one of several DKIM signatures), else its first; or None.
@@ -91,10 +94,11 @@ class AuthResults:
     def by_method(self) -> dict[str, str]:
         """`result` of each method that there is, as far as it speaks of who the message says it is from.
 
-        DMARC speaks of one author's domain (RFC 9989 5.3.1): of a message with several it says that it cannot tell.
+        DMARC speaks of one author's domain (RFC 9989 5.3.1): of a message with several it says that it cannot tell, or
+        that one of them is named without proof.
         """
         methods = {method: self.result(method) or "" for method in dict.fromkeys(one.method for one in self.results)}
-        if not self._is_of_author("dmarc") and methods.get("dmarc") != "permerror":
+        if not self._is_of_author("dmarc") and not self._fails_for_one(methods.get("dmarc")):
             methods.pop("dmarc", None)
         if self.vouched:
             methods["dmarc"] = "pass"
@@ -110,6 +114,11 @@ class AuthResults:
         domain = self.author.rpartition("@")[2] if self.author else ""
         named = (result.property("header.from") for result in self.results if result.method == method)
         return bool(domain) and all(one is None or _is(one, domain) for one in named)
+
+    def _fails_for_one(self, dmarc: str | None) -> bool:
+        """Of several authors; or it cannot tell for them."""
+        named = (one.property("header.from") or "" for one in self.results if one.method == "dmarc")
+        return dmarc == "permerror" or (dmarc == "fail" and not self.domains.isdisjoint(named))
 
     @property
     def logins(self) -> frozenset[str]:
@@ -151,8 +160,9 @@ def believed_results(
     """
     author = view.author
     only_from = author.address.lower() if author is not None and view.headers.count("from") == 1 else None
+    domains = frozenset(mailbox.address.rpartition("@")[2].lower() for mailbox in view.addresses("from"))
     if not trusted or not authserv_ids:
-        return AuthResults(ours, only_from, vouched)
+        return AuthResults(ours, only_from, vouched, domains=domains)
     ids = {id_.lower() for id_ in authserv_ids}
     heard: set[str] = set()
     believed = list(ours)
@@ -165,7 +175,7 @@ def believed_results(
             believed += added
             further += added if authserv_id in heard else []
             heard.add(authserv_id)
-    return AuthResults(tuple(believed), only_from, vouched, tuple(further))
+    return AuthResults(tuple(believed), only_from, vouched, tuple(further), domains)
 
 
 def parse_results(value: bytes) -> tuple[str | None, tuple[MethodResult, ...]]:

@@ -38,8 +38,13 @@ def is_to_verify(wanted: bool | None, client: Client) -> bool:
 
 def author_domain(view: MessageView) -> str:
     """In lower-case A-labels; "" where From does not name exactly one domain (RFC 9989 5.3.1)."""
-    domains = {mailbox.address.rpartition("@")[2] for mailbox in view.addresses("from")}
-    return domains.pop() if len(domains) == 1 and view.headers.count("from") == 1 else ""
+    domains = author_domains(view)
+    return domains[0] if len(domains) == 1 and view.headers.count("from") == 1 else ""
+
+
+def author_domains(view: MessageView) -> tuple[str, ...]:
+    """All that From names, in lower-case A-labels, each once."""
+    return tuple(dict.fromkeys(mailbox.address.rpartition("@")[2] for mailbox in view.addresses("from")))
 
 
 def _is_local(address: str) -> bool:

@@ -5,26 +5,27 @@ What DNS does not say in time is `temperror`; nothing is raised, and nothing her
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator
+from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TypeVar
 
 from routerd.auth.arc import ArcChain, ArcResult, read_arc, verify_arc
 from routerd.auth.dkim import DkimResult, DkimSignature, dkim_key_names, read_dkim, verify_dkim
-from routerd.auth.dmarc import DmarcResult, Identifier, Mechanism, Tree
+from routerd.auth.dmarc import DmarcResult, Identifier, Mechanism, Policy, Tree, strictest
 from routerd.auth.dns_answers import Answer, LookUp, RecordKind, Trouble
 from routerd.auth.key_look_up import look_up_keys
 from routerd.auth.results import AuthResults, MethodResult, parse_results
 from routerd.auth.signed_message import SignedMessage
 from routerd.auth.spf import SpfIdentity, SpfResult, check_spf
-from routerd.auth.verification import Compute, Verification, author_domain
+from routerd.auth.verification import Compute, Verification, author_domain, author_domains
 from routerd.message.envelope import Client, Envelope
 from routerd.message.view import MessageView
 
 SECONDS = 5.0  # that all questions about one message may take together
 SECONDS_TO_PROVE = 4.0  # those of SPF and of signatures, so that DMARC can judge what was proven
 MAX_QUESTIONS = 150  # of one method about one message
+MAX_AUTHORS = 5  # domains in From whose policies are asked for
 
 _Signatures = tuple[tuple[DkimResult, ...], ArcResult | None]
 
@@ -72,14 +73,15 @@ async def verify(
             tell(method, fault)
             return otherwise
 
-    spf, (dkim, arc), policy = await asyncio.gather(
+    spf, (dkim, arc), policies = await asyncio.gather(
         unless_faulty("spf", _spf(mail, _Asking(look_up, proves_until)), ()),
         unless_faulty("dkim", _signatures(mail, _Asking(look_up, proves_until), compute), _NO_SIGNATURES),
-        unless_faulty("dmarc", tree.policy_for(author), None) if author else _nothing(),
+        unless_faulty("dmarc", _policies(tree, author_domains(mail.view)), ()),
     )
     dmarc = None if author else DmarcResult("permerror", reason=_NO_AUTHOR)
-    if policy is not None:
-        dmarc = await unless_faulty("dmarc", tree.judge(policy, *_identifiers(mail, spf, dkim)), None)
+    if policies:
+        proofs = _identifiers(mail, spf, dkim)
+        dmarc = await unless_faulty("dmarc", _judged(tree, policies, *proofs, is_one=bool(author)), None)
     if dmarc is not None and dmarc.result == "fail" and faulty:
         dmarc = DmarcResult("temperror", author, reason="what may prove it could not be checked")
     if dmarc is not None and not _is_told(dmarc, mail):
@@ -115,8 +117,23 @@ class _Asking:
             return _SILENCE
 
 
-async def _nothing() -> None:
-    pass
+async def _policies(tree: Tree, authors: Sequence[str]) -> Sequence[Policy]:
+    """() where there is no author, or nobody can be meant by so many."""
+    if len(authors) == 1:  # as nearly always: a task for it would take longer than a known answer
+        return (await tree.policy_for(authors[0]),)
+    return await asyncio.gather(*map(tree.policy_for, authors)) if len(authors) <= MAX_AUTHORS else ()
+
+
+async def _judged(
+    tree: Tree, policies: Iterable[Policy], proven: list[Identifier], untold: list[Identifier], *, is_one: bool
+) -> DmarcResult:
+    """Of one author. Several prove nothing, and none of their domains lets itself be named beside another so
+    (RFC 9989 11.5)."""
+    results = [await tree.judge(policy, proven, untold) for policy in policies]
+    if is_one:
+        return results[0]
+    failed = strictest(one for one in results if one.result == "fail")
+    return replace(failed or DmarcResult("permerror"), reason=_NO_AUTHOR)
 
 
 async def _spf(mail: Incoming, look_up: LookUp) -> tuple[SpfResult, ...]:

@@ -18,7 +18,7 @@ def after_dmarc(decision: Decision, facts: Facts, policy: DmarcPolicy) -> Decisi
     labelled = replace(decision, labels=tuple(dict.fromkeys((*decision.labels, LABEL))))
     if policy is DmarcPolicy.REPORT or facts.dmarc_wish not in (Wish.QUARANTINE, Wish.REJECT):
         return labelled
-    domain = author_domain(facts.view)
+    domain = author_domain(facts.view) or "one of the domains in From"
     if policy is DmarcPolicy.REJECT and facts.dmarc_wish == Wish.REJECT:
         if decision.reject is not None:
             return labelled

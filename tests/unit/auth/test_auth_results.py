@@ -22,6 +22,9 @@ class View:
     headers: HeaderBlock
     author: Mailbox | None
 
+    def addresses(self, _name: str) -> tuple[Mailbox, ...]:
+        return (self.author,) if self.author else ()
+
 
 def view(*lines: str, author: str | None = "ewa@example.com") -> View:
     """A message with these header lines, and a From where there is an author."""

@@ -15,7 +15,7 @@ from routerd.auth.dns_answers import Answer, RecordKind, Records
 from routerd.auth.our_results import results_value
 from routerd.auth.results import AuthResults, believed_results
 from routerd.auth.verification import Verification, author_domain, is_to_verify
-from routerd.auth.verify import MAX_QUESTIONS, Incoming, verify
+from routerd.auth.verify import MAX_AUTHORS, MAX_QUESTIONS, Incoming, verify
 from routerd.message.address import parse_address
 from routerd.message.envelope import Client, Envelope, Protocol, Purpose, Recipient
 from routerd.message.view import MessageView
@@ -112,19 +112,45 @@ async def test_the_clients_name_proves_nothing_of_a_sender() -> None:
 @pytest.mark.parametrize(
     "header",
     [
-        b"From: anna@klient.pl, jan@zly.pl\r\n",
-        b"From: anna@klient.pl\r\nFrom: anna@klient.pl\r\n",
-        b"From: jan@zly.pl\r\nFrom: anna@klient.pl\r\n",
         b"From: nobody\r\n",
         b"X: y\r\n",
+        b"From: " + b", ".join(b"a@d%d.pl" % number for number in range(MAX_AUTHORS)) + b", anna@klient.pl\r\n",
+        b"From: a@x.pl, a@y.pl\r\n",
     ],
 )
 async def test_without_one_author_dmarc_cannot_say(header: bytes) -> None:
-    """RFC 9989 5.3.1, 11.5: which of them a reader sees nobody knows."""
-    zone = Zone(RECORDS)
-    found = await verified(header + b"Subject: parcel\r\n\r\nx\r\n", zone)
+    """RFC 9989 5.3.1: also where nobody minds being named beside others."""
+    found = await verified(header + b"Subject: parcel\r\n\r\nx\r\n")
     assert said(found)["dmarc"] == "permerror"
-    assert not any(question.startswith("_dmarc") for question in zone.asked)
+
+
+@pytest.mark.parametrize(
+    ("header", "wish"),
+    [
+        (b"From: anna@klient.pl, jan@zly.pl\r\n", "reject"),
+        (b"From: jan@zly.pl, Anna <ANNA@Klient.pl>\r\n", "reject"),
+        (b"From: jan@zly.pl\r\nFrom: anna@klient.pl\r\n", "reject"),
+        (b"From: anna@klient.pl\r\nFrom: anna@klient.pl\r\n", "reject"),
+        (b"From: a@lax.pl, jan@zly.pl\r\n", "none"),
+        (b"From: a@lax.pl, a@klient.pl, jan@zly.pl\r\n", "reject"),
+    ],
+)
+async def test_who_names_another_beside_himself_does_not_get_by(header: bytes, wish: str) -> None:
+    """RFC 9989 11.5: which of them a reader sees nobody knows, so that each has to be proven."""
+    zone = Zone({**RECORDS, "_dmarc.lax.pl TXT": "v=DMARC1; p=none", "zly.pl TXT": "v=spf1 ip4:192.0.2.0/24 -all"})
+    raw = header + b"Subject: parcel\r\n\r\nx\r\n"
+    results = (await verified(raw, zone, "jan@zly.pl")).results
+    for found in (believed_results(MessageView(raw), trusted, ["x"], results) for trusted in (False, True)):
+        assert (found.by_method["dmarc"], found.dmarc_wish) == ("fail", wish)
+        assert not any(found.authenticates(address) for address in ("anna@klient.pl", "jan@zly.pl"))
+
+
+async def test_several_authors_who_are_proven_are_nobody() -> None:
+    """It is no pass."""
+    raw = b"From: anna@klient.pl\r\nFrom: anna@klient.pl\r\n\r\nx\r\n"
+    found = believed_results(MessageView(raw), False, [], (await verified(raw)).results)
+    assert found.by_method["dmarc"] == "permerror"
+    assert not found.authenticates("anna@klient.pl")
 
 
 def test_several_authors_of_one_domain_are_one() -> None:
