@@ -1,0 +1,54 @@
+"""The process is killed at each commit point while conversations move: owner, state, timers and what is held are as of
+the last answer, or of the step that was under way; never of a part of one."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from desk_stream import CLIENTS, STANDS, stand_of
+from store_entries import NOW
+
+from routerd.store.connection import FILE_NAME, Connection
+from routerd.store.queue_view import QueueView
+from routerd.store.sqlite import open_store
+
+POINTS = ("before-commit", "after-commit", "after-answer", "before-write", "after-write")
+
+
+def lead_until_killed(state: Path, point: str, prefix: str) -> dict[str, int]:
+    """The last step of each conversation that was answered before the end."""
+    done = subprocess.run(
+        [sys.executable, str(Path(__file__).with_name("desk_stream.py")), str(state), prefix],
+        env={**os.environ, "ROUTERD_CRASH_AT": point},
+        stdout=subprocess.PIPE,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == -9
+    steps: dict[str, int] = {f"{prefix}{number}": 0 for number in range(CLIENTS)}
+    for line in done.stdout.decode().splitlines():
+        name, step = line.split()
+        steps[name] = int(step)
+    return steps
+
+
+@pytest.mark.parametrize("point", POINTS)
+async def test_conversations_stand_as_was_answered(state: Path, point: str) -> None:
+    """Killed twice, once amid many. Each timer has fired once: of what it caused there is one, or it is due still."""
+    steps = lead_until_killed(state, f"{point}:2", "A") | lead_until_killed(state, f"{point}:31", "B")
+    assert len(set(steps.values())) > 1
+    store = open_store(state)
+    due = {one.conversation for one in await store.due_timers(NOW, 1000)}
+    await store.close()
+    with QueueView.open(state) as view:
+        for name, step in steps.items():
+            whole = view.conversation(f"1.{name}@x")
+            stands = stand_of(whole)
+            assert stands in STANDS[step : step + 2], name
+            assert (whole is not None and whole.listed.conversation.id in due) == (stands == STANDS[3])
+    db = Connection(str(state / FILE_NAME))
+    assert db.execute("PRAGMA integrity_check").get == "ok"
+    assert db.execute("PRAGMA foreign_key_check").get is None
+    db.close()
