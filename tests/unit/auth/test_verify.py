@@ -19,6 +19,7 @@ from routerd.auth.verify import MAX_AUTHORS, MAX_QUESTIONS, Incoming, verify
 from routerd.message.address import parse_address
 from routerd.message.envelope import Client, Envelope, Protocol, Purpose, Recipient
 from routerd.message.view import MessageView
+from routerd.ops.dns import MAX_SOCKETS_OF_ONE
 
 T = TypeVar("T")
 
@@ -217,6 +218,26 @@ async def test_a_fault_of_ours_ends_its_method_alone(monkeypatch: pytest.MonkeyP
     found = await verify(mail, zone.look_up, compute, lambda method, fault: faults.append(f"{method}: {fault!r}"))
     assert said(found) == {"spf": "none", "dmarc": "temperror"}
     assert faults == ["dkim: ZeroDivisionError()"]
+
+
+async def test_silent_names_do_not_hide_that_a_domain_is_named_without_proof(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many signatures of others a message bears, and few of its questions are asked at once."""
+    monkeypatch.setattr(verifying, "SECONDS", 1.0)
+    monkeypatch.setattr(verifying, "SECONDS_TO_PROVE", 0.5)
+    zone, turns = Zone(RECORDS), asyncio.Semaphore(MAX_SOCKETS_OF_ONE)
+
+    async def look_up(name: str, kind: RecordKind) -> Answer:
+        async with turns:
+            if name.endswith(".silent.pl"):
+                await asyncio.Event().wait()
+            return await zone.look_up(name, kind)
+
+    raw = dkim_signed(MAIL, b="AAAA")
+    for number in range(8):
+        raw = dkim_signed(raw, d=f"{number}.silent.pl", b="AAAA")
+    mail = Incoming(MessageView(raw), Envelope("x@zly.pl", TO), STRANGER, NOW)
+    found = said(await verify(mail, look_up, compute, unexpected))
+    assert (found["spf"], found["dmarc"]) == ("none", "fail")
 
 
 async def test_questions_about_one_message_have_an_end() -> None:
