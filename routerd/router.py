@@ -100,12 +100,14 @@ class Router:
         self._metrics = metrics
         self._world = world
         self._trace_key = store.key("trace")
+        metrics.name_members(live.settings.reports.per_member)
         self._conversations: WeakValueDictionary[int, asyncio.Lock] = WeakValueDictionary()
         self._steps = {step: metrics.step_seconds.labels(step) for step in _STEPS}
 
     def adopt(self, live: Live) -> None:
         """From the next message on; those under way keep what they began with."""
         self._live = live
+        self._metrics.name_members(live.settings.reports.per_member)
 
     async def accept(self, received: Received) -> tuple[Verdict, ...]:
         """One verdict for SMTP, one for each recipient for LMTP. Never raises for what a message holds."""

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from peers import load, machine
+from peers.chromium import Chromium
 from peers.daemon import RouterdDaemon
 from peers.dovecot import DovecotLmtp
 from peers.machine import MissingPeerError
@@ -153,6 +154,12 @@ def opendkim(_open: _Open) -> Callable[..., OpenDkim]:
 def rspamd(_open: _Open) -> Callable[..., Rspamd]:
     """`rspamd(dns.endpoint, keys)` starts a filter that signs, seals and verifies."""
     return lambda *given: _open.start(lambda: Rspamd(_open.folder("rspamd"), *given))
+
+
+@pytest.fixture
+def chromium(_open: _Open) -> Callable[[], Chromium]:
+    """`chromium()` starts a browser."""
+    return lambda: _open.start(lambda: Chromium(_open.folder("chromium")))
 
 
 @pytest.fixture

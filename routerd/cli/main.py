@@ -27,6 +27,7 @@ _COMMANDS = {
     "trace": "routerd.cli.trace",
     "conversations": "routerd.cli.conversations",
     "conversation": "routerd.cli.conversation",
+    "report": "routerd.cli.report",
     "password": "routerd.cli.password",
     "dkim": "routerd.cli.dkim",
     "schema": "routerd.cli.schema_command",

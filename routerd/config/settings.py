@@ -72,6 +72,7 @@ __all__ = [
     "Member",
     "Model",
     "Pick",
+    "Reports",
     "Retain",
     "Retry",
     "Route",
@@ -271,6 +272,13 @@ class Retain(Model):
     bodies: Duration = Field(timedelta(0), description="how long its bytes are kept, beyond bounce_window")
 
 
+class Reports(Model):
+    per_member: Bool = Field(
+        True,
+        description="figures name persons; false leaves them out of reports and metrics, where the law asks for it",
+    )
+
+
 class RuleLimit(Model):
     files: Text = Field(description="glob of rule file names; the first entry that fits applies")
     inboxes: tuple[MailAddress, ...] | None = Field(None, description="inboxes whose mail these files see; absent: all")
@@ -348,6 +356,7 @@ class Settings(Model):
         timedelta(days=7), description="how long bytes are kept after the last delivery, for a late bounce"
     )
     retain: Retain = Field(Retain(), description="how long history is kept")
+    reports: Reports = Field(Reports(), description="what figures of the desk show")
     limits_of_rules: tuple[RuleLimit, ...] | None = Field(
         None, description="what rule files may do; where it stands, a file that fits no entry is an error"
     )

@@ -55,20 +55,20 @@ class WorkingHours:
         Beyond REACH from `start` nothing is counted.
         """
         start, end = start.astimezone(UTC), end.astimezone(UTC)
-        spans = self._spans(start, min(end, start + REACH))
+        spans = self.spans(start, min(end, start + REACH))
         return sum((until - begin for begin, until in spans), timedelta())
 
     def _counted(self, start: datetime, working: timedelta) -> datetime:
         left = working
         if left <= timedelta():
             return start
-        for begin, end in self._spans(start, start + REACH):
+        for begin, end in self.spans(start, start + REACH):
             if left <= end - begin:
                 return begin + left
             left -= end - begin
         return start + working
 
-    def _spans(self, begin: datetime, end: datetime) -> Iterator[tuple[datetime, datetime]]:
+    def spans(self, begin: datetime, end: datetime) -> Iterator[tuple[datetime, datetime]]:
         """The working time between two moments in UTC: in order, none overlaps another."""
         at = begin
         while at < end:

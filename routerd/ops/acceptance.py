@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import structlog
 
-from routerd.desk.changes import NEVER_FIRST
+from routerd.desk.changes import NEVER_FIRST, HeldKind
 from routerd.desk.plan import Plan
 from routerd.message.envelope import Received
 from routerd.ops.metrics import Metrics
@@ -31,6 +31,7 @@ def tell_accepted(received: Received, plan: Plan, decisions: Sequence[Decision],
         _tell_said(plan, metrics)
     else:
         _tell_owned(received, plan, metrics)
+    _tell_answer(plan, metrics)
     log.info(
         "message_accepted",
         id=received.id,
@@ -47,7 +48,7 @@ def tell_accepted(received: Received, plan: Plan, decisions: Sequence[Decision],
 
 
 def _tell_owned(received: Received, plan: Plan, metrics: Metrics) -> None:
-    metrics.assignments.labels(plan.inbox, plan.owner).inc()
+    metrics.assigned(plan.inbox, plan.owner)
     if not any(copy.member == plan.owner for copy in plan.copies) and plan.twin is None:
         metrics.unowned_messages.inc()
         log.error("message_unowned", id=received.id, owner=plan.owner)
@@ -60,3 +61,15 @@ def _tell_said(plan: Plan, metrics: Metrics) -> None:
             metrics.notes.inc()
         elif event.kind in _RESULTS:
             metrics.commands.labels(str(event.data.get("command")), _RESULTS[event.kind]).inc()
+
+
+def _tell_answer(plan: Plan, metrics: Metrics) -> None:
+    if plan.new_held is not None and plan.new_held.kind is HeldKind.CONFLICT:
+        metrics.answers_held.inc()
+    answered = plan.answered
+    if answered is None:
+        return
+    metrics.answers.labels(plan.inbox).inc()
+    if answered.is_first and answered.waited is not None:
+        first = metrics.first_response_seconds.labels(plan.inbox, plan.team or "")
+        first.observe(answered.waited.total_seconds())

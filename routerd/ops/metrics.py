@@ -12,6 +12,8 @@ _SECONDS = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 
 _DELIVERY_SECONDS = (0.001, 0.005, 0.02, 0.1, 0.5, 1, 5, 30, 120, 600)
 _BYTES = (1_000, 4_000, 16_000, 64_000, 256_000, 1_000_000, 4_000_000, 16_000_000, 64_000_000)
 _DELIVERIES = "Attempts by outcome; also deferred is a copy that waits, untried, for a next hop in trouble"
+_ASSIGNMENTS = 'Messages given to a member: "" where `reports` names nobody'
+_RESPONSE_SECONDS = (60, 300, 900, 1_800, 3_600, 7_200, 14_400, 28_800, 86_400, 172_800, 345_600, 604_800)
 _BATCH = (1, 2, 4, 8, 16, 32, 64, 128)
 
 
@@ -22,6 +24,7 @@ class Metrics:
 
     def __init__(self) -> None:
         self.registry = registry = CollectorRegistry()
+        self._names_members = True
 
         def counter(name: str, text: str, *labels: str) -> Counter:
             return Counter(f"routerd_{name}", text, labels, registry=registry)
@@ -38,10 +41,15 @@ class Metrics:
         self.step_seconds = histogram("step_seconds", "One step of a message's way", _SECONDS, "step")
         self.commit_batch_messages = histogram("commit_batch_messages", "Messages made durable by one fsync", _BATCH)
         self.commit_seconds = histogram("commit_seconds", "One transaction of the writer", _SECONDS)
+        self.first_response_seconds = histogram(
+            "first_response_seconds", "From a message to the first answer", _RESPONSE_SECONDS, "inbox", "team"
+        )
+        self.answers = counter("answers", "Members' answers that went out", "inbox")
+        self.answers_held = counter("answers_held", "Second answers held: somebody else had answered meanwhile")
         self.rule_matches = counter("rule_matches", "Messages that a rule matched", "rule")
         self.rule_trials = counter("rule_trials", "Messages that a rule on trial matched, without effect", "rule")
         self.rule_errors = counter("rule_errors", "Rules that failed while they ran", "rule")
-        self.assignments = counter("assignments", "Messages given to a member", "inbox", "member")
+        self.assignments = counter("assignments", _ASSIGNMENTS, "inbox", "member")
         self.labels = counter("labels", "Labels given", "label")
         self.notes = counter("notes", "Notes of members, passed on to colleagues")
         self.commands = counter("commands", "Commands of members, by what became of them", "command", "result")
@@ -86,6 +94,15 @@ class Metrics:
             self.logins.labels(result).inc(0)
         for result in ("ok", "error"):
             self.reloads.labels(result).inc(0)
+
+    def name_members(self, are_named: bool) -> None:
+        """Whether series may name members from now on; where they may not, those that did are gone."""
+        if self._names_members and not are_named:
+            self.assignments.clear()
+        self._names_members = are_named
+
+    def assigned(self, inbox: str, member: str) -> None:
+        self.assignments.labels(inbox, member if self._names_members else "").inc()
 
     def exposition(self) -> bytes:
         """The text that Prometheus scrapes."""
