@@ -5,7 +5,6 @@ from collections.abc import Iterable
 
 from routerd.auth.dns_answers import Answer, LookUp, RecordKind
 
-
 MAX_AT_ONCE = 4  # what else is asked about the message must not wait for names that its signatures make up
 
 
