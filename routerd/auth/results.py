@@ -195,15 +195,23 @@ def parse_results(value: bytes) -> tuple[str | None, tuple[MethodResult, ...]]:
 
 
 def _without_comments(text: str) -> str:
-    """Comments (RFC 5322 3.2.2, nested) and white space as single spaces; cut where one is not closed."""
+    """Comments (RFC 5322 3.2.2, nested) and white space as single spaces; cut where one is not closed.
+
+    Or where one ends, or another begins, in what looks like quotes within it: hops write senders' addresses there, such
+    as "x); dmarc=pass ("@evil.example.
+    """
     kept: list[str] = []
     depth = 0
     quoted = False
+    quotes = 0  # in this comment
     for lexeme in _LEXEME.findall(text):
         if depth:
+            quotes += lexeme == '"'
+            if quotes % 2 and lexeme in ("(", ")"):
+                break
             depth += (lexeme == "(") - (lexeme == ")")
         elif lexeme == "(" and not quoted:
-            depth = 1
+            depth, quotes = 1, 0
             kept.append(" ")
         else:
             quoted ^= lexeme == '"'

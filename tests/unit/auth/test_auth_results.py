@@ -244,3 +244,17 @@ def test_what_stands_below_a_hops_own_field_proves_nobodys_identity(forged: str)
     two_hops = (*IDS, "relay.example.com")
     other = own.replace("mx.example.com", "relay.example.com")
     assert believed_results(view(other, below), True, two_hops).authenticates("ewa@example.com")
+
+
+@pytest.mark.parametrize("closing", ["(", "", "(a", '\\" ('])
+def test_a_senders_quotes_in_a_hops_comment_end_what_is_believed(closing: str) -> None:
+    """Some hops write in a comment whom the client named in MAIL FROM, as he wrote it."""
+    sender = f'"x); auth=pass smtp.auth=ewa@example.com; dmarc=pass header.from=example.com {closing}"@evil.example'
+    said = f"Authentication-Results: mx.example.com; spf=pass (domain of {sender} says so) smtp.mailfrom=evil.example"
+    found = believed_results(view(said), True, IDS)
+    assert not found.authenticates("ewa@example.com")
+    assert found.by_method.keys() <= {"spf"}
+    harmless = (
+        'Authentication-Results: mx.example.com; dkim=pass (a "good" key (really)); auth=pass smtp.auth=ewa@example.com'
+    )
+    assert believed_results(view(harmless), True, IDS).authenticates("ewa@example.com")
