@@ -14,11 +14,11 @@ from routerd.desk.consider import (
     passed_inboxes,
     speaker_of,
 )
-from routerd.desk.hearing import hear, speaking_as
+from routerd.desk.hearing import hear, is_named, speaking_as
 from routerd.desk.matter import MERE_MAIL, Matter
 from routerd.desk.plan import Author
 from routerd.desk.refusal import LOOP, TOO_DEEP, Barred, unheard
-from routerd.desk.said import Kind, Said
+from routerd.desk.said import Kind, Said, Speaker
 from routerd.message.envelope import Client, Envelope, Purpose, Received
 from routerd.message.kinds import is_calendar_reply
 from routerd.message.view import MessageView
@@ -63,18 +63,18 @@ def thread_keys(
 ) -> ThreadKeys:
     """By which step 4 knows the conversation, and the same message."""
     parties = (mailbox.address for name in ("from", "reply-to", "to", "cc") for mailbox in view.addresses(name))
-    copy = next(
-        (one.copy_number for one in envelope.recipients if one.purpose in TO_THE_DESK and one.copy_number), None
-    )
-    names_others = bool(view.references) or copy is not None
+    about = [one for one in envelope.recipients if one.purpose in TO_THE_DESK and one.copy_number is not None]
+    speaker = speaker_of(view, client, office, proofs) if about or view.references else Speaker(None)
+    if not speaker.has_logged_in:
+        about = [one for one in about if is_named(view, one)]
     return ThreadKeys(
         message_id=view.message_id,
         references=view.references,
         participants=tuple(dict.fromkeys(parties)),
         author=view.author.address if view.author else None,
         content_hash=identity_of(view, envelope, client, proofs),
-        vouched=names_others and speaker_of(view, client, office, proofs).member is not None,
-        copy=copy,
+        vouched=speaker.member is not None,
+        copy=about[0].copy_number if about else None,
     )
 
 

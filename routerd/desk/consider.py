@@ -135,14 +135,19 @@ def speaker_of(view: MessageView, client: Client, office: Office, proofs: AuthRe
             return Speaker(None, is_unsure=True)
         dmarc = proofs.result("dmarc")
         shown = f"for its From DMARC says {dmarc}" if dmarc else "nothing proves its From"
-        return Speaker(member) if proven else Speaker(None, missing=f"{shown}, and there was no login of that member")
+        if not proven:
+            return Speaker(None, missing=f"{shown}, and there was no login of that member")
+        is_here = client.member == member or _is_for_members(client, office)
+        return Speaker(member, has_logged_in=is_here or proofs.author in proofs.logins)
     if roster.inbox_of(proofs.author) is None:
         return Speaker(None, missing="its From names no member")
     logins = {roster.member_with(login) for login in proofs.logins}
     if client.member is not None:
         logins = {client.member if roster.member(client.member) is not None else None}
     found = logins.pop() if len(logins) == 1 else None
-    return Speaker(found) if found else Speaker(None, missing="its From names an inbox, and no member has logged in")
+    if found:
+        return Speaker(found, has_logged_in=True)
+    return Speaker(None, missing="its From names an inbox, and no member has logged in")
 
 
 def identity_of(view: MessageView, envelope: Envelope, client: Client, proofs: AuthResults) -> bytes:

@@ -13,12 +13,13 @@ from routerd.desk.commands import Speaking, folded_name, read_spoken, why_not_ap
 from routerd.desk.plan import Conversation
 from routerd.desk.roster import Roster
 from routerd.desk.said import Kind, Said, Speaker
-from routerd.message.envelope import Envelope, Purpose
+from routerd.message.envelope import Envelope, Purpose, Recipient
 from routerd.message.subject import says_out_of_office
 from routerd.message.view import MessageView
 
 OF_MACHINES = frozenset(("auto", "bounce", "bulk", "list"))
 MISSING = "Notes and drafts are taken from members alone: {why}"
+NOT_NAMED = "its To and Cc do not name this address, and no member has logged in"
 NOT_NOW = "Who wrote this cannot be verified now; try again"
 
 
@@ -34,6 +35,10 @@ def hear(
     """`answers_through`: what the member writes to the inbox itself in a known conversation is for the customer.
     `speaking`: what is known of who speaks."""
     purposes = {recipient.purpose for recipient in envelope.recipients}
+    if speaker.member is not None and not speaker.has_logged_in:
+        said_to = [recipient for recipient in envelope.recipients if recipient.purpose in _KINDS]
+        if not all(is_named(view, recipient) for recipient in said_to):
+            speaker = Speaker(None, missing=NOT_NAMED)
     kind = _KINDS.get(next((purpose for purpose in _WEIGHTIEST if purpose in purposes), Purpose.INBOX), Kind.MAIL)
     member = speaker.member
     if member is None:
@@ -62,6 +67,13 @@ def _of_nobody(kind: Kind, speaker: Speaker) -> Said:
     if speaker.is_unsure:
         return Said(Kind.BARRED, missing=NOT_NOW, temporary=True)
     return Said(Kind.BARRED, missing=MISSING.format(why=speaker.missing))
+
+
+def is_named(view: MessageView, recipient: Recipient) -> bool:
+    """Whether its author has written to this address. Else somebody may have sent on, to an address that he has seen, a
+    mail that a member signed for others: DKIM does not cover the envelope.
+    """
+    return any(mailbox.address == recipient.address.key for name in ("to", "cc") for mailbox in view.addresses(name))
 
 
 def is_of_machine(view: MessageView, envelope: Envelope) -> bool:

@@ -164,6 +164,7 @@ class Speaker:
     """Who says something to the desk, proven."""
 
     member: str | None
+    has_logged_in: bool = False  # or comes from where only members are; else he is known by what the mail bears
     is_unsure: bool = False  # it could not be told now
     missing: str = ""  # why it is nobody, in ASCII
 

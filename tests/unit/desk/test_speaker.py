@@ -80,7 +80,8 @@ DMARC = "Authentication-Results: mx.example.com; dmarc=pass header.from=example.
 )
 def test_members_are_known(author: str, client: Client, found: Verification, header: str, member: str) -> None:
     """By a login with us or a hop, by DMARC, by a listener for members; under any address of theirs, or an inbox's."""
-    assert speaker(author, client, found, header) == Speaker(member)
+    is_signed = bool(found.results) or header == DMARC
+    assert speaker(author, client, found, header) == Speaker(member, has_logged_in=not is_signed)
 
 
 @pytest.mark.parametrize(
@@ -139,7 +140,7 @@ def heard(who: Speaker, *to: Purpose, header: str = "X: y", sender: str = "a@b.c
     envelope = Envelope(sender, tuple(ANYBODY[purpose] for purpose in to))
     roster = Roster(SETTINGS)
     return hear(
-        view("jan@example.com", header),
+        view("jan@example.com", header, f"To: {', '.join(str(one.address) for one in envelope.recipients)}"),
         envelope,
         who,
         KNOWN,
@@ -194,6 +195,23 @@ def test_who_is_no_member_is_told_what_was_missing(purpose: Purpose) -> None:
     later = unheard(heard(Speaker(None, is_unsure=True), purpose))
     assert (later.code, later.text) == (451, NOT_NOW)
     assert heard(Speaker(None, missing="x"), purpose, sender="").kind is Kind.BARRED
+
+
+@pytest.mark.parametrize("purpose", [Purpose.ANSWER, Purpose.NOTE, Purpose.DRAFT])
+def test_what_a_member_signed_for_others_is_not_said_to_the_desk(purpose: Purpose) -> None:
+    """Whoever got it may send it on, to an address that he has seen: To and Cc must name it. A login is in person."""
+    envelope, roster = Envelope("a@b.c", (ANYBODY[purpose],)), Roster(SETTINGS)
+
+    def said_by(who: Speaker, *header: str) -> Said:
+        message = view("jan@example.com", *header)
+        return hear(message, envelope, who, KNOWN, lambda one: speaking_as(one, roster, NOW), answers_through=True)
+
+    kind = Kind.MAIL if purpose is Purpose.ANSWER else Kind.BARRED
+    assert said_by(JAN, "To: anna@klient.pl").kind is kind
+    assert said_by(JAN, "To: support@example.com", f"Bcc: {ANYBODY[purpose].address}").kind is kind
+    spoken = (Kind.ANSWER, Kind.NOTE, Kind.DRAFT)
+    assert said_by(JAN, "To: anna@klient.pl", f"Cc: X <{str(ANYBODY[purpose].address).upper()}>").kind in spoken
+    assert said_by(Speaker("jan", has_logged_in=True), "To: anna@klient.pl").kind in spoken
 
 
 def test_strangers_write_to_answer_addresses_as_to_the_inbox() -> None:
