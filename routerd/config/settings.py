@@ -379,7 +379,6 @@ class Settings(Model):
 # What the contract names and a later version brings: refused with a sentence that says so, never read and ignored.
 # Keys are places without list positions and without the names of members, teams and inboxes.
 _LATER_KEYS = {
-    "reports": "figures of the desk",
     "templates": "automatic replies",
     "inboxes.digest": "a daily summary",
     "digest": "a daily summary",
