@@ -18,6 +18,7 @@ from routerd.desk.hearing import hear, is_named, speaking_as
 from routerd.desk.matter import MERE_MAIL, Matter
 from routerd.desk.plan import Author
 from routerd.desk.refusal import LOOP, TOO_DEEP, Barred, unheard
+from routerd.desk.reply_due import reply_due
 from routerd.desk.said import Kind, Said, Speaker
 from routerd.message.envelope import Client, Envelope, Purpose, Received
 from routerd.message.kinds import is_calendar_reply
@@ -94,8 +95,9 @@ def judge(
     author = author_of(facts, envelope, office.roster)
     is_outside = is_mail and said.member is None
     reply_name = _reply_name(facts, envelope, author) if is_outside else ""
+    due = reply_due(facts, envelope, decisions, proofs, office.roster) if is_outside else None
     if said is MERE_MAIL:
-        return Matter(received, decisions, author, reply_name=reply_name), None
+        return Matter(received, decisions, author, reply_name=reply_name, reply_due=due), None
     direct = frozenset(mailbox.address for name in ("to", "cc") for mailbox in view.addresses(name))
     return Matter(
         received,
@@ -107,6 +109,7 @@ def judge(
         direct=direct,
         is_calendar_reply="calendar" in view.kinds and is_calendar_reply(view.root),
         reply_name=reply_name,
+        reply_due=due,
     ), None
 
 

@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo, available_timezones
 from pydantic import BeforeValidator, ValidationInfo, WithJsonSchema
 
 from routerd.config.nearest import did_you_mean, quoted
-from routerd.config.regular_file import lines_of, read_regular
+from routerd.config.regular_file import FileProblemsError, lines_of, read_regular
 from routerd.config.values import Days, OneOrMore, one_or_more, parse_days
 from routerd.config.working_hours import Hours
 from routerd.config.yaml_source import Mark, Problem
@@ -21,14 +21,6 @@ MAX_HOLIDAYS = 10_000  # days in one calendar
 _MAX_HOLIDAYS_BYTES = 1_000_000
 _HOURS = re.compile(r"([0-9]{1,2}):([0-9]{2})\s*[-–]\s*([0-9]{1,2}):([0-9]{2})\Z")
 _DAY = timedelta(days=1)
-
-
-class HolidayFileError(ValueError):
-    """Problems in a file of holidays, each with its own place."""
-
-    def __init__(self, problems: tuple[Problem, ...]) -> None:
-        super().__init__("; ".join(map(str, problems)))
-        self.problems = problems
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +112,7 @@ def days_of(holidays: tuple[Days, ...]) -> frozenset[date]:
 
 
 def _read_holidays(value: object, info: ValidationInfo) -> object:
-    """A list as it is; of a text that is no date the file that it names. Raises HolidayFileError, ValueError."""
+    """A list as it is; of a text that is no date the file that it names. Raises FileProblemsError, ValueError."""
     if isinstance(value, str) and not value[:4].isdigit():
         context = info.context if isinstance(info.context, dict) else {}
         value = _holidays_in(Path(context.get("folder", ""), value), str(Path(context.get("shown", ""), value)))
@@ -138,7 +130,7 @@ def _holidays_in(path: Path, label: str) -> tuple[Days, ...]:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         place = Mark(label, data.count(b"\n", 0, error.start) + 1, 1)
-        raise HolidayFileError((Problem(place, "not UTF-8; save the file as UTF-8"),)) from None
+        raise FileProblemsError((Problem(place, "not UTF-8; save the file as UTF-8"),)) from None
     return _holidays_of(text, label)
 
 
@@ -154,7 +146,7 @@ def _holidays_of(text: str, label: str) -> tuple[Days, ...]:
         except ValueError as error:
             problems.append(Problem(Mark(label, number, line.index(said) + 1), str(error)))
     if problems:
-        raise HolidayFileError(tuple(problems))
+        raise FileProblemsError(tuple(problems))
     return tuple(holidays)
 
 

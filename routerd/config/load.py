@@ -9,10 +9,10 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from routerd.config.calendar_values import HolidayFileError
 from routerd.config.checks import check_all
 from routerd.config.draft import Draft, PartialSettings
 from routerd.config.plain import Loc, Reading, read_plain
+from routerd.config.regular_file import FileProblemsError
 from routerd.config.settings import Settings
 from routerd.config.wording import follows_from_items, problem_of
 from routerd.config.yaml_source import MAX_BYTES, Mapping, Mark, Problem, read_yaml
@@ -139,7 +139,7 @@ def _name_after(reading: Reading, machine_name: Callable[[], str]) -> list[Probl
 def _problems_of(error: ValidationError, reading: Reading) -> Iterator[Problem]:
     for details in error.errors(include_url=False):
         wrong = details.get("ctx", {}).get("error")
-        if isinstance(wrong, HolidayFileError):
+        if isinstance(wrong, FileProblemsError):
             yield from wrong.problems
             continue
         problem = problem_of(details, reading)

@@ -6,7 +6,17 @@ import stat
 from errno import EFBIG, EINVAL, ELOOP
 from pathlib import Path
 
+from routerd.config.yaml_source import Problem
+
 _LINE_END = re.compile("\r\n|\n|\r")
+
+
+class FileProblemsError(ValueError):
+    """Problems in a file that the config names, each with its own place."""
+
+    def __init__(self, problems: tuple[Problem, ...]) -> None:
+        super().__init__("; ".join(map(str, problems)))
+        self.problems = problems
 
 
 def read_regular(path: Path, most_bytes: int) -> bytes:

@@ -25,6 +25,7 @@ from routerd.config.intake_settings import (
     TrustedLimits,
 )
 from routerd.config.model import Model
+from routerd.config.templates import TemplateFolder
 from routerd.config.values import (
     PLACEHOLDER,
     Absences,
@@ -291,7 +292,7 @@ class RuleLimit(Model):
     actions: tuple[RuleAction, ...] = Field(
         (),
         description="what they may do beyond assign, label, priority, watch and stop: header hold reassign reply "
-        "approve reject forward stop-all, or all (reply does not exist yet)",
+        "approve reject forward stop-all, or all",
     )
 
 
@@ -357,6 +358,11 @@ class Settings(Model):
     )
     retain: Retain = Field(Retain(), description="how long history is kept")
     reports: Reports = Field(Reports(), description="what figures of the desk show")
+    templates: TemplateFolder | None = Field(
+        None,
+        description="folder of the templates of automatic replies, relative to this file: NAME.txt, and NAME.pl.txt "
+        "for customers who write Polish; read at start and at a reload",
+    )
     limits_of_rules: tuple[RuleLimit, ...] | None = Field(
         None, description="what rule files may do; where it stands, a file that fits no entry is an error"
     )
@@ -379,7 +385,6 @@ class Settings(Model):
 # What the contract names and a later version brings: refused with a sentence that says so, never read and ignored.
 # Keys are places without list positions and without the names of members, teams and inboxes.
 _LATER_KEYS = {
-    "templates": "automatic replies",
     "inboxes.digest": "a daily summary",
     "digest": "a daily summary",
 }

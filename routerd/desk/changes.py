@@ -73,6 +73,7 @@ class Authored:
     shows_new: bool = False  # the answer or draft that the plan's own message is, held by this plan
     shows: HeldId | None = None  # the held answer or draft that it tells of: #send to it means that one
     from_null: bool = False  # it leaves from <>
+    replied: "Replied | None" = None  # what it counts for, of those that may go out
     why: str = ""  # in words, for the timeline
 
 
@@ -174,7 +175,7 @@ class Answered:
 
 @dataclass(frozen=True, slots=True)
 class Replied:
-    """An automatic reply went out."""
+    """Counted so that not too many go out: an automatic reply, or what was told of there being too many."""
 
-    address: str  # in lower case
+    address: str  # in lower case; "" of what was told
     template: str

@@ -8,6 +8,7 @@ from routerd.config.settings import Settings
 from routerd.desk.changes import Back
 from routerd.desk.pick import Choose
 from routerd.desk.plan import SOMEBODY, Author, FullDeskState
+from routerd.desk.reply_due import ReplyDue
 from routerd.desk.roster import Roster
 from routerd.desk.said import Kind, Said
 from routerd.message.envelope import QueueId, Received
@@ -28,6 +29,7 @@ class Matter:
     subject: str = ""  # likewise
     direct: frozenset[str] = frozenset()  # addresses of To and Cc, in lower case; likewise
     is_calendar_reply: bool = False  # likewise
+    reply_due: ReplyDue | None = None  # an automatic reply that a rule wants
     reply_name: str = ""  # who wrote it, as members see him whom they may answer through us
 
     @property

@@ -17,7 +17,6 @@ from routerd.desk.changes import (
     NewHeld,
     Part,
     PlannedCopy,
-    Replied,
     Resent,
     Timer,
 )
@@ -199,9 +198,10 @@ class FullDeskState(DeskState, Protocol):
         """Those that are OPEN, of one owner or inbox: those for an answer to which somebody waits first, the longest
         waiting first of all."""
 
-    def replies(self, since: datetime, *, address: str | None = None, template: str | None = None) -> int:
-        """Automatic replies since then: to one address, of one template, of the conversation's inbox where no address
-        is given."""
+    def replies(
+        self, since: datetime, *, address: str | None = None, template: str | None = None, inbox: str | None = None
+    ) -> int:
+        """Automatic replies since then: all, or those to one address, of one template, of one inbox."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -241,4 +241,4 @@ class Plan:
     absences: tuple[Absence | Back, ...] = ()
     hands_over: tuple[str, ...] = ()  # members whose open conversations go to somebody else, each by a timer of its own
     answered: Answered | None = None
-    replied: Replied | None = None
+    reply_withheld: str = ""  # why an automatic reply that a rule wanted does not go out

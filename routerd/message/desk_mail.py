@@ -23,6 +23,7 @@ class DeskMail:
     at: datetime
     in_reply_to: str | None = None  # without brackets: what it is about, so that clients show it there
     references: tuple[str, ...] = ()
+    is_reply: bool = False  # to what `in_reply_to` names: RFC 3834 5 tells that from what came by itself
 
 
 def compose_desk_mail(mail: DeskMail) -> bytes:
@@ -43,7 +44,7 @@ def compose_desk_mail(mail: DeskMail) -> bytes:
             headers=(
                 ("Message-ID", f"<{mail.message_id}>"),
                 *threading,
-                ("Auto-Submitted", "auto-generated"),
+                ("Auto-Submitted", "auto-replied" if mail.is_reply else "auto-generated"),
                 ("X-Auto-Response-Suppress", "All"),
             ),
         )

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import structlog
 
-from routerd.desk.changes import NEVER_FIRST, HeldKind
+from routerd.desk.changes import NEVER_FIRST, HeldKind, Part
 from routerd.desk.plan import Plan
 from routerd.message.envelope import Received
 from routerd.ops.metrics import Metrics
@@ -27,6 +27,8 @@ def tell_accepted(received: Received, plan: Plan, decisions: Sequence[Decision],
             log.error("rule_failed", id=received.id, rule=str(skipped.rule), reason=skipped.reason)
     for label in plan.labels:
         metrics.labels.labels(label).inc()
+    if plan.reply_withheld or any(mail.part is Part.REPLIED for mail in plan.authored):
+        metrics.auto_replies.labels(plan.reply_withheld or "sent").inc()
     if plan.part in NEVER_FIRST:
         _tell_said(plan, metrics)
     else:

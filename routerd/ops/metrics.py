@@ -3,6 +3,7 @@
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
+from routerd.desk.reply_due import Withheld
 from routerd.ops.rejections import REASONS
 
 # a second series beside each counter and histogram, which nobody asks for
@@ -53,6 +54,7 @@ class Metrics:
         self.labels = counter("labels", "Labels given", "label")
         self.notes = counter("notes", "Notes of members, passed on to colleagues")
         self.commands = counter("commands", "Commands of members, by what became of them", "command", "result")
+        self.auto_replies = counter("auto_replies", "Automatic replies, by what became of them", "result")
         self.unowned_messages = counter("unowned_messages", "Accepted messages without an owner; stays 0")
         self.undecided_messages = counter("undecided_messages", "Messages taken without rules (label routerd-error)")
         self.overdue = counter("overdue", "Conversations that became overdue: promised, and not answered in time")
@@ -90,6 +92,8 @@ class Metrics:
             self.rejections.labels(reason).inc(0)
         for kind in ("held", "rerouted", "failed", "late", "nobody_to_tell"):
             self.notices.labels(kind).inc(0)
+        for result in ("sent", *Withheld):
+            self.auto_replies.labels(str(result)).inc(0)
         for result in ("ok", "wrong", "postponed"):
             self.logins.labels(result).inc(0)
         for result in ("ok", "error"):

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from routerd.config.values import format_duration
-from routerd.rules.decision import Evidence, Priority
+from routerd.rules.decision import Evidence, Priority, Reply
 
 _MOST_SHOWN = 3  # addresses that have no row
 
@@ -59,6 +59,7 @@ class Actions:
     hold: str | None = None
     reject: str | None = None
     approve: tuple[str, ...] = ()  # members and teams: an answer waits for the #send of one of them
+    reply: Reply | None = None
     stop: str | None = None  # "file" or "all"
 
     def describe(self) -> str:
@@ -81,5 +82,7 @@ class Actions:
         if self.reject is not None:
             yield f"reject ({self.reject})"
         yield from (f"approve {target}" for target in self.approve)
+        if self.reply is not None:
+            yield f"reply {self.reply.describe()}"
         if self.stop is not None:
             yield "stop" if self.stop == "file" else "stop all"

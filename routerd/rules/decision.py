@@ -4,6 +4,8 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import StrEnum
 
+from routerd.config.values import format_duration
+
 
 class Priority(StrEnum):
     HIGH = "high"
@@ -69,6 +71,17 @@ class Assign:
 
 
 @dataclass(frozen=True, slots=True)
+class Reply:
+    """An automatic reply to the customer."""
+
+    template: str
+    once_per: timedelta  # to one address at most once in so long
+
+    def describe(self) -> str:
+        return f"{self.template}, once per {format_duration(self.once_per)}"
+
+
+@dataclass(frozen=True, slots=True)
 class Trace:
     """What happened, rule by rule, in the order of evaluation."""
 
@@ -99,6 +112,7 @@ class Decision:
     hold: str | None = None
     reject: str | None = None
     approve: tuple[str, ...] = ()  # members and teams one of whom must say #send before an answer goes out
+    reply: Reply | None = None
     reject_reason: str = "rule"  # the word under which that is counted
     trace: Trace = field(default=Trace())
     revision: str = ""

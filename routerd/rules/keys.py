@@ -141,17 +141,21 @@ ACTIONS = {
     "forward": "addresses outside that get a copy too",
     "hold": "a reason: the message waits for the postmaster",
     "reject": "a text: the message is refused with 550 5.7.1 and it",
+    "reply": "an automatic reply to the customer: {template: received, once_per: 24h}",
     "approve": "members or teams: answers to the customer wait until one of them says #send",
     "reassign": "true: `assign` holds in a known conversation, too",
     "stop": "true ends this file for this message, all ends everything",
 }
-LATER_ACTIONS = ("reply",)
 
 ASSIGN_KEYS = {
     "team": "a team",
     "pick": "the way to pick from it, in place of its own: last is who last had this customer, else the team's way",
     "by": "whose addresses are looked up in `in`",
     "in": "a file of rows ADDRESS-OR-DOMAIN,MEMBER-OR-TEAM beside the rule files; no row: the rule does not assign",
+}
+REPLY_KEYS = {
+    "template": "a template's name: the file NAME.txt in the folder `templates` of routerd.yaml",
+    "once_per": "to one address at most once in so long, from 1h to 90d; default 24h",
 }
 LOOK_UP_FIELDS = ("customer", "from", "sender")
 
@@ -223,6 +227,7 @@ EXPECT_KEYS = {
     "held": "true or false, or the reason",
     "rejected": "true or false, or the text",
     "approve": "the members and teams one of whom must say #send before an answer goes out; [] for nobody",
+    "reply": "the template of the automatic reply, or none",
     "inbox": "the inbox that it lives in",
 }
 ATTACHMENT_OF_TEST_KEYS = {"name": "file name", "type": "media type", "size": "bytes, such as 20KB"}

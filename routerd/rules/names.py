@@ -26,6 +26,7 @@ class Names:
     own_domain: str | None = None  # of routerd's own addresses
     routes: frozenset[str] = frozenset({"*"})  # the domains that mail can be delivered to; * is any
     calendars: Mapping[str, WorkingHours] = field(default_factory=dict)
+    templates: tuple[str, ...] = ()  # of automatic replies
     dnsbl: tuple[str, ...] = ()  # the DNS lists that clients are looked up in
 
     @property
@@ -69,6 +70,7 @@ def names_of(settings: Settings) -> Names:
         own_domain=settings.addresses.domain,
         routes=frozenset(route.domain.lower() for route in settings.delivery),
         calendars={name: calendar.working_hours for name, calendar in settings.calendars.items()},
+        templates=settings.templates.names if settings.templates else (),
         dnsbl=tuple(entry.zone for entry in settings.dnsbl),
     )
 

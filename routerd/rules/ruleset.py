@@ -8,7 +8,7 @@ from types import MappingProxyType
 from routerd.config.yaml_source import Mark
 from routerd.rules.actions import Actions, AssignTo
 from routerd.rules.conditions.truth import Condition, Truth
-from routerd.rules.decision import Assign, Decision, Evidence, Match, Priority, RuleRef, Skipped, Trace, Trial
+from routerd.rules.decision import Assign, Decision, Evidence, Match, Priority, Reply, RuleRef, Skipped, Trace, Trial
 from routerd.rules.facts import Facts, Seen
 from routerd.rules.names import Names
 from routerd.rules.rule_index import Asked, RuleIndex
@@ -161,6 +161,7 @@ class _Outcome:
         self._watch: dict[str, None] = {}
         self._hold: str | None = None
         self._reject: str | None = None
+        self._reply: Reply | None = None
         self._approve: dict[str, None] = {}
 
     def look_up(self, rule: Rule) -> tuple[Assign | None, tuple[Evidence, ...]]:
@@ -192,6 +193,7 @@ class _Outcome:
             self._respond_within = min(self._respond_within or then.respond_within, then.respond_within)
         self._hold = self._hold or then.hold
         self._reject = self._reject or then.reject
+        self._reply = self._reply or then.reply
         for target in then.approve:
             self._approve[target] = None
         if then.stop == "all":
@@ -219,6 +221,7 @@ class _Outcome:
             hold=self._hold,
             reject=self._reject,
             approve=tuple(self._approve),
+            reply=self._reply,
             trace=Trace(
                 tuple(self.matches),
                 tuple(self.unknown),

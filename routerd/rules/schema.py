@@ -74,6 +74,7 @@ def _rule() -> Schema:
                     "hold": _TEXT,
                     "reject": _TEXT,
                     "approve": _some(_TEXT),
+                    "reply": _reply(),
                     "reassign": _TRUE,
                     "stop": {"enum": [True, "all"]},
                 },
@@ -92,6 +93,10 @@ def _assign() -> Schema:
     team = _object({"team": _TEXT, "pick": pick}, keys.ASSIGN_KEYS, required=("team",))
     table = _object({"by": {"enum": list(keys.LOOK_UP_FIELDS)}, "in": _TEXT}, keys.ASSIGN_KEYS, required=("by", "in"))
     return {"anyOf": [team, table]}
+
+
+def _reply() -> Schema:
+    return _object({"template": _TEXT, "once_per": _DURATION}, keys.REPLY_KEYS, required=("template",))
 
 
 def _takes(takes: Takes) -> Schema:

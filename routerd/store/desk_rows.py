@@ -13,7 +13,6 @@ from routerd.desk.changes import (
     HeldEnded,
     HeldId,
     NewHeld,
-    Part,
     Role,
     Timer,
     TimerKind,
@@ -120,8 +119,8 @@ def _add_mails(
         of = Original(number, mail.mail.id, "", mail.mail.from_null, len(mail.mail.raw))
         for suffix, new in enumerate(mail.copies, 1):
             yield add_copy(batch, of, new, suffix, at, annotation=mail.annotation, team=settled.plan.team)
-        if settled.plan.replied is not None and mail.mail.part is Part.REPLIED:
-            replied = settled.plan.replied
+        replied = mail.mail.replied
+        if replied is not None:
             values = (number, to_micros(at), storable(replied.address), replied.template, settled.plan.inbox)
             batch.db.execute(_REPLIED, values)
 

@@ -76,7 +76,8 @@ _ANNOTATION = "SELECT annotation_json FROM messages WHERE number = ?"
 _ABSENCES = "SELECT member, source, since, until, deputy FROM absences"
 _REPLIES = """
 SELECT count(*) FROM auto_replies
-WHERE at > ? AND (?2 IS NULL OR address = ?2) AND (?3 IS NULL OR template = ?3) AND (?4 IS NULL OR inbox = ?4)
+WHERE at > ? AND iif(?2 IS NULL, address <> '', address = ?2) AND (?3 IS NULL OR template = ?3)
+  AND (?4 IS NULL OR inbox = ?4)
 """
 _LAST_OWNER = "SELECT owner FROM conversations WHERE customer = ? ORDER BY last_at DESC LIMIT 1"
 # Only what goes out or went out is a reason to let its repetition rest: what is held or was dropped helps nobody. But
@@ -327,9 +328,10 @@ class StoredDeskState:
         rows = select(self._db, _OPEN_CONVERSATIONS, (owner, inbox, limit))
         return tuple(read_conversation(row) for row in rows)
 
-    def replies(self, since: datetime, *, address: str | None = None, template: str | None = None) -> int:
-        inbox = self._conversation.inbox if self._conversation and address is None else None
-        bindings = (to_micros(since), storable(address) if address else None, template, inbox)
+    def replies(
+        self, since: datetime, *, address: str | None = None, template: str | None = None, inbox: str | None = None
+    ) -> int:
+        bindings = (to_micros(since), None if address is None else storable(address), template, inbox)
         return int(select(self._db, _REPLIES, bindings)[0][0])
 
     def _look_for_twin(self, message_id: str, content_hash: bytes) -> None:

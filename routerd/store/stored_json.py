@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 from routerd.desk.plan import Plan
 from routerd.message.annotate import Annotation
 from routerd.message.envelope import Purpose, Received
-from routerd.rules.decision import Assign, Decision, Evidence, Match, Priority, RuleRef, Skipped, Trace, Trial
+from routerd.rules.decision import Assign, Decision, Evidence, Match, Priority, Reply, RuleRef, Skipped, Trace, Trial
 
 # ASCII only: a lone surrogate in a damaged header cannot be bound as UTF-8, escaped it can.
 _encode = json.JSONEncoder(ensure_ascii=True, separators=(",", ":"), default=str).encode
@@ -216,12 +216,10 @@ def files_from_json(stored: bytes) -> dict[str, bytes]:
 
 
 def _decision(decision: Decision) -> dict[str, object]:
-    kept: dict[str, object] = {"inbox": decision.inbox, "revision": decision.revision}
+    kept: dict[str, object] = {"inbox": decision.inbox, "revision": decision.revision, **_times(decision)}
     for name, given in (("assign", decision.assign), ("reassign", decision.reassign)):
         if given:
             kept[name] = [given.target, *_rule(given.rule), given.pick]
-    if decision.respond_within is not None:
-        kept["respond_within"] = decision.respond_within.total_seconds()
     for name in ("labels", "priority", "watch", "headers", "forward", "hold", "reject", "approve"):
         if (value := getattr(decision, name)) not in (None, ()):
             kept[name] = value
@@ -240,6 +238,15 @@ def _decision(decision: Decision) -> dict[str, object]:
     return kept
 
 
+def _times(decision: Decision) -> dict[str, object]:
+    kept: dict[str, object] = {}
+    if decision.respond_within is not None:
+        kept["respond_within"] = decision.respond_within.total_seconds()
+    if decision.reply is not None:
+        kept["reply"] = [decision.reply.template, decision.reply.once_per.total_seconds()]
+    return kept
+
+
 def _read_decision(kept: Mapping[str, Any]) -> Decision:
     stopped_by, priority, within = kept.get("stopped_by"), kept.get("priority"), kept.get("respond_within")
     return Decision(
@@ -255,6 +262,7 @@ def _read_decision(kept: Mapping[str, Any]) -> Decision:
         hold=kept.get("hold"),
         reject=kept.get("reject"),
         approve=tuple(kept.get("approve", ())),
+        reply=_read_reply(kept.get("reply")),
         trace=Trace(
             matches=tuple(
                 Match(RuleRef(file, name), _read_evidence(evidence))
@@ -271,6 +279,10 @@ def _read_decision(kept: Mapping[str, Any]) -> Decision:
         ),
         revision=kept.get("revision", ""),
     )
+
+
+def _read_reply(kept: Sequence[Any] | None) -> Reply | None:
+    return Reply(kept[0], timedelta(seconds=kept[1])) if kept else None
 
 
 def _read_assign(kept: Sequence[Any] | None) -> Assign | None:

@@ -12,10 +12,10 @@ from routerd.config.yaml_source import Mapping, Node, Scalar
 from routerd.message.forged import is_ours
 from routerd.rules import keys
 from routerd.rules.actions import Actions, AssignBy, AssignTo
-from routerd.rules.decision import Priority
+from routerd.rules.decision import Priority, Reply
 from routerd.rules.labels import check_label
 from routerd.rules.limits import FileLimit, shown_globs
-from routerd.rules.names import Names
+from routerd.rules.names import Names, suggestion
 from routerd.rules.reading.assign import TargetReader
 from routerd.rules.reading.reader import Reader
 
@@ -23,6 +23,9 @@ MAX_REASON = 400  # characters: a reply line of SMTP has room for 512 with its c
 MAX_HEADER_NAME = 60
 MAX_HEADER_VALUE = 400
 LONGEST_RESPONSE = timedelta(days=365)
+DEFAULT_ONCE_PER = timedelta(hours=24)
+SHORTEST_ONCE_PER = timedelta(hours=1)
+LONGEST_ONCE_PER = timedelta(days=90)
 _BELOW = {"when": keys.CONDITIONS}
 _HEADER_NAME = re.compile(r"[Xx]-[A-Za-z0-9-]*[A-Za-z0-9]\Z")
 _NOT_FOR_RULES = {  # the key that sets it, or what it is for
@@ -54,6 +57,7 @@ class ActionReader:
             "hold": ("hold", self._hold),
             "reject": ("reject", self._reject),
             "approve": ("approve", self._approve),
+            "reply": ("reply", self._reply),
             "stop": ("stop", self._stop),
         }
 
@@ -62,7 +66,7 @@ class ActionReader:
         if mapping is None:
             return Actions()
         given: dict[str, Any] = {}
-        for key, value in self._reader.known_entries(mapping, keys.ACTIONS, "in then", keys.LATER_ACTIONS, _BELOW):
+        for key, value in self._reader.known_entries(mapping, keys.ACTIONS, "in then", _BELOW):
             field, read = self._read_by[key.text]
             if (found := read(key, value)) is not None:
                 given[field] = found
@@ -192,6 +196,45 @@ class ActionReader:
         self._needs_grant(key, "approve")
         targets = [self._targets.known(scalar) for scalar in self._reader.texts(node, "approve")]
         return tuple(dict.fromkeys(target for target in targets if target))
+
+    def _reply(self, key: Scalar, node: Node) -> Reply | None:
+        self._needs_grant(key, "reply")
+        mapping = self._reader.mapping(node, "reply")
+        if mapping is None:
+            return None
+        template, once_per = None, DEFAULT_ONCE_PER
+        for name, value in self._reader.known_entries(mapping, keys.REPLY_KEYS, "in reply"):
+            scalar = self._reader.text(value, name.text)
+            if scalar is None:
+                continue
+            if name.text == "template":
+                template = self._template(scalar)
+            else:
+                once_per = self._once_per(scalar)
+        if mapping.get("template") is None:
+            self._reader.refuse(mapping.mark, "reply without a template: {template: received, once_per: 24h}")
+        return Reply(template, once_per) if template else None
+
+    def _template(self, scalar: Scalar) -> str | None:
+        if scalar.text in self._names.templates:
+            return scalar.text
+        if not self._names.templates:
+            where = "; `templates` in routerd.yaml names the folder that they are in"
+        else:
+            where = suggestion(scalar.text, self._names.templates)
+        self._reader.refuse(scalar.mark, f"no template {quoted(scalar.text)}{where}")
+        return None
+
+    def _once_per(self, scalar: Scalar) -> timedelta:
+        try:
+            once_per = parse_duration(scalar.text)
+        except ValueError as error:
+            self._reader.refuse(scalar.mark, str(error))
+            return DEFAULT_ONCE_PER
+        if not SHORTEST_ONCE_PER <= once_per <= LONGEST_ONCE_PER:
+            bounds = f"{format_duration(SHORTEST_ONCE_PER)} to {format_duration(LONGEST_ONCE_PER)}"
+            self._reader.refuse(scalar.mark, f"once_per is {bounds}")
+        return once_per
 
     def _reason(self, key: Scalar, node: Node) -> str | None:
         scalar = self._reader.text(node, key.text)

@@ -327,8 +327,15 @@ class CaseReader:
             "approve": self._names.targets,
             "priority": ("high", "normal", "low", "none"),
         }.get(key, ())
+        if key == "reply":
+            choices = (*self._names.templates, "none")
         if choices:
-            what = {"owner": "member", "watchers": "member or team", "approve": "member or team"}.get(key, key)
+            what = {
+                "owner": "member",
+                "watchers": "member or team",
+                "approve": "member or team",
+                "reply": "template",
+            }.get(key, key)
             self._reader.chosen(scalar, choices, what)
         if key == "respond_within" and text != "none":
             return self._duration(scalar)

@@ -97,7 +97,6 @@ class Reader:
         node: Mapping,
         known: Collection[str],
         where: str,
-        later: Collection[str] = (),
         elsewhere: MappingOf[str, Collection[str]] = MappingProxyType({}),
     ) -> Iterable[tuple[Scalar, Node]]:
         """The entries whose keys are known; the others are refused.
@@ -112,14 +111,10 @@ class Reader:
             if places:
                 self.refuse(key.mark, f"{quoted(key.text)} {where}; indent it below {' or '.join(places)}")
             else:
-                self.unknown(key, known, where, later)
+                self.unknown(key, known, where)
 
-    def unknown(self, key: Scalar, known: Collection[str], where: str, later: Collection[str] = ()) -> None:
-        if self._is_full:
-            return
-        if key.text in later:
-            self.refuse(key.mark, f"{quoted(key.text)} {where} is not available yet; remove it")
-        else:
+    def unknown(self, key: Scalar, known: Collection[str], where: str) -> None:
+        if not self._is_full:
             self.refuse(key.mark, f"unknown key {quoted(key.text)} {where}{suggestion(key.text, known)}")
 
 

@@ -181,5 +181,6 @@ _CHECKS: Mapping[str, _Check] = {
     "held": _reason(lambda ran: ran.decision.hold),
     "rejected": _reason(lambda ran: ran.decision.reject),
     "approve": _same(lambda ran: ran.decision.approve),
+    "reply": _one(lambda ran: ran.decision.reply.template if ran.decision.reply else "none"),
     "inbox": _inbox,
 }

@@ -103,6 +103,8 @@ def _without(then: Actions) -> Iterator[_Change]:
         yield "hold", "without `hold`", replace(then, hold=None)
     if then.reject is not None:
         yield "reject", "without `reject`", replace(then, reject=None)
+    if then.reply is not None:
+        yield "reply", "without `reply`", replace(then, reply=None)
     if then.stop is not None:
         yield "stop", f"without `stop: {'all' if then.stop == 'all' else 'true'}`", replace(then, stop=None)
 

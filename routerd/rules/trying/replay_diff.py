@@ -14,7 +14,7 @@ from routerd.rules.decision import Decision, RuleRef
 from routerd.rules.ruleset import Rule, Ruleset
 
 OWNER = "owner"
-ONE_VALUE = (OWNER, "priority", "held", "rejected", "respond_within")
+ONE_VALUE = (OWNER, "priority", "held", "rejected", "respond_within", "reply")
 MANY_VALUES = ("labels", "watchers", "forward", "header", "approve")
 ASPECTS = (
     OWNER,
@@ -27,6 +27,7 @@ ASPECTS = (
     "forward",
     "header",
     "approve",
+    "reply",
 )
 BY_DEFAULT = ""  # in place of a rule: the inbox's default
 _NOTHING = "none"
@@ -96,6 +97,8 @@ class RuleBook:
                 one.setdefault("priority", (then.priority.value, rule))
             if then.respond_within is not None and then.respond_within == decision.respond_within:
                 one.setdefault("respond_within", (format_duration(then.respond_within), rule))
+            if then.reply is not None:
+                one.setdefault("reply", (then.reply.describe(), rule))
             if then.hold is not None:
                 one.setdefault("held", (then.hold, rule))
             if then.reject is not None:

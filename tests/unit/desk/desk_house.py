@@ -77,8 +77,10 @@ class FullState:
     def absences(self) -> tuple[Absence, ...]:
         return self.away
 
-    def replies(self, since: datetime, *, address: str | None = None, template: str | None = None) -> int:
-        del since, address, template
+    def replies(
+        self, since: datetime, *, address: str | None = None, template: str | None = None, inbox: str | None = None
+    ) -> int:
+        del since, address, template, inbox
         return 0
 
 

@@ -174,6 +174,7 @@ actions = st.fixed_dictionaries(
         "forward": st.lists(st.sampled_from(["a@out.example", "b@out.example"]), min_size=1, max_size=2, unique=True),
         "hold": st.sampled_from(["look first", "wait"]),
         "reject": st.sampled_from(["no thanks", "never"]),
+        "reply": st.sampled_from([{"template": "received"}, {"template": "closed", "once_per": "2h"}]),
         "approve": st.lists(st.sampled_from(["jan", "sales"]), min_size=1, max_size=2, unique=True),
     },
 ).flatmap(lambda then: st.sampled_from([then, {**then, "reassign": True}]) if "assign" in then else st.just(then))

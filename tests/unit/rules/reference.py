@@ -28,7 +28,7 @@ def decide(
     """
     said: dict[str, Any] = {
         **{part: [] for part in ("matched", "trials", "unknown", "labels", "watch", "headers", "forward", "approve")},
-        **dict.fromkeys(("assign", "reassign", "priority", "respond_within", "hold", "reject", "stopped_by")),
+        **dict.fromkeys(("assign", "reassign", "priority", "respond_within", "hold", "reject", "reply", "stopped_by")),
     }
     for number, file in enumerate(files, 1):
         if "inbox" in file and facts.inbox not in [ALIASES.get(inbox, inbox) for inbox in file["inbox"]]:
@@ -72,6 +72,8 @@ def add(then: dict[str, Any], name: str, said: dict[str, Any], facts: Facts, lis
         said["respond_within"] = within if said["respond_within"] is None else min(said["respond_within"], within)
     said["hold"] = said["hold"] or then.get("hold")
     said["reject"] = said["reject"] or then.get("reject")
+    if "reply" in then and said["reply"] is None:
+        said["reply"] = (then["reply"]["template"], timedelta(hours=int(then["reply"].get("once_per", "24h")[:-1])))
 
 
 def owner_of(assign: Any, facts: Facts, lists: Mapping[str, list[str]]) -> tuple[str, str | None] | None:

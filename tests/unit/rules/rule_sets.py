@@ -4,7 +4,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 from routerd.config.settings import DnsList, Settings
+from routerd.config.templates import Templates
 from routerd.message.compose import Attached, Draft, compose_message
+from routerd.message.template import Template
 from routerd.message.view import MessageView
 from routerd.rules.compile import compile_ruleset
 from routerd.rules.decision import Decision
@@ -45,8 +47,9 @@ def settings_with(**changes: Any) -> Settings:
     )
 
 
-SETTINGS = settings_with()
-ALL_GRANTED = settings_with(limits_of_rules=[{"files": "*", "actions": ["all"]}]).model_copy(
+REPLIES = Templates({name: {"": Template("Thank you", "We have it.\n")} for name in ("received", "closed")})
+SETTINGS = settings_with(templates=REPLIES)
+ALL_GRANTED = settings_with(limits_of_rules=[{"files": "*", "actions": ["all"]}], templates=REPLIES).model_copy(
     update={"dnsbl": (DnsList(zone="zen.example"), DnsList(zone="two.example"))}
 )
 

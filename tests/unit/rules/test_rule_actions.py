@@ -3,11 +3,11 @@
 from datetime import timedelta
 
 import pytest
-from rule_sets import ALL_GRANTED, facts_of, problems_of, ruleset_of, settings_with
+from rule_sets import ALL_GRANTED, REPLIES, facts_of, problems_of, ruleset_of, settings_with
 
 from routerd.config.settings import Settings
 from routerd.rules.compile import Compiled, compile_ruleset
-from routerd.rules.decision import Decision, Evidence
+from routerd.rules.decision import Decision, Evidence, Reply
 
 ACCOUNTS = """\
 # who has whom
@@ -228,6 +228,7 @@ def test_a_condition_on_a_header_that_a_rule_gives_is_an_error() -> None:
         ("{assign: ewa, reassign: true}", "reassign"),
         ("{reject: x}", "reject"),
         ("{approve: jan}", "approve"),
+        ("{reply: {template: received}}", "reply"),
         ("{forward: a@out.example}", "forward"),
         ("{stop: all}", "stop-all"),
     ],
@@ -236,7 +237,10 @@ def test_what_needs_a_grant(then: str, action: str) -> None:
     """Without limits_of_rules nobody has it; with it, who is granted it."""
     [problem] = problems_of(rule(then))
     assert f"`actions: [{action}]`" in problem
-    assert problems_of(rule(then), settings_with(limits_of_rules=[{"files": "*", "actions": [action]}])) == []
+    assert (
+        problems_of(rule(then), settings_with(limits_of_rules=[{"files": "*", "actions": [action]}], templates=REPLIES))
+        == []
+    )
 
 
 def test_who_must_approve_adds_up() -> None:
@@ -248,6 +252,36 @@ def test_who_must_approve_adds_up() -> None:
     assert problems_of(rule("{approve: nobody}"), granted) == [
         "2:53: no member or team 'nobody'; there is ewa, jan, omar, finance, sales, duty, lottery"
     ]
+
+
+@pytest.mark.parametrize(
+    ("reply", "problem"),
+    [
+        ("{template: received}", None),
+        ("{template: closed, once_per: 7d}", None),
+        ("received", "2:51: reply must be a mapping of keys, not 'received'"),
+        ("{once_per: 1d}", "2:51: reply without a template: {template: received, once_per: 24h}"),
+        ("{template: recieved}", "2:62: no template 'recieved'; did you mean 'received'?"),
+        ("{template: received, once_per: 5m}", "2:82: once_per is 1h to 90d"),
+        ("{template: received, once_per: soon}", "2:82: 'soon' is not a duration; write a number and a unit"),
+        ("{template: received, often: 1d}", "2:72: unknown key 'often' in reply"),
+    ],
+)
+def test_what_a_reply_takes(reply: str, problem: str | None) -> None:
+    found = problems_of(rule(f"{{reply: {reply}}}"), ALL_GRANTED)
+    assert [one for one in found if not problem or not one.startswith(problem)] == []
+    assert bool(found) is bool(problem)
+
+
+def test_without_a_folder_of_templates_there_is_none() -> None:
+    settings = settings_with(limits_of_rules=[{"files": "*", "actions": ["all"]}])
+    (problem,) = problems_of(rule("{reply: {template: received}}"), settings)
+    assert problem.endswith("no template 'received'; `templates` in routerd.yaml names the folder that they are in")
+
+
+def test_the_first_reply_counts() -> None:
+    decision = decided(rule("{reply: {template: closed, once_per: 2h}}"), rule("{reply: {template: received}}"))
+    assert decision.reply == Reply("closed", timedelta(hours=2))
 
 
 def test_what_every_file_may_do() -> None:

@@ -42,6 +42,7 @@ def summary(ruleset: Ruleset, facts: Facts) -> dict[str, Any]:
         "approve": list(decision.approve),
         "hold": decision.hold,
         "reject": decision.reject,
+        "reply": (decision.reply.template, decision.reply.once_per) if decision.reply else None,
     }
 
 

@@ -236,10 +236,18 @@ async def test_open_conversations_are_told_the_longest_waiting_first(store: Sqli
 async def test_automatic_replies_are_counted(store: SqliteStore) -> None:
     _, known = await begun(store)
     queue_id = new_id()
-    reply = Authored(queue_id, Part.REPLIED, RAW, f"{queue_id}@example.com", (), from_null=True)
+    reply = Authored(
+        queue_id,
+        Part.REPLIED,
+        RAW,
+        f"{queue_id}@example.com",
+        (),
+        from_null=True,
+        replied=Replied("anna@klient.pl", "received"),
+    )
     mail = SettledMail(reply, annotation(queue_id), ())
     keys = thread("2@klient.pl", "1@klient.pl")
-    await store.commit(an_entry(known, keys, mails=(mail,), replied=Replied("anna@klient.pl", "received")))
+    await store.commit(an_entry(known, keys, mails=(mail,)))
     found: list[int] = []
 
     def look(state: FullDeskState) -> None:
