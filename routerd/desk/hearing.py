@@ -84,15 +84,17 @@ def is_of_machine(view: MessageView, envelope: Envelope) -> bool:
 def is_out_of_office(view: MessageView, purposes: Collection[Purpose], *, in_reply: bool) -> bool:
     """Whether a mailbox says by itself that nobody reads it now: no report, receipt or calendar's answer (RFC 3834 2).
 
-    It is taken at the addresses that copies bear; and at the inbox itself, where it answers a known conversation and
-    says what it is.
+    Nothing but bounces and such comes to a return path. Elsewhere it has to say what it is, and at the inbox itself to
+    answer a known conversation.
     """
     kinds = view.kinds
     if "auto" not in kinds or not kinds.isdisjoint(_NEVER_AWAY) or view.root.type == "multipart/report":
         return False
-    if not _OF_COPIES.isdisjoint(purposes):
+    if Purpose.RETURN_PATH in purposes:
         return True
-    return in_reply and (says_out_of_office(view.bare_subject) or _is_auto_replied(view))
+    if not in_reply and _OF_COPIES.isdisjoint(purposes):
+        return False
+    return says_out_of_office(view.bare_subject) or _is_auto_replied(view)
 
 
 def _is_auto_replied(view: MessageView) -> bool:
@@ -110,7 +112,7 @@ def speaking_as(member: str, roster: Roster, at: datetime) -> Speaking:
     )
 
 
-_OF_COPIES = frozenset((Purpose.RETURN_PATH, Purpose.ANSWER, Purpose.NOTE, Purpose.DRAFT))
+_OF_COPIES = frozenset((Purpose.ANSWER, Purpose.NOTE, Purpose.DRAFT))
 _NEVER_AWAY = frozenset(("bounce", "list", "calendar"))
 # What is for colleagues never becomes an answer, whatever else it was sent to.
 _WEIGHTIEST = (Purpose.NOTE, Purpose.DRAFT, Purpose.ANSWER)

@@ -100,6 +100,7 @@ class Twin:
     inboxes: tuple[str, ...]
     members: tuple[str, ...]  # who has a copy of it
     parts: frozenset[Part] = frozenset()  # what it was, each time that it came
+    rows: frozenset[int] = frozenset()  # of each time
 
 
 @dataclass(frozen=True, slots=True)

@@ -358,6 +358,7 @@ class StoredDeskState:
             inboxes=tuple(inboxes),
             members=members,
             parts=frozenset(Part(row[6]) for row in rows if row[6] in _PARTS),
+            rows=frozenset(row[0] for row in rows),
         )
         if self._conversation is None:
             self._conversation = conversation_by_number(self._db, eldest[5])
