@@ -55,6 +55,7 @@ from routerd.store.base import Copy, NewCopy, Retention, StoreError
 from routerd.store.indexing import Indexing
 from routerd.store.marks import InHand
 from routerd.store.sqlite import SqliteStore, open_store
+from routerd.timekeeper import Pace, Timekeeper
 from routerd.undelivered import UndeliveredAnswers
 from routerd.web.control import ControlServer, control_path
 from routerd.web.server import HttpServer, Phase
@@ -170,6 +171,15 @@ class Daemon:
                     Verifier(self._resolver, self.metrics).verify, random.SystemRandom().choice, self._ids_of_desk.make
                 ),
             )
+            self._timekeeper = Timekeeper(
+                self.store,
+                lambda: self.live,
+                self._house,
+                self._worker.offer,
+                self.metrics,
+                utc_now,
+                Pace() if (every := rehearsal.timers_every()) is None else Pace(every, timedelta(0)),
+            )
             self._notifier = Notifier(
                 self.store,
                 self._bureau,
@@ -222,6 +232,7 @@ class Daemon:
             raise
         self._lasting.start("delivery", self._worker.run)
         self._lasting.start("notices", self._notifier.run)
+        self._lasting.start("timers", self._timekeeper.run)
         self._lasting.start("reload", self._reloads.run)
         self._lasting.start("watch", lambda: self._reloads.watch_rules(self._seen))
         self._lasting.start("sweep", self._sweep)

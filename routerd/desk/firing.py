@@ -6,17 +6,17 @@ late, after a stop or a clock that was set, does once what is due by now.
 
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from routerd.config.values import format_duration
 from routerd.desk.absence import hand_over_now
 from routerd.desk.changes import Back, HeldEnd, HeldEnded, HeldKind, Timer, TimerKind
 from routerd.desk.escalating import escalate
 from routerd.desk.matter import House
-from routerd.desk.plan import Conversation, Event, FullDeskState, Plan
+from routerd.desk.plan import Conversation, Event, FullDeskState, Plan, Standing
 from routerd.desk.reminding import become_overdue, note_of, remind
 from routerd.desk.standing import Act, after_act
-from routerd.desk.timers import timed, unchanged
+from routerd.desk.timers import timed, timers_of, unchanged
 
 _WHY_HELD = {
     HeldKind.CONFLICT: "somebody else had answered meanwhile",
@@ -24,6 +24,10 @@ _WHY_HELD = {
     HeldKind.DRAFT: "it was a draft",
     HeldKind.APPROVAL: "it waited for somebody's word",
 }
+
+_PROMISED = frozenset({TimerKind.REMIND, TimerKind.OVERDUE})
+# When they fire depends on the config as well, which may have changed since they were set.
+_BY_CONFIG = frozenset({TimerKind.ESCALATE, TimerKind.CLOSE})
 
 Fired = Callable[[Timer, Conversation, FullDeskState, House, datetime], Plan | None]
 
@@ -36,8 +40,42 @@ def fire(timer: Timer, state: FullDeskState, house: House, at: datetime) -> Plan
     conversation, fired = state.conversation, _FIRED.get(timer.kind)
     if conversation is None or fired is None:
         return None
+    early = _early(timer, conversation, house, at)
+    if early > timedelta(0):
+        if timer.kind in _BY_CONFIG and not _is_ahead(conversation.standing, at):  # which puts it off by now
+            return timed(unchanged(conversation), state, house, at)
+        conversation = replace(conversation, standing=_brought_back(conversation.standing, early, at))
     plan = fired(timer, conversation, state, house, at)
     return None if plan is None else timed(plan, state, house, at)
+
+
+def _early(timer: Timer, conversation: Conversation, house: House, at: datetime) -> timedelta:
+    """How long before its time by the standing it fires: the config was changed, or the clock set back."""
+    if timer.kind not in _PROMISED | _BY_CONFIG:
+        return timedelta(0)
+    inbox, roster = house.roster.inbox(conversation.inbox), house.roster
+    timers = timers_of(conversation.standing, inbox, roster.working_hours(conversation.owner, conversation.team))
+    meant = (one for one in timers if one.kind is timer.kind)
+    return max((one.at - at for one in meant), default=timedelta(0))
+
+
+def _is_ahead(standing: Standing, at: datetime) -> bool:
+    """It is of a time to come: the clock was set back since."""
+    return any(moment is not None and moment > at for moment in (standing.respond_by, standing.answered_at))
+
+
+def _brought_back(standing: Standing, by: timedelta, at: datetime) -> Standing:
+    return replace(
+        standing,
+        waiting_since=_at_most(standing.waiting_since, at),
+        answered_at=_at_most(standing.answered_at, at),
+        respond_by=None if standing.respond_by is None else standing.respond_by - by,
+        remind_at=None if standing.remind_at is None else standing.remind_at - by,
+    )
+
+
+def _at_most(moment: datetime | None, at: datetime) -> datetime | None:
+    return None if moment is None else min(moment, at)
 
 
 def _wake(_: Timer, conversation: Conversation, state: FullDeskState, house: House, at: datetime) -> Plan | None:

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Protocol
 
-from routerd.desk.changes import Authored, Role, Timer
+from routerd.desk.changes import Absence, Authored, Role, Timer
 from routerd.desk.plan import Conversation, ConversationId, ConversationState, FullDeskState, Plan
 from routerd.message.annotate import Annotation
 from routerd.message.envelope import CopyId, QueueId, Raw, Received
@@ -330,6 +330,9 @@ class Store(Protocol):
     async def conversation_counts(self) -> Mapping[tuple[str, ConversationState], int]:
         """How many there are of each inbox and state."""
 
+    async def absences(self) -> tuple[Absence, ...]:
+        """Those that are not in the config, of all members, whether over or not."""
+
     async def conclude(self, copy: Copy, conclusion: Conclusion, at: datetime) -> tuple[Copy, ...]:
         """Writes what became of an attempt; gives the copies that took its place.
 
@@ -369,7 +372,8 @@ class Store(Protocol):
         """After the clock was set: queued copies whose next attempt lies behind `latest` are due now; gives how many.
 
         What waits has not come later than `now` either (`Copy.created_at`): what came while the clock was ahead grows
-        old from here, or it would wait for years before it is late. All else keeps its age.
+        old from here, or it would wait for years before it is late. All else keeps its age. And timers that were made
+        while the clock was ahead are due as long from now as they were from then.
         """
 
     async def content(self, copy: Copy) -> Raw:

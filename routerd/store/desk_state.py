@@ -135,6 +135,20 @@ def conversation_by_number(db: Connection, number: int) -> Conversation | None:
     return read_conversation(row) if row else None
 
 
+def read_absences(db: Connection) -> tuple[Absence, ...]:
+    """Those that are not in the config, over or not."""
+    return tuple(
+        Absence(
+            storable(member),
+            AbsenceSource(source) if source in _SOURCES else AbsenceSource.NOTICED,
+            from_micros(since),
+            None if until is None else from_micros(until),
+            None if deputy is None else storable(deputy),
+        )
+        for member, source, since, until, deputy in select(db, _ABSENCES)
+    )
+
+
 class Given(Protocol):
     """What the same transaction gave out already, not yet in the tables."""
 
@@ -311,16 +325,7 @@ class StoredDeskState:
         return read_or_none(annotation_from_json, row[0]) if row else None
 
     def absences(self) -> tuple[Absence, ...]:
-        return tuple(
-            Absence(
-                storable(member),
-                AbsenceSource(source) if source in _SOURCES else AbsenceSource.NOTICED,
-                from_micros(since),
-                None if until is None else from_micros(until),
-                None if deputy is None else storable(deputy),
-            )
-            for member, source, since, until, deputy in select(self._db, _ABSENCES)
-        )
+        return read_absences(self._db)
 
     def open_conversations(
         self, *, owner: str | None = None, inbox: str | None = None, limit: int = 200

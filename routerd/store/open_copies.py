@@ -7,6 +7,7 @@ from routerd.message.envelope import QueueId
 from routerd.store.base import Copy, CopyState, QueueCounts
 from routerd.store.batch import Batch
 from routerd.store.connection import Connection, select, select_one
+from routerd.store.deeds import pull_timers_forward
 from routerd.store.rows import (
     COPIES,
     COPY_COLUMNS,
@@ -68,6 +69,7 @@ def waiting_destinations(db: Connection) -> dict[str, datetime]:
 
 def pull_forward(batch: Batch, now: datetime, latest: datetime) -> int:
     batch.flush()
+    pull_timers_forward(batch, now)
     batch.db.execute(_COME_BY_NOW, (to_micros(now),))
     batch.db.execute(_PULL_FORWARD, (to_micros(now), to_micros(latest)))
     return batch.db.changes()

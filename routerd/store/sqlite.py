@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
 
+from routerd.desk.changes import Absence
 from routerd.desk.plan import ConversationState
 from routerd.message.envelope import QueueId, Raw
 from routerd.store.acceptance import Draft, accept
@@ -45,7 +46,7 @@ from routerd.store.connection import (
 )
 from routerd.store.conversations import count_conversations
 from routerd.store.deeds import act, due_timers, next_timer
-from routerd.store.desk_state import recall
+from routerd.store.desk_state import read_absences, recall
 from routerd.store.health import Health, Look
 from routerd.store.large_bodies import LargeBodies
 from routerd.store.lock import StateLock, make_private
@@ -183,6 +184,9 @@ class SqliteStore:
 
     async def conversation_counts(self) -> Mapping[tuple[str, ConversationState], int]:
         return await self._readers.read(count_conversations)
+
+    async def absences(self) -> tuple[Absence, ...]:
+        return await self._readers.read(read_absences)
 
     async def conclude(self, copy: Copy, conclusion: Conclusion, at: datetime) -> tuple[Copy, ...]:
         work = partial(conclude, copy=copy, conclusion=conclusion, at=at)

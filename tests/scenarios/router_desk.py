@@ -61,14 +61,16 @@ ONE = "Message-ID: <1@klient.pl>\r\n"
 class Desk:
     """A router whose copies nobody delivers."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, settings: Settings = SETTINGS) -> None:
+        self._settings = settings
+        self.live = self._live("")
         self.metrics = Metrics()
         self.store: SqliteStore = open_store(folder)
         self.hands = InHand(folder / "in-hand")
         self.copies: list[Copy] = []
-        probes = Probes(lambda: SETTINGS, self.store.key(BOUNCE), bytes, lambda: NOW)
+        probes = Probes(lambda: settings, self.store.key(BOUNCE), bytes, lambda: NOW)
         self._router = Router(
-            self._live(""),
+            self.live,
             self.store,
             self.hands,
             self._take,
@@ -80,10 +82,11 @@ class Desk:
         self._count = 0
 
     def _bureau(self) -> Bureau:
-        return Bureau(SETTINGS, Roster(SETTINGS), Routes(SETTINGS), Signers())
+        return Bureau(self._settings, Roster(self._settings), Routes(self._settings), Signers())
 
     def use(self, rules: str) -> None:
-        self._router.adopt(self._live(rules))
+        self.live = self._live(rules)
+        self._router.adopt(self.live)
 
     async def send(
         self,
@@ -116,6 +119,7 @@ class Desk:
         pass
 
     def _live(self, rules: str) -> Live:
-        ruleset = compile_ruleset({"10.yaml": rules.encode()} if rules else {}, SETTINGS).ruleset
+        settings = self._settings
+        ruleset = compile_ruleset({"10.yaml": rules.encode()} if rules else {}, settings).ruleset
         assert ruleset is not None
-        return Live(SETTINGS, Roster(SETTINGS), ruleset, Routes(SETTINGS))
+        return Live(settings, Roster(settings), ruleset, Routes(settings))

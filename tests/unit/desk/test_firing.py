@@ -239,3 +239,35 @@ def test_names_in_mails_are_those_of_people() -> None:
     subject, text = text_of(plan.authored[0])
     assert subject == "[overdue] (no subject)"
     assert text.startswith("anna@klient.pl is waiting")
+
+
+# Of a time that is not yet.
+
+
+def test_what_the_config_puts_off_by_now_waits_on() -> None:
+    """It was two weeks when the timer was set; it is a month now."""
+    answered = Standing(state=ConversationState.ANSWERED, answered_at=NOW - timedelta(days=14))
+    plan = fired(TimerKind.CLOSE, answered, house=desk(close_after="30d"))
+    assert plan is not None
+    assert plan.standing == answered
+    assert plan.timers == (Timer(TimerKind.CLOSE, NOW + timedelta(days=16)),)
+    plan = fired(TimerKind.ESCALATE, OVERDUE, data="0", house=desk({"after": "2h", "watch": "jan"}))
+    assert plan is not None
+    assert (plan.standing, plan.timers) == (OVERDUE, (Timer(TimerKind.ESCALATE, NOW + 2 * HOUR, "0"),))
+
+
+def test_what_was_promised_while_the_clock_was_ahead_is_brought_back() -> None:
+    """The store brought the timer back, by which the promise is known."""
+    ahead = timedelta(days=3653)
+    promised = replace(PROMISED, waiting_since=NOW + ahead, remind_at=NOW + ahead, respond_by=NOW + ahead + HOUR)
+    plan = fired(TimerKind.REMIND, promised)
+    assert plan is not None
+    assert (plan.standing.waiting_since, plan.standing.respond_by) == (NOW, NOW + HOUR)
+    assert plan.timers == (Timer(TimerKind.OVERDUE, NOW + HOUR),)
+
+
+def test_a_snooze_until_a_time_that_is_not_yet_leaves_the_promise() -> None:
+    snoozed = replace(PROMISED, state=ConversationState.SNOOZED, snoozed_until=NOW + HOUR, respond_by=NOW + 2 * HOUR)
+    plan = fired(TimerKind.WAKE, snoozed)
+    assert plan is not None
+    assert plan.standing.respond_by == NOW + 2 * HOUR

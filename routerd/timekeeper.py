@@ -1,0 +1,165 @@
+"""What comes by itself: looks now and then which timers of the desk are due, and fires each once.
+
+A timer is gone with the transaction that writes what follows on it: after a crash it has either fired, or is due still.
+"""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import structlog
+
+from routerd.delivery.lanes.clock_watch import ClockWatch
+from routerd.desk.firing import fire
+from routerd.desk.matter import House
+from routerd.desk.plan import ConversationState, FullDeskState, Plan
+from routerd.ops.metrics import Metrics
+from routerd.settling import Live, settled
+from routerd.store.base import Copy, Deed, DueTimer, PlanFailedError, Settled, Store, StoreError
+
+AT_ONCE = 100  # timers a look
+TRY_AGAIN = timedelta(hours=1)  # one that failed
+
+COUNT_EVERY = 60.0  # seconds
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    look_every: timedelta = timedelta(seconds=5)
+    rest: timedelta = timedelta(minutes=1)  # a clock that was set may soon be set back, and what has fired has fired
+
+
+class Timekeeper:
+    """`live` and `house` give what is in force; `hand_over` takes what was committed to delivery."""
+
+    def __init__(
+        self,
+        store: Store,
+        live: Callable[[], Live],
+        house: Callable[[Live], House],
+        hand_over: Callable[[Sequence[Copy], None], None],
+        metrics: Metrics,
+        clock: Callable[[], datetime],
+        pace: Pace = Pace(),
+    ) -> None:
+        self._store = store
+        self._live = live
+        self._house = house
+        self._hand_over = hand_over
+        self._metrics = metrics
+        self._clock = clock
+        self._pace = pace
+        self._trace_key = store.key("trace")
+        self._clock_watch = ClockWatch()
+        self._started = False
+        self._rests_until = 0.0  # by the loop's clock
+        self._failed: dict[int, float] = {}  # timers, and when they are tried again by the loop's clock
+        self._counts_at = 0.0  # likewise
+
+    async def run(self) -> None:
+        """Until it is cancelled."""
+        while True:
+            try:
+                await self.fire_due()
+                await self._count()
+                pause = await self._until_next()
+            except StoreError as error:
+                log.error("timers_unfired", reason=str(error))
+                pause = self._pace.look_every
+            await asyncio.sleep(pause.total_seconds())
+
+    async def fire_due(self) -> None:
+        """Raises StoreError: what is due by then is due still."""
+        if self._rests():
+            return
+        while True:
+            now, failed = self._clock(), self._still_failed()
+            due = await self._store.due_timers(now, AT_ONCE + len(failed))
+            todo = [one for one in due if one.number not in failed]
+            if not todo:
+                return
+            for one in todo:
+                await self._fire_safely(one)
+
+    async def _count(self) -> None:
+        """Now and then, for the gauges."""
+        loop_time = _loop_time()
+        if loop_time < self._counts_at:
+            return
+        self._counts_at = loop_time + COUNT_EVERY
+        counts, absences, live = await self._store.conversation_counts(), await self._store.absences(), self._live()
+        gauge, roster = self._metrics.conversations, live.roster.with_absences(absences)
+        for inbox in live.settings.inboxes:
+            for state in ConversationState:
+                gauge.labels(inbox, str(state)).set(counts.get((inbox, state), 0))
+        now = self._clock()
+        self._metrics.away_members.set(sum(roster.is_away(member, now) for member in roster.members))
+
+    def _rests(self) -> bool:
+        loop_time = _loop_time()
+        if self._clock_watch.was_set(self._clock().timestamp(), loop_time) and self._started:
+            seconds = self._pace.rest.total_seconds()
+            log.warning("timers_rest", seconds=seconds, reason="the clock was set")
+            self._rests_until = loop_time + seconds
+        self._started = True
+        return loop_time < self._rests_until
+
+    def _still_failed(self) -> frozenset[int]:
+        loop_time = _loop_time()
+        self._failed = {number: until for number, until in self._failed.items() if until > loop_time}
+        return frozenset(self._failed)
+
+    async def _until_next(self) -> timedelta:
+        """A timer that is set meanwhile is found at the next look."""
+        at = await self._store.next_timer()
+        until = self._pace.look_every if at is None else min(at - self._clock(), self._pace.look_every)
+        return until if until > timedelta(0) else self._pace.look_every
+
+    async def _fire_safely(self, due: DueTimer) -> None:
+        """One that fails keeps no other waiting."""
+        try:
+            await self._fire(due)
+        except PlanFailedError:
+            log.exception("timer_failed", timer=str(due.timer.kind), conversation=due.conversation)
+            self._failed[due.number] = _loop_time() + TRY_AGAIN.total_seconds()
+
+    async def _fire(self, due: DueTimer) -> None:
+        live, now = self._live(), self._clock()
+        house, made = self._house(live), _Made()
+
+        def settle(state: FullDeskState) -> Settled | None:
+            made.plan = fire(due.timer, state, house, now)
+            return None if made.plan is None else settled(made.plan, state, live, self._trace_key)
+
+        copies = await self._store.act(Deed(due.conversation, now, settle, due))
+        if copies:
+            self._hand_over(copies, None)
+        if made.plan is not None:
+            self._tell(due, made.plan)
+
+    def _tell(self, due: DueTimer, plan: Plan) -> None:
+        for event in plan.events:
+            if event.kind == "conversation_overdue":
+                self._metrics.overdue.inc()
+            if event.kind == "owner_changed":
+                self._metrics.assignments.labels(plan.inbox, plan.owner).inc()
+        log.info(
+            "timer_fired",
+            timer=str(due.timer.kind),
+            conversation=due.conversation,
+            due_at=due.timer.at.isoformat(),
+            events=[event.kind for event in plan.events],
+        )
+
+
+class _Made:
+    """What the last run of `settle` made: it may run again."""
+
+    plan: Plan | None = None
+
+
+def _loop_time() -> float:
+    return asyncio.get_running_loop().time()

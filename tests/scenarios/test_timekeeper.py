@@ -1,0 +1,241 @@
+"""What comes by itself comes once, in its time: over restarts, faults and a clock that is set."""
+
+import asyncio
+from dataclasses import replace
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from router_desk import NOW, SETTINGS, SUPPORT, Desk
+
+from routerd.config.settings import Inbox
+from routerd.desk.changes import Role
+from routerd.desk.matter import House
+from routerd.desk.plan import Conversation, ConversationState, FullDeskState, Voice
+from routerd.desk.standing import after_message
+from routerd.desk.timers import timed as plan_with_timers
+from routerd.desk.timers import unchanged
+from routerd.intake.queue_ids import QueueIds
+from routerd.message.envelope import QueueId
+from routerd.settling import Live, settled
+from routerd.store.base import Copy, Deed, Settled, ThreadKeys
+from routerd.timekeeper import Pace, Timekeeper
+
+HOUR = timedelta(hours=1)
+YEARS = timedelta(days=3653)
+PROMISING = "rules:\n  - {name: all, when: {always: true}, then: {respond_within: 4h}}\n"
+STEPS = [{"after": "0h", "watch": "ewa"}, {"after": "4h", "assign": "omar"}]
+INBOX = Inbox.model_validate({"default": "jan", "escalate": STEPS, "close_after": "14d"})
+WITH_STEPS = SETTINGS.model_copy(update={"inboxes": {SUPPORT: INBOX}})
+
+
+class SteppedLoop(asyncio.SelectorEventLoop):
+    """Its clock is moved by hand."""
+
+    passed = timedelta(0)
+
+    def time(self) -> float:
+        return self.passed.total_seconds()
+
+
+class Clock:
+    """As far from the beginning as the loop's clock says, and as it was set."""
+
+    def __init__(self) -> None:
+        self.loop = asyncio.get_running_loop()
+        self.set_by = timedelta(0)
+
+    def __call__(self) -> datetime:
+        return NOW + timedelta(seconds=self.loop.time()) + self.set_by
+
+    def move(self, by: timedelta) -> None:
+        assert isinstance(self.loop, SteppedLoop)
+        self.loop.passed += by
+
+
+class TimedDesk:
+    """A desk with a timekeeper, whose copies nobody delivers."""
+
+    def __init__(self, folder: Path) -> None:
+        self.desk = Desk(folder, WITH_STEPS)
+        self.desk.use(PROMISING)
+        self.clock = Clock()
+        self._ids = QueueIds(bytes)
+        self.fired: list[Copy] = []
+        self.timekeeper = Timekeeper(
+            self.desk.store,
+            lambda: self.desk.live,
+            self._house,
+            lambda copies, _: self.fired.extend(copies),
+            self.desk.metrics,
+            self.clock,
+            Pace(),
+        )
+
+    def _house(self, live: Live) -> House:
+        return House(live.settings, live.roster, lambda names: names[0], self._ids.make)
+
+    async def write(self, number: int = 1, header: str = "") -> None:
+        await self.desk.send(SUPPORT, header=f"Message-ID: <{number}@klient.pl>\r\n{header}", at=self.clock())
+
+    async def conversation(self, number: int = 1) -> Conversation:
+        keys = ThreadKeys("x@y", (f"{number}@klient.pl",), author="anna@klient.pl")
+        found = (await self.desk.store.recall(keys)).conversation
+        assert found is not None
+        return found
+
+    async def after(self, hours: float) -> None:
+        """So long with the timekeeper at work, which looks each hour and when a timer is due."""
+        end = self.clock() + timedelta(hours=hours)
+        await self.timekeeper.fire_due()
+        while (left := end - self.clock()) > timedelta(0):
+            at = await self.desk.store.next_timer()
+            until = at - self.clock() if at is not None else HOUR
+            self.clock.move(min(until if until > timedelta(0) else HOUR, HOUR, left))
+            await self.timekeeper.fire_due()
+
+    def mails(self) -> list[str]:
+        return [copy.member for copy in self.fired if copy.role is Role.DESK]
+
+
+def simulated(test: Any) -> Any:
+    """The test, in time that is moved by hand."""
+
+    def run(tmp_path: Path) -> None:
+        async def work() -> None:
+            timed = TimedDesk(tmp_path)
+            await test(timed)
+            await timed.desk.store.close()
+
+        with asyncio.Runner(loop_factory=SteppedLoop) as runner:
+            runner.run(work())
+
+    run.__doc__ = test.__doc__
+    run.__name__ = test.__name__
+    return run
+
+
+@simulated
+async def test_a_promise_is_reminded_of_then_overdue_then_goes_up(timed: TimedDesk) -> None:
+    """At 3 h the owner hears of it; at 4 h it is overdue and Ewa sees it; at 8 h Omar has it."""
+    await timed.write()
+    await timed.after(2.9)
+    assert timed.fired == []
+    await timed.after(0.2)
+    assert timed.mails() == ["jan"]
+    await timed.after(1)
+    standing = (await timed.conversation()).standing
+    assert (standing.overdue, standing.labels, standing.watchers) == (True, ("overdue",), ("ewa",))
+    assert [(copy.member, copy.role) for copy in timed.fired[1:]] == [("ewa", Role.DESK), ("ewa", Role.WATCHER)]
+    assert timed.desk.metrics.registry.get_sample_value("routerd_overdue_total") == 1
+    await timed.after(4)
+    assert (await timed.conversation()).owner == "omar"
+    assert sorted(timed.mails()) == ["ewa", "jan", "jan", "omar"]
+    await timed.after(100)
+    assert len(timed.mails()) == 4
+
+
+@simulated
+async def test_each_fires_at_its_second(timed: TimedDesk) -> None:
+    await timed.write()
+    await timed.after(9)
+    at = [copy.created_at - NOW for copy in timed.fired]
+    assert {round(one / HOUR, 3) for one in at} == {3.0, 4.0, 8.0}
+
+
+@simulated
+async def test_after_a_night_off_all_that_is_due_comes_at_once_and_once(timed: TimedDesk) -> None:
+    """What is overdue by now is not reminded of; both steps are one."""
+    for number in range(1, 4):
+        await timed.write(number)
+    timed.clock.move(12 * HOUR)
+    await timed.after(0.1)
+    assert sorted(timed.mails()) == sorted(["jan", "jan", "ewa", "omar"] * 3)
+    for number in range(1, 4):
+        assert (await timed.conversation(number)).owner == "omar"
+    await timed.after(100)
+    assert len(timed.mails()) == 12
+
+
+@simulated
+async def test_a_clock_that_is_wrong_for_a_moment_fires_nothing(timed: TimedDesk) -> None:
+    """Set ahead by years and back again: no storm, and nothing is lost."""
+    await timed.write()
+    await timed.after(0.1)
+    timed.clock.set_by = YEARS
+    await timed.after(0.01)
+    assert timed.fired == []
+    timed.clock.set_by = timedelta(0)
+    await timed.after(2.9)
+    assert timed.mails() == ["jan"]
+
+
+@simulated
+async def test_a_clock_that_stays_ahead_fires_each_once(timed: TimedDesk) -> None:
+    await timed.write()
+    await timed.after(0.1)
+    timed.clock.set_by = YEARS
+    await timed.after(1)
+    assert sorted(set(timed.mails())) == ["ewa", "jan", "omar"]
+    fired = len(timed.fired)
+    timed.clock.set_by = timedelta(0)
+    await timed.after(24)
+    assert len(timed.fired) == fired
+
+
+@simulated
+async def test_what_came_while_the_clock_was_ahead_is_not_lost(timed: TimedDesk) -> None:
+    """Delivery tells the store that the clock was set; from then on the promise counts."""
+    timed.clock.set_by = YEARS
+    await timed.write()
+    await timed.after(0.1)
+    timed.clock.set_by = timedelta(0)
+    await timed.desk.store.pull_forward(timed.clock(), timed.clock() + HOUR)
+    await timed.after(5)
+    assert (await timed.conversation()).standing.overdue
+    await timed.after(5)
+    assert (await timed.conversation()).owner == "omar"
+
+
+@simulated
+async def test_an_answer_stops_what_was_to_come(timed: TimedDesk) -> None:
+    await timed.write()
+    await timed.after(1)
+    known = await timed.conversation()
+    await timed.desk.store.act(_answered(timed, known))
+    await timed.after(24 * 13)
+    assert timed.fired == []
+    assert (await timed.conversation()).standing.state is ConversationState.ANSWERED
+    await timed.after(24 * 1.2)
+    assert (await timed.conversation()).standing.state is ConversationState.CLOSED
+
+
+@simulated
+async def test_a_timer_that_fails_keeps_no_other_waiting(timed: TimedDesk) -> None:
+    """It is tried again an hour later, not again and again."""
+    await timed.write(1)
+    await timed.write(2)
+    house, tries = timed.timekeeper._house, []
+
+    def new_id(at: datetime) -> QueueId:
+        tries.append(at)
+        if len(tries) == 1:
+            raise ZeroDivisionError
+        return house(timed.desk.live).new_id(at)
+
+    timed.timekeeper._house = lambda live: replace(house(live), new_id=new_id)
+    await timed.after(3.9)
+    assert (timed.mails(), len(tries)) == (["jan"], 2)
+    await timed.after(0.2)
+    assert timed.mails() == ["jan", "jan", "ewa", "ewa"]
+
+
+def _answered(timed: TimedDesk, known: Conversation) -> Deed:
+    at, live = timed.clock(), timed.desk.live
+
+    def settle(state: FullDeskState) -> Settled:
+        after = replace(known, standing=after_message(known.standing, Voice.MEMBER, at))
+        plan = plan_with_timers(unchanged(after), state, timed.timekeeper._house(live), at)
+        return settled(plan, state, live, b"k" * 32)
+
+    return Deed(known.id, at, settle)
