@@ -19,6 +19,7 @@ from routerd.desk.matter import MERE_MAIL, Matter
 from routerd.desk.plan import Author
 from routerd.desk.refusal import LOOP, TOO_DEEP, Barred, unheard
 from routerd.desk.reply_due import reply_due
+from routerd.desk.roster import Roster
 from routerd.desk.said import Kind, Said, Speaker
 from routerd.message.envelope import Client, Envelope, Purpose, Received
 from routerd.message.kinds import is_calendar_reply
@@ -137,7 +138,14 @@ def _heard(facts: Facts, received: Received, office: Office, known: Known, proof
         answers_through=bool(
             conversation and speaker.member and _answers_through(speaker.member, conversation.inbox, office)
         ),
+        named=_named(facts.view, roster) if speaker.member is not None else (),
     )
+
+
+def _named(view: MessageView, roster: Roster) -> frozenset[Kind]:
+    """What its To and Cc say that it is for, of what is for members alone."""
+    found = {roster.takes_from_members(mailbox.address) for name in ("to", "cc") for mailbox in view.addresses(name)}
+    return frozenset(Kind(kind) for kind in found if kind is not None)
 
 
 def _answers_through(member: str, inbox: str, office: Office) -> bool:

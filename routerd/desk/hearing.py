@@ -31,9 +31,11 @@ def hear(
     speaking: Callable[[str], Speaking],
     *,
     answers_through: bool,
+    named: Collection[Kind] = (),
 ) -> Said:
     """`answers_through`: what the member writes to the inbox itself in a known conversation is for the customer.
-    `speaking`: what is known of who speaks."""
+    `named`: what the addresses in To and Cc are for, NOTE and DRAFT, wherever it goes. `speaking`: what is known of who
+    speaks."""
     purposes = {recipient.purpose for recipient in envelope.recipients}
     if speaker.member is not None and not speaker.has_logged_in:
         said_to = [recipient for recipient in envelope.recipients if recipient.purpose in _KINDS]
@@ -51,6 +53,8 @@ def hear(
         kind = Kind.ANSWER
     if kind is Kind.MAIL:
         return Said(Kind.MAIL, member)
+    if kind is Kind.ANSWER and named:  # it may come here before it comes there
+        kind = Kind.NOTE if Kind.NOTE in named else Kind.DRAFT
     spoken = read_spoken(view.new_text, speaking(member))
     if kind is Kind.ANSWER:
         return Said(kind, member, spoken)

@@ -3,11 +3,14 @@
 from collections.abc import Iterable, Iterator, Mapping
 from copy import copy
 from datetime import datetime
+from typing import Literal
 
 from routerd.config.settings import Inbox, Member, Settings, Team
 from routerd.config.working_hours import WorkingHours
 from routerd.desk.changes import Absence
 from routerd.message.address import Address
+
+_FOR_MEMBERS: dict[str, Literal["note", "draft"]] = {"note": "note", "n.": "note", "draft": "draft", "d.": "draft"}
 
 
 class Roster:
@@ -100,6 +103,12 @@ class Roster:
         local, _, domain = address.rpartition("@")
         base = local.partition(self._delimiter)[0]
         return f"{base}@{domain}" in self._by_address or (domain == self._domain and base in self._locals)
+
+    def takes_from_members(self, address: str) -> Literal["note", "draft"] | None:
+        """What an address in lower case is for by its form, whatever its token: notes, drafts, or None for others."""
+        detail = address.rpartition("@")[0].partition(self._delimiter)[2]
+        found = _FOR_MEMBERS.get(detail if detail in _FOR_MEMBERS else detail[:2])
+        return found if found is not None and self.is_ours(address) else None
 
     def default_of(self, inbox: str) -> str:
         """Who owns what no rule assigns; the postmaster for an address that is no inbox."""
