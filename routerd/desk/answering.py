@@ -21,18 +21,20 @@ from routerd.desk.changes import (
     Resent,
     Role,
 )
-from routerd.desk.going_out import GoingOut, fresh_message_id, going_out
+from routerd.desk.going_out import GoingOut, customers_of, fresh_message_id, going_out
 from routerd.desk.matter import House, Matter
 from routerd.desk.plan import Conversation, Event, FullDeskState, Plan, Sent, Voice
 from routerd.desk.returning import returned
 from routerd.desk.roster import Roster
 from routerd.desk.standing import after_message
 from routerd.desk.telling import note_address
+from routerd.desk.timers import unchanged
 from routerd.message.address_list import Mailbox
 from routerd.message.outgoing import Letterhead, outgoing_head
 from routerd.message.view import MessageView
 
 APPROVE_PREFIX = "[approve] "
+_BY_ANSWERING = "owner by answering"
 _OURS = frozenset({Part.ANSWER, Part.NOTE, Part.DRAFT})
 
 
@@ -43,7 +45,11 @@ def answer_plan(matter: Matter, member: str, conversation: Conversation, state: 
     new_held = _why_held(matter, member, conversation, state)
     if new_held is not None:
         return _held(matter, member, conversation, new_held, state, house)
-    return _sent(matter, member, conversation, state, house)
+    out = _going_out(matter, member, conversation, state, house)
+    is_direct = any(not house.roster.is_ours(address) for address in matter.direct)
+    if not (out.to or is_direct or conversation.standing.watchers):
+        return _to_nobody(matter, member, conversation, state, house)
+    return _sent(matter, member, conversation, out, state, house)
 
 
 def reply_plan(
@@ -60,7 +66,7 @@ def reply_plan(
     return replace(
         plan,
         owner=owner,
-        why=plan.why if owner == plan.owner else _why_owner(owner),
+        why=plan.why if owner == plan.owner else _BY_ANSWERING,
         part=Part.REPLY,
         member=member,
         sent=True,
@@ -79,13 +85,13 @@ def is_echo(state: FullDeskState) -> bool:
     if Part.ANSWER not in twin.parts:
         return True
     known = {sent.message for sent in state.sent()} | {held.message for held in state.held()}
-    return not known.isdisjoint({twin.message, *twin.rows})
+    return twin.message in known
 
 
 def echo_plan(member: str, conversation: Conversation, state: FullDeskState) -> Plan:
     """It changes nothing."""
     twin = state.twin
-    plan = _plan(conversation, Event("message_joined", {"twin": twin.queue_id if twin else None}))
+    plan = unchanged(conversation, Event("message_joined", {"twin": twin.queue_id if twin else None}))
     return replace(plan, twin=twin, part=Part.ASIDE, member=member, standing=conversation.standing)
 
 
@@ -106,10 +112,11 @@ def send_held(
     raw = state.content(held.message)
     out = GoingOut((), ())
     if raw is not None:
-        out = going_out(raw, held.member, conversation, _named_in(MessageView(raw)), house, at)
+        customers = customers_of(conversation, state, house.roster)
+        out = going_out(raw, held.member, conversation, customers, _named_in(MessageView(raw)), house, at)
     copies = (*out.copies, *_concerned(conversation, held.member, house.roster))
     owner = _owner_after(conversation.owner, held.member, conversation, house)
-    plan = _plan(conversation, _told(held.member, out, by=by), *_owner_events(conversation, owner))
+    plan = unchanged(conversation, _told(held.member, out, by=by), *_owner_events(conversation, owner))
     return replace(
         plan,
         owner=owner,
@@ -142,15 +149,21 @@ def _why_held(matter: Matter, member: str, conversation: Conversation, state: Fu
     return NewHeld(HeldKind.APPROVAL, approve) if approve else None
 
 
-def _sent(matter: Matter, member: str, conversation: Conversation, state: FullDeskState, house: House) -> Plan:
-    out = going_out(matter.received.raw, member, conversation, matter.direct, house, matter.at)
+def _going_out(matter: Matter, member: str, conversation: Conversation, state: FullDeskState, house: House) -> GoingOut:
+    customers = customers_of(conversation, state, house.roster)
+    return going_out(matter.received.raw, member, conversation, customers, matter.direct, house, matter.at)
+
+
+def _sent(
+    matter: Matter, member: str, conversation: Conversation, out: GoingOut, state: FullDeskState, house: House
+) -> Plan:
     owner = _owner_after(conversation.owner, member, conversation, house)
-    plan = _plan(conversation, _told(member, out), *_owner_events(conversation, owner))
+    plan = unchanged(conversation, _told(member, out), *_owner_events(conversation, owner))
     standing = after_message(conversation.standing, Voice.MEMBER, matter.at)
     return replace(
         plan,
         owner=owner,
-        why=plan.why if owner == conversation.owner else _why_owner(owner),
+        why=plan.why if owner == conversation.owner else _BY_ANSWERING,
         copies=(*out.copies, *_for_members(matter, member, conversation, state, house)),
         standing=replace(standing, answers=conversation.standing.answers + 1),
         part=Part.ANSWER,
@@ -166,7 +179,7 @@ def _held(
     """Nothing goes out. Its author hears why; whose word it waits for gets it to read."""
     event = Event("answer_held", {"member": member, "kind": str(new_held.kind), "release": list(new_held.release)})
     return replace(
-        _plan(conversation, event),
+        unchanged(conversation, event),
         copies=tuple(_to_be_read(matter, member, conversation, new_held, house)),
         standing=replace(conversation.standing, messages=conversation.standing.messages + 1),
         part=Part.ANSWER,
@@ -176,29 +189,27 @@ def _held(
     )
 
 
+def _to_nobody(matter: Matter, member: str, conversation: Conversation, state: FullDeskState, house: House) -> Plan:
+    """No address of a customer is known, and he wrote to none."""
+    return replace(
+        unchanged(conversation, Event("answer_refused", {"member": member, "why": "no customer's address is known"})),
+        standing=replace(conversation.standing, messages=conversation.standing.messages + 1),
+        part=Part.ASIDE,
+        member=member,
+        authored=(returned(matter, member, conversation, None, state, house),),
+    )
+
+
 def _passed_on(matter: Matter, member: str, conversation: Conversation, state: FullDeskState, house: House) -> Plan:
     """An answer to an invitation (RFC 5546 3.2.3): the customer's calendar reads it, and nobody is answered by it."""
-    out = going_out(matter.received.raw, member, conversation, matter.direct, house, matter.at)
+    out = _going_out(matter, member, conversation, state, house)
     event = Event("calendar_reply_sent", {"member": member, "to": [mailbox.address for mailbox in out.to]})
     return replace(
-        _plan(conversation, event),
+        unchanged(conversation, event),
         copies=(*out.copies, *_for_members(matter, member, conversation, state, house)),
         standing=replace(conversation.standing, messages=conversation.standing.messages + 1),
         part=Part.ASIDE,
         member=member,
-    )
-
-
-def _plan(conversation: Conversation, *events: Event) -> Plan:
-    """One that leaves the conversation as it is."""
-    return Plan(
-        inbox=conversation.inbox,
-        owner=conversation.owner,
-        team=conversation.team,
-        why=f"owner by the conversation: {conversation.owner}",
-        joins=conversation.id,
-        events=events,
-        standing=conversation.standing,
     )
 
 
@@ -214,11 +225,7 @@ def _owner_after(owner: str, member: str, conversation: Conversation, house: Hou
 
 def _owner_events(conversation: Conversation, owner: str) -> Iterator[Event]:
     if owner != conversation.owner:
-        yield Event("owner_changed", {"from": conversation.owner, "to": owner, "why": _why_owner(owner)})
-
-
-def _why_owner(owner: str) -> str:
-    return f"owner by answering: {owner}"
+        yield Event("owner_changed", {"from": conversation.owner, "to": owner, "why": f"{owner} answered"})
 
 
 def _for_members(

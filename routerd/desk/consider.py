@@ -176,7 +176,7 @@ def author_of(facts: Facts, envelope: Envelope, roster: Roster) -> Author:
     """
     view = facts.view
     customer = next(iter(Seen(facts).addresses("customer")), None)
-    outside = _outside(view, roster)
+    outside = outside_of(view, roster)
     begins = facts.conversation is None
     subject = view.bare_subject if begins else ""
     if not envelope.sender or not view.kinds.isdisjoint(_OF_MACHINES):
@@ -189,7 +189,7 @@ def author_of(facts: Facts, envelope: Envelope, roster: Roster) -> Author:
     return Author(Voice.MEMBER if reaches_out else Voice.ASIDE, customer, outside, member=member)
 
 
-def _outside(view: MessageView, roster: Roster) -> tuple[tuple[str, str], ...]:
+def outside_of(view: MessageView, roster: Roster) -> tuple[tuple[str, str], ...]:
     """Whom an answer goes to: Reply-To, without one From; and who stands in To and Cc. Nobody of ours."""
     found: dict[str, str] = {}
     for name in ("reply-to", "from", "to", "cc"):

@@ -5,12 +5,17 @@ from datetime import datetime
 from email.utils import format_datetime
 
 from routerd.config.desk_settings import MEMBER
-from routerd.desk.changes import PlannedCopy, Role
+from routerd.desk.changes import Part, PlannedCopy, Role
+from routerd.desk.consider import outside_of
 from routerd.desk.matter import House
-from routerd.desk.plan import Conversation
+from routerd.desk.plan import Conversation, FullDeskState
+from routerd.desk.roster import Roster
 from routerd.message.address_list import Mailbox
 from routerd.message.envelope import Raw
 from routerd.message.outgoing import Letterhead, outgoing_head
+from routerd.message.view import MessageView
+
+_LOOKED_AT = 20  # messages
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,14 +26,23 @@ class GoingOut:
     copies: tuple[PlannedCopy, ...]
 
 
+def customers_of(conversation: Conversation, state: FullDeskState, roster: Roster) -> tuple[Mailbox, ...]:
+    """The outside people of the conversation, the customer first: as it stands, or as its last customer's mail says."""
+    outside = conversation.standing.outside or _in_last_mail(state, roster)
+    return tuple(Mailbox(name, address) for name, address in outside if not roster.is_ours(address))
+
+
 def going_out(
-    raw: Raw, member: str, conversation: Conversation, direct: frozenset[str], house: House, at: datetime
+    raw: Raw,
+    member: str,
+    conversation: Conversation,
+    customers: tuple[Mailbox, ...],
+    direct: frozenset[str],
+    house: House,
+    at: datetime,
 ) -> GoingOut:
     """`direct`: addresses that stand in its own To and Cc, in lower case: they are named in the header, but who stands
     there got it already."""
-    customers = tuple(
-        Mailbox(name, address) for name, address in conversation.standing.outside if not house.roster.is_ours(address)
-    )
     to = tuple(mailbox for mailbox in customers if mailbox.address not in direct)
     if not to:
         return GoingOut((), ())
@@ -41,6 +55,15 @@ def going_out(
     )
     head = outgoing_head(raw, letterhead)
     return GoingOut(to, tuple(PlannedCopy(mailbox.address, Role.ANSWER, head=head) for mailbox in to))
+
+
+def _in_last_mail(state: FullDeskState, roster: Roster) -> tuple[tuple[str, str], ...]:
+    """Of a conversation that is older than what its row says now."""
+    for one in reversed(state.past(_LOOKED_AT)):
+        raw = state.content(one.message) if one.part is Part.CUSTOMER and one.has_bytes else None
+        if raw is not None:
+            return outside_of(MessageView(raw), roster)
+    return ()
 
 
 def fresh_message_id(inbox: str, house: House, at: datetime) -> str:

@@ -13,6 +13,10 @@ MAX_MEANWHILE = 5  # messages that are told of
 MAX_QUOTED = 10_000  # characters of each
 _READ_TEXT = 60_000  # characters of a message that are looked at for what is new in it
 _WHY = {
+    None: (
+        "Your answer was not sent: no address of a customer is known in this conversation. Write to him directly, with "
+        "{inbox} in Cc."
+    ),
     HeldKind.CONFLICT: "Your answer was not sent: somebody else has answered meanwhile.",
     HeldKind.COMMAND: (
         "Your answer was not sent: it begins with a word behind #, as a command does. Commands are taken by the note "
@@ -27,15 +31,16 @@ _HOW = (
 
 
 def returned(
-    matter: Matter, member: str, conversation: Conversation, kind: HeldKind, state: FullDeskState, house: House
+    matter: Matter, member: str, conversation: Conversation, kind: HeldKind | None, state: FullDeskState, house: House
 ) -> Authored:
-    """To its author. `#send` said to this mail sends what he wrote, as he wrote it."""
+    """To its author. `kind`: why it is held: `#send` said to this mail sends what he wrote, as he wrote it; None: it is
+    not kept, since it goes to nobody."""
     approvers = ", ".join(_name(name, house) for name in conversation.standing.approve)
-    why = _WHY[kind].format(approvers=approvers)
+    why = _WHY[kind].format(approvers=approvers, inbox=conversation.inbox)
     lines = [why, ""]
     if kind is HeldKind.CONFLICT:
         lines += _said_since(state, house)
-    if kind is not HeldKind.APPROVAL:
+    if kind in (HeldKind.CONFLICT, HeldKind.COMMAND):
         lines += [_HOW, ""]
     lines += ["You wrote:", *_quoted(matter.said.spoken.text)]
     return tell(
@@ -47,7 +52,7 @@ def returned(
             why=why,
             in_reply_to=matter.message_id,
             references=_of_customer(state),
-            shows_new=True,
+            shows_new=kind is not None,
         ),
         house,
         matter.at,

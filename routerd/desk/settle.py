@@ -45,14 +45,18 @@ def _said(matter: Matter, member: str, conversation: Conversation, state: FullDe
         case Kind.DRAFT:
             return draft_plan(matter, state, house)
         case Kind.ANSWER:
-            return answer_plan(matter, member, conversation, state, house)
+            plan = answer_plan(matter, member, conversation, state, house)
         case Kind.MAIL if matter.author.voice is Voice.MEMBER:
-            return reply_plan(_assigned(matter, state, house), member, conversation, state, house, matter.at)
+            plan = reply_plan(_assign(matter, state, house), member, conversation, state, house, matter.at)
         case _:
-            return _assigned(matter, state, house)
+            plan = _assign(matter, state, house)
+    return with_handover(plan, conversation, state, house, matter.at)
 
 
 def _assigned(matter: Matter, state: FullDeskState, house: House) -> Plan:
-    plan = assign(matter.decisions, house.roster, state, matter.at, house.choose, matter.author)
-    conversation = state.conversation
+    plan, conversation = _assign(matter, state, house), state.conversation
     return plan if conversation is None else with_handover(plan, conversation, state, house, matter.at)
+
+
+def _assign(matter: Matter, state: FullDeskState, house: House) -> Plan:
+    return assign(matter.decisions, house.roster, state, matter.at, house.choose, matter.author)

@@ -1,0 +1,244 @@
+"""What members answer to customers, on a real store."""
+
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from answer_desk import ANNA, SUPPORT, AnswerDesk
+
+from routerd.desk.changes import Role
+from routerd.store.base import Forgo, RetryAt
+
+NOTE = "support+note@example.com"
+
+
+@pytest.fixture
+async def desk(tmp_path: Path) -> AsyncIterator[AnswerDesk]:
+    desk = AnswerDesk(tmp_path)
+    yield desk
+    await desk.close()
+
+
+async def asked(desk: AnswerDesk, **fields: str) -> str:
+    """Anna has written; where Ewa, who owns it, answers to."""
+    await desk.customer(**fields)
+    return (await desk.of("ewa")).address("Reply-To")
+
+
+async def test_an_answer_goes_to_the_customer_from_the_inbox(desk: AnswerDesk) -> None:
+    """Under the header that a customer may see, whose body is the member's, byte for byte."""
+    answers_to = await asked(desk)
+    await desk.member(
+        "ewa",
+        answers_to,
+        "It is here.\n\n--\nEwa",
+        Message_ID="<e1@team>",
+        In_Reply_To="<x@klient>",
+        X_Mailer="Secret 1.0",
+        Received="from inside",
+        Return_Receipt_To="ewa@team.example",
+        Content_Language="en",
+    )
+    [out] = await desk.outside()
+    assert out.copy.mailbox == ANNA
+    assert out.sender.startswith("support+b.")
+    assert out.mail.items() == [
+        ("From", "Support <support@example.com>"),
+        ("To", "Anna Klient <anna@klient.pl>"),
+        ("Subject", "Re: Parcel"),
+        ("Date", out.mail["Date"]),
+        ("Message-ID", "<e1@team>"),
+        ("In-Reply-To", "<x@klient>"),
+        ("Content-Language", "en"),
+    ]
+    assert out.body == b"It is here.\r\n\r\n--\r\nEwa\r\n"
+
+
+async def test_the_customers_reply_comes_to_the_same_owner(desk: AnswerDesk) -> None:
+    """By the Message-ID of the answer, which both ends know."""
+    await desk.member("ewa", await asked(desk), Message_ID="<e1@team>")
+    [out] = await desk.outside()
+    await desk.customer("Thank you.", In_Reply_To=out.mail["Message-ID"])
+    [copy] = await desk.out()
+    assert copy.copy.member == "ewa"
+    assert copy.mail["X-Assigned-To"] == "ewa@team.example"
+
+
+async def test_an_answer_of_another_takes_the_conversation(desk: AnswerDesk) -> None:
+    """The former owner sees it; the next mail is the new one's."""
+    await desk.customer()
+    [ewas] = await desk.out()
+    await desk.member("jan", ewas.address("Reply-To"), Message_ID="<j1@team>")
+    out = await desk.out()
+    assert {(one.copy.member, one.copy.role) for one in out} >= {(ANNA, Role.ANSWER), ("ewa", Role.WATCHER)}
+    await desk.customer("Thank you.", In_Reply_To="<j1@team>")
+    assert "jan" in {one.copy.member for one in await desk.out() if one.copy.role is Role.OWNER}
+
+
+async def test_where_answering_takes_nothing_the_owner_stays(tmp_path: Path) -> None:
+    """`takes: false`"""
+    desk = AnswerDesk(tmp_path, inboxes={SUPPORT: {"default": "ewa", "takes": False, "from": "{member} at Support"}})
+    await desk.member("jan", await asked(desk), Message_ID="<j1@team>")
+    [answer] = await desk.outside()
+    assert answer.mail["From"] == "Jan Wójcik at Support <support@example.com>"
+    await desk.customer("Thank you.", In_Reply_To="<j1@team>")
+    assert [one.copy.member for one in await desk.out() if one.copy.role is Role.OWNER] == ["ewa"]
+    await desk.close()
+
+
+async def test_a_second_answer_is_held_and_comes_back_with_what_was_said(desk: AnswerDesk) -> None:
+    """`#send` sends the held bytes, and not the mail that says so."""
+    answers_to = await asked(desk)
+    await desk.member("ewa", answers_to, "It comes on Friday.")
+    assert len(await desk.outside()) == 1
+    await desk.member("jan", answers_to, "It comes on Monday.", Message_ID="<j1@team>")
+    back = await desk.of("jan")
+    assert "It comes on Friday." in back.mail.get_content()
+    assert "> It comes on Monday." in back.mail.get_content()
+    assert back.mail["In-Reply-To"] == "<j1@team>"
+    await desk.member("jan", back.address("Reply-To"), "#send\nDo it.")
+    [out] = await desk.outside()
+    assert out.mail["Message-ID"] == "<j1@team>"
+    assert out.body == b"It comes on Monday.\r\n"
+
+
+async def test_who_has_seen_the_others_answer_may_answer_too(desk: AnswerDesk) -> None:
+    """As a reply to a copy that came after it, and as one to that answer itself."""
+    answers_to = await asked(desk)
+    await desk.member("jan", answers_to, Message_ID="<j1@team>")
+    await desk.out()
+    await desk.member("ewa", SUPPORT, In_Reply_To="<j1@team>")
+    assert len(await desk.outside()) == 1
+    await desk.customer("And now?", In_Reply_To="<j1@team>")
+    [copy] = [one for one in await desk.out() if one.copy.member == "ewa"]
+    await desk.member("ewa", copy.address("Reply-To"), "Now it is.")
+    assert len(await desk.outside()) == 1
+
+
+async def test_ones_own_answer_holds_nothing(desk: AnswerDesk) -> None:
+    answers_to = await asked(desk)
+    await desk.member("ewa", answers_to)
+    await desk.member("ewa", answers_to, "What I forgot.")
+    assert len(await desk.outside()) == 2
+
+
+async def test_what_opens_like_a_command_is_not_sent(desk: AnswerDesk) -> None:
+    """It was meant for us."""
+    await desk.member("ewa", await asked(desk), "#assign jan\nI have no time.")
+    out = await desk.out()
+    assert [one.copy.role for one in out] == [Role.DESK]
+    assert "I have no time." in out[0].mail.get_content()
+
+
+async def test_an_answer_that_waits_for_approval_is_shown_to_who_approves(tmp_path: Path) -> None:
+    """And goes out by his word."""
+    rules = "rules:\n  - {name: all, when: {always: true}, then: {approve: jan}}\n"
+    desk = AnswerDesk(tmp_path, rules)
+    await desk.member("ewa", await asked(desk), "It costs 5.", Message_ID="<e1@team>")
+    out = {one.copy.member: one for one in await desk.out()}
+    assert set(out) == {"ewa", "jan"}
+    assert out["jan"].mail["Subject"] == "[approve] Re: Parcel"
+    assert out["jan"].body == b"It costs 5.\r\n"
+    await desk.member("ewa", out["ewa"].address("Reply-To"), "#send")
+    assert await desk.outside() == []
+    await desk.member("jan", out["jan"].address("Reply-To"), "#send")
+    [sent] = await desk.outside()
+    assert sent.body == b"It costs 5.\r\n"
+    await desk.close()
+
+
+async def test_who_has_it_directly_is_not_mailed_again(desk: AnswerDesk) -> None:
+    """But stands in the header that the others see."""
+    answers_to = await asked(desk, Cc="Bob <bob@klient.pl>, ewa@team.example, support+x@example.com")
+    await desk.member("ewa", (answers_to,), Cc="bob@klient.pl, jan@team.example")
+    [out] = await desk.outside()
+    assert out.copy.mailbox == ANNA
+    assert out.mail["Cc"] == "Bob <bob@klient.pl>"
+
+
+async def test_the_answer_goes_where_the_customer_wants_it(desk: AnswerDesk) -> None:
+    """Reply-To goes before From."""
+    await desk.member("ewa", await asked(desk, Reply_To="Office <office@klient.pl>"))
+    assert [out.copy.mailbox for out in await desk.outside()] == ["office@klient.pl"]
+
+
+async def test_the_same_answer_twice_is_sent_once(desk: AnswerDesk) -> None:
+    """Again by the same way, and to the inbox itself beside it, in whichever order they come."""
+    answers_to = await asked(desk)
+    for to in (answers_to, answers_to, SUPPORT):
+        await desk.member("ewa", to, To=f"{answers_to}, {SUPPORT}", Message_ID="<e1@team>", In_Reply_To="<x@klient>")
+    assert len(await desk.outside()) == 1
+
+
+@pytest.mark.parametrize("first", [0])
+async def test_a_mail_to_notes_and_the_inbox_is_no_answer(desk: AnswerDesk, first: int) -> None:
+    """Also where it comes in two transactions."""
+    await desk.customer(Message_ID="<a1@klient>")
+    note = (await desk.of("ewa")).address("X-Routerd-Note")
+    both = [note, SUPPORT] if first == 0 else [SUPPORT, note]
+    for to in both:
+        await desk.member(
+            "ewa", to, "He is a liar.", To=f"{note}, {SUPPORT}", Message_ID="<e1@team>", In_Reply_To="<a1@klient>"
+        )
+    assert await desk.outside() == []
+
+
+async def test_a_reply_that_goes_past_us_is_the_answer(tmp_path: Path) -> None:
+    """Where answers are observed: a second one is held no more, but the conversation is answered, by him."""
+    desk = AnswerDesk(tmp_path, inboxes={SUPPORT: {"default": "ewa", "replies": "observe"}})
+    await desk.customer(Message_ID="<a1@klient>")
+    first = await desk.of("ewa")
+    assert first.mail["Reply-To"] is None
+    await desk.member("jan", SUPPORT, To=f"{ANNA}, {SUPPORT}", In_Reply_To="<a1@klient>", Message_ID="<j1@team>")
+    assert await desk.outside() == []
+    await desk.member("ewa", NOTE, "#history", In_Reply_To="<a1@klient>")
+    assert "Jan Wójcik answered" in (await desk.of("ewa")).mail.get_content()
+    await desk.close()
+
+
+CALENDAR = (
+    "From: ewa <ewa@team.example>\r\nTo: {to}\r\nSubject: Accepted: Meeting\r\nMessage-ID: <e1@team>\r\n"
+    "MIME-Version: 1.0\r\nContent-Type: text/calendar; method=REPLY; charset=utf-8\r\n\r\n"
+    "BEGIN:VCALENDAR\r\nMETHOD:REPLY\r\nEND:VCALENDAR\r\n"
+)
+
+
+async def test_an_answer_to_an_invitation_passes_and_counts_for_nothing(desk: AnswerDesk) -> None:
+    """The customer's calendar gets it as it is; somebody else's answer is not held for it."""
+    answers_to = await asked(desk)
+    await desk.raw(CALENDAR.format(to=answers_to).encode(), (answers_to,), member="ewa", sender="ewa@team.example")
+    [out] = await desk.outside()
+    assert out.body == CALENDAR.partition("\r\n\r\n")[2].encode()
+    assert out.mail.get_content_type() == "text/calendar"
+    await desk.member("jan", answers_to)
+    assert len(await desk.outside()) == 1
+
+
+async def test_an_answer_that_fails_comes_back_to_its_author(desk: AnswerDesk) -> None:
+    """Once it is late, and when it is given up; the conversation is open again."""
+    answers_to = await asked(desk)
+    await desk.member("jan", answers_to, "It comes on Friday.")
+    [out] = await desk.outside()
+    later = desk.now + timedelta(hours=5)
+    await desk.conclude(out.copy, RetryAt(at=later, reason="451 try later", late=ANNA))
+    late = await desk.of("jan")
+    assert "451 try later" in late.mail.get_content()
+    await desk.conclude(out.copy, RetryAt(at=later, reason="451 try later", late=ANNA))
+    assert await desk.out() == []
+    await desk.conclude(out.copy, Forgo("550 5.1.1 no such user"))
+    failed = await desk.of("jan")
+    assert "550 5.1.1 no such user" in failed.mail.get_content()
+    assert "> It comes on Friday." in failed.mail.get_content()
+    await desk.member("ewa", failed.address("Reply-To"), "#history")
+    assert "open" in (await desk.of("ewa")).mail.get_content()
+
+
+async def test_an_answer_for_which_there_is_no_address_goes_back(desk: AnswerDesk) -> None:
+    """Nothing is lost in silence."""
+    await desk.send({"From": "", "To": SUPPORT, "Subject": "Parcel", "Message-ID": "<a1@klient>"}, "?", (SUPPORT,))
+    await desk.out()
+    await desk.member("omar", SUPPORT, In_Reply_To="<a1@klient>")
+    out = await desk.out()
+    assert [one.copy.role for one in out] == [Role.DESK]
+    assert "no address of a customer" in out[0].mail.get_content()
