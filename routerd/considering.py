@@ -63,8 +63,15 @@ def look(received: Received, trace_key: bytes, office: Office) -> tuple[MessageV
 def thread_keys(
     view: MessageView, envelope: Envelope, client: Client, office: Office, proofs: AuthResults
 ) -> ThreadKeys:
-    """By which step 4 knows the conversation, and the same message."""
+    """By which step 4 knows the conversation, and the same message.
+
+    An inbox has no part in a conversation: whoever writes in its name, as web forms do, is who Reply-To says.
+    """
+    roster = office.roster
     parties = (mailbox.address for name in ("from", "reply-to", "to", "cc") for mailbox in view.addresses(name))
+    author = view.author.address if view.author else None
+    if author is not None and roster.inbox_of(author) is not None:
+        author = next((mailbox.address for mailbox in view.addresses("reply-to")), author)
     about = [one for one in envelope.recipients if one.purpose in TO_THE_DESK and one.copy_number is not None]
     speaker = speaker_of(view, client, office, proofs) if about or view.references else Speaker(None)
     if not speaker.has_logged_in:
@@ -72,8 +79,8 @@ def thread_keys(
     return ThreadKeys(
         message_id=view.message_id,
         references=view.references,
-        participants=tuple(dict.fromkeys(parties)),
-        author=view.author.address if view.author else None,
+        participants=tuple(dict.fromkeys(party for party in parties if roster.inbox_of(party) is None)),
+        author=author,
         content_hash=identity_of(view, envelope, client, proofs),
         vouched=speaker.member is not None,
         copy=about[0].copy_number if about else None,
