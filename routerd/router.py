@@ -142,7 +142,9 @@ class Router:
             return for_all(received, TROUBLE)
 
     async def _came_back(self, received: Received) -> bool:
-        """Whether it is a report of one of our copies, which `delivery` has acted upon: no message goes out."""
+        """Whether it is a report of one of our copies, which `delivery` has acted upon, or a probe: nobody gets it."""
+        if self._bounces.takes_probe(received):
+            return True
         digest = digest_of(received.raw) if is_returned(received.envelope) else None
         if digest is None or self._hands.is_suspect(digest):
             return False

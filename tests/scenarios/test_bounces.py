@@ -401,16 +401,38 @@ async def test_a_probe_arrives_and_is_kept_nowhere(desk: Desk) -> None:
         return {"other": command}
 
     do = desk.probes.before(other)
-    [probe] = (await do({"do": "probe"}))["addresses"]
-    directory = Directory(SETTINGS, desk.store.key(BOUNCE))
-    recipient = directory.look_up(parse_address(probe["address"]), NOW)
-    assert isinstance(recipient, Recipient)
-    assert (recipient.purpose, recipient.copy_number) == (Purpose.RETURN_PATH, probe["number"])
-    assert await do({"do": "probed"}) == {"came": {}}
-    assert isinstance(await desk.accept(recipient, "Subject: probe\n\nx\n", "", NOW), Accepted)
-    assert await do({"do": "probed"}) == {"came": {str(probe["number"]): "192.0.2.1"}}
+    probes = (await do({"do": "probe"}))["addresses"]
+    assert [probe["kind"] for probe in probes] == ["bounces", "answers", "notes", "drafts"]
+    assert await do({"do": "probed"}) == {"came": {}, "lost_detail": []}
+    directory, came = Directory(SETTINGS, desk.store.key(BOUNCE)), {}
+    purposes = (Purpose.RETURN_PATH, Purpose.ANSWER, Purpose.NOTE, Purpose.DRAFT)
+    for probe, purpose in zip(probes, purposes, strict=True):
+        recipient = directory.look_up(parse_address(probe["address"]), NOW)
+        assert isinstance(recipient, Recipient)
+        assert (recipient.purpose, recipient.copy_number) == (purpose, probe["number"])
+        assert isinstance(await desk.accept(recipient, "Subject: probe\n\nx\n", "", NOW), Accepted)
+        came[str(probe["number"])] = "192.0.2.1"
+        assert await do({"do": "probed"}) == {"came": came, "lost_detail": []}
     assert desk.offered == []
-    unknown = Recipient(recipient.address, Purpose.RETURN_PATH, SUPPORT, copy_number=probe["number"] ^ 1)
+    number = probes[0]["number"] ^ 1
+    unknown = Recipient(parse_address(probes[0]["address"]), Purpose.RETURN_PATH, SUPPORT, copy_number=number)
     await desk.accept(unknown, "Subject: probe\n\nx\n", "", NOW)
     assert len(desk.offered) == 1
     assert await do({"do": "retry"}) == {"other": {"do": "retry"}}
+
+
+async def test_a_probe_that_lost_its_detail_is_known_by_its_name(desk: Desk) -> None:
+    """It came to the inbox itself, as all mail to the address would: nobody gets it. No other name is known."""
+    inbox = Recipient(parse_address(SUPPORT), Purpose.INBOX, SUPPORT)
+
+    async def other(command: dict[str, Any]) -> dict[str, Any]:
+        return command
+
+    do = desk.probes.before(other)
+    answers = (await do({"do": "probe"}))["addresses"][1]
+    await desk.accept(inbox, f"X-Routerd-Probe: <{answers['address']}>\n\nx\n", "", NOW)
+    assert desk.offered == []
+    number = str(answers["number"])
+    assert await do({"do": "probed"}) == {"came": {number: "192.0.2.1"}, "lost_detail": [number]}
+    await desk.accept(inbox, f"X-Routerd-Probe: <{answers['address']}x>\n\nx\n", "", NOW)
+    assert len(desk.offered) == 1

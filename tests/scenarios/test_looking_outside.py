@@ -52,10 +52,12 @@ async def look(daemon: RouterdDaemon, *, port: int | None = None, wait_seconds: 
 
 
 async def test_what_is_sent_comes_back(daemon: RouterdDaemon) -> None:
-    """To a return path of each inbox; no mailbox has it afterwards. The certificate is one that nobody knows."""
-    support, billing, certificate = await look(daemon)
-    for line, inbox in ((support, "support"), (billing, "billing")):
-        assert line.startswith(f"ok bounces: {inbox}+b.")
+    """To each kind of address of each inbox; no mailbox has it afterwards. The certificate is one that nobody knows."""
+    *told, certificate = await look(daemon)
+    kinds = [("bounces", "b"), ("answers", "c"), ("notes", "n"), ("drafts", "d")]
+    expected = [f"ok {kind}: {inbox}+{letter}." for inbox in ("support", "billing") for kind, letter in kinds]
+    for line, beginning in zip(told, expected, strict=True):
+        assert line.startswith(beginning)
         assert line.endswith("reaches us by mx1.example.com (handed over by 127.0.0.1)")
     assert certificate.startswith(
         "wrong certificate: that of mx1.example.com is believed by no server that checks it: "
@@ -77,7 +79,9 @@ async def test_a_host_that_keeps_it(daemon: RouterdDaemon) -> None:
 
     async with await asyncio.start_server(swallow, "127.0.0.1", 0) as server:
         told = await look(daemon, port=server.sockets[0].getsockname()[1], wait_seconds=1)
-    assert [line.partition(":")[0] for line in told] == ["wrong bounces", "wrong bounces"]
+    assert [line.partition(":")[0] for line in told] == [
+        f"wrong {kind}" for _ in range(2) for kind in ("bounces", "answers", "notes", "drafts")
+    ]
     assert "mx1.example.com took a message to support+b." in told[0]
 
 
@@ -120,5 +124,13 @@ def test_the_command(daemon: RouterdDaemon, dns: DnsServer) -> None:
     assert "wrong   mx          mail for example.com goes to gone.example.com, which has no address in DNS" in lines
     assert lines[-1].startswith("not ok: ")
     told = json.loads(subprocess.run([*command, "--format", "json"], check=False, capture_output=True).stdout)
-    assert {one["kind"] for one in told["live"]} == {"name", "mx", "bounces", "certificate"}
+    assert {one["kind"] for one in told["live"]} == {
+        "name",
+        "mx",
+        "bounces",
+        "answers",
+        "notes",
+        "drafts",
+        "certificate",
+    }
     assert not told["ok"]

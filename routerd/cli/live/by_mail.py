@@ -1,4 +1,5 @@
-"""A message to a return path of each inbox, sent as any server would send a bounce, and seen to arrive or not.
+"""A message to each kind of address that we give out, of each inbox, sent as any server would, and seen to arrive or
+not: bounces, answers, notes and drafts come there.
 
 On the way it is seen whether the certificates of the hosts fit their names.
 """
@@ -34,15 +35,23 @@ Subject: routerd check --live
 Date: {date}
 Message-ID: <{number}.probe@{hostname}>
 Auto-Submitted: auto-generated
+X-Routerd-Probe: <{address}>
 
-This message shows whether bounces reach routerd. It is kept nowhere.
+This message shows whether {kind} reach routerd. It is kept nowhere.
 """
 
 
 @dataclass(frozen=True, slots=True)
 class _Probe:
     number: str
+    kind: str  # what its address is for: bounces, answers …
     address: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Arrived:
+    client: str
+    lost_detail: bool  # it came to the inbox itself
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +83,7 @@ async def look_by_mail(
     except (ControlError, OSError) as error:
         yield Told("bounces", State.UNKNOWN, f"only the running daemon can say what reaches it: {error}")
         return
-    probes = [_Probe(str(one["number"]), one["address"]) for one in reply["addresses"]]
+    probes = [_Probe(str(one["number"]), one["kind"], one["address"]) for one in reply["addresses"]]
     post = _Post(settings.hostname, look_up, port)
     handed = await asyncio.gather(*(post.send(probe) for probe in probes))
     sent = {probe.number for probe, way in zip(probes, handed, strict=True) if isinstance(way, _Sent)}
@@ -85,25 +94,29 @@ async def look_by_mail(
         yield told
 
 
-def _told(probe: _Probe, way: _Handed, came_from: str | None, wait_seconds: float) -> Told:
+def _told(probe: _Probe, way: _Handed, arrived: _Arrived | None, wait_seconds: float) -> Told:
     match way:
         case _Unreached(reason):
-            return Told("bounces", State.UNKNOWN, f"{probe.address}: {reason}")
+            return Told(probe.kind, State.UNKNOWN, f"{probe.address}: {reason}")
         case _Refused(host, reply):
-            return Told("bounces", State.WRONG, f"{host} refuses {probe.address}: {reply}")
-        case _Sent(host) if came_from is not None:
-            return Told("bounces", State.OK, f"{probe.address} reaches us by {host} (handed over by {came_from})")
+            return Told(probe.kind, State.WRONG, f"{host} refuses {probe.address}: {reply}")
+        case _Sent(host) if arrived is not None and arrived.lost_detail:
+            lost = f"{host} hands {probe.address} on as mail to the inbox itself: it drops what is behind the delimiter"
+            return Told(probe.kind, State.WRONG, lost)
+        case _Sent(host) if arrived is not None:
+            return Told(probe.kind, State.OK, f"{probe.address} reaches us by {host} (handed over by {arrived.client})")
         case _Sent(host):
             late = f"{host} took a message to {probe.address}, but it has not come within {wait_seconds:.0f} s"
-            return Told("bounces", State.WRONG, late)
+            return Told(probe.kind, State.WRONG, late)
 
 
-async def _await_arrivals(state: Path, numbers: set[str], wait_seconds: float, ask: Ask) -> dict[str, str]:
+async def _await_arrivals(state: Path, numbers: set[str], wait_seconds: float, ask: Ask) -> dict[str, _Arrived]:
     until = time.monotonic() + wait_seconds
-    came: dict[str, str] = {}
+    came: dict[str, _Arrived] = {}
     while numbers - came.keys():
         try:
-            came = (await asyncio.to_thread(ask, state, {"do": "probed"}))["came"]
+            said = await asyncio.to_thread(ask, state, {"do": "probed"})
+            came = {number: _Arrived(client, number in said["lost_detail"]) for number, client in said["came"].items()}
         except (ControlError, OSError):  # it was stopped meanwhile
             break
         if time.monotonic() > until:
@@ -182,7 +195,7 @@ class _Post:
         self._certificates[host] = told
 
     def _message(self, probe: _Probe) -> str:
-        given = {"hostname": self._hostname, "address": probe.address, "number": probe.number}
+        given = {"hostname": self._hostname, "address": probe.address, "number": probe.number, "kind": probe.kind}
         return _MESSAGE.format(**given, date=formatdate()).replace("\n", "\r\n")
 
 

@@ -12,7 +12,8 @@ class State(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """`kind`: dkim, spf, mx, bounces, certificate, name. `text`: a sentence without its full stop."""
+    """`kind`: dkim, spf, mx, bounces, answers, notes, drafts, certificate, name. `text`: a sentence without its full
+    stop."""
 
     kind: str
     state: State

@@ -45,6 +45,10 @@ class Bounces:
         self._queue = queue
         self._probes = probes
 
+    def takes_probe(self, received: Received) -> bool:
+        """Whether it only shows which way mail comes, and nobody is to read it."""
+        return self._probes.take(received)
+
     async def read(self, received: Received) -> DeliveryReport | NoReport:
         """What it says. Whatever goes wrong here, it is a message that the postmaster reads."""
         work = partial(parse_bounce, MessageView(received.raw), received.envelope.sender)
@@ -55,12 +59,10 @@ class Bounces:
             return NoReport.UNREADABLE
 
     async def consume(self, received: Received, report: DeliveryReport | NoReport) -> bool:
-        """Whether it was a report of one of our copies, and all that follows from it is durable; or only a probe.
+        """Whether it was a report of one of our copies, and all that follows from it is durable.
 
         False: it is a message like any other, to be read by the postmaster. Raises StoreError: nothing was written.
         """
-        if is_returned(received.envelope) and self._probes.take(received):
-            return True
         number = received.envelope.recipients[0].copy_number if is_returned(received.envelope) else None
         copy = await self._store.copy_by_number(number) if number is not None else None
         if copy is None or copy.damage:

@@ -1,8 +1,9 @@
-"""Messages that `routerd check --live` sends to return paths of ours by the way that bounces come, to see them arrive.
+"""Messages that `routerd check --live` sends to addresses of ours by the way that all mail comes, to see them arrive.
 
 Their tokens name copies that no store ever has. What arrives is told to who asked for it, and is nothing else.
 """
 
+import re
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -13,11 +14,19 @@ import structlog
 
 from routerd.config.settings import Settings
 from routerd.message.address import parse_address
-from routerd.message.envelope import Received
-from routerd.message.token import issue_return_path
+from routerd.message.envelope import Purpose, Received
+from routerd.message.token import ANSWER, BOUNCE, DRAFT, NOTE, issue_address
 
 LIFE = timedelta(minutes=10)
-MAX_PROBES = 1_000  # under way at once
+MAX_PROBES = 4_000  # under way at once
+MAX_HEADER_BYTES = 20_000  # in which one names itself
+KINDS = {  # what each is for, in words
+    "bounces": (BOUNCE, Purpose.RETURN_PATH),
+    "answers": (ANSWER, Purpose.ANSWER),
+    "notes": (NOTE, Purpose.NOTE),
+    "drafts": (DRAFT, Purpose.DRAFT),
+}
+_NAMES_ITSELF = re.compile(rb"^X-Routerd-Probe: <([^>\r\n]{1,254})>", re.MULTILINE)
 _CHANCE_BYTES = 3
 _FIRST = (1 << 48) - (1 << 8 * _CHANCE_BYTES)  # the last numbers that a token can name
 
@@ -29,7 +38,10 @@ Do = Callable[[dict[str, Any]], Awaitable[dict[str, Any]]]
 @dataclass(slots=True)
 class _Probe:
     until: datetime
+    address: str
+    purpose: Purpose
     came_from: str | None = None  # the client's address
+    lost_detail: bool = False  # it came to the inbox itself
 
 
 class Probes:
@@ -52,8 +64,8 @@ class Probes:
         self._under_way: OrderedDict[int, _Probe] = OrderedDict()
 
     def before(self, do: Do) -> Do:
-        """Answers `probe` with an address of each inbox, and `probed` with where those that arrived came from; `do` is
-        asked for the rest.
+        """Answers `probe` with an address of each inbox and kind, and `probed` with where those that arrived came from
+        and which of them came to the inbox itself; `do` is asked for the rest.
         """
 
         async def answer(command: dict[str, Any]) -> dict[str, Any]:
@@ -64,30 +76,46 @@ class Probes:
     def _answer(self, command: dict[str, Any]) -> dict[str, Any] | None:
         match command:
             case {"do": "probe"}:
-                return {"addresses": [self._issue(inbox) for inbox in self._settings().inboxes]}
+                return {"addresses": [self._issue(inbox, kind) for inbox in self._settings().inboxes for kind in KINDS]}
             case {"do": "probed"}:
                 came = {str(number): probe.came_from for number, probe in self._under_way.items() if probe.came_from}
-                return {"came": came}
+                lost = [str(number) for number, probe in self._under_way.items() if probe.lost_detail]
+                return {"came": came, "lost_detail": lost}
             case _:
                 return None
 
     def take(self, received: Received) -> bool:
-        """Whether it is one of them. `received` is for one return path alone."""
-        probe = self._under_way.get(received.envelope.recipients[0].copy_number or 0)
-        if probe is None or probe.until < self._clock():
+        """Whether it is one of them, by its token; or by its name, where what stood behind the `+` was lost."""
+        self._forget_old()
+        if not self._under_way or len(received.envelope.recipients) != 1:
             return False
-        probe.came_from = received.client.address or "a unix socket"
-        log.info("probe_arrived", id=received.id, inbox=received.envelope.recipients[0].inbox, client=probe.came_from)
+        recipient = received.envelope.recipients[0]
+        is_at_inbox = recipient.purpose is Purpose.INBOX
+        probe = self._named_in(received) if is_at_inbox else self._under_way.get(recipient.copy_number or 0)
+        if probe is None or not (is_at_inbox or probe.purpose is recipient.purpose):
+            return False
+        probe.came_from, probe.lost_detail = received.client.address or "a unix socket", is_at_inbox
+        log.info("probe_arrived", id=received.id, inbox=recipient.inbox, client=probe.came_from)
         return True
 
-    def _issue(self, inbox: str) -> dict[str, Any]:
+    def _named_in(self, received: Received) -> _Probe | None:
+        """Nobody guesses an address with a token of ours."""
+        found = _NAMES_ITSELF.search(received.raw[:MAX_HEADER_BYTES])
+        address = found[1].decode("ascii", "replace") if found else None
+        return next((probe for probe in self._under_way.values() if probe.address == address), None)
+
+    def _issue(self, inbox: str, kind: str) -> dict[str, Any]:
         now = self._clock()
-        while self._under_way and (len(self._under_way) >= MAX_PROBES or self._oldest.until < now):
-            self._under_way.popitem(last=False)
+        self._forget_old(room_for=1)
         number = self._new_number()
-        self._under_way[number] = _Probe(now + LIFE)
-        address = issue_return_path(parse_address(inbox), number, now, self._settings().addresses, self._key)
-        return {"number": number, "inbox": inbox, "address": address}
+        letter, purpose = KINDS[kind]
+        address = issue_address(letter, parse_address(inbox), number, now, self._settings().addresses, self._key)
+        self._under_way[number] = _Probe(now + LIFE, address, purpose)
+        return {"number": number, "inbox": inbox, "kind": kind, "address": address}
+
+    def _forget_old(self, room_for: int = 0) -> None:
+        while self._under_way and (len(self._under_way) > MAX_PROBES - room_for or self._oldest.until < self._clock()):
+            self._under_way.popitem(last=False)
 
     def _new_number(self) -> int:
         while True:
