@@ -75,6 +75,7 @@ def open_writer(path: Path, note: Callable[[StoreError], None] = lambda _: None)
         db.execute("PRAGMA journal_mode=WAL")
         db.execute("PRAGMA synchronous=FULL")
         db.execute("PRAGMA foreign_keys=ON")
+        db.execute("PRAGMA secure_delete=ON")  # what is forgotten is overwritten
         db.execute(f"PRAGMA cache_size=-{_WRITER_CACHE_KIB}")
         db.set_wal_hook(carry_over)  # instead of wal_autocheckpoint, which keeps its failures to itself
         db.execute(f"PRAGMA journal_size_limit={_WAL_KEPT_BYTES}")

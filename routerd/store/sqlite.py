@@ -5,6 +5,7 @@ import os
 import secrets
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
 from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -41,12 +42,24 @@ from routerd.store.connection import (
     FILE_NAME,
     Connection,
     Place,
+    leave_as_it_is,
+    open_writer,
     select_one,
     store_error,
 )
 from routerd.store.conversations import count_conversations
 from routerd.store.deeds import act, due_timers, next_timer
 from routerd.store.desk_state import read_absences, recall
+from routerd.store.forgetting import (
+    AT_ONCE,
+    Forgotten,
+    Person,
+    empty_log,
+    find_traces,
+    forget_messages_of,
+    forget_person,
+    overwrite_free_pages,
+)
 from routerd.store.health import Health, Look
 from routerd.store.large_bodies import LargeBodies
 from routerd.store.lock import StateLock, make_private
@@ -258,6 +271,27 @@ class SqliteStore:
 
     async def sweep(self, now: datetime, retention: Retention) -> None:
         await self._sweeper.sweep(now, retention)
+
+    async def forget(self, address: str, at: datetime) -> Forgotten:
+        """Raises StoreError; what is done by then is done, and the rest is when it is asked for again."""
+        person = Person.of(address, await asyncio.to_thread(self.key, "forget"))
+        traces = await self._readers.read(partial(find_traces, person=person, open_body=self._bodies.open))
+        dropped = 0
+        for start in range(0, len(traces.messages), AT_ONCE):
+            numbers = traces.messages[start : start + AT_ONCE]
+            work = partial(forget_messages_of, person=person, numbers=numbers, at=at)
+            count, files = await self._writer.do(Job(work))
+            dropped += count
+            await self._large.forget(files)
+        await self._writer.do(Job(partial(forget_person, person=person, conversations=traces.conversations)))
+        await self._writer.do(Job(overwrite_free_pages))
+        await asyncio.to_thread(self._empty_log)
+        return Forgotten(len(traces.messages), len(traces.conversations), dropped)
+
+    def _empty_log(self) -> None:
+        with closing(open_writer(self._path)) as db:
+            leave_as_it_is(db)
+            empty_log(db)
 
     async def unindexed(self, limit: int) -> tuple[Unindexed, ...]:
         return await self._readers.read(partial(unindexed, limit=limit, open_body=self._bodies.open))

@@ -4,7 +4,6 @@ answered. Each conversation takes the same steps; `STANDS` says how it stands af
 import asyncio
 import os
 import sys
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 from itertools import count
@@ -62,7 +61,10 @@ def stand_of(whole: WholeConversation | None) -> Stand | None:
     )
 
 
-async def lead(store: SqliteStore, name: str, say: Callable[[int], None]) -> None:
+async def lead(store: SqliteStore, name: str) -> None:
+    def say(step: int) -> None:
+        os.write(1, f"{name} {step}\n".encode())
+
     first, second, third = (f"{number}.{name}@x" for number in (1, 2, 3))
     await store.commit(an_entry(keys=thread(first), timers=(REMIND, OVERDUE)))
     say(1)
@@ -116,7 +118,7 @@ async def lead_forever(state: Path, prefix: str) -> None:
     async def client() -> None:
         for number in numbers:
             name = f"{prefix}{number}"
-            await lead(store, name, lambda step, name=name: os.write(1, f"{name} {step}\n".encode()))
+            await lead(store, name)
 
     await asyncio.gather(*(client() for _ in range(CLIENTS)))
 
