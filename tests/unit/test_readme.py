@@ -19,6 +19,7 @@ from routerd.cli.main import routerd
 from routerd.config.load import load_settings
 from routerd.config.schema import settings_reference
 from routerd.config.settings import RULE_ACTIONS, Settings
+from routerd.desk.said import COMMANDS
 from routerd.ops.metrics import Metrics
 from routerd.ops.rejections import REASONS
 from routerd.rules.compile import compile_ruleset
@@ -364,3 +365,24 @@ def test_the_key_that_signs_is_right(tmp_path: Path) -> None:
     made = CliRunner().invoke(dkim, ["keygen", "example.com", "s2026", "--file", str(tmp_path / "s2026.pem")])
     assert made.exit_code == 0
     assert load_settings(path).problems == ()
+
+
+def test_the_lead_s_desk_is_right(tmp_path: Path) -> None:
+    """Its config beside what the postmaster says, and its rules under it; nothing in them is most likely not meant."""
+    path = tmp_path / "routerd.yaml"
+    beside = "hostname: mx1.example.com\npostmaster: lead\n"
+    beside += "delivery:\n  - {domain: '*', smtp: mail.example.com:25, trusts_us: true}\n"
+    path.write_text(beside + readme_example("leading"))
+    loaded = load_settings(path)
+    assert loaded.problems == ()
+    assert loaded.settings is not None
+    compiled = compile_ruleset({"70-promises.yaml": readme_example("leading rules").encode()}, loaded.settings)
+    assert compiled.problems == ()
+
+
+def test_the_members_page_knows_every_command() -> None:
+    """One screen has room for all of them."""
+    text = README.read_text()
+    page = text[text.index("## Your mailbox is the desk") : text.index("## Leading a desk")]
+    assert not [command for command in COMMANDS if f"#{command}" not in page]
+    assert len(page.splitlines()) <= 50
