@@ -70,8 +70,8 @@ class _View(Protocol):
 class AuthResults:
     """All that is believed about one message. `vouched`: a forwarder that is believed says that DMARC passed there.
 
-    `further`: of `results`, those of a hop that stand below its topmost field. They prove nobody's identity: a hop that
-    does not remove what strangers say in its name (RFC 8601 5) leaves it there.
+    `further`: of `results`, those that stand below a hop's topmost field, and below its Received. They prove nobody's
+    identity: a hop that does not remove what strangers say in its name (RFC 8601 5) leaves it there.
     """
 
     results: tuple[MethodResult, ...] = ()
@@ -164,16 +164,18 @@ def believed_results(
     if not trusted or not authserv_ids:
         return AuthResults(ours, only_from, vouched, domains=domains)
     ids = {id_.lower() for id_ in authserv_ids}
+    # Nobody but the last hop writes above its Received.
+    above = next((field.start for field in view.headers.named("received")), 0)
     heard: set[str] = set()
     believed = list(ours)
     further: list[MethodResult] = []
-    for value in view.headers.raw_values("authentication-results")[:MAX_FIELDS]:
-        authserv_id, results = parse_results(value)
+    for field in view.headers.named("authentication-results")[:MAX_FIELDS]:
+        authserv_id, results = parse_results(view.headers.raw_value(field))
         if authserv_id in ids:
             known = {result.method for result in believed}
             added = [result for result in results if result.method not in known]
             believed += added
-            further += added if authserv_id in heard else []
+            further += added if authserv_id in heard and field.start > above else []
             heard.add(authserv_id)
     return AuthResults(tuple(believed), only_from, vouched, tuple(further), domains)
 

@@ -241,6 +241,11 @@ def test_what_stands_below_a_hops_own_field_proves_nobodys_identity(forged: str)
     below = f"Authentication-Results: mx.example.com; {forged}"
     assert not believed_results(view(own, below), True, IDS).authenticates("ewa@example.com")
     assert believed_results(view(below, own), True, IDS).authenticates("ewa@example.com")
+    received = "Received: from far.example by mx.example.com"
+    assert not believed_results(view(own, received, below), True, IDS).authenticates("ewa@example.com")
+    assert not believed_results(view(received, own, below), True, IDS).authenticates("ewa@example.com")
+    by_two_milters = view(own, below, received)
+    assert believed_results(by_two_milters, True, IDS).authenticates("ewa@example.com")
     two_hops = (*IDS, "relay.example.com")
     other = own.replace("mx.example.com", "relay.example.com")
     assert believed_results(view(other, below), True, two_hops).authenticates("ewa@example.com")
