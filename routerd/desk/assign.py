@@ -70,7 +70,7 @@ def assign(
         team=owner.team,
         why=f"owner by {owner.why}",
         labels=labels,
-        priority=_highest(decision.priority for decision in decisions),
+        priority=standing.priority or _highest(decision.priority for decision in decisions),
         respond_by=standing.respond_by,
         headers=_headers(decisions),
         also=also,

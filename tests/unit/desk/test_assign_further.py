@@ -21,7 +21,7 @@ from routerd.desk.plan import (
 )
 from routerd.desk.roster import Roster
 from routerd.desk.standing import STATES, Promise, after_message
-from routerd.rules.decision import Assign, Decision
+from routerd.rules.decision import Assign, Decision, Priority
 
 ANNA = Author(Voice.CUSTOMER, "anna@klient.pl")
 KNOWN = Conversation(ConversationId(7), SUPPORT, "ewa", "finance", 3, Standing(("old",), 2, waiting_since=NOW))
@@ -278,3 +278,11 @@ def test_who_must_approve_stays_with_the_conversation() -> None:
     assert plan(wants_lead).standing.approve == ("lead",)
     assert plan(wants_lead, state=known).standing.approve == ("jan", "lead")
     assert plan(Decision(SUPPORT), state=known).standing.approve == ("jan",)
+
+
+def test_a_priority_that_was_set_by_hand_goes_before_what_rules_give() -> None:
+    """Also the lower one, from the next message on."""
+    rules_say = Decision(SUPPORT, priority=Priority.HIGH)
+    by_hand = State(replace(KNOWN, standing=replace(KNOWN.standing, priority=Priority.LOW)))
+    assert plan(rules_say, state=State(KNOWN)).priority is Priority.HIGH
+    assert plan(rules_say, state=by_hand).priority is Priority.LOW

@@ -159,6 +159,13 @@ def test_away_and_back() -> None:
     assert "somebody else than you" in refused(said("#away deputy jan"))
 
 
+def test_who_goes_away_hands_over_what_he_has_where_the_config_says_so() -> None:
+    people = {name: {"mailbox": f"{name}@example.com"} for name in ("ewa", "omar", "adam")}
+    jan = {"mailbox": "jan@example.com", "handover": "all"}
+    assert said("#away").hands_over == ()
+    assert said("#away", told=house(members={**people, "jan": jan})).hands_over == ("jan",)
+
+
 def test_back_cannot_undo_what_the_config_says() -> None:
     people = {"jan": {"mailbox": "jan@example.com", "away": "2026-12-20..2026-12-31"}}
     people |= {name: {"mailbox": f"{name}@example.com"} for name in ("ewa", "omar", "adam")}
