@@ -23,6 +23,7 @@ ALTER TABLE conversations ADD COLUMN escalated INTEGER NOT NULL DEFAULT 0; -- st
 ALTER TABLE conversations ADD COLUMN rules_json TEXT NOT NULL DEFAULT '[]'; -- that matched its first message
 
 UPDATE conversations SET closed_at = last_at WHERE state = 'closed';
+UPDATE conversations SET outside_json = json_array(json_array('', customer)) WHERE customer IS NOT NULL;
 
 CREATE INDEX conversations_by_state ON conversations (state, inbox, last_at);
 
