@@ -85,7 +85,7 @@ def is_echo(state: FullDeskState) -> bool:
     if Part.ANSWER not in twin.parts:
         return True
     known = {sent.message for sent in state.sent()} | {held.message for held in state.held()}
-    return twin.message in known
+    return not known.isdisjoint({twin.message, *twin.rows})
 
 
 def echo_plan(member: str, conversation: Conversation, state: FullDeskState) -> Plan:

@@ -171,7 +171,7 @@ async def test_the_same_answer_twice_is_sent_once(desk: AnswerDesk) -> None:
     assert len(await desk.outside()) == 1
 
 
-@pytest.mark.parametrize("first", [0])
+@pytest.mark.parametrize("first", [0, 1])
 async def test_a_mail_to_notes_and_the_inbox_is_no_answer(desk: AnswerDesk, first: int) -> None:
     """Also where it comes in two transactions."""
     await desk.customer(Message_ID="<a1@klient>")
