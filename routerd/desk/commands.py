@@ -63,7 +63,7 @@ HELP = """\
 #help                     this
 """
 
-_COMMAND = re.compile(r"#([^\W\d_]\w*)[ ]*(.*)\Z")
+_COMMAND = re.compile(r"[#\N{FULLWIDTH NUMBER SIGN}]([^\W\d_]\w*)[ ]*(.*)\Z")
 _NAMED = re.compile(r"(?<![\w@.#/])@([\w][\w.-]*[\w]|\w)")
 _CLOCK = re.compile(r"([01]?\d|2[0-3]):([0-5]\d)\Z")
 _WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
@@ -73,9 +73,7 @@ _WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday",
 class Speaking:
     """What is known when somebody speaks."""
 
-    people: Mapping[
-        str, str
-    ]  # names of members and teams, folded by `folded_name`, to the names as the config has them
+    people: Mapping[str, str]  # members and teams: by `folded_name`, their names as the config has them
     members: frozenset[str]
     at: datetime
     zone: ZoneInfo  # in which days and hours are meant
@@ -127,6 +125,13 @@ def _cleaned(line: str) -> str:
     """Without what cannot be seen (byte order marks, marks of direction) and with plain spaces."""
     seen = "".join(char for char in line if unicodedata.category(char) != "Cf")
     return re.sub(r"[\s\xa0]+", " ", seen).strip()
+
+
+def _with_plain_digits(text: str) -> str:
+    """Decimal digits of any script as 0 to 9."""
+    if text.isascii():
+        return text
+    return "".join(str(unicodedata.decimal(char, char)) for char in text)
 
 
 def _read(line: str, name: str, rest: str, speaking: Speaking) -> Command | BadCommand:
@@ -209,7 +214,7 @@ def _person(text: str, speaking: Speaking) -> str:
 
 def _moment(text: str, speaking: Speaking, default: time) -> datetime:
     """`2d`, `monday`, `tomorrow 9:00`, `2026-12-01 14:30`: the next such moment, in UTC."""
-    first, _, clock = text.lower().partition(" ")
+    first, _, clock = _with_plain_digits(text).lower().partition(" ")
     if not clock and first[:1].isdecimal() and "-" not in first:
         return _bounded(speaking.at + parse_duration(first), speaking)
     at = default

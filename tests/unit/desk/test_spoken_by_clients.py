@@ -1,0 +1,155 @@
+"""Commands as mail clients send them: quoting above and below, HTML alone, other scripts, marks that nobody sees."""
+
+import base64
+import quopri
+from zoneinfo import ZoneInfo
+
+import pytest
+from desk_house import NOW
+
+from routerd.desk.commands import Speaking, read_spoken
+from routerd.desk.said import AssignTo, Close, Command, Label, Send, Spoken, Take
+from routerd.message.view import MessageView
+
+SPEAKING = Speaking({"jan": "jan", "żaba": "żaba"}, frozenset({"jan", "żaba"}), NOW, ZoneInfo("UTC"))
+
+
+def spoken(content_type: str, body: str | bytes, encoding: str = "8bit") -> Spoken:
+    head = f"From: ewa@example.com\r\nSubject: Re: Skarga\r\nMIME-Version: 1.0\r\nContent-Type: {content_type}\r\n"
+    content = body.encode() if isinstance(body, str) else body
+    content = content.replace(b"\r\n", b"\n").replace(b"\n", b"\r\n")
+    raw = f"{head}Content-Transfer-Encoding: {encoding}\r\nIn-Reply-To: <1@klient.pl>\r\n\r\n".encode() + content
+    return read_spoken(MessageView(raw).new_text, SPEAKING)
+
+
+def of_html(body: str) -> Spoken:
+    return spoken(
+        "text/html; charset=utf-8", f"<html><head><style>p{{margin:0}}</style></head><body>{body}</body></html>"
+    )
+
+
+GMAIL = """\
+--000000000000a1
+Content-Type: text/plain; charset="UTF-8"
+
+#assign jan
+#label +pilne
+
+Zobacz proszę.
+
+W dniu czw., 24 gru 2026 o 12:00 Anna Klient <anna@klient.pl> napisał(a):
+
+> #close
+> Dzień dobry
+--000000000000a1
+Content-Type: text/html; charset="UTF-8"
+
+<div dir="ltr">#assign jan<div>#label +pilne</div><div><br></div><div>Zobacz proszę.</div></div><br>
+<div class="gmail_quote"><div dir="ltr" class="gmail_attr">W dniu czw., 24 gru 2026 o 12:00 Anna Klient &lt;
+<a href="mailto:anna@klient.pl">anna@klient.pl</a>&gt; napisał(a):<br></div><blockquote class="gmail_quote">
+#close</blockquote></div>
+--000000000000a1--
+"""
+OUTLOOK = """\
+<div class="WordSection1"><p class="MsoNormal"><span lang="PL">#take<o:p></o:p></span></p>
+<p class="MsoNormal"><span lang="PL">#label&nbsp;&#43;pilne<o:p></o:p></span></p>
+<p class="MsoNormal"><span lang="PL"><o:p>&nbsp;</o:p></span></p>
+<p class="MsoNormal"><span lang="PL">Zajmę się tym.<o:p></o:p></span></p>
+<div><div style="border:none;border-top:solid #E1E1E1 1.0pt;padding:3.0pt 0cm 0cm 0cm">
+<p class="MsoNormal"><b><span lang="PL">From:</span></b> Anna &lt;anna@klient.pl&gt;<br><b>Sent:</b> Thursday, December 24,
+2026 12:00 PM<br><b>To:</b> support@example.com<br><b>Subject:</b> Skarga<o:p></o:p></p></div></div>
+<p class="MsoNormal">#close<o:p></o:p></p></div>
+"""
+THUNDERBIRD = """\
+W dniu 24.12.2026 o 12:00, Anna Klient pisze:
+> #close
+> Dzień dobry,
+> co z moją fakturą?
+
+#assign żaba
+
+Proszę, @jan.
+
+-- 
+Ewa Nowak
+#take
+"""
+APPLE = """\
+#send
+
+> Wiadomość napisana przez routerd <support+note@example.com> w dniu 24.12.2026, o godz. 12:00:
+> 
+> Your answer was not sent.
+"""
+ARABIC = """\
+<div dir="rtl" style="text-align:right">&rlm;#label&rlm; +عاجل&rlm;</div><div dir="rtl">&rlm;</div>
+<div dir="rtl">يرجى النظر @jan</div><br><div class="gmail_quote"><div dir="rtl" class="gmail_attr">في الخميس، 24 ديسمبر 2026 كتب
+Anna &lt;anna@klient.pl&gt;:<br></div><blockquote class="gmail_quote">#close</blockquote></div>
+"""
+
+
+@pytest.mark.parametrize(
+    ("told", "commands", "text", "named"),
+    [
+        (
+            spoken('multipart/alternative; boundary="000000000000a1"', GMAIL),
+            (AssignTo("jan"), Label(("pilne",), ())),
+            "Zobacz proszę.",
+            (),
+        ),
+        (of_html(OUTLOOK), (Take(), Label(("pilne",), ())), "Zajmę się tym.", ()),
+        (
+            spoken("text/plain; charset=utf-8; format=flowed", THUNDERBIRD),
+            (AssignTo("żaba"),),
+            "Proszę, @jan.",
+            ("jan",),
+        ),
+        (spoken("text/plain; charset=utf-8", APPLE), (Send(),), "", ()),
+        (of_html(ARABIC), (Label(("عاجل",), ()),), "يرجى النظر @jan", ("jan",)),
+    ],
+    ids=["gmail", "outlook", "thunderbird", "apple", "arabic"],
+)
+def test_what_clients_write_is_read_as_it_was_meant(
+    told: Spoken, commands: tuple[Command, ...], text: str, named: tuple[str, ...]
+) -> None:
+    """Above the quote or below it; what is quoted and what stands in a signature is nobody's command."""
+    assert (told.commands, told.bad) == (commands, ())
+    assert (told.text, told.named) == (text, named)
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        spoken("text/plain; charset=utf-8", b"\xef\xbb\xbf#close\n"),
+        spoken("text/plain; charset=utf-8", base64.encodebytes("\ufeff#close\n".encode()), "base64"),
+        spoken("text/plain; charset=utf-16le", base64.encodebytes("\ufeff#close\n".encode("utf-16-le")), "base64"),
+        spoken(
+            "text/plain; charset=utf-8", quopri.encodestring("\u200e#close\u200e\xa0\n".encode()), "quoted-printable"
+        ),
+        spoken("text/plain; charset=utf-8", "\n\n \u3000\n＃close\n"),
+        of_html("<div><br></div><div>&#8206;#close</div>"),
+        of_html("<p>#clo<b>se</b></p>"),
+        of_html("<pre>#close\n</pre>"),
+        of_html("<table><tr><td>#close</td></tr></table>"),
+        of_html("#close<br>"),
+        of_html("&#xFEFF;&nbsp;#close&nbsp;"),
+    ],
+)
+def test_marks_and_markup_before_a_command_do_not_break_it(told: Spoken) -> None:
+    assert (told.commands, told.bad, told.text) == ((Close(),), (), "")
+
+
+def test_digits_of_other_scripts_are_digits_in_a_command() -> None:
+    """As an Arabic keyboard gives them."""
+    assert read_spoken("#snooze ٢d", SPEAKING).commands == read_spoken("#snooze 2d", SPEAKING).commands
+    assert read_spoken("#snooze ۲۰۲۷-۰۱-۰۱ ۹:۰۰", SPEAKING).bad == ()
+
+
+def test_a_long_command_that_was_wrapped_on_the_way_is_one() -> None:
+    """By quoted-printable, and by format=flowed (RFC 3676)."""
+    labels = " ".join(f"+etykieta{number}" for number in range(12))
+    wrapped = quopri.encodestring(f"#label {labels}\n".encode())
+    assert b"=\n" in wrapped
+    [command] = spoken("text/plain; charset=utf-8", wrapped, "quoted-printable").commands
+    assert isinstance(command, Label)
+    assert len(command.add) == 12
