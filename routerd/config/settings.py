@@ -270,7 +270,7 @@ class Retain(Model):
     events: Duration = Field(
         timedelta(days=730), description="how long a message's history is kept after its last delivery"
     )
-    bodies: Duration = Field(timedelta(0), description="how long its bytes are kept, beyond bounce_window")
+    bodies: Duration = Field(timedelta(0), description="how long its bytes are kept after its conversation was closed")
 
 
 class Reports(Model):
