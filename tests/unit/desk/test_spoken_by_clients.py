@@ -56,8 +56,8 @@ OUTLOOK = """\
 <p class="MsoNormal"><span lang="PL"><o:p>&nbsp;</o:p></span></p>
 <p class="MsoNormal"><span lang="PL">Zajmę się tym.<o:p></o:p></span></p>
 <div><div style="border:none;border-top:solid #E1E1E1 1.0pt;padding:3.0pt 0cm 0cm 0cm">
-<p class="MsoNormal"><b><span lang="PL">From:</span></b> Anna &lt;anna@klient.pl&gt;<br><b>Sent:</b> Thursday, December 24,
-2026 12:00 PM<br><b>To:</b> support@example.com<br><b>Subject:</b> Skarga<o:p></o:p></p></div></div>
+<p class="MsoNormal"><b><span lang="PL">From:</span></b> Anna &lt;anna@klient.pl&gt;<br><b>Sent:</b> Thursday,
+December 24, 2026 12:00 PM<br><b>To:</b> support@example.com<br><b>Subject:</b> Skarga<o:p></o:p></p></div></div>
 <p class="MsoNormal">#close<o:p></o:p></p></div>
 """
 THUNDERBIRD = """\
@@ -70,7 +70,7 @@ W dniu 24.12.2026 o 12:00, Anna Klient pisze:
 
 Proszę, @jan.
 
--- 
+--\x20
 Ewa Nowak
 #take
 """
@@ -78,13 +78,14 @@ APPLE = """\
 #send
 
 > Wiadomość napisana przez routerd <support+note@example.com> w dniu 24.12.2026, o godz. 12:00:
-> 
+>\x20
 > Your answer was not sent.
 """
 ARABIC = """\
 <div dir="rtl" style="text-align:right">&rlm;#label&rlm; +عاجل&rlm;</div><div dir="rtl">&rlm;</div>
-<div dir="rtl">يرجى النظر @jan</div><br><div class="gmail_quote"><div dir="rtl" class="gmail_attr">في الخميس، 24 ديسمبر 2026 كتب
-Anna &lt;anna@klient.pl&gt;:<br></div><blockquote class="gmail_quote">#close</blockquote></div>
+<div dir="rtl">يرجى النظر @jan</div><br><div class="gmail_quote">
+<div dir="rtl" class="gmail_attr">في الخميس، 24 ديسمبر 2026
+كتب Anna &lt;anna@klient.pl&gt;:<br></div><blockquote class="gmail_quote">#close</blockquote></div>
 """
 
 
