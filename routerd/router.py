@@ -29,6 +29,7 @@ from routerd.considering import Considered, judge, look, thread_keys
 from routerd.delivery.aftermath.bounces import Bounces, is_returned
 from routerd.delivery.aftermath.sending_back import SendingBack, is_sent_back
 from routerd.desk.assign import last_resort_plan
+from routerd.desk.changes import Part
 from routerd.desk.consider import is_notice, loops, passed_inboxes, proofs_of, verified_of_client
 from routerd.desk.matter import House, Matter
 from routerd.desk.pick import Choose
@@ -298,7 +299,8 @@ class Router:
             if committed.others:
                 self._hand_over(committed.others, None)
             tell_accepted(received, committed.plan, considered.decisions, len(committed.copies), self._metrics)
-            await self._bounces.note(received, committed.id)
+            if committed.plan.part is not Part.AWAY:
+                await self._bounces.note(received, committed.id)
         except Exception:
             log.exception("message_unreported", id=committed.id)
 

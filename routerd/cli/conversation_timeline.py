@@ -110,6 +110,7 @@ _COMING = {
     TimerKind.WAKE: "it wakes",
     TimerKind.DROP: "a held answer is dropped",
     TimerKind.BACK: "an absence ends",
+    TimerKind.HANDOVER: "it goes to who stands in for its owner",
     TimerKind.DIGEST: "a digest is sent",
 }
 
