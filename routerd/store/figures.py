@@ -15,8 +15,11 @@ from routerd.store.stored_json import texts_from_json
 _MICROSECOND = timedelta(microseconds=1)
 _QUARTER = 900_000_000  # microseconds: the clocks of all countries differ by whole quarters of an hour
 
-Working = Callable[[str, str | None, datetime, datetime], timedelta | None]
-"""Given owner, team, and two moments: the working time between them; None where there is no calendar."""
+Between = Callable[[int, int], int]
+"""Given two moments, in microseconds since 1970-01-01 UTC: the working time between them, in microseconds."""
+
+Working = Callable[[str, str | None], Between]
+"""Given owner and team: how their working time is measured."""
 
 
 class By(StrEnum):
@@ -213,17 +216,11 @@ def _measure_closed(db: Connection, by: By, span: tuple[int, int], groups: _Grou
         found.setdefault((name, owner, team), []).append((began, resolved))
     for (name, owner, team), spans in found.items():
         resolution = [resolved - began for began, resolved in spans]
-        worked = list(_worked(spans, storable(owner), team, working)) if working else []
+        between = working(storable(owner), team) if working else None
+        worked = [between(began, resolved) for began, resolved in spans] if between else []
         for group in groups.of(name):
             group.resolution += resolution
             group.resolution_working += worked
-
-
-def _worked(spans: Iterable[tuple[int, int]], owner: str, team: str | None, working: Working) -> Iterator[int]:
-    for began, resolved in spans:
-        found = working(owner, team, from_micros(began), from_micros(resolved))
-        if found is not None:
-            yield found // _MICROSECOND
 
 
 def _days(

@@ -1,4 +1,7 @@
-"""Working time between many pairs of moments: a calendar's hours, counted once and looked up."""
+"""Working time between many pairs of moments: a calendar's hours, counted once and looked up.
+
+Moments and times are in microseconds, as the figures have them.
+"""
 
 from bisect import bisect_right
 from datetime import UTC, datetime, timedelta
@@ -6,8 +9,11 @@ from itertools import accumulate
 
 from routerd.config.working_hours import WorkingHours
 from routerd.desk.roster import Roster
+from routerd.store.figures import Between
 
-_AROUND = timedelta(days=92)  # beyond what is asked for: the next question is most likely near
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+_AROUND = timedelta(days=92) // _MICROSECOND  # beyond what is asked for: the next question is most likely near
 
 
 class WorkingTime:
@@ -15,31 +21,32 @@ class WorkingTime:
 
     def __init__(self, hours: WorkingHours) -> None:
         self._hours = hours
-        self._first = self._last = datetime(2000, 1, 1, tzinfo=UTC)
-        self._begins: list[datetime] = []
-        self._lengths: list[timedelta] = []
-        self._before: list[timedelta] = [timedelta()]  # the working time before each of them, and after the last
+        self._first = self._last = 0  # what was counted
+        self._begins: list[int] = []
+        self._lengths: list[int] = []
+        self._before: list[int] = [0]  # the working time before each of them, and after the last
 
-    def between(self, start: datetime, end: datetime) -> timedelta:
+    def between(self, start: int, end: int) -> int:
         if end <= start:
-            return timedelta()
+            return 0
         if start < self._first or end > self._last:
             self._count(start, end)
         return self._until(end) - self._until(start)
 
-    def _count(self, start: datetime, end: datetime) -> None:
-        is_first = not self._begins
-        self._first = (start if is_first else min(start, self._first)) - _AROUND
-        self._last = (end if is_first else max(end, self._last)) + _AROUND
-        spans = [(begin, until - begin) for begin, until in self._hours.spans(self._first, self._last)]
-        self._begins = [begin for begin, _ in spans]
-        self._lengths = [length for _, length in spans]
-        self._before = list(accumulate(self._lengths, initial=timedelta()))
+    def _count(self, start: int, end: int) -> None:
+        if self._begins:
+            start, end = min(start, self._first), max(end, self._last)
+        self._first, self._last = start - _AROUND, end + _AROUND
+        spans = self._hours.spans(_EPOCH + self._first * _MICROSECOND, _EPOCH + self._last * _MICROSECOND)
+        found = [((begin - _EPOCH) // _MICROSECOND, (until - begin) // _MICROSECOND) for begin, until in spans]
+        self._begins = [begin for begin, _ in found]
+        self._lengths = [length for _, length in found]
+        self._before = list(accumulate(self._lengths, initial=0))
 
-    def _until(self, at: datetime) -> timedelta:
+    def _until(self, at: int) -> int:
         number = bisect_right(self._begins, at) - 1
         if number < 0:
-            return timedelta()
+            return 0
         return self._before[number] + min(at - self._begins[number], self._lengths[number])
 
 
@@ -48,13 +55,14 @@ class WorkingTimes:
 
     def __init__(self, roster: Roster) -> None:
         self._roster = roster
-        self._of: dict[tuple[str, str | None], WorkingTime | None] = {}
-        self._by_hours: dict[int, WorkingTime] = {}
+        self._of: dict[int, WorkingTime] = {}  # by their hours
 
-    def __call__(self, owner: str, team: str | None, start: datetime, end: datetime) -> timedelta:
-        key = (owner, team)
-        if key not in self._of:
-            hours = self._roster.working_hours(owner, team)
-            self._of[key] = None if hours is None else self._by_hours.setdefault(id(hours), WorkingTime(hours))
-        found = self._of[key]
-        return max(end - start, timedelta()) if found is None else found.between(start, end)
+    def __call__(self, owner: str, team: str | None) -> Between:
+        hours = self._roster.working_hours(owner, team)
+        if hours is None:
+            return _by_the_clock
+        return self._of.setdefault(id(hours), WorkingTime(hours)).between
+
+
+def _by_the_clock(start: int, end: int) -> int:
+    return max(end - start, 0)

@@ -106,7 +106,10 @@ async def test_the_report_counts_and_measures(store: SqliteStore, state: Path) -
     )
     with QueueView.open(state) as view:
         by = {kind: view.report(kind, NOW - HOUR, NOW + 2 * DAY, zone=UTC) for kind in By}
-        worked = view.report(By.TEAM, NOW, NOW + HOUR * 2, zone=UTC, working=lambda *_: HOUR).total.resolution_working
+        an_hour = HOUR // timedelta(microseconds=1)
+        worked = view.report(
+            By.TEAM, NOW, NOW + HOUR * 2, zone=UTC, working=lambda *_: lambda *_: an_hour
+        ).total.resolution_working
         assert view.report(By.TEAM, NOW + 9 * DAY, NOW + 10 * DAY, zone=UTC).total.received == 0
     total = by[By.INBOX].total
     assert all(report.total == total for report in by.values())
