@@ -6,7 +6,7 @@ from routerd.desk.changes import HeldEnd, HeldEnded, HeldKind, NewHeld, Part, Pl
 from routerd.desk.commanding import refuse
 from routerd.desk.matter import House, Matter
 from routerd.desk.noting import colleagues, head_for, note_plan, plan_of, says_more
-from routerd.desk.obeying import watched_by
+from routerd.desk.obeying import watched_by, watching
 from routerd.desk.plan import Event, FullDeskState, Plan
 
 PREFIX = "[draft] "
@@ -31,7 +31,7 @@ def draft_plan(matter: Matter, state: FullDeskState, house: House) -> Plan:
     roster, author = house.roster, plan.member
     named = colleagues(spoken.named, roster)
     standing = watched_by(plan.standing, (one for one in named if one not in (plan.owner, author)))
-    members = colleagues((plan.owner, *standing.watchers, *named, *standing.approve), roster)
+    members = colleagues((plan.owner, *watching(standing), *named, *standing.approve), roster)
     head = head_for(PREFIX, matter, plan.inbox, members, house)
     shown = state.seen.held if state.seen else None
     replaced = tuple(

@@ -10,7 +10,7 @@ from email.utils import format_datetime
 from routerd.desk.changes import AMONG_US, Part, PlannedCopy, Role
 from routerd.desk.commanding import obey_all
 from routerd.desk.matter import House, Matter
-from routerd.desk.obeying import watched_by
+from routerd.desk.obeying import watched_by, watching
 from routerd.desk.owning import with_handover
 from routerd.desk.plan import Conversation, Event, FullDeskState, Plan, Voice
 from routerd.desk.roster import Roster
@@ -109,7 +109,7 @@ def _passed_on(plan: Plan, before: Conversation, matter: Matter, state: FullDesk
     roster, author = house.roster, plan.member
     named = colleagues(matter.said.spoken.named, roster)
     standing = watched_by(plan.standing, (one for one in named if one not in (plan.owner, author)))
-    names = (plan.owner, before.owner, *standing.watchers, *named, *_answered(state))
+    names = (plan.owner, before.owner, *watching(standing), *named, *_answered(state))
     members = tuple(one for one in colleagues(names, roster) if one != author)
     head = head_for(PREFIX, matter, plan.inbox, members, house) if members else b""
     return replace(

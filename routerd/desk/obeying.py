@@ -3,10 +3,11 @@
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
+from email.utils import format_datetime
 from typing import Any
 
 from routerd.desk.absence import handed_over_by
-from routerd.desk.answering import meanwhile, send_held
+from routerd.desk.answering import APPROVE_PREFIX, meanwhile, send_held
 from routerd.desk.changes import (
     Absence,
     AbsenceSource,
@@ -15,6 +16,10 @@ from routerd.desk.changes import (
     HeldEnd,
     HeldEnded,
     HeldId,
+    HeldKind,
+    PlannedCopy,
+    Resent,
+    Role,
 )
 from routerd.desk.commands import HELP
 from routerd.desk.matter import House
@@ -41,8 +46,12 @@ from routerd.desk.said import (
     Watch,
 )
 from routerd.desk.standing import Act, after_act
+from routerd.desk.telling import note_address
+from routerd.message.address_list import Mailbox
+from routerd.message.outgoing import Letterhead, outgoing_head
 
 MAX_LABELS = 50  # of a conversation, given by command
+_SAID_BY_AUTHOR = frozenset({HeldKind.CONFLICT, HeldKind.COMMAND})  # who must approve has not seen these
 NO_CONVERSATION = "this mail belongs to no conversation; write it as a reply to one of its mails"
 
 
@@ -108,7 +117,7 @@ def may_release(held: Held, member: str, conversation: Conversation, roster: Ros
     counted = conversation.standing.approve or held.release
     if counted:
         return member in _people(counted, roster)
-    return member in {held.member, conversation.owner, *conversation.standing.watchers}
+    return member in {held.member, conversation.owner, *watching(conversation.standing)}
 
 
 def _take(_command: Take, work: Work, scene: Scene) -> Work:
@@ -197,6 +206,11 @@ def _unwatch(_command: Unwatch, work: Work, scene: Scene) -> Work:
     return work.but(Event("watch_ended", {"member": scene.member}), standing=replace(before, watchers=watchers))
 
 
+def watching(standing: Standing) -> tuple[str, ...]:
+    """All who get what comes, but for the owner: also those who watch for another inbox."""
+    return tuple(dict.fromkeys((*standing.watchers, *(name for _, name in standing.also))))
+
+
 def watched_by(standing: Standing, members: Iterable[str]) -> Standing:
     """The same standing where they all watch already."""
     watchers = tuple(dict.fromkeys((*standing.watchers, *members)))
@@ -229,6 +243,8 @@ def _send(_command: Send, work: Work, scene: Scene) -> Work:
     now = work.now()
     held = _meant(work, scene, "send")
     if not may_release(held, scene.member, now, scene.roster):
+        if held.member == scene.member and now.standing.approve and held.kind in _SAID_BY_AUTHOR:
+            return _asked_for(held, work, scene)
         who = ", ".join(now.standing.approve or held.release) or "its author, the owner and who watches"
         raise ForbiddenError(f"the #send of {who} counts here", held.id)
     if scene.state.content(held.message) is None:
@@ -253,6 +269,25 @@ def _send(_command: Send, work: Work, scene: Scene) -> Work:
         held_ended=(*work.plan.held_ended, *sent.held_ended),
         answered=sent.answered,
     )
+
+
+def _asked_for(held: Held, work: Work, scene: Scene) -> Work:
+    """Its author wants it sent, and a rule wants somebody's word before: who may say it gets it now."""
+    wanted, roster, raw = work.standing.approve, scene.roster, scene.state.content(held.message)
+    approvers = tuple(name for name in sorted(_people(wanted, roster)))
+    if raw is None or not approvers:
+        raise ForbiddenError(f"the #send of {', '.join(wanted)} counts here; write it again")
+    letterhead = Letterhead(
+        sender=Mailbox(roster.display_name(held.member), note_address(work.plan.inbox, scene.house.settings.addresses)),
+        to=tuple(Mailbox(roster.display_name(name), str(roster.mailbox(name))) for name in approvers),
+        prefix=APPROVE_PREFIX,
+        date=format_datetime(scene.at),
+    )
+    head = outgoing_head(raw, letterhead)
+    shown = tuple(Resent(held.message, PlannedCopy(name, Role.DESK, head=head)) for name in approvers)
+    event = Event("approval_asked", {"member": held.member, "of": list(wanted)})
+    asked = work.but(event, resent=(*work.plan.resent, *shown))
+    return asked.telling(f"#send: a rule wants the word of {', '.join(wanted)} before; it was shown to them now.")
 
 
 def _drop(_command: Drop, work: Work, scene: Scene) -> Work:

@@ -46,6 +46,10 @@ def test_a_note_goes_to_the_owner_the_watchers_and_whom_it_names_who_watch_then(
     assert [event.kind for event in plan.events] == ["note_written"]
 
 
+def test_who_watches_for_another_inbox_gets_notes_too() -> None:
+    assert members_of(noted("x", watched("omar", also=(("billing@example.com", "adam"),)))) == ["ewa", "omar", "adam"]
+
+
 def test_a_note_moves_nothing_else() -> None:
     """Whoever waits goes on waiting, and what is closed stays so."""
     plan = noted("Kto to zrobi?")

@@ -210,8 +210,20 @@ def test_where_a_rule_wants_somebodys_word_no_other_counts(kind: HeldKind, membe
     held = replace(HELD, kind=kind, release=("duty",) if kind is HeldKind.APPROVAL else ())
     plan = said("#send", holding(held, approve=("duty",)), member=member)
     assert bool(plan.held_ended) is may
-    if not may:
+    assert may or all(one.copy.role is Role.DESK for one in plan.resent)
+    if not may and (member != "omar" or kind in (HeldKind.DRAFT, HeldKind.APPROVAL)):
         assert "the #send of duty counts" in refused(plan)
+
+
+def test_an_answer_that_its_author_wants_sent_is_shown_to_who_must_approve() -> None:
+    """It was held for another reason before, so they have not seen it. It stays held."""
+    plan = said("#send", holding(approve=("duty",)), member="omar")
+    [shown] = plan.resent
+    assert (shown.message, shown.copy.member, shown.copy.role) == (11, "adam", Role.DESK)
+    assert b"Subject: [approve] Re: Skarga\r\n" in shown.copy.head
+    assert b"klient.pl" not in shown.copy.head
+    assert (plan.held_ended, plan.answered) == ((), None)
+    assert "shown to them now" in answer_to(plan)
 
 
 def test_an_author_may_always_drop_what_he_wrote() -> None:
