@@ -1,202 +1,196 @@
-"""What members say among themselves, whatever their clients put into headers and envelopes, leaves to members alone."""
+"""What members say among themselves, and what was not sent, leaves for nobody else, whatever their mail names."""
 
 import random
-import re
-from collections.abc import AsyncIterator, Iterator
-from itertools import count
+from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
-from router_desk import BILLING, NOW, SUPPORT, Desk
+from answer_desk import ANNA, SUPPORT, AnswerDesk
 
-from routerd.config.settings import Addresses, Settings
 from routerd.desk.changes import Role
-from routerd.intake.recipients import Directory
-from routerd.message.address import parse_address
-from routerd.message.envelope import Accepted, Client, Envelope, Protocol, QueueId, Received, Recipient
-from routerd.message.token import ANSWER, BOUNCE, DRAFT, NOTE, issue_address
-from routerd.store.base import Copy
 
-MEMBERS = ("jan", "ewa", "omar")
-SETTINGS = Settings.model_validate(
-    {
-        "hostname": "mx1.example.com",
-        "postmaster": "jan",
-        "members": {name: {"mailbox": f"{name}@mail.example.com"} for name in MEMBERS},
-        "teams": {"finance": {"members": ["ewa", "omar"]}},
-        "inboxes": {
-            SUPPORT: {"default": "jan", "aliases": ["help@example.com"], "replies": "through"},
-            BILLING: {"default": "ewa", "replies": "through"},
-        },
-        "delivery": [
-            {"domain": "mail.example.com", "maildir": "/var/mail/{local}", "trusts_us": True},
-            {"domain": "*", "maildir": "/var/mail/{local}"},
-        ],
-        "limits_of_rules": [{"files": "*", "actions": ["all"]}],
-        "listen": [{"systemd": "listener"}],
-    }
+MAILS = 500
+RULES = "rules:\n  - {name: all, when: {always: true}, then: {watch: jan, forward: archive@far.example}}\n"
+OUTSIDE = (
+    ANNA,
+    f"Anna Klient <{ANNA}>",
+    f'"Klient, Anna" <{ANNA.upper()}>',
+    f"=?utf-8?B?QW5uYQ==?= <{ANNA}>",
+    f"Customers: {ANNA}, Bob <bob@klient.pl>;",
+    f"(a comment) {ANNA} (another)",
+    f"<@relay.example:{ANNA}>",
+    "undisclosed-recipients:;",
+    "archive@far.example",
 )
-MAILBOXES = frozenset(f"{name}@mail.example.com" for name in MEMBERS)
-FORWARDING = "rules:\n  - {name: all, when: {always: true}, then: {forward: ledger@out.example, watch: omar}}\n"
-CUSTOMERS = ("anna@klient.pl", "bob@klient.pl", "ewa@mail.example.com.klient.pl", "support@klient.pl")
-WRITTEN = (
-    "{}",
-    "Anna <{}>",
-    '"jan@mail.example.com" <{}>',
-    "koledzy: {}, jan@mail.example.com;",
-    "undisclosed-recipients: {};",
-    "<@mail.example.com:{}>",
-    "=?utf-8?q?Ewa?= <{}> (jan@mail.example.com)",
-    "{},\r\n {}",
+FIELDS = (
+    "Cc",
+    "Bcc",
+    "Reply-To",
+    "Resent-To",
+    "Resent-Cc",
+    "Resent-Bcc",
+    "Mail-Followup-To",
+    "Mail-Reply-To",
+    "Disposition-Notification-To",
+    "Errors-To",
+    "Return-Path",
+    "Sender",
+    "Apparently-To",
+    "X-Forwarded-To",
+    "X-Original-To",
+    "Delivered-To",
 )
-FIELDS = ("To", "Cc", "Bcc", "Reply-To", "Resent-To", "Resent-Cc", "Resent-Bcc", "X-Original-Reply-To", "Errors-To")
-_INTERNAL = re.compile(rb"(?im)^(?:x-|received|delivered-to|return-path|reply-to|resent|bcc|errors-to)")
-TEXTS = (
-    "{}, nie mówcie jej.",
-    "#label +x{}\n\n{}",
-    "#assign ewa\n#priority high\n\n@jan {}",
-    "#watch\n\n@finance {} @anna@klient.pl",
-    "#clsoe\n\n{}",
-    "#send\n\n{}",
-    "#drop\n\n{}",
-    "#history\n\n{}",
-    "#help\n\n{}",
-    "#take\n#snooze 2d\n\n{}",
-    "#assign anna@klient.pl\n\n{}",
-    "#away deputy anna@klient.pl\n\n{}",
-    "#open\n\n{}",
+COMMANDS = (
+    "#take",
+    "#assign jan",
+    "#label +urgent",
+    "#watch",
+    "#history",
+    "#help",
+    "#unknown",
+    "#priority high",
+    "#drop",
+)
+INTERNAL = (
+    "X-Routerd-Why",
+    "X-Assigned-To",
+    "X-Labels",
+    "X-Mailer",
+    "User-Agent",
+    "X-Originating-IP",
+    "Thread-Index",
+    "Organization",
+    "Comments",
+    "Keywords",
+    "Importance",
+    "Autocrypt",
+    *FIELDS,
+)
+SEEN_BY_CUSTOMERS = frozenset(
+    ("From", "To", "Cc", "Subject", "Date", "Message-ID", "In-Reply-To", "References", "MIME-Version")
 )
 
 
-class Office:
-    """Members at their desks: a conversation with two customers, and what is said in it."""
+class Talk:
+    """One conversation with what its members may write to."""
 
-    def __init__(self, folder: Path) -> None:
-        self.desk = Desk(folder, SETTINGS)
-        self.desk.use(FORWARDING)
-        self.key = self.desk.store.key(BOUNCE)
-        self.directory = Directory(SETTINGS, self.key)
-        self._numbers = count(1)
+    answer = note = draft = ""
+
+    def __init__(self, desk: AnswerDesk, number: int) -> None:
+        self.desk = desk
+        self.message_id = f"<a{number}@klient.pl>"
 
     async def begin(self) -> None:
-        first = (
-            "From: Anna <anna@klient.pl>\r\nCc: bob@klient.pl\r\nSubject: Skarga\r\nMessage-ID: <1@klient.pl>\r\n\r\na"
-        )
-        await self.say(first.encode(), "anna@klient.pl", [SUPPORT], None)
-        self.customers_mail = [copy for copy in self.desk.copies if copy.role is Role.OWNER]
-        self.desk.copies.clear()
-
-    async def say(self, raw: bytes, sender: str, to: list[str], member: str | None) -> bool:
-        """Whether it was taken."""
-        client = Client("192.0.2.1", 1, "client", Protocol.SMTP, "listener", member=member)
-        envelope = Envelope(sender, tuple(self._recipient(one) for one in to))
-        queue_id = QueueId(f"01L{next(self._numbers):023}")
-        [verdict] = await self.desk.accept(Received(queue_id, envelope, client, raw, NOW))
-        return isinstance(verdict, Accepted)
-
-    def address(self, letter: str, copy: Copy) -> str:
-        return issue_address(letter, parse_address(SUPPORT), copy.number, NOW, Addresses(), self.key)
-
-    def _recipient(self, address: str) -> Recipient:
-        found = self.directory.look_up(parse_address(address), NOW)
-        assert isinstance(found, Recipient), (address, found)
-        return found
-
-    async def outside(self) -> list[tuple[Copy, bytes, bytes]]:
-        """What has left to somebody who is no member: each with the header that it goes out under, and the message."""
-        left = [copy for copy in self.desk.copies if copy.mailbox not in MAILBOXES]
-        return [(copy, copy.annotation.head, bytes(await self.desk.store.content(copy))) for copy in left]
-
-    def counted(self, name: str, **labels: str) -> float:
-        return self.desk.metrics.registry.get_sample_value(name, labels) or 0
+        await self.desk.customer(Message_ID=self.message_id)
+        copy = next(one for one in await self.desk.out() if one.copy.role is Role.OWNER)
+        self.answer, self.note = copy.address("Reply-To"), copy.address("X-Routerd-Note")
+        self.draft = copy.address("X-Routerd-Draft")
 
 
-@pytest.fixture
-async def office(tmp_path: Path) -> AsyncIterator[Office]:
-    made = Office(tmp_path)
-    await made.begin()
-    yield made
-    await made.desk.store.close()
+def addressed(chance: random.Random, talk: Talk) -> tuple[list[str], str]:
+    """The envelope of what must not leave, and how its text begins."""
+    note = chance.choice((talk.note, "support+note@example.com"))
+    draft = chance.choice((talk.draft, "support+draft@example.com"))
+    kind = chance.randrange(6)
+    if kind == 0:
+        return [note], ""
+    if kind == 1:
+        return [draft], ""
+    if kind == 2:
+        return [note], "\n".join(chance.sample(COMMANDS, chance.randint(1, 3))) + "\n\n"
+    if kind == 3:
+        return [talk.answer], chance.choice(("#note\n", "#send\n", "\ufeff#assign jan\n"))
+    if kind == 4:
+        return chance.sample([note, talk.answer, SUPPORT], 3), ""
+    return [draft, SUPPORT], ""
 
 
-def header(draw: random.Random, member: str, number: int, ours: list[str], references: str) -> str:
-    """As clients write it and as none should: customers wherever an address can stand."""
-    lines = [f"From: {member}@mail.example.com", f"Message-ID: <m{number}@mail.example.com>", "Subject: Re: Skarga"]
-    lines.append(f"References: {references}")
-    for field in draw.sample(FIELDS, draw.randint(1, 5)):
-        address = draw.choice(CUSTOMERS)
-        lines.append(f"{field}: {draw.choice(WRITTEN).format(address, address)}")
-    lines.append(f"{draw.choice(('To', 'Cc', 'to', 'CC'))}: {', '.join(ours)}")
-    draw.shuffle(lines)
-    return "\r\n".join(lines)
+def header_of(chance: random.Random, talk: Talk, member: str, to: list[str], secret: str) -> Iterator[tuple[str, str]]:
+    yield "From", f"{member} <{member}@team.example>"
+    yield "To", ", ".join((*to, chance.choice(OUTSIDE))) if chance.random() < 0.7 else chance.choice(OUTSIDE)
+    yield "Subject", f"Re: Parcel {secret}"
+    yield "Message-ID", f"<{secret}@team.example>"
+    yield "In-Reply-To", talk.message_id
+    for field in chance.sample(FIELDS, chance.randint(0, 6)):
+        yield field, chance.choice(OUTSIDE)
+    yield "X-Secret", secret
 
 
-def transactions(draw: random.Random, ours: list[str]) -> Iterator[list[str]]:
-    """One, or one for each recipient in any order, as hops take mail apart."""
-    if draw.random() < 0.6:
-        yield ours
-    else:
-        yield from ([one] for one in draw.sample(ours, len(ours)))
+def body_of(chance: random.Random, begins: str, secret: str) -> tuple[list[tuple[str, str]], str]:
+    text = f"{begins}{secret}: he is a liar. @jan @anna @archive {ANNA}\n"
+    if chance.random() < 0.6:
+        return [("Content-Type", "text/plain; charset=utf-8")], text
+    parts = (
+        f"Content-Type: text/plain; charset=utf-8\n\n{text}",
+        f"Content-Type: text/html\n\n<p>{text}</p>",
+        f'Content-Type: application/pdf; name="{secret}.pdf"\nContent-Transfer-Encoding: base64\n\nJVBERi0=\n',
+    )
+    whole = "".join(f"--b\n{part}\n" for part in parts)
+    return [("MIME-Version", "1.0"), ("Content-Type", 'multipart/mixed; boundary="b"')], f"{whole}--b--\n"
 
 
-async def test_nothing_that_is_said_among_members_leaves_to_anybody_else(office: Office) -> None:
-    """500 notes, drafts, commands and answers to them, with customers in every header, sent on to our inboxes too.
-
-    A draft goes out by #send: its own bytes, and nothing of the mail that says so.
-    """
-    draw = random.Random(7)
-    drafts, references = set(), ["<1@klient.pl>"]
-    for number in range(500):
-        member, is_draft = draw.choice(MEMBERS), draw.random() < 0.3
-        seen = draw.choice((*office.customers_mail, *office.desk.copies[-20:]))
-        shown = [copy for copy in office.desk.copies[-9:] if copy.annotation.head.find(b"[draft]") > 0]
-        text = draw.choice(TEXTS)
-        if shown and draw.random() < 0.3:
-            seen, is_draft, text = shown[0], False, "#send\n\n{}"
-        if is_draft:
-            drafts.add(f"SECRET-{number}-")
-        letter, word = (DRAFT, "draft") if is_draft else (NOTE, "note")
-        to = draw.choice((office.address(letter, seen), f"support+{word}@example.com", f"help+{word}@example.com"))
-        others = (SUPPORT, "help@example.com", BILLING, office.address(ANSWER, seen))
-        ours = [to, *draw.sample(others, draw.randint(0, 2))]
-        references.append(f"<m{number}@mail.example.com>")
-        top = header(draw, member, number, ours, f"{draw.choice(references[-30:])} <1@klient.pl>")
-        body = text.replace("{}", f"SECRET-{number}-").replace("\n", "\r\n")
-        raw = f"{top}\r\nContent-Type: text/plain; charset=utf-8\r\n\r\n{body}".encode()
-        for recipients in transactions(draw, ours):
-            assert await office.say(raw, f"{member}@mail.example.com", recipients, member)
-    outside = await office.outside()
-    assert outside
-    for copy, head, raw in outside:
-        assert copy.role is Role.ANSWER
-        assert set(re.findall(r"SECRET-[0-9]+-", raw.decode())) <= drafts
-        assert not _INTERNAL.search(head)
-    assert sum(copy.role is Role.DESK for copy in office.desk.copies) > 500
-    assert office.counted("routerd_notes_total") > 100
-    assert office.counted("routerd_commands_total", command="send", result="done") >= 3
+async def test_nothing_of_it_leaves(tmp_path: Path) -> None:
+    """Notes, drafts, commands and held answers, with customers wherever a mail can name somebody."""
+    chance = random.Random(7)
+    desk = AnswerDesk(tmp_path, RULES)
+    talk = Talk(desk, 0)
+    for number in range(MAILS):
+        if number % 20 == 0:
+            talk = Talk(desk, number)
+            await talk.begin()
+        to, begins = addressed(chance, talk)
+        member, secret = chance.choice(("ewa", "jan", "omar")), f"secret{number:04d}"
+        more, body = body_of(chance, begins, secret)
+        header = [*header_of(chance, talk, member, to, secret), *more]
+        raw = "".join(f"{name}: {value}\r\n" for name, value in header) + "\r\n" + body.replace("\n", "\r\n")
+        await desk.raw(raw.encode(), to, member=member, sender=f"{member}@team.example")
+        for out in await desk.out():
+            is_ours = out.copy.mailbox.endswith("@team.example")
+            assert is_ours or b"secret" not in out.raw, (to, header)
+            assert is_ours or out.copy.role is Role.FORWARD, (to, header)
+    await desk.close()
 
 
-@pytest.mark.parametrize("word", ["note", "draft"])
-async def test_a_note_is_one_whichever_of_its_addresses_it_comes_to_first(office: Office, word: str) -> None:
-    """A hop that takes mail apart hands it to the inbox, or to the address for answers, before it comes as a note."""
-    [seen, *_] = office.customers_mail
-    answer = office.address(ANSWER, seen)
-    raw = (
-        f"From: ewa@mail.example.com\r\nTo: {SUPPORT}, {answer}\r\nCc: support+{word}@example.com, anna@klient.pl\r\n"
-        "References: <1@klient.pl>\r\nMessage-ID: <n@ewa>\r\nSubject: Re: Skarga\r\n\r\nNie mów jej.\r\n"
-    ).encode()
-    for recipient in (SUPPORT, answer, f"support+{word}@example.com"):
-        assert await office.say(raw, "ewa@mail.example.com", [recipient], "ewa")
-    assert await office.outside() == []
-    assert [copy.member for copy in office.desk.copies if copy.role is Role.DESK] == ["jan", "omar"]
-    assert all(f"Subject: [{word}] Re: Skarga".encode() in copy.annotation.head for copy in office.desk.copies)
+async def test_a_conflict_leaves_nothing(tmp_path: Path) -> None:
+    """The answer that was held is in nobody's mail but its author's and those who have it."""
+    chance = random.Random(8)
+    desk = AnswerDesk(tmp_path, RULES)
+    for number in range(MAILS // 10):
+        talk = Talk(desk, number)
+        await talk.begin()
+        await desk.member("ewa", talk.answer, "Of Ewa.")
+        assert len(await desk.outside()) == 1
+        secret = f"secret{number:04d}"
+        more, body = body_of(chance, "", secret)
+        header = [*header_of(chance, talk, "jan", [talk.answer], secret), *more]
+        raw = "".join(f"{name}: {value}\r\n" for name, value in header) + "\r\n" + body.replace("\n", "\r\n")
+        await desk.raw(raw.encode(), [talk.answer], member="jan", sender="jan@team.example")
+        assert {out.copy.member for out in await desk.out()} == {"jan"}
+    await desk.close()
 
 
-async def test_what_belongs_to_no_conversation_is_refused_but_for_what_concerns_oneself(office: Office) -> None:
-    top = "From: ewa@mail.example.com\r\nTo: support+note@example.com, anna@klient.pl\r\nSubject: x\r\n\r\n"
-    for text, taken in (("Nie mów jej.", False), ("#take", False), ("#away", True), ("#help\r\n", True)):
-        raw = f"{top}{text}\r\n".encode()
-        said = await office.say(raw, "ewa@mail.example.com", ["support+note@example.com"], "ewa")
-        assert said is taken, text
-    assert [(copy.member, copy.role) for copy in office.desk.copies] == [("ewa", Role.DESK), ("ewa", Role.DESK)]
-    assert office.counted("routerd_rejections_total", reason="no_conversation") == 2
+async def test_customers_see_nothing_internal(tmp_path: Path) -> None:
+    """Of an answer whose header has all that clients and hops put there, only what is meant for them."""
+    chance = random.Random(9)
+    desk = AnswerDesk(tmp_path, RULES)
+    for number in range(MAILS // 10):
+        talk = Talk(desk, number)
+        await talk.begin()
+        header = {
+            "From": "ewa <ewa@team.example>",
+            "To": talk.answer,
+            "Subject": "Re: Parcel",
+            "Message-ID": f"<e{number}@team.example>",
+            "References": talk.message_id,
+            "Received": f"from [10.0.0.{number}] by inside.example",
+            "DKIM-Signature": "v=1; a=rsa-sha256; d=team.example",
+            "Authentication-Results": "inside.example; auth=pass",
+        }
+        header |= {name: f"internal <{number}@team.example>" for name in chance.sample(INTERNAL, 8)}
+        await desk.send(header, "It is here.", (talk.answer,), member="ewa")
+        [out] = await desk.outside()
+        assert {name for name in out.mail if not name.startswith("Content-")} <= SEEN_BY_CUSTOMERS
+        assert b"internal" not in out.raw
+        assert b"inside" not in out.raw
+        assert b"ewa@" not in out.raw
+        assert b"+c." not in out.raw
+    await desk.close()
