@@ -52,13 +52,13 @@ from routerd.store.base import (
     PlanFailedError,
     Settled,
     StaleError,
-    Store,
     StoreError,
     StoreFullError,
     ThreadKeys,
 )
 from routerd.store.marked_work import MarkedWork
 from routerd.store.marks import InHand, digest_of
+from routerd.store.protocol import Store
 
 MAX_RECALLS = 5  # how often a conversation may move between recall and commit
 UNDECIDED = "routerd-error"

@@ -12,7 +12,8 @@ from routerd.ops.metrics import Metrics
 from routerd.ops.rules_folder import FolderReader, compile_saved
 from routerd.rules.compile import Compiled
 from routerd.rules.ruleset import Ruleset
-from routerd.store.base import SavedRuleset, Store, StoreFullError
+from routerd.store.base import SavedRuleset, StoreFullError
+from routerd.store.protocol import Store
 
 log = structlog.get_logger()
 

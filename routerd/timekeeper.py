@@ -16,7 +16,8 @@ from routerd.desk.matter import House
 from routerd.desk.plan import ConversationState, FullDeskState, Plan
 from routerd.ops.metrics import Metrics
 from routerd.settling import Live, settled
-from routerd.store.base import Copy, Deed, DueTimer, PlanFailedError, Settled, Store, StoreError
+from routerd.store.base import Copy, Deed, DueTimer, PlanFailedError, Settled, StoreError
+from routerd.store.protocol import Store
 
 AT_ONCE = 100  # timers a look
 TRY_AGAIN = timedelta(hours=1)  # one that failed

@@ -10,7 +10,8 @@ from routerd.desk.matter import House
 from routerd.desk.plan import FullDeskState
 from routerd.desk.undelivered import Undelivered, undelivered_plan
 from routerd.settling import Live, settled
-from routerd.store.base import Copy, Deed, Settled, Store, ThreadKeys, TroubleKind, Untold
+from routerd.store.base import Copy, Deed, Settled, ThreadKeys, TroubleKind, Untold
+from routerd.store.protocol import Store
 
 log = structlog.get_logger()
 

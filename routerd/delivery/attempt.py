@@ -22,7 +22,8 @@ from routerd.delivery.transports.maildir import MaildirLetter, MaildirStore
 from routerd.delivery.transports.smtp import Letter, NextHop, Shared, TlsContexts, mx_next_hop, smtp_next_hop
 from routerd.message.desk_fields import NO_DESK_FIELDS
 from routerd.message.envelope import Raw
-from routerd.store.base import Copy, Store, StoreError
+from routerd.store.base import Copy, StoreError
+from routerd.store.protocol import Store
 
 OFF_LOOP_BYTES = 256_000  # larger messages are annotated in a thread
 MAX_NEXT_HOPS = 1_000  # that are remembered with what they keep: by MX each domain is one

@@ -9,8 +9,9 @@ import structlog
 
 from routerd.delivery.worker import Worker
 from routerd.ops.metrics import Metrics
-from routerd.store.base import CopyState, Line, PlanFailedError, StandIn, Store, StoreError
+from routerd.store.base import CopyState, Line, PlanFailedError, StandIn, StoreError
 from routerd.store.by_hand import BOUNCE, BadCommandError, do_by_hand
+from routerd.store.protocol import Store
 
 log = structlog.get_logger()
 

@@ -28,7 +28,8 @@ from routerd.delivery.transports.smtp import DEFAULT_TIMEOUTS, TlsContexts
 from routerd.message.envelope import Raw
 from routerd.ops.crash_points import reach
 from routerd.ops.metrics import Metrics
-from routerd.store.base import Copy, CopyState, RetryAt, Store
+from routerd.store.base import Copy, CopyState, RetryAt
+from routerd.store.protocol import Store
 
 log = structlog.get_logger()
 

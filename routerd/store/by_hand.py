@@ -4,7 +4,8 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from routerd.store.base import Copy, CopyState, Line, StandIn, Store
+from routerd.store.base import Copy, CopyState, Line, StandIn
+from routerd.store.protocol import Store
 
 MAX_REASON_CHARACTERS = 500
 

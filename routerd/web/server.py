@@ -21,7 +21,8 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from routerd.config.settings import HostPort, Http
 from routerd.ops.metrics import Metrics
-from routerd.store.base import CopyState, QueueCounts, Store
+from routerd.store.base import CopyState, QueueCounts
+from routerd.store.protocol import Store
 
 MAX_CONNECTIONS = 64
 MAX_HEAD_BYTES = 16_384

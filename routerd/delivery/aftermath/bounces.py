@@ -20,7 +20,8 @@ from routerd.message.envelope import Envelope, Purpose, QueueId, Received
 from routerd.message.view import MessageView
 from routerd.ops.crash_points import reach
 from routerd.ops.metrics import Metrics
-from routerd.store.base import Bounced, Copy, Line, PlanFailedError, Store
+from routerd.store.base import Bounced, Copy, Line, PlanFailedError
+from routerd.store.protocol import Store
 
 OFF_LOOP_BYTES = 64_000  # larger ones are read in a thread
 

@@ -29,7 +29,8 @@ from routerd.message.notice import MAX_RETURNED_BYTES, Notice, TroubledCopy, com
 from routerd.message.token import NOTICE, trace_mac
 from routerd.ops.metrics import Metrics
 from routerd.rules.decision import Assign, Decision, RuleRef
-from routerd.store.base import Copy, Entry, Known, NewCopy, Settled, Store, StoreError, ThreadKeys, Trouble, Untold
+from routerd.store.base import Copy, Entry, Known, NewCopy, Settled, StoreError, ThreadKeys, Trouble, Untold
+from routerd.store.protocol import Store
 
 APART = timedelta(hours=1)  # notices about the same
 LOOK_EVERY = timedelta(seconds=5)  # and so long what fails together is gathered

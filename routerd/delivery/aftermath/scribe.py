@@ -12,7 +12,8 @@ import structlog
 from routerd.delivery.lanes.lane import Job, Lane
 from routerd.delivery.outcome import Outcome
 from routerd.ops.crash_points import reach
-from routerd.store.base import Conclusion, Copy, Hold, Reroute, Store, StoreError
+from routerd.store.base import Conclusion, Copy, Hold, Reroute, StoreError
+from routerd.store.protocol import Store
 
 MAX_UNWRITTEN = 64
 WRITE_AGAIN_SECONDS = (0.1, 0.5, 1, 2, 5, 10, 30)

@@ -20,7 +20,8 @@ from routerd.message.token import NOTICE, is_own_trace, trace_mac
 from routerd.message.view import MessageView
 from routerd.ops.metrics import Metrics
 from routerd.rules.decision import Assign, Decision, RuleRef
-from routerd.store.base import Copy, Entry, Known, NewCopy, Settled, Store, ThreadKeys
+from routerd.store.base import Copy, Entry, Known, NewCopy, Settled, ThreadKeys
+from routerd.store.protocol import Store
 
 NO_WAY = Barred(550, "5.4.4", "no route leads back to that sender", "unknown_recipient")
 

@@ -11,7 +11,8 @@ import structlog
 from routerd.delivery.lanes.clock_watch import ClockWatch
 from routerd.delivery.lanes.lane import LOW_BACKLOG, Lane
 from routerd.delivery.lanes.lanes import Lanes
-from routerd.store.base import Store, StoreError
+from routerd.store.base import StoreError
+from routerd.store.protocol import Store
 
 REFILL = 200
 FIRST_REFILL = 20  # while it is not known whether the destination answers

@@ -12,7 +12,8 @@ import pytest
 
 from routerd.config.settings import HostPort, Http
 from routerd.ops.metrics import Metrics
-from routerd.store.base import CopyState, QueueCounts, Store, StoreError
+from routerd.store.base import CopyState, QueueCounts, StoreError
+from routerd.store.protocol import Store
 from routerd.web import server
 from routerd.web.server import HttpServer, Phase
 
