@@ -182,7 +182,9 @@ def claimed_ids(value: bytes) -> frozenset[str]:
             break
         else:
             words.append(token.removeprefix(b"\\"))
-    text = b"".join(words) if not depth and not quoted else re.sub(rb'[()"\\;]', b" ", value)
+    text = b"".join(words)
+    if depth or quoted:
+        text = b" ".join((text, re.sub(rb'[()"\\;]', b" ", value)))
     # What is in no word may be passed over, or end one: many take a vertical tab or a no-break space for a space.
     plain = b" ".join((text.translate(_LOWER, _NOT_IN_WORDS), text.translate(_LOWER_WORDS))).decode("ascii")
     return frozenset(part.strip(".") for word in plain.split() for part in (word, word.partition("/")[0]))

@@ -232,6 +232,7 @@ def test_claims() -> None:
     assert claimed_ids(b" mx.a (mx.b) 1; mx.c") == {"mx.a", "1"}
     assert claimed_ids(b"(mx.b (; mx.c)); mx.d") == set()
     assert "mx.d" in claimed_ids(b"(mx.b; mx.c; mx.d")
+    assert "mx.d" in claimed_ids(b'"m\\x.d" (mx.b')
     assert "mx.a" in claimed_ids(b"mx.a\x0b1; mx.c")
     assert "mx.a" in claimed_ids(b"m\0x.a; mx.c")
     assert "mx.a" in claimed_ids("mx.a\u00a01; mx.c".encode())
