@@ -131,9 +131,11 @@ def explain(
     thread = thread_keys(view, envelope, client, live, proofs)
     with ExitStack() as stack:
         state: DeskState = QuietDesk()
+        roster = live.roster
         try:
             stored = stack.enter_context(reading_state(live.settings.state))
-            state = stored.desk_state(thread, at)
+            stored_state = stored.desk_state(thread, at)
+            state, roster = stored_state, roster.with_absences(stored_state.absences())
         except StoreMissingError:
             pass  # the daemon never ran here: rotations are at their start
         except StoreError as error:
@@ -147,7 +149,7 @@ def explain(
         facts = facts_of(view, envelope, client, at, live, proofs, anew.conversation)
         decisions = decide(facts, envelope, live)
         author = author_of(facts, envelope, live.roster)
-        plan = assign(decisions, live.roster, anew, at, lambda members: members[0], author)
+        plan = assign(decisions, roster, anew, at, lambda members: members[0], author)
     rules = tuple(
         (
             decision.inbox,

@@ -11,7 +11,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TypeVar
 
-from routerd.desk.plan import DeskState
+from routerd.desk.plan import FullDeskState
 from routerd.message.envelope import QueueId, Raw
 from routerd.store.base import (
     Copy,
@@ -147,7 +147,7 @@ class QueueView:
         """What the daemon would recall."""
         return self._read(lambda db: recall(db, thread))
 
-    def desk_state(self, thread: ThreadKeys, at: datetime) -> DeskState:
+    def desk_state(self, thread: ThreadKeys, at: datetime) -> FullDeskState:
         """The state that a message would meet at `at`. To be used before the view is closed."""
         return self._read(lambda db: StoredDeskState(db, thread, recall(db, thread), at))
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+from datetime import UTC, datetime
 from pathlib import Path
 
 import click.testing
@@ -9,6 +10,11 @@ import pytest
 
 from routerd.cli.explain import command
 from routerd.cli.paragraphs import columns_of
+from routerd.desk.changes import Absence, AbsenceSource
+from routerd.desk.plan import Plan
+from routerd.message.annotate import Annotation
+from routerd.store.base import Deed, Settled
+from routerd.store.sqlite import open_store
 
 CONFIG = """\
 hostname: mx1.example.com
@@ -191,6 +197,24 @@ def test_a_conversation_may_be_given(conversed: Path, said: str) -> None:
     assert "respond   by mon 2026-11-23 08:30 Europe/Warsaw" in lines
     found = json.loads(explain(conversed, "--json", "--conversation", said).stdout)
     assert (found["conversation"]["owner"], found["conversation"]["waiting_seconds"]) == ("bob", 3 * 86_400)
+
+
+async def test_who_said_that_he_is_away_is_not_picked(conversed: Path) -> None:
+    """The state's absences count as the config's do."""
+    config = conversed.parent / "routerd.yaml"
+    config.write_text(config.read_text().replace("ewa@a.example}", "ewa@a.example, deputy: bob}"))
+    at = datetime.now(UTC)
+    gone = Plan(
+        "support@example.com",
+        "ewa",
+        None,
+        "",
+        absences=(Absence("ewa", AbsenceSource.COMMAND, at, deputy="bob", until=None),),
+    )
+    store = open_store(conversed.parent / "state")
+    await store.act(Deed(None, at, lambda _: Settled(gone, Annotation("", "", "", ""), ())))
+    await store.close()
+    assert "bob, deputy of ewa who is away" in explain(conversed).stdout
 
 
 def test_a_rule_may_move_a_given_conversation(conversed: Path) -> None:
