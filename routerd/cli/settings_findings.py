@@ -18,6 +18,7 @@ def settings_findings(settings: Settings, config: Path) -> Iterator[Finding]:
     yield from _unused_keys(settings)
     yield from _small_keys(settings)
     yield from _unsigned_notices(settings, config)
+    yield from _unsigned_copies(settings, config)
 
 
 def _certificate(settings: Settings) -> Iterator[Finding]:
@@ -59,6 +60,15 @@ def _unsigned_notices(settings: Settings, config: Path) -> Iterator[Finding]:
             f"no key under 'dkim' is of {name}, from which notices come, or of a domain above it: they are not signed"
         )
         yield Finding("dkim", Mark(str(config), 0, 0), wrong)
+
+
+def _unsigned_copies(settings: Settings, config: Path) -> Iterator[Finding]:
+    """From of these names the inbox, and servers that do not trust us ask who vouches for that."""
+    for inbox in (name for name, found in settings.inboxes.items() if found.from_via):
+        domain = parse_address(inbox).domain
+        if not any(_is_at_or_below(domain, key.domain) for key in settings.dkim):
+            wrong = f"no key under 'dkim' is of {domain}: what {inbox} sends by 'from_via' is not signed"
+            yield Finding("dkim", Mark(str(config), 0, 0), wrong)
 
 
 def _is_at_or_below(domain: str, top: str) -> bool:

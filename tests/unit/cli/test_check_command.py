@@ -1,6 +1,7 @@
 """`routerd check` and `routerd test`."""
 
 import json
+import re
 from datetime import timedelta
 from pathlib import Path
 
@@ -251,3 +252,14 @@ def test_keys_that_sign_nothing_and_notices_that_none_signs(folder: Path) -> Non
     config.write_text(config.read_text() + "arc_seal: other.test\n")
     assert "other.test.pem" not in run(check).stdout
     assert "routerd.yaml: dkim: no key under 'dkim' is of mx.example.com, " in result.stdout
+
+
+def test_copies_from_the_inbox_that_none_signs(folder: Path) -> None:
+    """Servers that do not trust us would believe their From less than the stranger's."""
+    config = folder / "routerd.yaml"
+    via = re.sub(r"(support@example\.com: \{)", r"\1replies: through, from_via: true, ", CONFIG)
+    assert via != CONFIG
+    config.write_text(via)
+    result = run(check)
+    assert result.exit_code == 0
+    assert "dkim: no key under 'dkim' is of example.com: what support@example.com sends by 'from_via'" in result.stdout

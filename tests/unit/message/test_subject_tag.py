@@ -4,8 +4,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from routerd.message.address_list import Mailbox
 from routerd.message.encode import text_field
 from routerd.message.encoded_words import decode_header
+from routerd.message.outgoing import Letterhead, outgoing_head
 from routerd.message.subject_tag import MAX_TAG_CHARACTERS, tag_of, tagged_field, untagged_value
 
 _LABELS = st.lists(st.text("abcęłشكى-_./123", min_size=1, max_size=20), min_size=1, max_size=30)
@@ -86,3 +88,10 @@ def test_a_tag_has_whole_labels_and_an_end() -> None:
 def test_marks_of_notes_and_drafts_go_with_the_tags(value: bytes, bare: bytes) -> None:
     """A draft that is sent says nothing of having been one."""
     assert decode_header(untagged_value(value)) == decode_header(bare)
+
+
+def test_an_answer_goes_out_without_a_tag() -> None:
+    """Whatever else its client put before it stays."""
+    raw = b"From: ewa@example.com\r\nSubject: Odp: [[invoice, urgent]] Faktura\r\n\r\nx\r\n"
+    head = outgoing_head(raw, Letterhead(Mailbox("Support", "support@example.com"), ()))
+    assert b"\r\nSubject: Odp: Faktura\r\n" in head
