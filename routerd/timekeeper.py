@@ -10,7 +10,9 @@ from datetime import datetime, timedelta
 
 import structlog
 
+from routerd.config.settings import Settings
 from routerd.delivery.lanes.clock_watch import ClockWatch
+from routerd.desk.digest import digest_timers
 from routerd.desk.firing import fire
 from routerd.desk.matter import House
 from routerd.desk.plan import ConversationState, FullDeskState, Plan
@@ -56,6 +58,7 @@ class Timekeeper:
         self._trace_key = store.key("trace")
         self._clock_watch = ClockWatch()
         self._started = False
+        self._digests_by: Settings | None = None  # their timers are those of this config
         self._rests_until = 0.0  # by the loop's clock
         self._failed: dict[int, float] = {}  # timers, and when they are tried again by the loop's clock
         self._counts_at = 0.0  # likewise
@@ -64,18 +67,23 @@ class Timekeeper:
         """Until it is cancelled."""
         while True:
             try:
-                await self.fire_due()
-                await self._count()
+                await self.look()
                 pause = await self._until_next()
             except StoreError as error:
                 log.error("timers_unfired", reason=str(error))
                 pause = self._pace.look_every
             await asyncio.sleep(pause.total_seconds())
 
-    async def fire_due(self) -> None:
-        """Raises StoreError: what is due by then is due still."""
+    async def look(self) -> None:
+        """Raises StoreError."""
         if self._rests():
             return
+        await self.fire_due()
+        await self._set_digests()
+        await self._count()
+
+    async def fire_due(self) -> None:
+        """Raises StoreError: what is due by then is due still."""
         while True:
             now, failed = self._clock(), self._still_failed()
             due = await self._store.due_timers(now, AT_ONCE + len(failed))
@@ -84,6 +92,18 @@ class Timekeeper:
                 return
             for one in todo:
                 await self._fire_safely(one)
+
+    async def _set_digests(self) -> None:
+        """Anew where the config or the clock was changed; what was due by now has fired before."""
+        live = self._live()
+        if self._digests_by is live.settings:
+            return
+        timers = digest_timers(live.settings, live.roster, self._clock())
+        if timers:
+            inbox, owner = next(iter(live.settings.inboxes)), timers[0].data
+            plan = Plan(inbox, owner, None, "daily summaries", timers=timers)
+            await self._store.act(Deed(None, self._clock(), lambda state: settled(plan, state, live, self._trace_key)))
+        self._digests_by = live.settings
 
     async def _count(self) -> None:
         """Now and then, for the gauges."""
@@ -105,6 +125,7 @@ class Timekeeper:
             seconds = self._pace.rest.total_seconds()
             log.warning("timers_rest", seconds=seconds, reason="the clock was set")
             self._rests_until = loop_time + seconds
+            self._digests_by = None
         self._started = True
         return loop_time < self._rests_until
 

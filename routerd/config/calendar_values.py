@@ -2,7 +2,7 @@
 
 import re
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date, datetime, time, timedelta
 from functools import cache
 from pathlib import Path
 from typing import Annotated
@@ -19,6 +19,7 @@ from routerd.config.yaml_source import Mark, Problem
 WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 MAX_HOLIDAYS = 10_000  # days in one calendar
 _MAX_HOLIDAYS_BYTES = 1_000_000
+_TIME = re.compile(r"([0-9]{1,2}):([0-9]{2})\Z")
 _HOURS = re.compile(r"([0-9]{1,2}):([0-9]{2})\s*[-–]\s*([0-9]{1,2}):([0-9]{2})\Z")
 _DAY = timedelta(days=1)
 
@@ -83,6 +84,18 @@ def parse_hours(value: object) -> Hours:
     if start == end:
         raise ValueError(f"{quoted(text)} ends where it begins; for the whole day write 00:00-24:00")
     return Hours(start, end if end > start else end + _DAY)
+
+
+def parse_time_of_day(value: object) -> time:
+    """`08:00`. Raises ValueError."""
+    if isinstance(value, time):
+        return value
+    text = value.strip() if isinstance(value, str) else ""
+    found = _TIME.match(text)
+    since_midnight = _time(found[1], found[2]) if found else None
+    if since_midnight is None or since_midnight == _DAY:
+        raise ValueError(f"{quoted(text)} is not a time of day, such as 08:00 or 17:30")
+    return (datetime.min + since_midnight).time()
 
 
 def _time(hours: str, minutes: str) -> timedelta | None:
@@ -159,5 +172,6 @@ WeekdaysItem = Annotated[Weekdays, BeforeValidator(parse_weekdays), _text("mon-f
 WeekdaysList = Annotated[tuple[WeekdaysItem, ...], BeforeValidator(one_or_more), OneOrMore()]
 HoursItem = Annotated[Hours, BeforeValidator(parse_hours), _text("08:00-17:00", "22:00-06:00")]
 HoursList = Annotated[tuple[HoursItem, ...], BeforeValidator(one_or_more), OneOrMore()]
+TimeOfDay = Annotated[time, BeforeValidator(parse_time_of_day), _text("08:00")]
 Holiday = Annotated[Days, BeforeValidator(parse_holiday), _text("lists/holidays.txt", "2026-12-24..2026-12-26")]
 Holidays = Annotated[tuple[Holiday, ...], BeforeValidator(_read_holidays), OneOrMore()]

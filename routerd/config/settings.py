@@ -11,7 +11,7 @@ from typing import Annotated, Literal
 from pydantic import Field, WithJsonSchema
 
 from routerd.config.auth_settings import DkimKey, DmarcPolicy
-from routerd.config.calendar_values import Holidays, HoursList, Weekdays, WeekdaysList, Zone, days_of
+from routerd.config.calendar_values import Holidays, HoursList, TimeOfDay, Weekdays, WeekdaysList, Zone, days_of
 from routerd.config.desk_settings import SenderName, Show
 from routerd.config.intake_settings import (
     Dns,
@@ -165,6 +165,9 @@ class Team(Model):
     )
     fallback: Text | None = Field(None, description="member or team that takes over when nobody of this one is there")
     calendar: Text | None = Field(None, description="calendar by which respond_within counts for this team")
+    lead: Text | None = Field(
+        None, description="member whose daily summary (`digest`) says how this team stands, too; absent: nobody's"
+    )
 
 
 class Escalation(Model):
@@ -335,6 +338,11 @@ class Settings(Model):
     teams: dict[Name, Team] = Field({}, description="named sets of members")
     calendars: dict[Name, Calendar] = Field({}, description="named working hours")
     inboxes: dict[InboxKey, Inbox] = Field(min_length=1, description="shared addresses that routerd accepts mail for")
+    digest: TimeOfDay | None = Field(
+        None,
+        description="when each member gets a summary of what is open, waiting and overdue, on the working days and in "
+        "the time of his calendar, else of his team's, else in UTC; absent: never",
+    )
     addresses: Addresses = Field(Addresses(), description="how routerd's own addresses look")
     delivery: tuple[Route, ...] = Field(
         min_length=1, description="routes; the first whose domain fits the mailbox is taken"
@@ -384,13 +392,4 @@ class Settings(Model):
 
 # What the contract names and a later version brings: refused with a sentence that says so, never read and ignored.
 # Keys are places without list positions and without the names of members, teams and inboxes.
-_LATER_KEYS = {
-    "inboxes.digest": "a daily summary",
-    "digest": "a daily summary",
-}
-NOT_YET: dict[str, str] = {
-    **{
-        key: f"'{key.rpartition('.')[2]}' ({what}) is not available yet; remove it" for key, what in _LATER_KEYS.items()
-    },
-    "workers": "more than one worker is not available yet; write 1 or remove the key",
-}
+NOT_YET: dict[str, str] = {"workers": "more than one worker is not available yet; write 1 or remove the key"}

@@ -125,7 +125,7 @@ class TimerKind(StrEnum):
     DROP = "drop"  # a held answer; data: its number
     BACK = "back"  # an absence ends; data: the member. The store sets it with the absence
     HANDOVER = "handover"  # its owner, the member in data, went away; the store sets it
-    DIGEST = "digest"  # data: the member, or inbox:ADDRESS for its lead
+    DIGEST = "digest"  # data: the member
 
 
 NEW_HELD = "new"  # data of a DROP: of what the plan itself holds, which has no number yet

@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from routerd.config.values import format_duration
 from routerd.desk.absence import hand_over_now
 from routerd.desk.changes import Back, HeldEnd, HeldEnded, HeldKind, Timer, TimerKind
+from routerd.desk.digest import digest_plan
 from routerd.desk.escalating import escalate
 from routerd.desk.matter import House
 from routerd.desk.plan import Conversation, Event, FullDeskState, Plan, Standing
@@ -37,6 +38,8 @@ def fire(timer: Timer, state: FullDeskState, house: House, at: datetime) -> Plan
     house = house.as_of(state)
     if timer.kind is TimerKind.BACK:
         return _back(timer.data, state, house, at)
+    if timer.kind is TimerKind.DIGEST:
+        return digest_plan(timer.data, state, house, at)
     conversation, fired = state.conversation, _FIRED.get(timer.kind)
     if conversation is None or fired is None:
         return None

@@ -2,13 +2,13 @@
 
 import asyncio
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import datetime, time, timedelta
 from pathlib import Path
 from typing import Any
 
 from router_desk import NOW, SETTINGS, SUPPORT, Desk
 
-from routerd.config.settings import Inbox
+from routerd.config.settings import Inbox, Settings
 from routerd.desk.changes import Role
 from routerd.desk.matter import House
 from routerd.desk.plan import Conversation, ConversationState, FullDeskState, Voice
@@ -27,6 +27,7 @@ PROMISING = "rules:\n  - {name: all, when: {always: true}, then: {respond_within
 STEPS = [{"after": "0h", "watch": "ewa"}, {"after": "4h", "assign": "omar"}]
 INBOX = Inbox.model_validate({"default": "jan", "escalate": STEPS, "close_after": "14d"})
 WITH_STEPS = SETTINGS.model_copy(update={"inboxes": {SUPPORT: INBOX}})
+DAILY = SETTINGS.model_copy(update={"digest": time(12)})
 
 
 class SteppedLoop(asyncio.SelectorEventLoop):
@@ -56,9 +57,9 @@ class Clock:
 class TimedDesk:
     """A desk with a timekeeper, whose copies nobody delivers."""
 
-    def __init__(self, folder: Path) -> None:
-        self.desk = Desk(folder, WITH_STEPS)
-        self.desk.use(PROMISING)
+    def __init__(self, folder: Path, settings: Settings = WITH_STEPS, rules: str = PROMISING) -> None:
+        self.desk = Desk(folder, settings)
+        self.desk.use(rules)
         self.clock = Clock()
         self._ids = QueueIds(bytes)
         self.fired: list[Copy] = []
@@ -87,23 +88,23 @@ class TimedDesk:
     async def after(self, hours: float) -> None:
         """So long with the timekeeper at work, which looks each hour and when a timer is due."""
         end = self.clock() + timedelta(hours=hours)
-        await self.timekeeper.fire_due()
+        await self.timekeeper.look()
         while (left := end - self.clock()) > timedelta(0):
             at = await self.desk.store.next_timer()
             until = at - self.clock() if at is not None else HOUR
             self.clock.move(min(until if until > timedelta(0) else HOUR, HOUR, left))
-            await self.timekeeper.fire_due()
+            await self.timekeeper.look()
 
     def mails(self) -> list[str]:
         return [copy.member for copy in self.fired if copy.role is Role.DESK]
 
 
-def simulated(test: Any) -> Any:
+def simulated(test: Any, *made: Any) -> Any:
     """The test, in time that is moved by hand."""
 
     def run(tmp_path: Path) -> None:
         async def work() -> None:
-            timed = TimedDesk(tmp_path)
+            timed = TimedDesk(tmp_path, *made)
             await test(timed)
             await timed.desk.store.close()
 
@@ -113,6 +114,10 @@ def simulated(test: Any) -> Any:
     run.__doc__ = test.__doc__
     run.__name__ = test.__name__
     return run
+
+
+def daily(test: Any) -> Any:
+    return simulated(test, DAILY, "")
 
 
 @simulated
@@ -230,6 +235,47 @@ async def test_a_timer_that_fails_keeps_no_other_waiting(timed: TimedDesk) -> No
     assert timed.mails() == ["jan", "jan", "ewa", "ewa"]
 
 
+@daily
+async def test_each_day_has_its_summary(timed: TimedDesk) -> None:
+    """At noon; who has nothing open gets none."""
+    await timed.write()
+    await timed.after(1.9)
+    assert timed.fired == []
+    await timed.after(0.2)
+    assert timed.mails() == ["jan"]
+    await timed.after(48)
+    assert timed.mails() == ["jan"] * 3
+
+
+@daily
+async def test_a_summary_that_was_missed_comes_once(timed: TimedDesk) -> None:
+    """And the next at its hour, also where the clock was years ahead meanwhile."""
+    await timed.write()
+    await timed.after(1)
+    timed.clock.move(HOUR * 24 * 5)
+    await timed.after(0.5)
+    assert timed.mails() == ["jan"]
+    timed.clock.set_by = YEARS
+    await timed.after(1)
+    timed.clock.set_by = timedelta(0)
+    before = len(timed.mails())
+    assert before <= 2
+    await timed.after(24)
+    assert len(timed.mails()) == before + 1
+
+
+@daily
+async def test_a_reload_sets_summaries_anew_and_loses_none(timed: TimedDesk) -> None:
+    await timed.write()
+    await timed.after(1)
+    later = timed.desk.live.settings.model_copy(update={"digest": time(15)})
+    timed.desk.live = replace(timed.desk.live, settings=later)
+    await timed.after(3.9)
+    assert timed.fired == []
+    await timed.after(0.2)
+    assert timed.mails() == ["jan"]
+
+
 def _answered(timed: TimedDesk, known: Conversation) -> Deed:
     at, live = timed.clock(), timed.desk.live
 
@@ -239,3 +285,23 @@ def _answered(timed: TimedDesk, known: Conversation) -> Deed:
         return settled(plan, state, live, b"k" * 32)
 
     return Deed(known.id, at, settle)
+
+
+def leaving(test: Any) -> Any:
+    away = SETTINGS.members["jan"].model_validate(
+        {"mailbox": "jan@mail.example.com", "away": "2026-01-16", "deputy": "ewa", "handover": "all"}
+    )
+    return simulated(test, SETTINGS.model_copy(update={"members": {**SETTINGS.members, "jan": away}}), "")
+
+
+@leaving
+async def test_a_planned_absence_hands_over_all_when_it_begins(timed: TimedDesk) -> None:
+    """Once; and what its owner leaves goes with a note to who stands in for him."""
+    await timed.write()
+    await timed.after(13)
+    assert (await timed.conversation()).owner == "jan"
+    await timed.after(3)
+    conversation = await timed.conversation()
+    assert (conversation.owner, conversation.standing.watchers) == ("ewa", ("jan",))
+    await timed.after(12)
+    assert timed.mails() == ["ewa"]

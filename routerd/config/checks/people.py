@@ -5,6 +5,7 @@ ends in nobody only where it goes in a circle or names somebody who does not exi
 """
 
 from collections.abc import Iterator, Mapping
+from datetime import timedelta
 
 from routerd.config.draft import Draft
 from routerd.config.nearest import quoted
@@ -16,6 +17,7 @@ def check(draft: Draft) -> Iterator[Problem]:
     yield from _teams(draft)
     yield from _deputies(draft)
     yield from _defaults(draft)
+    yield from _escalations(draft)
 
 
 def _two_kinds(draft: Draft) -> Iterator[Problem]:
@@ -43,6 +45,10 @@ def _teams(draft: Draft) -> Iterator[Problem]:
             unknown = draft.unknown("teams", name, "fallback", name=team.fallback)
             if unknown:
                 yield unknown
+        if team.lead is not None:
+            unknown = draft.unknown("teams", name, "lead", name=team.lead, members_only=True)
+            if unknown:
+                yield unknown
     fallbacks = {name: team.fallback for name, team in draft.settings.teams.items()}
     for circle in _circles(fallbacks):
         yield draft.at("teams", circle[0], "fallback", message=f"the fallbacks go in a circle: {_shown(circle)}")
@@ -68,6 +74,25 @@ def _defaults(draft: Draft) -> Iterator[Problem]:
         unknown = draft.unknown("postmaster", name=draft.settings.postmaster)
         if unknown:
             yield unknown
+
+
+def _escalations(draft: Draft) -> Iterator[Problem]:
+    by_key = {inbox.address.key: inbox.key for inbox in draft.inboxes}
+    for key, inbox in draft.settings.inboxes.items():
+        place = ("inboxes", by_key.get(key, key), "escalate")
+        before = timedelta()
+        for index, step in enumerate(inbox.escalate):
+            for part, name in (("watch", step.watch), ("assign", step.assign)):
+                unknown = draft.unknown(*place, index, part, name=name) if name is not None else None
+                if unknown:
+                    yield unknown
+            if step.watch is None and step.assign is None:
+                yield draft.at(*place, index, message="a step does nothing without 'watch' or 'assign'")
+            if step.after < before:
+                yield draft.at(
+                    *place, index, message="a step stands behind those that come before it: sort them by 'after'"
+                )
+            before = max(before, step.after)
 
 
 def _circles(following: Mapping[str, str | None]) -> Iterator[tuple[str, ...]]:

@@ -1,0 +1,146 @@
+"""The daily summary: when it comes, and what it says."""
+
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
+from email import message_from_bytes
+from email.policy import default
+from typing import Any
+
+import pytest
+from desk_house import ANNA, KNOWN, SUPPORT, FullState, house
+
+from routerd.desk.changes import Absence, AbsenceSource, Timer, TimerKind
+from routerd.desk.digest import digest_plan, digest_timers
+from routerd.desk.firing import fire
+from routerd.desk.matter import House
+from routerd.desk.plan import Conversation, ConversationId, Standing
+
+HOUR = timedelta(hours=1)
+FRIDAY = datetime(2026, 1, 16, 12, tzinfo=UTC)
+OFFICE = {"zone": "Europe/Warsaw", "days": ["mon-fri"], "hours": "08:00-17:00", "holidays": ["2026-01-19"]}
+CALENDARS = {"office": OFFICE, "gulf": {"zone": "Asia/Dubai", "days": ["sun-thu"], "hours": "08:00-17:00"}}
+MEMBERS = {
+    "ewa": {"name": "Ewa Nowak", "mailbox": "ewa@example.com"},
+    "jan": {"name": "Jan Wójcik", "mailbox": "jan@example.com"},
+    "omar": {"name": "عمر", "mailbox": "omar@far.example", "calendar": "gulf"},
+    "adam": {"mailbox": "adam@example.com"},
+}
+TEAMS = {
+    "finance": {"members": ["ewa", "omar"], "calendar": "office", "lead": "jan"},
+    "duty": {"members": ["adam"]},
+}
+
+
+def desk(**more: Any) -> House:
+    return house(**{"digest": "08:00", "members": MEMBERS, "teams": TEAMS, "calendars": CALENDARS, **more})
+
+
+def one(number: int, owner: str, **standing: Any) -> Conversation:
+    values = {"outside": (ANNA,), "subject": f"Sprawa {number}", **standing}
+    return replace(KNOWN, id=ConversationId(number), owner=owner, standing=Standing(**values))
+
+
+WAITING = {"waiting_since": FRIDAY - 5 * HOUR, "respond_by": FRIDAY - HOUR}
+OPEN = (
+    one(1, "ewa", **WAITING, overdue=True),
+    one(2, "ewa", waiting_since=FRIDAY - HOUR),
+    one(3, "ewa"),
+    one(4, "omar", waiting_since=FRIDAY),
+)
+
+
+class State(FullState):
+    def open_conversations(
+        self, *, owner: str | None = None, inbox: str | None = None, limit: int = 200
+    ) -> tuple[Conversation, ...]:
+        del inbox
+        return tuple(one for one in OPEN if one.owner == owner)[:limit]
+
+
+def mails(member: str, state: FullState | None = None, desk_: House | None = None) -> list[tuple[str, str]]:
+    plan = digest_plan(member, state or State(conversation=None), desk_ or desk(), FRIDAY)
+    assert plan is not None
+    read = [message_from_bytes(mail.raw, policy=default) for mail in plan.authored]
+    return [(str(mail["Subject"]), mail.get_content()) for mail in read]
+
+
+@pytest.mark.parametrize(
+    ("member", "moment"),
+    [
+        ("ewa", datetime(2026, 1, 20, 7, tzinfo=UTC)),
+        ("omar", datetime(2026, 1, 18, 4, tzinfo=UTC)),
+        ("adam", datetime(2026, 1, 17, 8, tzinfo=UTC)),
+    ],
+    ids=["team's, over a holiday", "own", "none"],
+)
+def test_it_comes_on_working_days_in_the_members_time(member: str, moment: datetime) -> None:
+    timers = digest_timers(desk().settings, desk().roster, FRIDAY)
+    assert Timer(TimerKind.DIGEST, moment, member) in timers
+    assert len(timers) == len(MEMBERS)
+
+
+def test_it_comes_at_the_same_hour_when_the_clocks_change() -> None:
+    """On Sunday the 29th of March they are put forward in Warsaw."""
+    friday = datetime(2026, 3, 27, 12, tzinfo=UTC)
+    assert Timer(TimerKind.DIGEST, datetime(2026, 3, 30, 6, tzinfo=UTC), "ewa") in digest_timers(
+        desk().settings, desk().roster, friday
+    )
+
+
+def test_without_the_key_there_is_none() -> None:
+    quiet = desk(digest=None)
+    assert digest_timers(quiet.settings, quiet.roster, FRIDAY) == ()
+    assert digest_plan("ewa", State(conversation=None), quiet, FRIDAY) is None
+    assert digest_plan("gone", State(conversation=None), desk(), FRIDAY) is None
+
+
+def test_a_calendar_that_never_works_sends_none() -> None:
+    never = {**OFFICE, "holidays": [f"{date(2026, 1, 1)}..{date(2026, 12, 31)}", "2027-01-01..2027-12-31"]}
+    assert not [
+        t
+        for t in digest_timers(
+            desk(calendars={**CALENDARS, "office": never}).settings,
+            desk(calendars={**CALENDARS, "office": never}).roster,
+            FRIDAY,
+        )
+        if t.data == "ewa"
+    ]
+
+
+def test_it_says_what_is_overdue_first() -> None:
+    [(subject, text)] = mails("ewa")
+    assert subject == "[summary] 3 open, 1 overdue"
+    assert text == (
+        "Overdue (1):\n"
+        "  Sprawa 1, Anna Klient, since 2026-01-16 08:00 CET, was due 2026-01-16 12:00 CET (1, support@example.com)\n"
+        "\n"
+        "Waiting for your answer (1):\n"
+        "  Sprawa 2, Anna Klient, since 2026-01-16 12:00 CET (2, support@example.com)\n"
+        "\n"
+        "Open (1):\n"
+        "  Sprawa 3, Anna Klient (3, support@example.com)\n"
+        "\n"
+    )
+
+
+def test_who_leads_a_team_hears_how_it_stands() -> None:
+    [(subject, text)] = mails("jan")
+    assert subject == "[summary] 0 open"
+    assert text.startswith(
+        "Team finance: 4 open, 3 waiting, 1 overdue\n"
+        "  Ewa Nowak: 3 open, 2 waiting, 1 overdue\n"
+        "  عمر: 1 open, 1 waiting, 0 overdue\n"
+    )
+
+
+def test_nobody_hears_that_there_is_nothing() -> None:
+    assert mails("adam") == []
+
+
+def test_who_is_away_hears_nothing_and_the_next_one_stands() -> None:
+    away = State(conversation=None, away=(Absence("ewa", AbsenceSource.COMMAND, FRIDAY, None),))
+    plan = fire(Timer(TimerKind.DIGEST, FRIDAY, "ewa"), away, desk(), FRIDAY)
+    assert plan is not None
+    assert plan.authored == ()
+    assert plan.timers == (Timer(TimerKind.DIGEST, datetime(2026, 1, 20, 7, tzinfo=UTC), "ewa"),)
+    assert (plan.inbox, plan.joins) == (SUPPORT, None)
