@@ -274,6 +274,11 @@ def test_each_key_stands_in_its_table(table: str, keys: Iterable[str]) -> None:
     assert not [key for key in keys if not re.search(rf"[`{{ ]{key}[`:, ]", rows)]
 
 
+def test_each_command_of_members_stands_in_its_table() -> None:
+    """And nothing else does."""
+    assert [re.findall("#([a-z]+)", row[0])[0] for row in _table("member commands")] == list(COMMANDS)
+
+
 def test_the_actions_that_need_a_grant_are_marked() -> None:
     """As the reader has it: those that are no basic ones, by the name that `limits_of_rules` has for each."""
     marked = {row[2].strip("`") for row in _table("actions")} - {""}
