@@ -28,12 +28,10 @@ _KINDS = frozenset(TimerKind)
 def act(batch: Batch, deed: Deed, open_body: Callable[[QueueId], Raw]) -> tuple[Copy, ...]:
     """`open_body` reads what is kept in a file. Raises PlanFailedError before it has written anything.
 
-    A timer that is gone has fired, or is off: nothing.
+    A timer that is gone has fired, or is off, or was put off: nothing.
     """
     batch.flush()
-    if deed.fired is not None and not select_one(
-        batch.db, "SELECT 1 FROM timers WHERE number = ?", (deed.fired.number,)
-    ):
+    if deed.fired is not None and not _is_set(batch.db, deed.fired):
         return ()
     known = conversation_by_number(batch.db, deed.conversation) if deed.conversation is not None else None
     settled = None
@@ -55,6 +53,12 @@ def act(batch: Batch, deed: Deed, open_body: Callable[[QueueId], Raw]) -> tuple[
     if settled is None:
         return ()
     return _write(batch, settled, deed.conversation, deed.at)
+
+
+def _is_set(db: Connection, fired: DueTimer) -> bool:
+    """Still, and not put off meanwhile."""
+    row = select_one(db, "SELECT due_at FROM timers WHERE number = ?", (fired.number,))
+    return row is not None and row[0] <= to_micros(fired.timer.at)
 
 
 def due_timers(db: Connection, now: datetime, limit: int) -> tuple[DueTimer, ...]:

@@ -1,13 +1,14 @@
 """What the desk does beside sending a message's copies is written with it, read back, and fires once."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
-from desk_entries import Look, an_entry, begun
-from store_entries import INBOX, NOW, RAW, annotation, copy_for, entry, new_id, received, thread
+from desk_entries import Look, an_entry, begun, told
+from store_entries import INBOX, NOW, RAW, annotation, entry, new_id, received, thread
 
 from routerd.desk.changes import (
     Absence,
@@ -42,13 +43,6 @@ from routerd.store.sqlite import SqliteStore, open_store
 
 HOUR = timedelta(hours=1)
 DESTINATION = "smtp:mail.example.com:25"
-
-
-def told(text: str = "hello", **fields: Any) -> SettledMail:
-    queue_id = new_id()
-    raw = f"From: routerd@example.com\r\nSubject: {text}\r\n\r\n{text}\r\n".encode()
-    mail = Authored(queue_id, Part.TOLD, raw, f"{queue_id}@example.com", (), **fields)
-    return SettledMail(mail, annotation(queue_id), (copy_for("ewa", Role.DESK),))
 
 
 async def seen_by(store: SqliteStore, look: Look, keys: ThreadKeys, known: Known) -> None:
@@ -330,6 +324,17 @@ class TestTimers:
         await store.act(Deed(None, NOW, settle))
         await store.act(Deed(None, NOW, settle))
         assert await store.due_timers(NOW + HOUR, 10) == (DueTimer(1, digest, None),)
+
+    async def test_one_that_was_put_off_meanwhile_fires_in_its_new_time(self, store: SqliteStore) -> None:
+        def set_to(hours: int) -> Callable[[FullDeskState], Settled]:
+            digest = Timer(TimerKind.DIGEST, NOW + hours * HOUR, "ewa")
+            return lambda _: Settled(Plan(INBOX, "ewa", None, "", timers=(digest,)), annotation("x"), ())
+
+        await store.act(Deed(None, NOW, set_to(1)))
+        (due,) = await store.due_timers(NOW + HOUR, 10)
+        await store.act(Deed(None, NOW, set_to(24)))
+        assert await store.act(Deed(None, NOW + HOUR, set_to(48), due)) == ()
+        assert await store.next_timer() == NOW + 24 * HOUR
 
 
 async def test_a_conversation_that_closes_keeps_the_moment(store: SqliteStore, state: Path) -> None:
