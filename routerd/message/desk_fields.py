@@ -6,10 +6,10 @@ from urllib.parse import quote
 
 from routerd.message.address_field import address_field
 from routerd.message.address_list import Mailbox
-from routerd.message.encode import structured_field
 from routerd.message.subject_tag import tagged_field
 
 _IN_MAILTO = "@+.-_=!$'*~"  # what stands in an address as it is (RFC 6068 2)
+_PLAIN = re.compile(r"[A-Za-z0-9@+._-]*+\Z")
 _GIVING_WAY = re.compile(rb"^(Reply-To|From)(?=[ \t]*:)", re.IGNORECASE | re.MULTILINE)
 _SUBJECT = re.compile(rb"^Subject[ \t]*:((?:[^\n]|\n(?=[ \t]))*+\n?)", re.IGNORECASE | re.MULTILINE)
 
@@ -41,7 +41,9 @@ def name_of_inbox(inbox: str) -> str:
 def fields_of_addresses(fields: DeskFields) -> bytes:
     named = (("X-Routerd-Note", fields.note), ("X-Routerd-Draft", fields.draft))
     return b"".join(
-        structured_field(name, f"<mailto:{quote(address, safe=_IN_MAILTO)}>") for name, address in named if address
+        f"{name}: <mailto:{address if _PLAIN.match(address) else quote(address, safe=_IN_MAILTO)}>\r\n".encode("ascii")
+        for name, address in named
+        if address
     )
 
 

@@ -7,6 +7,7 @@ import hmac
 import re
 from base64 import b32decode, b32encode
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Protocol
 
 from routerd.message.address import Address
@@ -25,6 +26,7 @@ _HEAD_BYTES = 8
 _DAYS = 1 << 16  # the day wraps in 2149
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _TOKEN = re.compile(rf"[a-z2-7]{{{TOKEN_LENGTH}}}\Z")
+_ANY_TOKEN = "a" * TOKEN_LENGTH
 _MAC = re.compile(r"[a-z2-7]{16}\Z")
 _MAX_TRACE_CHARACTERS = 8_192
 
@@ -97,9 +99,16 @@ def issue_address(letter: str, inbox: Address, number: int, at: datetime, addres
     The token holds for this address only. An inbox whose local part is longer than MAX_RETURN_PATH_LOCAL gets one that
     some servers refuse. Raises ValueError for a number out of range.
     """
-    base = Address(inbox.local, return_path_domain(inbox, addresses))
-    token = make_token(number, at, _purpose_at(letter, base), key)
-    return str(Address(f"{base.local}{addresses.delimiter}{letter}.{token}", base.domain))
+    before, behind, purpose = _form_of(letter, inbox.local, return_path_domain(inbox, addresses), addresses.delimiter)
+    return f"{before}{make_token(number, at, purpose, key)}{behind}"
+
+
+@lru_cache(4096)
+def _form_of(letter: str, local: str, domain: str, delimiter: str) -> tuple[str, str, str]:
+    """What stands before and behind the token in an address, and what the token is for."""
+    whole = str(Address(f"{local}{delimiter}{letter}.{_ANY_TOKEN}", domain))
+    before, _, behind = whole.rpartition(_ANY_TOKEN)
+    return before, behind, _purpose_at(letter, Address(local, domain))
 
 
 def return_path_domain(inbox: Address, addresses: AddressStyle) -> str:
