@@ -47,6 +47,7 @@ CREATE TABLE timers (
 ) STRICT;
 
 CREATE INDEX timers_due ON timers (due_at);
+CREATE INDEX timers_by_conversation ON timers (conversation) WHERE conversation IS NOT NULL;
 CREATE UNIQUE INDEX timers_once ON timers (coalesce(conversation, 0), kind, data);
 
 CREATE TABLE held (
@@ -61,7 +62,7 @@ CREATE TABLE held (
   ended_at          INTEGER
 ) STRICT;
 
-CREATE INDEX held_waiting ON held (conversation) WHERE end IS NULL;
+CREATE INDEX held_by_conversation ON held (conversation);
 CREATE INDEX held_by_message ON held (message);
 
 CREATE TABLE absences (

@@ -49,3 +49,22 @@ async def test_a_reload_readdresses_whose_way_has_changed(store: SqliteStore) ->
     stayed = await store.due("smtp:mail.example.com:25", NOW, 10, frozenset())
     assert [copy.mailbox for copy in moved] == ["ewa@new.test"] * 3
     assert sorted(copy.member for copy in stayed) == ["gone"] * 3 + ["jan"] * 3
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "DELETE FROM timers WHERE conversation = ? AND kind <> 'handover'",
+        "SELECT number FROM held WHERE conversation = ? AND end IS NULL",
+        "DELETE FROM held WHERE message = ?",
+        "SELECT number FROM messages WHERE conversation = ? AND sent_at IS NOT NULL",
+        "SELECT number FROM timers WHERE due_at <= ? ORDER BY due_at, number",
+        "SELECT number FROM conversations WHERE state = 'open' AND inbox = ?",
+    ],
+)
+def test_what_each_message_asks_of_the_desk_goes_by_an_index(
+    store: SqliteStore, peek: Connection, statement: str
+) -> None:
+    """Timers and held answers of all other conversations are not gone through."""
+    plan = [row[3] for row in peek.execute(f"EXPLAIN QUERY PLAN {statement}", (1,))]
+    assert all(step.startswith("SEARCH") for step in plan), plan
