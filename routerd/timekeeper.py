@@ -12,6 +12,7 @@ import structlog
 
 from routerd.config.settings import Settings
 from routerd.delivery.lanes.clock_watch import ClockWatch
+from routerd.desk.absence import gone_as_planned, planned_handover
 from routerd.desk.digest import digest_timers
 from routerd.desk.firing import fire
 from routerd.desk.matter import House
@@ -60,6 +61,7 @@ class Timekeeper:
         self._started = False
         self._digests_by: Settings | None = None  # their timers are those of this config
         self._rests_until = 0.0  # by the loop's clock
+        self._gone: frozenset[str] = frozenset()  # whose planned absence was seen
         self._failed: dict[int, float] = {}  # timers, and when they are tried again by the loop's clock
         self._counts_at = 0.0  # likewise
 
@@ -80,6 +82,7 @@ class Timekeeper:
             return
         await self.fire_due()
         await self._set_digests()
+        await self._hand_over_planned()
         await self._count()
 
     async def fire_due(self) -> None:
@@ -104,6 +107,15 @@ class Timekeeper:
             plan = Plan(inbox, owner, None, "daily summaries", timers=timers)
             await self._store.act(Deed(None, self._clock(), lambda state: settled(plan, state, live, self._trace_key)))
         self._digests_by = live.settings
+
+    async def _hand_over_planned(self) -> None:
+        """Of members whose days of absence have begun; after a restart once more, of what is theirs by then."""
+        live, now = self._live(), self._clock()
+        gone = gone_as_planned(live.roster, now)
+        if gone - self._gone:
+            plan = planned_handover(gone - self._gone, next(iter(live.settings.inboxes)))
+            await self._store.act(Deed(None, now, lambda state: settled(plan, state, live, self._trace_key)))
+        self._gone = gone
 
     async def _count(self) -> None:
         """Now and then, for the gauges."""

@@ -9,6 +9,7 @@ from routerd.desk.owning import hand_over
 from routerd.desk.pick import Picker
 from routerd.desk.plan import Conversation, ConversationState, Event, FullDeskState, Plan
 from routerd.desk.roster import Roster
+from routerd.desk.said import Kind
 from routerd.desk.telling import Told, tell
 from routerd.desk.timers import unchanged
 
@@ -47,13 +48,26 @@ def handed_over_by(member: str, roster: Roster) -> tuple[str, ...]:
     return (member,) if found is not None and found.handover == "all" else ()
 
 
+def gone_as_planned(roster: Roster, now: datetime) -> frozenset[str]:
+    """Of those who hand over all, who is away by the config."""
+    return frozenset(
+        name for name in roster.members if handed_over_by(name, roster) and roster.is_away_by_config(name, now)
+    )
+
+
+def planned_handover(members: frozenset[str], inbox: str) -> Plan:
+    """Of no conversation: each of theirs gets a timer of its own."""
+    first, *others = sorted(members)
+    return Plan(inbox, first, None, "away as planned", hands_over=(first, *others))
+
+
 def return_of(matter: Matter, state: FullDeskState) -> Back | None:
     """That `matter`'s author is there again, by the very fact that he writes. An end that he named himself stays.
 
     Of what his mailbox says by itself nobody is the author: see `hear`.
     """
     member, at = matter.said.member, matter.at
-    if member is None:
+    if member is None or matter.said.kind is Kind.AWAY:
         return None
     for absence in state.absences():
         if absence.member == member and (absence.source is AbsenceSource.NOTICED or absence.until is None):

@@ -148,6 +148,9 @@ class Roster:
     def is_away(self, member: str, now: datetime) -> bool:
         if self._absences and self.absence(member, now) is not None:
             return True
+        return self.is_away_by_config(member, now)
+
+    def is_away_by_config(self, member: str, now: datetime) -> bool:
         today = now.date()
         return any(days.first <= today <= days.last for days in self._members[member].away)
 

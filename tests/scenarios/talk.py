@@ -62,16 +62,16 @@ class Talk:
     folder: Path
     settings: Settings = SETTINGS
     at: datetime = NOW
-    _desk: Desk = field(init=False)
+    desk: Desk = field(init=False)
     _ids: dict[str, QueueId] = field(default_factory=dict)
     _letters: dict[str, int] = field(default_factory=dict)
     _count: int = 0
 
     def __post_init__(self) -> None:
-        self._desk = Desk(self.folder, self.settings)
+        self.desk = Desk(self.folder, self.settings)
 
     async def close(self) -> None:
-        await self._desk.store.close()
+        await self.desk.store.close()
 
     async def say(self, mail: Mail) -> None:
         """Fails where it does not go as expected."""
@@ -79,11 +79,11 @@ class Talk:
         self.at += mail.after
         queue_id = QueueId(f"01J{self._count:023}")
         self._ids[mail.id] = queue_id
-        before = len(self._desk.copies)
+        before = len(self.desk.copies)
         client = Client("192.0.2.1", 1, "client", Protocol.SMTP, "listener", member=mail.member or None)
         sender = mail.sender if mail.sender is not None else mail.author.rpartition("<")[2].strip(">")
         envelope = Envelope(sender, tuple(self._recipient(one) for one in mail.rcpt.split()))
-        await self._desk.accept(Received(queue_id, envelope, client, self._raw(mail), self.at))
+        await self.desk.accept(Received(queue_id, envelope, client, self._raw(mail), self.at))
         self._check(mail, queue_id, before)
 
     def _check(self, mail: Mail, queue_id: QueueId, before: int) -> None:
@@ -96,7 +96,7 @@ class Talk:
         if mail.part:
             assert part == mail.part, f"{mail.id} is {part}"
         if mail.out is not None:
-            out = {copy.mailbox for copy in self._desk.copies[before:] if copy.role is Role.ANSWER}
+            out = {copy.mailbox for copy in self.desk.copies[before:] if copy.role is Role.ANSWER}
             assert out == set(mail.out.split()), f"{mail.id} went out to {out}"
 
     def _stored(self, queue_id: QueueId) -> tuple[tuple[int, str, int | None], str]:
@@ -119,7 +119,7 @@ class Talk:
         elif mail_id != "none":
             number = next(
                 copy.number
-                for copy in self._desk.copies
+                for copy in self.desk.copies
                 if copy.queue_id == self._ids[mail_id] and copy.member == member
             )
         detail = f"{kind}.token"

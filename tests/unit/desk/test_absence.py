@@ -104,7 +104,8 @@ def test_what_a_mailbox_says_by_itself_brings_nobody_back() -> None:
     told = house()
     nobody = replace(word_of("ewa", told), said=Said(Kind.MAIL))
     assert return_of(nobody, FullState(away=(NOTICED,))) is None
-    assert settle(out_of_office(told), FullState(away=(NOTICED,)), told).absences[0].member == "ewa"
+    plan = settle(out_of_office(told), FullState(away=(NOTICED,)), told)
+    assert (plan.absences, plan.authored) == ((replace(NOTICED, until=NOW + NOTICED_FOR),), ())
 
 
 def test_who_writes_in_his_own_conversation_keeps_it() -> None:
