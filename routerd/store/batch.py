@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
+from routerd.desk.changes import Absence
 from routerd.message.envelope import Raw
 from routerd.store.base import CopyState
 from routerd.store.connection import Connection, Value, select
@@ -163,6 +164,7 @@ class Batch:
     def __init__(self, db: Connection, numbers: Numbers) -> None:
         self.db = db
         self.numbers = numbers
+        self.absences: tuple[Absence, ...] | None = None  # as far as somebody asked for them
         self.turns: dict[str, str] = {}
         self.loads: dict[tuple[str, int], int] = {}
         self.customers: dict[

@@ -10,7 +10,7 @@ from routerd.desk.plan import Conversation, Happened, Past, Seen, Sent, Twin
 from routerd.message.annotate import Annotation
 from routerd.message.envelope import QueueId, Raw, Received
 from routerd.store.base import Known, StoreError, ThreadKeys
-from routerd.store.connection import Connection, select, select_one
+from routerd.store.connection import Connection, Value, select, select_one
 from routerd.store.conversation_rows import CONVERSATION_COLUMNS, read_conversation
 from routerd.store.rows import from_micros, message_key, storable, to_micros, to_minute
 from routerd.store.stored_json import (
@@ -74,11 +74,8 @@ FROM messages AS m WHERE conversation = ? AND twin_of IS NULL ORDER BY number DE
 _CONTENT = "SELECT m.queue_id, b.bytes FROM messages AS m JOIN bodies AS b ON b.message = m.number WHERE m.number = ?"
 _ANNOTATION = "SELECT annotation_json FROM messages WHERE number = ?"
 _ABSENCES = "SELECT member, source, since, until, deputy FROM absences"
-_REPLIES = """
-SELECT count(*) FROM auto_replies
-WHERE at > ? AND iif(?2 IS NULL, address <> '', address = ?2) AND (?3 IS NULL OR template = ?3)
-  AND (?4 IS NULL OR inbox = ?4)
-"""
+# Each of these with an index of its own: `x IS NULL OR …` would take none.
+_REPLIES = "SELECT count(*) FROM auto_replies WHERE {wanted}"
 _LAST_OWNER = "SELECT owner FROM conversations WHERE customer = ? ORDER BY last_at DESC LIMIT 1"
 # Only what goes out or went out is a reason to let its repetition rest: what is held or was dropped helps nobody. But
 # what was said to the desk was heard, whatever came of it.
@@ -150,7 +147,9 @@ def read_absences(db: Connection) -> tuple[Absence, ...]:
 
 
 class Given(Protocol):
-    """What the same transaction gave out already, not yet in the tables."""
+    """What the same transaction gave out already, not yet in the tables; and what it has read."""
+
+    absences: tuple[Absence, ...] | None  # None: nobody asked yet, or they have changed
 
     @property
     def turns(self) -> Mapping[str, str]: ...
@@ -183,6 +182,7 @@ class StoredDeskState:
         self._db = db
         self._thread = thread
         self._at = at
+        self._given = given
         self._turns = given.turns if given else {}
         self._loads = given.loads if given else {}
         self._customers = given.customers if given else {}
@@ -325,7 +325,12 @@ class StoredDeskState:
         return read_or_none(annotation_from_json, row[0]) if row else None
 
     def absences(self) -> tuple[Absence, ...]:
-        return read_absences(self._db)
+        """Read once in a transaction: every message asks for them."""
+        if self._given is None:
+            return read_absences(self._db)
+        if self._given.absences is None:
+            self._given.absences = read_absences(self._db)
+        return self._given.absences
 
     def open_conversations(
         self, *, owner: str | None = None, inbox: str | None = None, limit: int = 200
@@ -336,8 +341,11 @@ class StoredDeskState:
     def replies(
         self, since: datetime, *, address: str | None = None, template: str | None = None, inbox: str | None = None
     ) -> int:
-        bindings = (to_micros(since), None if address is None else storable(address), template, inbox)
-        return int(select(self._db, _REPLIES, bindings)[0][0])
+        given: list[tuple[str, Value]] = [("at > ?", to_micros(since))]
+        given.append(("address <> ?", "") if address is None else ("address = ?", storable(address)))
+        given += [(f"{name} = ?", one) for name, one in (("template", template), ("inbox", inbox)) if one is not None]
+        question = _REPLIES.format(wanted=" AND ".join(clause for clause, _ in given))
+        return int(select(self._db, question, [value for _, value in given])[0][0])
 
     def _look_for_twin(self, message_id: str, content_hash: bytes) -> None:
         since = to_micros(self._at - _TWIN_WINDOW)
