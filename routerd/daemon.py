@@ -23,6 +23,7 @@ from routerd.delivery.aftermath.sending_back import SendingBack
 from routerd.delivery.aftermath.succession import stand_in_for, take_over
 from routerd.delivery.attempt import Policy
 from routerd.delivery.desk_addresses import DeskAddresses
+from routerd.delivery.forgetting import Forgetting
 from routerd.delivery.hand import QueueHand
 from routerd.delivery.hosts.mail_exchanges import MailExchanges
 from routerd.delivery.letter import ReturnPaths
@@ -206,7 +207,9 @@ class Daemon:
             )
             self.http = HttpServer(settings.http, self.metrics, self.store, self.store.is_alive)
             hand = QueueHand(self.store, self._worker, self.metrics, utc_now, self._stand_in, self._next_in_line)
-            self._control = ControlServer(control_path(settings.state), settings.state, probes.before(hand.do))
+            forgetting = Forgetting(self.store, self._worker, utc_now)
+            answer = probes.before(forgetting.before(hand.do))
+            self._control = ControlServer(control_path(settings.state), settings.state, answer)
         except NoRulesError as error:
             await self.store.close()
             raise StartError(str(error)) from error

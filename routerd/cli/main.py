@@ -28,6 +28,7 @@ _COMMANDS = {
     "conversations": "routerd.cli.conversations",
     "conversation": "routerd.cli.conversation",
     "report": "routerd.cli.report",
+    "forget": "routerd.cli.forget",
     "password": "routerd.cli.password",
     "dkim": "routerd.cli.dkim",
     "schema": "routerd.cli.schema_command",

@@ -3,7 +3,7 @@
 import asyncio
 import json
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -26,6 +26,7 @@ from routerd.message.fold import display
 from routerd.ops.crash_points import reach
 from routerd.store.base import CopyState, PlanFailedError, StoreError, StoreLockedError
 from routerd.store.by_hand import do_by_hand
+from routerd.store.forgetting_by_hand import FORGET, forget_by_hand
 from routerd.store.history import QueuedCopy
 from routerd.store.life import OPEN
 from routerd.store.queue_view import as_owner
@@ -49,6 +50,9 @@ _DONE = {
 _NO_COPY = {"bounce": "no copy of it waits; one that was delivered is taken back by its own id, QUEUEID-N"}
 
 
+Here = Callable[[SqliteStore, datetime], Coroutine[Any, Any, dict[str, Any]]]
+
+
 @dataclass(frozen=True, slots=True)
 class _Picked:
     ids: tuple[str, ...]
@@ -69,25 +73,34 @@ class Hand:
 
     def do(self, command: dict[str, Any]) -> dict[str, Any]:
         """What `do_by_hand` gives. Raises StoreError, PlanFailedError, ValueError, ControlRefusedError, OSError."""
-        if self._store is None:
-            try:
-                return send_command(self._settings.state, command)
-            except ControlBrokenOffError as error:
-                raise StoreError(f"{error}: see by 'routerd queue list' what it did, and say the rest again") from error
-            except ControlUnavailableError as unavailable:
-                self._open(unavailable)
-        assert self._store is not None  # noqa: S101  # opened above
-        assert self._runner is not None  # noqa: S101
-        now = datetime.now(UTC)
-        return self._runner.run(
-            do_by_hand(
-                self._store,
+
+        def here(store: SqliteStore, now: datetime) -> Coroutine[Any, Any, dict[str, Any]]:
+            return do_by_hand(
+                store,
                 command,
                 now,
                 lambda copy: stand_in_for(copy, now, self._roster, self._routes),
                 lambda copy, reason, tried: take_over(copy, reason, tried, now, self._roster, self._routes),
             )
-        )
+
+        return self._done(command, here, "see by 'routerd queue list' what it did, and say the rest again")
+
+    def forget(self, address: str) -> dict[str, Any]:
+        """What `forget_by_hand` gives, or of a daemon that takes long `{"goes_on": True}`. Raises what `do` does."""
+        command = {"do": FORGET, "address": address}
+        return self._done(command, lambda store, now: forget_by_hand(store, command, now), "say it again", 60.0)
+
+    def _done(self, command: dict[str, Any], here: Here, mend: str, patience: float = 30.0) -> dict[str, Any]:
+        if self._store is None:
+            try:
+                return send_command(self._settings.state, command, patience)
+            except ControlBrokenOffError as error:
+                raise StoreError(f"{error}: {mend}") from error
+            except ControlUnavailableError as unavailable:
+                self._open(unavailable)
+        assert self._store is not None  # noqa: S101  # opened above
+        assert self._runner is not None  # noqa: S101
+        return self._runner.run(here(self._store, datetime.now(UTC)))
 
     def close(self) -> None:
         self._stack.close()
@@ -199,7 +212,7 @@ def _change(settings: Settings, name: str, picked: _Picked, reason: str, as_json
 
 
 def _replies(settings: Settings, name: str, ids: Sequence[str], reason: str) -> Iterator[dict[str, Any]]:
-    with _hand_on(settings) as hand:
+    with hand_on(settings) as hand:
         for start in range(0, len(ids), PAGE_COPIES):
             try:
                 yield hand.do({"do": name, "copies": list(ids[start : start + PAGE_COPIES]), "reason": reason})
@@ -212,7 +225,8 @@ def _replies(settings: Settings, name: str, ids: Sequence[str], reason: str) -> 
 
 
 @contextmanager
-def _hand_on(settings: Settings) -> Iterator[Hand]:
+def hand_on(settings: Settings) -> Iterator[Hand]:
+    """What was opened is closed at the end."""
     hand = Hand(settings)
     try:
         yield hand

@@ -52,6 +52,7 @@ _STRIP = """
 UPDATE messages SET sender = ?, envelope_json = ?, message_id = NULL, content_hash = x'', decisions_json = '[]',
   annotation_json = ?, plan_json = ? WHERE number = ?
 """
+_OPEN_COPIES = "SELECT number FROM copies WHERE message = ? AND finished_at IS NULL"
 _END_COPIES = """
 UPDATE copies SET state = ?, finished_at = ?, next_attempt_at = NULL WHERE message = ? AND finished_at IS NULL
 """
@@ -83,7 +84,7 @@ class Forgotten:
 
     messages: int
     conversations: int
-    dropped: int  # copies that waited
+    dropped: tuple[int, ...]  # the numbers of the copies that waited
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,13 +128,13 @@ def find_traces(db: Connection, person: Person, open_body: Callable[[QueueId], R
 
 def forget_messages_of(
     batch: Batch, person: Person, numbers: Sequence[int], at: datetime
-) -> tuple[int, tuple[QueueId, ...]]:
-    """Gives how many copies were dropped, and the large bodies that no row names any more."""
+) -> tuple[tuple[int, ...], tuple[QueueId, ...]]:
+    """Gives the numbers of the copies that were dropped, and the large bodies that no row names any more."""
     batch.flush()
     db = batch.db
     db.execute(_OVERWRITE_WORDS, (1,))
     files: list[QueueId] = []
-    dropped = 0
+    dropped: list[int] = []
     for number in numbers:
         row = select_one(db, _KEPT, (number,))
         if row is None:
@@ -148,8 +149,8 @@ def forget_messages_of(
         stamp = _only(annotation, ("queue_id", "inbox", "assigned_to", "assigned_name"))
         bindings: tuple[Value, ...] = (person.hide(sender), person.hide(_only(envelope, ("recipients", "inboxes"))))
         db.execute(_STRIP, (*bindings, person.hide(stamp), kept, number))
+        dropped += (copy for (copy,) in select(db, _OPEN_COPIES, (number,)))
         db.execute(_END_COPIES, (str(CopyState.DROPPED), to_micros(at), number))
-        dropped += db.changes()
         db.execute(_STRIP_COPIES, (REASON, person.address, person.pseudonym, number))
         db.execute("UPDATE held SET end = ?, ended_at = ? WHERE message = ? AND end IS NULL", (
             str(HeldEnd.DROPPED), to_micros(at), number,
@@ -157,7 +158,7 @@ def forget_messages_of(
         _strip_events(db, person, "events", "message", number)
         batch.add_event(number, to_micros(at), "person_forgotten", {})
     db.execute(_OVERWRITE_WORDS, (0,))
-    return dropped, tuple(files)
+    return tuple(dropped), tuple(files)
 
 
 def forget_person(batch: Batch, person: Person, conversations: Sequence[int]) -> None:

@@ -276,17 +276,17 @@ class SqliteStore:
         """Raises StoreError; what is done by then is done, and the rest is when it is asked for again."""
         person = Person.of(address, await asyncio.to_thread(self.key, "forget"))
         traces = await self._readers.read(partial(find_traces, person=person, open_body=self._bodies.open))
-        dropped = 0
+        dropped: list[int] = []
         for start in range(0, len(traces.messages), AT_ONCE):
             numbers = traces.messages[start : start + AT_ONCE]
             work = partial(forget_messages_of, person=person, numbers=numbers, at=at)
-            count, files = await self._writer.do(Job(work))
-            dropped += count
+            copies, files = await self._writer.do(Job(work))
+            dropped += copies
             await self._large.forget(files)
         await self._writer.do(Job(partial(forget_person, person=person, conversations=traces.conversations)))
         await self._writer.do(Job(overwrite_free_pages))
         await asyncio.to_thread(self._empty_log)
-        return Forgotten(len(traces.messages), len(traces.conversations), dropped)
+        return Forgotten(len(traces.messages), len(traces.conversations), tuple(dropped))
 
     def _empty_log(self) -> None:
         with closing(open_writer(self._path)) as db:

@@ -144,3 +144,22 @@ def test_nobody_else_has_a_hand_in_it(routerd: Callable[..., RouterdDaemon]) -> 
             done = subprocess.run(whole, capture_output=True, text=True, check=False, cwd="/")
             assert (done.returncode, done.stdout) == (1, "")
             assert done.stderr == f"the state {state} is root's: only root and that user may look into it\n"
+
+
+def test_a_person_is_forgotten_beside_the_daemon(desk: Desk, next_hop: Callable[[], NextHop], wait_until: Any) -> None:
+    """Nothing of what waited is sent any more, and nothing of it is left in the state; the daemon goes on."""
+    desk.send("1", "2")
+    wait_until(lambda: all(copy["reason"] for copy in desk.does("list")), "an attempt of each copy")
+    state = desk.daemon.folder / "state"
+    asked = desk.daemon.command("forget", "anna@klient.pl")
+    assert (asked.returncode, "2 conversations with anna@klient.pl" in asked.stderr) == (1, True)
+    done = desk.daemon.command("forget", "--yes", "--json", "Anna@klient.pl")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout) == {"messages": 2, "conversations": 2, "dropped": 4}
+    assert not [path for path in state.rglob("*") if path.is_file() and b"anna@klient" in path.read_bytes()]
+    hop = next_hop()
+    assert desk.daemon.command("queue", "retry", "all").stderr == "nothing fits\n"
+    (later,) = desk.send("3")
+    wait_until(lambda: len(hop.taken) == 2, "the copies of what came later")
+    assert not [taken for taken in hop.taken if b"<3@klient.pl>" not in taken.content]
+    assert desk.does("show", later)["sender"] == "anna@klient.pl"
