@@ -67,9 +67,11 @@ def with_handover(plan: Plan, conversation: Conversation, state: FullDeskState, 
 
 
 def so_far(member: str, state: FullDeskState) -> tuple[Past, ...]:
-    """What was said in the conversation and by others than `member`, the latest, oldest first."""
+    """What was said in the conversation, and by others than `member`, the latest, oldest first. No answer that did not
+    go out."""
     said = [one for one in state.past(_LOOKED_AT) if one.part in _TOLD and one.member != member]
-    return tuple(said[-MAX_RESENT:])
+    sent = {one.message for one in state.sent()} if any(one.part is Part.ANSWER for one in said) else set()
+    return tuple([one for one in said if one.part is not Part.ANSWER or one.message in sent][-MAX_RESENT:])
 
 
 def shown(member: str, conversation: Conversation, state: FullDeskState, house: House) -> tuple[Resent, ...]:

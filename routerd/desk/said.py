@@ -1,7 +1,7 @@
 """What somebody says to the desk by one message, as values: read by `hearing`, obeyed by what makes the plan."""
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from enum import StrEnum
 
 from routerd.rules.decision import Priority
@@ -187,5 +187,3 @@ class Said:
     spoken: Spoken = Spoken()  # of an ANSWER, NOTE or DRAFT
     missing: str = ""  # BARRED: what would have proven who speaks
     temporary: bool = False  # BARRED: it may be told later
-    away_until: datetime | None = None  # AWAY: where it says so
-    fresh_for: timedelta | None = None  # AWAY: how long it is believed where it does not
