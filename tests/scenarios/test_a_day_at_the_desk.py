@@ -1,0 +1,160 @@
+"""A day at the desk, by a clock that the test sets: what customers write, members answer, and what comes by itself."""
+
+import json
+import re
+import smtplib
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from email import message_from_bytes
+from email.message import EmailMessage
+from email.policy import SMTP, default
+from pathlib import Path
+from typing import Any
+
+import pytest
+from peers.clock import SettableClock
+from peers.daemon import RouterdDaemon
+from peers.machine import wait_for
+
+MONDAY = datetime(2027, 3, 1, 8, tzinfo=UTC)  # 09:00 in Warsaw
+HOUR = timedelta(hours=1)
+CONFIG = """\
+hostname: mx1.example.com
+state: {folder}/state
+rules: {folder}/rules.d
+listen:
+  - {{address: "127.0.0.1:{smtp_port}"}}
+  - {{address: "127.0.0.1:{lmtp_port}", protocol: lmtp}}
+trusted_networks: [127.0.0.0/8]
+authserv_ids: [mx.example.com]
+http: {{address: "127.0.0.1:{http_port}"}}
+postmaster: duty
+calendars:
+  office: {{zone: Europe/Warsaw, days: mon-fri, hours: "08:00-17:00"}}
+members:
+  ewa: {{name: Ewa Nowak, mailbox: ewa@mail.example.com}}
+  jan: {{name: Jan Kowalski, mailbox: jan@mail.example.com}}
+  omar: {{name: عمر, mailbox: omar@mail.example.com}}
+teams:
+  desk: {{members: [ewa, jan], calendar: office, pick: first, lead: omar}}
+  duty: {{members: [jan], pick: first}}
+inboxes:
+  support@example.com:
+    default: desk
+    replies: through
+    escalate: [{{watch: omar}}, {{after: 4h, assign: duty}}]
+    close_after: 14d
+digest: "08:00"
+delivery:
+  - {{domain: "*", maildir: "{folder}/mail/{{local}}", trusts_us: true}}
+retry: {{first: 1s, factor: 1, max: 1s}}
+"""
+RULES = {
+    "10-desk.yaml": """\
+rules:
+  - name: complaints
+    when: {subject: {stem: [skarga, complaint, شكوى], also: [skargi]}}
+    then: {label: complaint, respond_within: 4h}
+"""
+}
+ANNA, AMAL = "anna@klient.test", "amal@zabun.test"
+
+
+class Day:
+    """A daemon whose clock begins on a Monday at nine."""
+
+    def __init__(self, daemon: RouterdDaemon, clock: SettableClock) -> None:
+        self.daemon = daemon
+        self._clock = clock
+        self._ahead = MONDAY - datetime.now(UTC)
+        self._clock.set(self._ahead)
+
+    def pass_(self, time: timedelta) -> None:
+        self._ahead += time
+        self._clock.set(self._ahead)
+
+    def write(self, author: str, to: str, subject: str, text: str, **fields: str) -> str:
+        """Gives the Message-ID. A member's is vouched for by the hop that hands it over."""
+        message = EmailMessage(policy=SMTP)
+        address = author.rpartition("<")[2].rstrip(">")
+        if address.endswith("mail.example.com"):
+            message["Authentication-Results"] = f"mx.example.com; dmarc=pass header.from={address.partition('@')[2]}"
+        message_id = f"<{abs(hash((author, subject, text)))}@{address.partition('@')[2]}>"
+        for name, value in {"From": author, "To": to, "Subject": subject, "Message-ID": message_id, **fields}.items():
+            message[name.replace("_", "-")] = value
+        message.set_content(text)
+        with smtplib.SMTP("127.0.0.1", self.daemon.smtp_port, timeout=60) as client:
+            client.sendmail(address, [to.rpartition("<")[2].rstrip(">")], message.as_bytes())
+        return message_id
+
+    def mails(self, person: str, count: int) -> list[Any]:
+        """All that the person got, once it is so many."""
+        self.daemon.wait_for_copies(count, person)
+        found = [message_from_bytes(raw, policy=default) for raw in self.daemon.copies(person)]
+        assert len(found) == count, [str(one["Subject"]) for one in found]
+        return found
+
+    def fired(self, count: int) -> list[str]:
+        return [str(event["timer"]) for event in self.daemon.wait_for_event("timer_fired", count)]
+
+    def conversations(self) -> list[dict[str, Any]]:
+        done = self.daemon.command("conversations", "--json")
+        assert done.returncode == 0, done.stderr
+        found: list[dict[str, Any]] = json.loads(done.stdout)
+        return found
+
+
+@pytest.fixture
+def day(routerd: Callable[..., RouterdDaemon], need: Callable[[str, str], str], tmp_path: Path) -> Day:
+    clock = SettableClock(tmp_path, need("cc", "gcc"))
+    clock.set(MONDAY - datetime.now(UTC))
+    environ = {**clock.environ, "ROUTERD_REHEARSAL": "notices:0.5,timers:0.2,loopback"}
+    return Day(routerd(config=CONFIG, rules=RULES, environ=environ), clock)
+
+
+def test_a_complaint_is_answered_from_a_members_own_mailbox(day: Day) -> None:
+    """The customer sees the inbox, in his thread, and nothing from within; his next mail comes to the same member."""
+    first = day.write(f"Anna <{ANNA}>", "support@example.com", "Skarga na fakturę", "Proszę o kontakt.")
+    (copy,) = day.mails("ewa", 1)
+    assert (copy["X-Labels"], copy["X-Assigned-To"]) == ("complaint", "ewa@mail.example.com")
+    to = str(copy["Reply-To"].addresses[0].addr_spec)
+    answer = day.write("Ewa <ewa@mail.example.com>", to, "Odp: Skarga na fakturę", "Już patrzę.", In_Reply_To=first)
+    (seen,) = day.mails("anna", 1)
+    assert seen["From"].addresses[0].addr_spec == "support@example.com"
+    assert (seen["In-Reply-To"], seen["Message-ID"]) == (first, answer)
+    assert seen.get_content().strip() == "Już patrzę."
+    assert not [name for name in seen if re.match(r"(?i)x-|authentication-results", name)]
+    day.write(f"Anna <{ANNA}>", "support@example.com", "Re: Skarga na fakturę", "Dziękuję!", References=answer)
+    assert day.mails("ewa", 2)[1]["X-Assigned-To"] == "ewa@mail.example.com"
+    (conversation,) = day.conversations()
+    assert (conversation["state"], conversation["owner"]) == ("open", "ewa")
+
+
+def test_nothing_is_forgotten_over_a_day_and_a_kill(day: Day) -> None:
+    """At noon a reminder; at one it is overdue and the lead sees it; at five somebody else owns it; on Tuesday the
+    summaries. Each once, whatever is killed in between."""
+    day.write(f"أمل <{AMAL}>", "support@example.com", "شكوى", "أين طلبي؟")
+    day.mails("ewa", 1)
+    day.pass_(3 * HOUR)
+    assert day.mails("ewa", 2)[1]["Subject"] == "[reminder] شكوى"
+    day.daemon.kill9()
+    day.pass_(HOUR)
+    day.daemon.start()
+    assert {str(mail["Subject"]) for mail in day.mails("omar", 2)} == {"شكوى", "[overdue] شكوى"}
+    assert day.fired(3) == ["remind", "overdue", "escalate"]
+    assert day.daemon.metric("routerd_overdue_total") == 1
+    day.daemon.kill9()
+    day.daemon.start()
+    (conversation,) = day.conversations()
+    assert (conversation["owner"], conversation["overdue"]) == ("ewa", True)
+    day.pass_(6 * HOUR)
+    assert {str(mail["Subject"]) for mail in day.mails("jan", 2)} == {"شكوى", "[note] شكوى"}
+    assert day.mails("ewa", 3)[2]["Subject"] == "[overdue] شكوى"
+    (conversation,) = day.conversations()
+    assert conversation["owner"] == "jan"
+    day.pass_(16 * HOUR)
+    assert day.mails("jan", 3)[2]["Subject"] == "[summary] 1 open, 1 overdue"
+    lead = day.mails("omar", 3)[2]
+    assert "Team desk: 1 open, 1 waiting, 1 overdue" in lead.get_content()
+    wait_for(lambda: day.daemon.metric("routerd_conversations", state="open") == 1, "a count", 90.0)
+    assert [timer for timer in day.fired(5) if timer != "digest"] == ["remind", "overdue", "escalate", "escalate"]
