@@ -13,6 +13,7 @@ import structlog
 from routerd.config.settings import Settings
 from routerd.delivery.lanes.clock_watch import ClockWatch
 from routerd.desk.absence import gone_as_planned, planned_handover
+from routerd.desk.changes import Absence
 from routerd.desk.digest import digest_timers
 from routerd.desk.firing import fire
 from routerd.desk.matter import House
@@ -62,6 +63,7 @@ class Timekeeper:
         self._digests_by: Settings | None = None  # their timers are those of this config
         self._rests_until = 0.0  # by the loop's clock
         self._gone: frozenset[str] = frozenset()  # whose planned absence was seen
+        self.absences: tuple[Absence, ...] = ()  # those of the store, as of a minute ago at most
         self._failed: dict[int, float] = {}  # timers, and when they are tried again by the loop's clock
         self._counts_at = 0.0  # likewise
 
@@ -123,8 +125,9 @@ class Timekeeper:
         if loop_time < self._counts_at:
             return
         self._counts_at = loop_time + COUNT_EVERY
-        counts, absences, live = await self._store.conversation_counts(), await self._store.absences(), self._live()
-        gauge, roster = self._metrics.conversations, live.roster.with_absences(absences)
+        counts, live = await self._store.conversation_counts(), self._live()
+        self.absences = await self._store.absences()
+        gauge, roster = self._metrics.conversations, live.roster.with_absences(self.absences)
         for inbox in live.settings.inboxes:
             for state in ConversationState:
                 gauge.labels(inbox, str(state)).set(counts.get((inbox, state), 0))
@@ -179,7 +182,7 @@ class Timekeeper:
             if event.kind == "conversation_overdue":
                 self._metrics.overdue.inc()
             if event.kind == "owner_changed":
-                self._metrics.assignments.labels(plan.inbox, plan.owner).inc()
+                self._metrics.assigned(plan.inbox, plan.owner)
         log.info(
             "timer_fired",
             timer=str(due.timer.kind),

@@ -1,14 +1,13 @@
 """What happened in a conversation, in sentences: who, what, when and why."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from datetime import datetime
 
+from routerd.cli.event_sentences import event_sentence
 from routerd.desk.changes import HeldEnd, HeldKind, Part, Role, Timer, TimerKind
 from routerd.store.base import CopyState
 from routerd.store.conversations import PastHeld, PastMessage, WholeConversation
-from routerd.store.history import PastEvent
 
-Data = Mapping[str, object]
 Line = tuple[datetime, str]
 
 
@@ -118,45 +117,3 @@ _COMING = {
 def coming(timer: Timer) -> str:
     """What happens when it fires, if nothing else happens before."""
     return _COMING[timer.kind]
-
-
-def event_sentence(event: PastEvent) -> str:
-    """In words; "" for what is told elsewhere: of copies by 'routerd trace', of answers by their message."""
-    known = _SENTENCES.get(event.kind)
-    if known is not None:
-        return known(event.data)
-    if event.kind.startswith("copy_"):
-        return ""
-    told = ", ".join(f"{key} {_word(value)}" for key, value in event.data.items() if value not in (None, "", []))
-    return f"{event.kind.replace('_', ' ')}{f': {told}' if told else ''}"
-
-
-def _word(value: object) -> str:
-    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
-
-
-def _because(data: Data, key: str = "why") -> str:
-    return f": {data[key]}" if data.get(key) else ""
-
-
-def _nothing(_: Data) -> str:
-    return ""
-
-
-def _sent(data: Data) -> str:
-    """Its message tells the rest, but for whose word it waited for."""
-    by = data.get("by")
-    return f"{by} let it go: #send" if by else ""
-
-
-_SENTENCES: dict[str, Callable[[Data], str]] = {
-    "message_assigned": lambda data: f"given to {data.get('member')}{_because(data)}",
-    "message_joined": lambda data: f"the same as {data.get('twin')}",
-    "owner_changed": lambda data: f"the owner is {data.get('to')}, no longer {data.get('from')}{_because(data)}",
-    "copy_rerouted": lambda data: (
-        f"the copy for {data.get('member')} went to {data.get('to_member')}{_because(data, 'reason')}"
-    ),
-    "answer_sent": _sent,
-    "answer_held": _nothing,
-    "mail_written": _nothing,
-}

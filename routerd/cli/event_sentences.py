@@ -1,0 +1,115 @@
+"""What happened to a conversation, in words: a sentence for each kind of event."""
+
+from collections.abc import Callable, Mapping
+from datetime import datetime
+
+from routerd.cli.moments import shown_time
+from routerd.store.history import PastEvent
+
+Data = Mapping[str, object]
+
+_OF_COPIES = "copy_"  # 'routerd trace' tells
+
+
+def event_sentence(event: PastEvent) -> str:
+    """Nothing for what is told elsewhere: of answers, notes and drafts by their message.
+
+    A kind that is not known here, as of a newer routerd, is told with what is kept of it.
+    """
+    known = _SENTENCES.get(event.kind)
+    if known is not None:
+        return known(event.data)
+    if event.kind.startswith(_OF_COPIES):
+        return ""
+    told = ", ".join(f"{key} {_said(value)}" for key, value in event.data.items() if value not in (None, "", []))
+    return f"{event.kind.replace('_', ' ')}{f': {told}' if told else ''}"
+
+
+def _said(value: object) -> str:
+    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+
+
+def _because(data: Data, key: str = "why") -> str:
+    return f": {data[key]}" if data.get(key) else ""
+
+
+def _until(data: Data, key: str = "until") -> str:
+    """A moment; one that was stored damaged is told as it stands."""
+    text = str(data.get(key) or "")
+    try:
+        return shown_time(datetime.fromisoformat(text)) if text else ""
+    except ValueError:
+        return text
+
+
+def _nothing(_: Data) -> str:
+    return ""
+
+
+def _sent(data: Data) -> str:
+    """Its message tells the rest, but for whose word it waited for."""
+    return f"{data['by']} let it go: #send" if data.get("by") else ""
+
+
+def _dropped(data: Data) -> str:
+    """That it was dropped is told with what was held."""
+    return f"{data['by']} dropped it: #drop" if data.get("by") else str(data.get("why") or "")
+
+
+def _labels(data: Data) -> str:
+    added, removed = data.get("added"), data.get("removed")
+    changes = [f"+{label}" for label in added] if isinstance(added, list) else []
+    changes += [f"-{label}" for label in removed] if isinstance(removed, list) else []
+    return f"labels: {' '.join(changes)}, by {data.get('by')}"
+
+
+def _away(data: Data) -> str:
+    until = _until(data)
+    return f"{data.get('member')} is away{f' until {until}' if until else ''}{_because(data)}"
+
+
+def _escalated(data: Data) -> str:
+    watch = _said(data.get("watch") or [])
+    return f"escalated; the owner is {data.get('owner')}{f', {watch} watches' if watch else ''}"
+
+
+_SENTENCES: dict[str, Callable[[Data], str]] = {
+    "message_assigned": lambda data: f"given to {data.get('member')}{_because(data)}",
+    "message_joined": lambda data: f"the same as {data.get('twin')}",
+    "owner_changed": lambda data: f"the owner is {data.get('to')}, no longer {data.get('from')}{_because(data)}",
+    "copy_rerouted": lambda data: (
+        f"the copy for {data.get('member')} went to {data.get('to_member')}{_because(data, 'reason')}"
+    ),
+    "mail_written": _nothing,
+    "note_written": _nothing,
+    "draft_held": _nothing,
+    "answer_held": _nothing,
+    "answer_sent": _sent,
+    "answer_refused": lambda data: f"it went to nobody{_because(data)}",
+    "answer_late": lambda data: (
+        f"the answer of {data.get('member')} has not reached {data.get('to')} yet{_because(data, 'reason')}"
+    ),
+    "answer_failed": lambda data: (
+        f"the answer of {data.get('member')} could not be delivered to {data.get('to')}{_because(data, 'reason')}"
+    ),
+    "calendar_reply_sent": lambda data: f"{data.get('member')} answered an invitation, to {_said(data.get('to'))}",
+    "approval_asked": lambda data: f"it waits for a #send of {_said(data.get('of'))}",
+    "held_dropped": _dropped,
+    "auto_reply_sent": _nothing,
+    "auto_reply_withheld": lambda data: f"no automatic reply {data.get('template')}{_because(data, 'reason')}",
+    "command_obeyed": lambda data: f"{data.get('member')} said #{data.get('command')}",
+    "command_refused": lambda data: f"#{data.get('command')} of {data.get('member')} was not obeyed{_because(data)}",
+    "labels_changed": _labels,
+    "priority_set": lambda data: f"priority {data.get('priority')}, by {data.get('by')}",
+    "watch_begun": lambda data: f"{data.get('member')} watches from now on",
+    "watch_ended": lambda data: f"{data.get('member')} watches no longer",
+    "away_begun": _away,
+    "away_ended": lambda data: f"{data.get('member')} is there again{_because(data)}",
+    "away_heard": _nothing,
+    "owner_reminded": lambda data: f"{data.get('member')} was reminded",
+    "conversation_overdue": lambda data: f"overdue: an answer was promised by {_until(data, 'respond_by')}",
+    "conversation_escalated": _escalated,
+    "conversation_woke": lambda data: f"it is in sight again{_because(data)}",
+    "conversation_closed": lambda data: f"closed{_because(data)}",
+    "person_forgotten": lambda _: "somebody was forgotten: its text and names are gone",
+}
