@@ -112,13 +112,18 @@ def day(routerd: Callable[..., RouterdDaemon], need: Callable[[str, str], str], 
     return Day(routerd(config=CONFIG, rules=RULES, environ=environ), clock)
 
 
+def reply_to(mail: Any) -> str:
+    return str(mail["Reply-To"].addresses[0].addr_spec)
+
+
 def test_a_complaint_is_answered_from_a_members_own_mailbox(day: Day) -> None:
     """The customer sees the inbox, in his thread, and nothing from within; his next mail comes to the same member."""
     first = day.write(f"Anna <{ANNA}>", "support@example.com", "Skarga na fakturę", "Proszę o kontakt.")
     (copy,) = day.mails("ewa", 1)
     assert (copy["X-Labels"], copy["X-Assigned-To"]) == ("complaint", "ewa@mail.example.com")
-    to = str(copy["Reply-To"].addresses[0].addr_spec)
-    answer = day.write("Ewa <ewa@mail.example.com>", to, "Odp: Skarga na fakturę", "Już patrzę.", In_Reply_To=first)
+    answer = day.write(
+        "Ewa <ewa@mail.example.com>", reply_to(copy), "Odp: Skarga na fakturę", "Już patrzę.", In_Reply_To=first
+    )
     (seen,) = day.mails("anna", 1)
     assert seen["From"].addresses[0].addr_spec == "support@example.com"
     assert (seen["In-Reply-To"], seen["Message-ID"]) == (first, answer)
@@ -158,3 +163,40 @@ def test_nothing_is_forgotten_over_a_day_and_a_kill(day: Day) -> None:
     assert "Team desk: 1 open, 1 waiting, 1 overdue" in lead.get_content()
     wait_for(lambda: day.daemon.metric("routerd_conversations", state="open") == 1, "a count", 90.0)
     assert [timer for timer in day.fired(5) if timer != "digest"] == ["remind", "overdue", "escalate", "escalate"]
+
+
+def test_of_two_answers_one_is_held_and_sent_all_the_same(day: Day) -> None:
+    """Ewa answers; Jan, who has seen only the customer's mail, gets his back with what was said, and says #send."""
+    day.write(f"Anna <{ANNA}>", "support@example.com", "Skarga na fakturę", "Proszę o kontakt.")
+    (copy,) = day.mails("ewa", 1)
+    note = str(copy["X-Routerd-Note"]).removeprefix("<mailto:").removesuffix(">")
+    day.write("Ewa <ewa@mail.example.com>", note, "Re: Skarga na fakturę", "@jan spójrz, proszę")
+    (noted,) = day.mails("jan", 1)
+    assert noted["Subject"] == "[note] Re: Skarga na fakturę"
+    day.write(f"Anna <{ANNA}>", "support@example.com", "Re: Skarga na fakturę", "Halo?", References=copy["Message-ID"])
+    second = day.mails("jan", 2)[1]
+    day.write("Ewa <ewa@mail.example.com>", reply_to(day.mails("ewa", 2)[1]), "Re: Skarga na fakturę", "Już patrzę.")
+    assert len(day.mails("anna", 1)) == 1
+    day.write("Jan <jan@mail.example.com>", reply_to(second), "Re: Skarga na fakturę", "Ja też.")
+    returned = next(mail for mail in day.mails("jan", 4) if str(mail["Subject"]).startswith("[not sent]"))
+    assert len(day.mails("anna", 1)) == 1
+    day.write("Jan <jan@mail.example.com>", reply_to(returned), "Re: Not sent", "#send")
+    assert [mail.get_content().strip() for mail in day.mails("anna", 2)] == ["Już patrzę.", "Ja też."]
+
+
+def test_a_member_puts_off_takes_back_and_closes_by_command(day: Day) -> None:
+    """What is snoozed comes back in its time; a deputy gets what comes while its owner is away."""
+    first = day.write(f"Anna <{ANNA}>", "support@example.com", "Pytanie", "Jak to działa?")
+    (copy,) = day.mails("ewa", 1)
+    note = str(copy["X-Routerd-Note"]).removeprefix("<mailto:").removesuffix(">")
+    day.write("Ewa <ewa@mail.example.com>", note, "Re: Pytanie", "#snooze 2h\n#label +later")
+    day.daemon.wait_for_event("message_accepted", 2)
+    (conversation,) = day.conversations()
+    assert (conversation["state"], conversation["labels"]) == ("snoozed", ["later"])
+    day.pass_(2 * HOUR)
+    assert day.fired(1) == ["wake"]
+    assert "[snoozed until now] Pytanie" in {str(mail["Subject"]) for mail in day.mails("ewa", 2)}
+    day.write("Ewa <ewa@mail.example.com>", note, "Re: Pytanie", "#away until 2027-03-03 deputy omar")
+    day.daemon.wait_for_event("message_accepted", 3)
+    day.write(f"Anna <{ANNA}>", "support@example.com", "Re: Pytanie", "Halo?", References=first)
+    wait_for(lambda: any(b"Halo" in raw for raw in day.daemon.copies("omar")), "a copy for the deputy", 60.0)
