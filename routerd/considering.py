@@ -97,7 +97,7 @@ def judge(
     if said.kind is Kind.BARRED:
         return Matter(received, (), said=said), unheard(said)
     is_mail = said.kind is Kind.MAIL
-    decisions = decide(facts, _as_mail(envelope) if is_mail else _as_said(envelope, said, known), office)
+    decisions = decide(facts, _to_be_ruled(envelope, said, known, is_member=facts.internal is not False), office)
     if known.suspect:
         decisions = (_labelled(decisions[0], SUSPECT), *decisions[1:])
     author = author_of(facts, envelope, office.roster)
@@ -161,10 +161,18 @@ def _answers_through(member: str, inbox: str, office: Office) -> bool:
     return found is not None and found.takes_answers(trusts_us=route is not None and route.trusts_us)
 
 
-def _as_mail(envelope: Envelope) -> Envelope:
-    """What came to the desk's own addresses and is nothing to it is mail to their inboxes."""
+def _to_be_ruled(envelope: Envelope, said: Said, known: Known, *, is_member: bool) -> Envelope:
+    """What came to the desk's own addresses and is nothing to it is mail to their inboxes.
+
+    Not of a member: what his client or a list has marked as a machine's may still be meant for colleagues alone, and a
+    rule might forward it.
+    """
+    if said.kind is not Kind.MAIL:
+        return _as_said(envelope, said.kind, known)
     if all(recipient.purpose not in TO_THE_DESK for recipient in envelope.recipients):
         return envelope
+    if is_member:
+        return _as_said(envelope, Kind.NOTE, known)
     recipients = tuple(
         replace(recipient, purpose=Purpose.INBOX) if recipient.purpose in TO_THE_DESK else recipient
         for recipient in envelope.recipients
@@ -172,13 +180,13 @@ def _as_mail(envelope: Envelope) -> Envelope:
     return replace(envelope, recipients=recipients)
 
 
-def _as_said(envelope: Envelope, said: Said, known: Known) -> Envelope:
+def _as_said(envelope: Envelope, kind: Kind, known: Known) -> Envelope:
     """What is said to the desk is no rule's to read where it is said, also where it went to that inbox, too."""
     said_at = {recipient.inbox for recipient in envelope.recipients if recipient.purpose in TO_THE_DESK}
     if known.conversation is not None:
         said_at.add(known.conversation.inbox)
     recipients = tuple(
-        replace(recipient, purpose=_PURPOSES[said.kind]) if recipient.inbox in said_at else recipient
+        replace(recipient, purpose=_PURPOSES[kind]) if recipient.inbox in said_at else recipient
         for recipient in envelope.recipients
     )
     return replace(envelope, recipients=recipients)

@@ -39,6 +39,7 @@ FIELDS = (
     "X-Original-To",
     "Delivered-To",
 )
+OF_MACHINES = (("List-Id", "<team.example>"), ("Precedence", "bulk"), ("Auto-Submitted", "auto-generated"))
 COMMANDS = (
     "#take",
     "#assign jan",
@@ -141,6 +142,8 @@ async def test_nothing_of_it_leaves(tmp_path: Path) -> None:
         member, secret = chance.choice(("ewa", "jan", "omar")), f"secret{number:04d}"
         more, body = body_of(chance, begins, secret)
         header = [*header_of(chance, talk, member, to, secret), *more]
+        if chance.random() < 0.2:  # what a client, or a list on the way, has marked as a machine's
+            header.append(chance.choice(OF_MACHINES))
         raw = "".join(f"{name}: {value}\r\n" for name, value in header) + "\r\n" + body.replace("\n", "\r\n")
         await desk.raw(raw.encode(), to, member=member, sender=f"{member}@team.example")
         for out in await desk.out():
