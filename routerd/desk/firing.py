@@ -14,6 +14,8 @@ from routerd.desk.changes import Back, HeldEnd, HeldEnded, HeldKind, Timer, Time
 from routerd.desk.digest import digest_plan
 from routerd.desk.escalating import escalate
 from routerd.desk.matter import House
+from routerd.desk.owning import with_handover
+from routerd.desk.pick import Picker
 from routerd.desk.plan import Conversation, Event, FullDeskState, Plan, Standing
 from routerd.desk.reminding import become_overdue, note_of, remind
 from routerd.desk.standing import Act, after_act
@@ -48,8 +50,22 @@ def fire(timer: Timer, state: FullDeskState, house: House, at: datetime) -> Plan
         if timer.kind in _BY_CONFIG and not _is_ahead(conversation.standing, at):  # which puts it off by now
             return timed(unchanged(conversation), state, house, at)
         conversation = replace(conversation, standing=_brought_back(conversation.standing, early, at))
-    plan = fired(timer, conversation, state, house, at)
+    owned = _owned(conversation, state, house, at)
+    plan = fired(timer, owned, state, house, at)
+    if plan is not None and owned is not conversation:
+        plan = with_handover(plan, conversation, state, house, at)
     return None if plan is None else timed(plan, state, house, at)
+
+
+def _owned(conversation: Conversation, state: FullDeskState, house: House, at: datetime) -> Conversation:
+    """By somebody: who is not in the config any more is followed by whom the inbox's default names."""
+    roster = house.roster
+    if roster.member(conversation.owner) is not None:
+        return conversation
+    picker = Picker(roster, state, at, house.choose)
+    names = (roster.default_of(conversation.inbox), roster.postmaster)
+    picked = next((one for one in map(picker.pick, names) if one is not None), None) or picker.last_resort()
+    return replace(conversation, owner=picked.member, team=picked.team)
 
 
 def _early(timer: Timer, conversation: Conversation, house: House, at: datetime) -> timedelta:

@@ -271,3 +271,13 @@ def test_a_snooze_until_a_time_that_is_not_yet_leaves_the_promise() -> None:
     plan = fired(TimerKind.WAKE, snoozed)
     assert plan is not None
     assert plan.standing.respond_by == NOW + 2 * HOUR
+
+
+def test_who_is_gone_is_followed_before_anything_fires() -> None:
+    """Or nothing would fire in his conversations any more."""
+    state = FullState(conversation=known(replace(PROMISED, respond_by=NOW + HOUR), owner="gone"), messages=(MESSAGE,))
+    plan = fire(Timer(TimerKind.REMIND, NOW), state, desk(), NOW)
+    assert plan is not None
+    assert (plan.owner, plan.team) == ("adam", "duty")
+    assert [event.kind for event in plan.events].count("owner_changed") == 1
+    assert {member for mail in plan.authored for member in members(mail)} == {"adam"}
