@@ -75,9 +75,7 @@ def _named(steps: tuple[Escalation, ...], roster: Roster) -> tuple[str, ...]:
     return tuple(dict.fromkeys(member for name in names for member in roster.people(name)))
 
 
-def _shown(
-    conversation: Conversation, members: list[str], state: FullDeskState, house: House
-) -> Iterator[Resent]:
+def _shown(conversation: Conversation, members: list[str], state: FullDeskState, house: House) -> Iterator[Resent]:
     """Whoever did not have it so far."""
     for member in members:
         if member != conversation.owner and member not in conversation.standing.watchers:
