@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 from desk_at_work import DeskAtWork
-from many_conversations import write_conversations
 from peers.chromium import Chromium
+from peers.many_conversations import write_conversations
 
 NOW = datetime(2026, 3, 13, 15, 0, tzinfo=UTC)
 SPAN = ("--since", "2026-02-12", "--until", "2026-03-14")
