@@ -328,11 +328,14 @@ class Daemon:
 
     def _next_in_line(self, copy: Copy, reason: str, tried: frozenset[str]) -> NewCopy | None:
         """Who takes over a copy; asked inside the store's transaction."""
-        return take_over(copy, reason, tried, utc_now(), self.live.roster, self.live.routes)
+        return take_over(copy, reason, tried, utc_now(), self._present(), self.live.routes)
 
     def _stand_in(self, copy: Copy) -> NewCopy | None:
         """Who gets a released copy whose owner is away; asked likewise."""
-        return stand_in_for(copy, utc_now(), self.live.roster, self.live.routes)
+        return stand_in_for(copy, utc_now(), self._present(), self.live.routes)
+
+    def _present(self) -> Roster:
+        return self.live.roster.with_absences(self._timekeeper.absences)
 
     async def _sweep(self) -> None:
         while True:
