@@ -5,6 +5,8 @@ from datetime import datetime
 from functools import lru_cache
 from typing import Literal
 
+import structlog
+
 from routerd.auth.arc_sealing import arc_set
 from routerd.auth.dkim_signing import Signer, signatures
 from routerd.auth.signers import NO_SIGNERS, Signers
@@ -21,6 +23,8 @@ from routerd.message.token import issue_return_path
 from routerd.store.base import Copy
 
 _FROM_US = frozenset({Role.FORWARD, Role.ANSWER, Role.DESK})
+
+log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,9 +101,13 @@ def _signed(head: bytes, raw: Raw, body_start: int, copy: Copy, signers: Signers
 
 
 def _sealed(annotated: Annotated, raw: Raw, copy: Copy, sealer: Signer) -> bytes:
-    """The same at each attempt."""
+    """The same at each attempt. A seal is nice to have: without it the copy leaves as it is."""
     head, about = annotated.head, copy.annotation
-    arc = arc_set(head, raw, annotated.body_start, sealer, about.auth_results, about.arc_chain, copy.created_at)
+    try:
+        arc = arc_set(head, raw, annotated.body_start, sealer, about.auth_results, about.arc_chain, copy.created_at)
+    except Exception:
+        log.exception("copy_unsealed", id=copy.queue_id, copy=copy.id)
+        return head
     return arc + head
 
 

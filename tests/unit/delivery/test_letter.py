@@ -5,11 +5,14 @@ from datetime import timedelta
 
 import pytest
 from copies import NOW, a_copy
+from structlog.testing import capture_logs
 
+from routerd.auth.dkim_signing import Signer
 from routerd.config.settings import Addresses
 from routerd.delivery.letter import ReturnPaths, content_of
 from routerd.desk.changes import Role
 from routerd.message.address import parse_address
+from routerd.message.dkim_keys import KeyKind
 from routerd.message.srs import read_srs, unwrap
 
 KEY = b"k" * 32
@@ -93,3 +96,25 @@ def test_a_note_goes_to_members_under_its_head_with_the_usual_words_on_top() -> 
     assert whole.startswith(b"Delivered-To: support@desk.test\r\n")
     assert whole.endswith(HEAD + b"We have found it.\r\n")
     assert b"Secret" not in whole
+
+
+class _BrokenKey:
+    """As a library may fail on a key that it took before."""
+
+    kind = KeyKind.RSA
+
+    def sign(self, _data: bytes) -> bytes:
+        raise RuntimeError("the library gave up")
+
+
+def test_a_copy_that_cannot_be_sealed_leaves_unsealed() -> None:
+    """Its next hop gets the message itself, not the message as a file; the log says why it has no seal."""
+    sealer = Signer("desk.test", "s2026", _BrokenKey())  # type: ignore[arg-type]
+    annotation = replace(a_copy().annotation, auth_results="desk.test; none", arc_chain="none")
+    copy = a_copy(annotation=annotation)
+    bare, _ = content_of(copy, RAW, trusts_us=False)
+    with capture_logs() as logged:
+        content, fault = content_of(copy, RAW, trusts_us=False, sealer=sealer)
+    assert fault is None
+    assert b"".join(content.pieces()) == b"".join(bare.pieces())
+    assert [(line["event"], line["copy"]) for line in logged] == [("copy_unsealed", copy.id)]
