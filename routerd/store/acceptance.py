@@ -19,8 +19,9 @@ from routerd.store.batch import Batch
 from routerd.store.connection import Error
 from routerd.store.desk_rows import Original, add_copy, is_plain, write_desk
 from routerd.store.desk_state import StoredDeskState, recall
-from routerd.store.placing import MAX_PARTICIPANTS, move_conversation, standing_row
+from routerd.store.placing import MAX_PARTICIPANTS, move_conversation
 from routerd.store.rows import message_key, storable, to_micros
+from routerd.store.standing_row import standing_row
 from routerd.store.stored_json import (
     annotation_to_json,
     decisions_to_json,

@@ -10,6 +10,7 @@ from routerd.message.envelope import Raw
 from routerd.store.base import CopyState
 from routerd.store.connection import Connection, Value, select
 from routerd.store.rows import RowWriter, copy_state, storable, to_minute
+from routerd.store.standing_row import STANDING_COLUMNS
 from routerd.store.stored_json import data_to_json, texts_to_json
 
 _MESSAGES = RowWriter.inserting(
@@ -47,24 +48,7 @@ _CONVERSATIONS = RowWriter.inserting(
         "began_at",
         "last_at",
         "customer",
-        "labels_json",
-        "messages",
-        "state",
-        "waiting_since",
-        "respond_by",
-        "also_json",
-        "watchers_json",
-        "snoozed_until",
-        "answers",
-        "answered_at",
-        "overdue",
-        "subject",
-        "outside_json",
-        "approve_json",
-        "priority",
-        "remind_at",
-        "escalated",
-        "closed_at",
+        *STANDING_COLUMNS,
         "rules_json",
     ),
 )
