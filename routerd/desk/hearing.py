@@ -51,10 +51,11 @@ def hear(
     is_reply = conversation is not None and "forward" not in view.kinds
     if kind is Kind.MAIL and Purpose.INBOX in purposes and answers_through and is_reply:
         kind = Kind.ANSWER
+    # What is for colleagues may come here before it comes there, or here alone: no rule sends it outside.
+    if named and (kind is Kind.ANSWER or Purpose.INBOX in purposes) and kind not in (Kind.NOTE, Kind.DRAFT):
+        kind = Kind.NOTE if Kind.NOTE in named else Kind.DRAFT
     if kind is Kind.MAIL:
         return Said(Kind.MAIL, member)
-    if kind is Kind.ANSWER and named:  # it may come here before it comes there
-        kind = Kind.NOTE if Kind.NOTE in named else Kind.DRAFT
     spoken = read_spoken(view.new_text, speaking(member))
     if kind is Kind.ANSWER:
         return Said(kind, member, spoken)
