@@ -116,6 +116,14 @@ class HeldEnded:
     end: HeldEnd
 
 
+@dataclass(frozen=True, slots=True)
+class HeldForApproval:
+    """What was held for another reason waits for somebody else's word from now on."""
+
+    id: HeldId
+    release: tuple[str, ...]  # members and teams whose #send counts
+
+
 class TimerKind(StrEnum):
     REMIND = "remind"  # 75 % of what was promised have passed
     OVERDUE = "overdue"

@@ -15,6 +15,7 @@ from routerd.desk.changes import (
     Held,
     HeldEnd,
     HeldEnded,
+    HeldForApproval,
     HeldId,
     HeldKind,
     PlannedCopy,
@@ -286,7 +287,11 @@ def _asked_for(held: Held, work: Work, scene: Scene) -> Work:
     head = outgoing_head(raw, letterhead)
     shown = tuple(Resent(held.message, PlannedCopy(name, Role.DESK, head=head)) for name in approvers)
     event = Event("approval_asked", {"member": held.member, "of": list(wanted)})
-    asked = work.but(event, resent=(*work.plan.resent, *shown))
+    asked = work.but(
+        event,
+        resent=(*work.plan.resent, *shown),
+        held_for_approval=(*work.plan.held_for_approval, HeldForApproval(held.id, wanted)),
+    )
     return asked.telling(f"#send: a rule wants the word of {', '.join(wanted)} before; it was shown to them now.")
 
 

@@ -13,6 +13,7 @@ from routerd.desk.changes import (
     Back,
     Held,
     HeldEnded,
+    HeldForApproval,
     HeldId,
     NewHeld,
     Part,
@@ -239,6 +240,7 @@ class Plan:
     timers: tuple[Timer, ...] | None = None  # all of the conversation from now on; None: they stay as they are
     new_held: NewHeld | None = None
     held_ended: tuple[HeldEnded, ...] = ()
+    held_for_approval: tuple[HeldForApproval, ...] = ()
     absences: tuple[Absence | Back, ...] = ()
     hands_over: tuple[str, ...] = ()  # members whose open conversations go to somebody else, each by a timer of its own
     answered: Answered | None = None

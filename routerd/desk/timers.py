@@ -34,8 +34,8 @@ def timed(plan: Plan, state: FullDeskState, house: House, at: datetime) -> Plan:
     """The plan with all timers that follow from it, whoever made it; a new conversation mostly has none."""
     if plan.joins is None and plan.part in NEVER_FIRST:
         return plan
-    ended = {one.id for one in plan.held_ended}
-    held = [one for one in state.held() if one.id not in ended] if plan.joins is not None else []
+    moved = {one.id for one in plan.held_ended} | {one.id for one in plan.held_for_approval}
+    held = [one for one in state.held() if one.id not in moved] if plan.joins is not None else []
     timers = timers_of(
         plan.standing,
         house.roster.inbox(plan.inbox),

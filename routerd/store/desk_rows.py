@@ -12,6 +12,7 @@ from routerd.desk.changes import (
     HeldEnd,
     HeldEnded,
     HeldId,
+    HeldKind,
     NewHeld,
     Role,
     Timer,
@@ -34,6 +35,7 @@ _HOLD = """
 INSERT INTO held (conversation, message, kind, member, at, release_json) VALUES (?, ?, ?, ?, ?, ?) RETURNING number
 """
 _END = "UPDATE held SET end = ?, ended_at = ? WHERE number = ? AND end IS NULL RETURNING message"
+_FOR_APPROVAL = "UPDATE held SET kind = ?, release_json = ? WHERE number = ? AND end IS NULL"
 _SENT = "UPDATE messages SET sent_at = ?, sent_after = ? WHERE number = ?"
 _ADD_TIMER = """
 INSERT INTO timers (conversation, kind, due_at, data, made_at) VALUES (?, ?, ?, ?, ?)
@@ -59,6 +61,7 @@ def is_plain(settled: Settled) -> bool:
         or plan.timers is not None
         or plan.new_held
         or plan.held_ended
+        or plan.held_for_approval
         or plan.absences
         or plan.hands_over
         or plan.answered
@@ -78,6 +81,9 @@ def write_desk(
         answer = _end(batch, ended, at)
         if ended.end is HeldEnd.SENT:
             sent.append(answer)
+    for asked in plan.held_for_approval:
+        values = (str(HeldKind.APPROVAL), texts_to_json(asked.release), asked.id)
+        batch.db.execute(_FOR_APPROVAL, values)
     copies = [*_add_mails(batch, settled, conversation, held, at), *_add_resent(batch, settled, at)]
     for one in sent:
         batch.db.execute(_SENT, (to_micros(at), batch.numbers.message, one))

@@ -13,15 +13,18 @@ from routerd.desk.changes import (
     Held,
     HeldEnd,
     HeldEnded,
+    HeldForApproval,
     HeldId,
     HeldKind,
     Part,
     Role,
+    TimerKind,
 )
 from routerd.desk.matter import House
 from routerd.desk.noting import note_plan
 from routerd.desk.plan import ConversationState, Happened, Past, Plan, Seen, Sent
 from routerd.desk.said import COMMANDS, Kind
+from routerd.desk.timers import timed
 from routerd.message.envelope import QueueId
 from routerd.rules.decision import Priority
 
@@ -224,6 +227,16 @@ def test_an_answer_that_its_author_wants_sent_is_shown_to_who_must_approve() -> 
     assert b"klient.pl" not in shown.copy.head
     assert (plan.held_ended, plan.answered) == ((), None)
     assert "shown to them now" in answer_to(plan)
+
+
+def test_what_waits_for_others_since_its_author_said_send_is_not_dropped() -> None:
+    """24 hours are for an author who says nothing; theirs is the word now, as in the answer that was held for it."""
+    told, state = house(), holding(approve=("duty",))
+    before = timed(said("#history", state, "omar", told), state, told, NOW)
+    asked = timed(said("#send", state, "omar", told), state, told, NOW)
+    assert asked.held_for_approval == (HeldForApproval(HeldId(3), ("duty",)),)
+    assert [timer.kind for timer in before.timers or ()] == [TimerKind.DROP]
+    assert asked.timers == ()
 
 
 def test_an_author_may_always_drop_what_he_wrote() -> None:

@@ -16,8 +16,10 @@ from routerd.desk.changes import (
     Answered,
     Authored,
     Back,
+    Held,
     HeldEnd,
     HeldEnded,
+    HeldForApproval,
     HeldKind,
     NewHeld,
     Part,
@@ -136,6 +138,19 @@ async def test_a_held_answer_keeps_its_bytes_and_is_sent_once(store: SqliteStore
     with pytest.raises(StoreError, match="does not wait"):
         await store.commit(an_entry(known, thread("5@jan", "4@jan"), resent=ways, held_ended=ended))
     assert [copy.id for copy in await store.due("mx:klient.pl", NOW + 3 * HOUR, 10, frozenset())] == [out.id]
+
+
+async def test_what_was_held_for_its_author_may_come_to_wait_for_others(store: SqliteStore) -> None:
+    """With another kind and other people's word; who wrote it, and when, stays."""
+    _, known = await begun(store)
+    first, second, third, last = (thread(f"{number}@jan", "1@klient.pl") for number in range(2, 6))
+    found: list[Held] = []
+    await store.commit(an_entry(known, first, part=Part.ANSWER, member="jan", new_held=NewHeld(HeldKind.CONFLICT)))
+    await seen_by(store, lambda state: found.extend(state.held()), second, await store.recall(second))
+    asked = (HeldForApproval(found[0].id, ("duty",)),)
+    await store.commit(an_entry(await store.recall(third), third, held_for_approval=asked))
+    await seen_by(store, lambda state: found.extend(state.held()), last, await store.recall(last))
+    assert found[1:] == [replace(found[0], kind=HeldKind.APPROVAL, release=("duty",))]
 
 
 @pytest.mark.parametrize("part", [Part.NOTE, Part.DRAFT, Part.ANSWER, Part.TOLD, Part.AWAY])
