@@ -73,6 +73,13 @@ class Day:
         self._ahead += time
         self._clock.set(self._ahead)
 
+    def until(self, moment: datetime) -> None:
+        """To a second before `moment` or less, as the daemon's clock shows it."""
+        self.pass_(timedelta(seconds=int((moment - self.now()).total_seconds())))
+
+    def now(self) -> datetime:
+        return datetime.now(UTC) + self._ahead
+
     def write(self, author: str, to: str, subject: str, text: str, **fields: str) -> str:
         """Gives the Message-ID. A member's is vouched for by the hop that hands it over."""
         message = EmailMessage(policy=SMTP)
@@ -114,6 +121,20 @@ def day(routerd: Callable[..., RouterdDaemon], need: Callable[[str, str], str], 
 
 def reply_to(mail: Any) -> str:
     return str(mail["Reply-To"].addresses[0].addr_spec)
+
+
+def note_address(mail: Any) -> str:
+    return str(mail["X-Routerd-Note"]).removeprefix("<mailto:").removesuffix(">")
+
+
+class Measured:
+    """The time between two things that the test did: between the least that it may be and the most."""
+
+    def __init__(self, begin: tuple[datetime, datetime], end: tuple[datetime, datetime]) -> None:
+        self.least, self.most = end[0] - begin[1], end[1] - begin[0]
+
+    def is_(self, seconds: float) -> bool:
+        return self.least <= timedelta(seconds=seconds) <= self.most
 
 
 def test_a_complaint_is_answered_from_a_members_own_mailbox(day: Day) -> None:
@@ -169,7 +190,7 @@ def test_of_two_answers_one_is_held_and_sent_all_the_same(day: Day) -> None:
     """Ewa answers; Jan, who has seen only the customer's mail, gets his back with what was said, and says #send."""
     day.write(f"Anna <{ANNA}>", "support@example.com", "Skarga na fakturę", "Proszę o kontakt.")
     (copy,) = day.mails("ewa", 1)
-    note = str(copy["X-Routerd-Note"]).removeprefix("<mailto:").removesuffix(">")
+    note = note_address(copy)
     day.write("Ewa <ewa@mail.example.com>", note, "Re: Skarga na fakturę", "@jan spójrz, proszę")
     (noted,) = day.mails("jan", 1)
     assert noted["Subject"] == "[note] Re: Skarga na fakturę"
@@ -188,7 +209,7 @@ def test_a_member_puts_off_takes_back_and_closes_by_command(day: Day) -> None:
     """What is snoozed comes back in its time; a deputy gets what comes while its owner is away."""
     first = day.write(f"Anna <{ANNA}>", "support@example.com", "Pytanie", "Jak to działa?")
     (copy,) = day.mails("ewa", 1)
-    note = str(copy["X-Routerd-Note"]).removeprefix("<mailto:").removesuffix(">")
+    note = note_address(copy)
     day.write("Ewa <ewa@mail.example.com>", note, "Re: Pytanie", "#snooze 2h\n#label +later")
     day.daemon.wait_for_event("message_accepted", 2)
     (conversation,) = day.conversations()
@@ -200,3 +221,75 @@ def test_a_member_puts_off_takes_back_and_closes_by_command(day: Day) -> None:
     day.daemon.wait_for_event("message_accepted", 3)
     day.write(f"Anna <{ANNA}>", "support@example.com", "Re: Pytanie", "Halo?", References=first)
     wait_for(lambda: any(b"Halo" in raw for raw in day.daemon.copies("omar")), "a copy for the deputy", 60.0)
+
+
+def test_a_conversation_is_given_away_and_closed_by_command(day: Day) -> None:
+    """Who gets it by #assign gets what was said so far; #close ends it, and the customer's next mail opens it again for
+    the same owner. The customer sees none of it."""
+    first = day.write(f"Anna <{ANNA}>", "support@example.com", "Pytanie", "Jak to działa?")
+    (copy,) = day.mails("ewa", 1)
+    day.write("Ewa <ewa@mail.example.com>", note_address(copy), "Re: Pytanie", "#assign jan\n\nTo twoje.")
+    given = {str(mail["Subject"]): mail for mail in day.mails("jan", 3)}
+    assert set(given) == {"Pytanie", "[note] Re: Pytanie", "[note] Pytanie"}  # the mail, the note, what happened so far
+    (conversation,) = day.conversations()
+    assert (conversation["state"], conversation["owner"]) == ("open", "jan")
+    day.write("Jan <jan@mail.example.com>", note_address(given["Pytanie"]), "Re: Pytanie", "#close")
+    day.daemon.wait_for_event("message_accepted", 3)
+    (conversation,) = day.conversations()
+    assert (conversation["state"], conversation["owner"]) == ("closed", "jan")
+    day.write(f"Anna <{ANNA}>", "support@example.com", "Re: Pytanie", "Halo?", References=first)
+    wait_for(lambda: any(b"Halo" in raw for raw in day.daemon.copies("jan")), "what she wrote", 60.0)
+    (conversation,) = day.conversations()
+    assert (conversation["state"], conversation["owner"]) == ("open", "jan")
+    assert day.daemon.copies("anna") == []
+
+
+def test_the_report_tells_the_day_to_the_second(day: Day) -> None:
+    """By the clock and in working hours: one answered within an hour, one within three, one on the next morning."""
+    noon = MONDAY + 3 * HOUR
+
+    def doing(author: str, to: str, subject: str, text: str) -> tuple[datetime, datetime]:
+        begin = day.now()
+        day.write(author, to, subject, text)
+        return begin, day.now()
+
+    asked = [doing(f"Anna <{ANNA}>", "support@example.com", "Skarga", "Proszę o kontakt.")]
+    asked.append(doing(f"أمل <{AMAL}>", "support@example.com", "شكوى", "أين طلبي؟"))
+    copies = {str(mail["Subject"]): mail for mail in day.mails("ewa", 2)}
+    ewa = "Ewa <ewa@mail.example.com>"
+    day.until(MONDAY + HOUR)
+    answered = [doing(ewa, reply_to(copies["Skarga"]), "Re: Skarga", "Już patrzę.")]
+    day.until(noon)
+    answered.append(doing(ewa, reply_to(copies["شكوى"]), "Re: شكوى", "في الطريق."))
+    day.until(MONDAY + 7.5 * HOUR)  # 16:30 in Warsaw, half an hour before the end of the day
+    asked.append(doing("Ola <ola@klient.test>", "support@example.com", "Skarga Oli", "Gdzie to jest?"))
+    wait_for(lambda: any(b"Gdzie" in raw for raw in day.daemon.copies("ewa")), "her copy", 60.0)
+    mails = [message_from_bytes(raw, policy=default) for raw in day.daemon.copies("ewa")]
+    late = next(mail for mail in mails if str(mail["Subject"]) == "Skarga Oli")
+    day.until(MONDAY + 23.5 * HOUR)  # 8:30 on Tuesday
+    answered.append(doing(ewa, reply_to(late), "Re: Skarga Oli", "Już idzie."))
+    closing = doing(ewa, note_address(late), "Re: Skarga Oli", "#close")
+    assert closing[1] < MONDAY + 24 * HOUR
+    day.daemon.wait_for_event("message_accepted", 7)
+    done = day.daemon.command("report", "--format", "json", "--since", "2027-03-01", "--by", "label")
+    assert done.returncode == 0, done.stderr
+    report = json.loads(done.stdout)
+    hour, three, night = (Measured(*both) for both in zip(asked, answered, strict=True))
+    total = report["total"]
+    counts = {name: total[name] for name in ("received", "answered", "waiting", "overdue", "reassigned", "held")}
+    assert counts == {"received": 3, "answered": 3, "waiting": 0, "overdue": 0, "reassigned": 0, "held": 0}
+    assert total["first_response"]["count"] == 3
+    assert three.is_(total["first_response"]["median_seconds"])
+    assert night.is_(total["first_response"]["ninetieth_percentile_seconds"])
+    assert three.is_(total["first_response_working"]["ninetieth_percentile_seconds"])
+    working = timedelta(seconds=total["first_response_working"]["median_seconds"])
+    nights = timedelta(hours=15)
+    assert hour.least <= working <= hour.most or night.least - nights <= working <= night.most - nights
+    assert total["resolution"]["count"] == 1
+    assert night.is_(total["resolution"]["median_seconds"])
+    (group,) = report["groups"]
+    assert (group["name"], group["received"], group["answered"]) == ("complaint", 3, 3)
+    assert [(one["day"], one["received"], one["answered"]) for one in report["days"]] == [
+        ("2027-03-01", 3, 2),
+        ("2027-03-02", 0, 1),
+    ]
