@@ -75,7 +75,7 @@ def thread_keys(
     about = [one for one in envelope.recipients if one.purpose in TO_THE_DESK and one.copy_number is not None]
     speaker = speaker_of(view, client, office, proofs) if about or view.references else Speaker(None)
     if not speaker.has_logged_in:
-        about = [one for one in about if is_named(view, one)]
+        about = [one for one in about if is_named(view, one) and not speaker.is_sent_on]
     return ThreadKeys(
         message_id=view.message_id,
         references=view.references,

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from hashlib import blake2b
 
+from routerd.auth.addressees import proves_addressees
 from routerd.auth.our_results import our_results
 from routerd.auth.results import AuthResults, MethodResult, believed_results
 from routerd.auth.verification import NOT_VERIFIED, Verification
@@ -138,16 +139,17 @@ def speaker_of(view: MessageView, client: Client, office: Office, proofs: AuthRe
         if not proven:
             return Speaker(None, missing=f"{shown}, and there was no login of that member")
         is_here = client.member == member or _is_for_members(client, office)
-        return Speaker(member, has_logged_in=is_here or proofs.author in proofs.logins)
+        logged_in = is_here or proofs.author in proofs.logins
+        is_sent_on = not logged_in and not proves_addressees(view.headers, proofs)
+        return Speaker(member, has_logged_in=logged_in, is_sent_on=is_sent_on)
     if roster.inbox_of(proofs.author) is None:
         return Speaker(None, missing="its From names no member")
     logins = {roster.member_with(login) for login in proofs.logins}
     if client.member is not None:
         logins = {client.member if roster.member(client.member) is not None else None}
     found = logins.pop() if len(logins) == 1 else None
-    if found:
-        return Speaker(found, has_logged_in=True)
-    return Speaker(None, missing="its From names an inbox, and no member has logged in")
+    missing = "" if found else "its From names an inbox, and no member has logged in"
+    return Speaker(found, has_logged_in=found is not None, missing=missing)
 
 
 def identity_of(view: MessageView, envelope: Envelope, client: Client, proofs: AuthResults) -> bytes:

@@ -20,6 +20,9 @@ from routerd.message.view import MessageView
 OF_MACHINES = frozenset(("auto", "bounce", "bulk", "list"))
 MISSING = "Notes and drafts are taken from members alone: {why}"
 NOT_NAMED = "its To and Cc do not name this address, and no member has logged in"
+NOT_PROVEN = (
+    "no signature of its author's domain covers its To and Cc, SPF does not pass for that, and no member has logged in"
+)
 NOT_NOW = "Who wrote this cannot be verified now; try again"
 
 
@@ -39,8 +42,8 @@ def hear(
     purposes = {recipient.purpose for recipient in envelope.recipients}
     if speaker.member is not None and not speaker.has_logged_in:
         said_to = [recipient for recipient in envelope.recipients if recipient.purpose in _KINDS]
-        if not all(is_named(view, recipient) for recipient in said_to):
-            speaker = Speaker(None, missing=NOT_NAMED)
+        if said_to and (speaker.is_sent_on or not all(is_named(view, recipient) for recipient in said_to)):
+            speaker = Speaker(None, missing=NOT_PROVEN if speaker.is_sent_on else NOT_NAMED)
     kind = _KINDS.get(next((purpose for purpose in _WEIGHTIEST if purpose in purposes), Purpose.INBOX), Kind.MAIL)
     member = speaker.member
     if member is None:
@@ -49,7 +52,7 @@ def hear(
         is_away = is_out_of_office(view, purposes, in_reply=conversation is not None)
         return Said(Kind.AWAY, member) if is_away else Said(Kind.MAIL)
     is_reply = conversation is not None and "forward" not in view.kinds
-    if kind is Kind.MAIL and Purpose.INBOX in purposes and answers_through and is_reply:
+    if kind is Kind.MAIL and answers_through and is_reply and _says_it_to_the_inbox(view, envelope, speaker):
         kind = Kind.ANSWER
     # What is for colleagues may come here before it comes there, or here alone: no rule sends it outside.
     if named and (kind is Kind.ANSWER or Purpose.INBOX in purposes) and kind not in (Kind.NOTE, Kind.DRAFT):
@@ -79,6 +82,13 @@ def is_named(view: MessageView, recipient: Recipient) -> bool:
     mail that a member signed for others: DKIM does not cover the envelope.
     """
     return any(mailbox.address == recipient.address.key for name in ("to", "cc") for mailbox in view.addresses(name))
+
+
+def _says_it_to_the_inbox(view: MessageView, envelope: Envelope, speaker: Speaker) -> bool:
+    to_inboxes = [recipient for recipient in envelope.recipients if recipient.purpose is Purpose.INBOX]
+    if speaker.has_logged_in:
+        return bool(to_inboxes)
+    return not speaker.is_sent_on and any(is_named(view, recipient) for recipient in to_inboxes)
 
 
 def is_of_machine(view: MessageView, envelope: Envelope) -> bool:

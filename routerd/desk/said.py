@@ -166,6 +166,7 @@ class Speaker:
     member: str | None
     has_logged_in: bool = False  # or comes from where only members are; else he is known by what the mail bears
     is_unsure: bool = False  # it could not be told now
+    is_sent_on: bool = False  # nothing proves whom it was written to: anybody who has it may have sent it
     missing: str = ""  # why it is nobody, in ASCII
 
 

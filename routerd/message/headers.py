@@ -102,6 +102,12 @@ class HeaderBlock:
         """How many fields are called `name`."""
         return len(self._index().get(name.lower(), ()))
 
+    def is_plain(self, name: str) -> bool:
+        """Whether one field alone is called `name`, and each reader of headers takes it for that."""
+        fields = self.named(name)
+        start = self._bytes[fields[0].start : fields[0].value_start] if len(fields) == 1 else b""
+        return start.lower() == f"{name.lower()}:".encode()
+
     def _index(self) -> dict[str, list[Field]]:
         if self._by_name is None:
             self._by_name = {}

@@ -219,3 +219,19 @@ def test_strangers_write_to_answer_addresses_as_to_the_inbox() -> None:
     assert heard(Speaker(None, missing="x"), Purpose.ANSWER) == Said(Kind.MAIL)
     assert heard(Speaker(None, is_unsure=True), Purpose.ANSWER).temporary
     assert heard(Speaker(None, is_unsure=True), Purpose.INBOX) == Said(Kind.MAIL)
+
+
+@pytest.mark.parametrize("purpose", [Purpose.ANSWER, Purpose.NOTE, Purpose.DRAFT])
+def test_what_anybody_may_have_sent_on_says_nothing(purpose: Purpose) -> None:
+    """A member wrote it, but maybe to others: his provider signs no To."""
+    sent_on = Speaker("jan", is_sent_on=True)
+    assert heard(sent_on, purpose).kind is (Kind.MAIL if purpose is Purpose.ANSWER else Kind.BARRED)
+    assert heard(sent_on, Purpose.INBOX, through=True).kind is Kind.MAIL
+
+
+def test_a_signature_without_to_does_not_say_whom_a_member_wrote_to() -> None:
+    signed = MethodResult("dkim", "pass", (("header.d", "example.com"),))
+    found = Verification((*dmarc("pass").results, signed))
+    names = "DKIM-Signature: v=1; d=example.com; h={}; b=abc"
+    assert speaker("jan@example.com", STRANGER, found, names.format("from:subject"), "To: a@b.c").is_sent_on
+    assert not speaker("jan@example.com", STRANGER, found, names.format("from:to"), "To: a@b.c").is_sent_on

@@ -1,0 +1,70 @@
+"""Whether a message that proves its author proves whom he wrote it to."""
+
+import pytest
+
+from routerd.auth.addressees import proves_addressees
+from routerd.auth.results import AuthResults, MethodResult
+from routerd.message.headers import HeaderBlock
+
+EWA = "ewa@team.example"
+MAIL = "From: ewa@team.example\r\nTo: support+c.token@example.com\r\nReferences: <1@klient.pl>\r\n"
+
+
+def dkim(domain: str = "team.example", result: str = "pass", **more: str) -> MethodResult:
+    properties = (("header.d", domain), *((f"header.{name}", value) for name, value in more.items()))
+    return MethodResult("dkim", result, properties)
+
+
+def spf(sender: str) -> MethodResult:
+    return MethodResult("spf", "pass", (("smtp.mailfrom", sender),))
+
+
+def signature(names: str, domain: str = "team.example", start: str = "AbCdEfGh") -> str:
+    return f"DKIM-Signature: v=1; a=rsa-sha256; d={domain}; s=s1; h={names};\r\n b={start}\r\n Ij==\r\n"
+
+
+def proves(header: str, *results: MethodResult) -> bool:
+    return proves_addressees(HeaderBlock.scan(f"{header}\r\nHello.\r\n".encode()), AuthResults(results, EWA))
+
+
+FULL = "from:to:cc:subject:date:in-reply-to:references"
+
+
+@pytest.mark.parametrize(
+    ("header", "results"),
+    [
+        (signature(FULL) + MAIL, (dkim(),)),
+        (signature("From : To : Cc : References") + MAIL, (dkim(b="AbCdEfGh"),)),
+        (signature("from:subject", start="Other") + signature(FULL) + MAIL, (dkim(b="AbCdEfGh"),)),
+        (signature("from:subject") + MAIL, (dkim(), spf(EWA))),
+        (signature("from:subject") + MAIL, (dkim(), spf("bounce@mail.team.example"))),
+        (MAIL, (spf(EWA),)),
+        (signature("from:subject") + MAIL, (dkim(result="fail"),)),
+        (MAIL, ()),
+    ],
+)
+def test_a_signature_of_all_of_it_or_spf_proves_them(header: str, results: tuple[MethodResult, ...]) -> None:
+    """Where a hop says that DMARC passed, and of no signature, that is all there is to go by."""
+    assert proves(header, *results)
+
+
+@pytest.mark.parametrize(
+    ("header", "results"),
+    [
+        (signature("from:date:subject:message-id") + MAIL, (dkim(),)),  # as Exchange Online signs
+        (signature("from:to") + MAIL, (dkim(),)),  # References may be anybody's
+        (signature("from:to:references") + MAIL + "Cc: support+n.token@example.com\r\n", (dkim(),)),
+        (signature(FULL) + "To: support+n.token@example.com\r\n" + MAIL, (dkim(),)),
+        (signature(FULL) + MAIL + "Cc\x01: support+n.token@example.com\r\n", (dkim(),)),
+        (signature(FULL) + MAIL + "Cc : support+n.token@example.com\r\n", (dkim(),)),
+        (signature("from") + signature(FULL, "zly.test") + MAIL, (dkim(), dkim("zly.test"))),
+        (signature(FULL, start="Forged") + signature("from") + MAIL, (dkim(b="AbCdEfGh"),)),
+        (signature(FULL, start="Forged") + signature("from") + MAIL, (dkim(),)),  # which of them holds is not said
+        (signature("from") + MAIL, (dkim(), spf("x@zly.test"))),
+        (signature("from") + MAIL, (dkim(), spf("x@example"))),
+        (MAIL, (dkim(),)),
+    ],
+)
+def test_what_may_have_been_written_to_others_proves_nobody(header: str, results: tuple[MethodResult, ...]) -> None:
+    """Who has it may send it on with another To, or with a further Cc."""
+    assert not proves(header, *results)
