@@ -14,7 +14,8 @@ from routerd.desk.plan import Conversation
 from routerd.desk.roster import Roster
 from routerd.desk.said import Kind, Said, Speaker
 from routerd.message.envelope import Envelope, Purpose, Recipient
-from routerd.message.subject import says_out_of_office
+from routerd.message.kinds import is_marked_automatic
+from routerd.message.subject import cut_prefixes, says_out_of_office
 from routerd.message.view import MessageView
 
 OF_MACHINES = frozenset(("auto", "bounce", "bulk", "list"))
@@ -92,8 +93,11 @@ def _says_it_to_the_inbox(view: MessageView, envelope: Envelope, speaker: Speake
 
 
 def is_of_machine(view: MessageView, envelope: Envelope) -> bool:
-    """Automatic mail is never an answer, a note or a command (RFC 3834)."""
-    return not envelope.sender or not view.kinds.isdisjoint(OF_MACHINES)
+    """Automatic mail is never an answer, a note or a command (RFC 3834). A person who answers it keeps its subject."""
+    of_machines = view.kinds & OF_MACHINES
+    if envelope.sender and of_machines == {"auto"} and cut_prefixes(view.subject).meaning is not None:
+        return is_marked_automatic(view.headers, view.root)
+    return not envelope.sender or bool(of_machines)
 
 
 def is_out_of_office(view: MessageView, purposes: Collection[Purpose], *, in_reply: bool) -> bool:

@@ -41,7 +41,7 @@ def kinds_of(raw: Raw, headers: HeaderBlock, root: Part, subject: BareSubject, a
         kinds.add("reply")
     if _is_bounce(headers, root, author):
         kinds |= {"bounce", "auto"}
-    if _is_automatic(headers, root, subject):
+    if is_marked_automatic(headers, root) or says_out_of_office(subject.text):
         kinds.add("auto")
     precedence = _tokens(headers, "precedence")
     if _has(headers, _LIST_HEADERS) or "list" in precedence:
@@ -77,14 +77,15 @@ def _is_bounce(headers: HeaderBlock, root: Part, author: str) -> bool:
     return author.partition("@")[0] in ("mailer-daemon", "mailerdaemon") or _has(headers, ("x-failed-recipients",))
 
 
-def _is_automatic(headers: HeaderBlock, root: Part, subject: BareSubject) -> bool:
+def is_marked_automatic(headers: HeaderBlock, root: Part) -> bool:
+    """Whether anything but its subject says that a machine sent it."""
     if root.type == "multipart/report" or _has(headers, _AUTOMATIC_HEADERS):
         return True
     if _tokens(headers, "auto-submitted") - {"no"} or "auto_reply" in _tokens(headers, "precedence"):  # RFC 3834 5
         return True
     if any(b"autoresponder" in value.lower() for value in headers.raw_values("x-post-messageclass")):
         return True
-    return bool(_tokens(headers, "x-auto-response-suppress") - {"none"}) or says_out_of_office(subject.text)
+    return bool(_tokens(headers, "x-auto-response-suppress") - {"none"})
 
 
 def _by_parts(raw: Raw, headers: HeaderBlock, root: Part) -> set[str]:

@@ -235,3 +235,13 @@ def test_a_signature_without_to_does_not_say_whom_a_member_wrote_to() -> None:
     names = "DKIM-Signature: v=1; d=example.com; h={}; b=abc"
     assert speaker("jan@example.com", STRANGER, found, names.format("from:subject"), "To: a@b.c").is_sent_on
     assert not speaker("jan@example.com", STRANGER, found, names.format("from:to"), "To: a@b.c").is_sent_on
+
+
+@pytest.mark.parametrize("subject", ["Re: Automatic reply: parcel", "Odp: Autoodpowiedź: paczka", "Fwd: Out of Office"])
+def test_a_member_may_answer_an_automatic_reply(subject: str) -> None:
+    """Its subject stays, and it is a person's all the same; unless something else says that it is a machine's."""
+    assert heard(JAN, Purpose.ANSWER, header=f"Subject: {subject}").kind is Kind.ANSWER
+    assert heard(JAN, Purpose.NOTE, header=f"Subject: {subject}").kind is Kind.NOTE
+    marked = f"Subject: {subject}\r\nAuto-Submitted: auto-replied"
+    assert heard(JAN, Purpose.ANSWER, header=marked).kind is Kind.AWAY
+    assert heard(JAN, Purpose.ANSWER, header="Subject: Automatic reply: parcel").kind is Kind.AWAY
