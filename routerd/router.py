@@ -31,6 +31,7 @@ from routerd.delivery.aftermath.sending_back import SendingBack, is_sent_back
 from routerd.desk.assign import last_resort_plan
 from routerd.desk.changes import Part
 from routerd.desk.consider import is_notice, loops, passed_inboxes, proofs_of, verified_of_client
+from routerd.desk.dmarc_policy import unless_told
 from routerd.desk.matter import House, Matter
 from routerd.desk.pick import Choose
 from routerd.desk.plan import FullDeskState, Plan
@@ -183,6 +184,9 @@ class Router:
         with self._steps["verify"].time():
             verification = verification or await self._world.verify(view, received, live.settings, work)
             proofs = proofs_of(view, received.client, live, verification)
+        barred = unless_told(verification, proofs, received.envelope, live.roster)
+        if barred is not None:
+            return Considered(Matter(received, ()), ThreadKeys(None), Known(), barred=barred)
         with self._steps["recall"].time():
             thread = await work(partial(thread_keys, view, received.envelope, received.client, live, proofs))
             known = await self._store.recall(thread)

@@ -41,3 +41,17 @@ class Trouble:
 Answer = Records | Absent | Trouble
 
 LookUp = Callable[[str, RecordKind], Awaitable[Answer]]  # never raises
+
+
+class Stranger:
+    """Who decides which servers are asked, and so how long they are silent.
+
+    `key`: as he is counted. `went_without`: whether a question was not asked, or not in time, since his others had all
+    the turns: what it would have told he may want untold.
+    """
+
+    __slots__ = ("key", "went_without")
+
+    def __init__(self, key: str) -> None:
+        self.key = key
+        self.went_without = False

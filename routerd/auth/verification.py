@@ -18,6 +18,7 @@ class Verification:
     results: tuple[MethodResult, ...] = ()  # as Authentication-Results says them, in its order
     chain: str = ""  # of ARC (RFC 8617 5.2): none, pass, fail; "" where it was not looked at, or cannot be now
     voucher: str = ""  # whoever of `arc_sealers` says that DMARC passed before he handed it on
+    went_without: bool = False  # an answer of the DNS, since the client's own questions had all turns that he has
 
 
 NOT_VERIFIED = Verification()

@@ -3,13 +3,29 @@
 from dataclasses import replace
 
 from routerd.auth.dmarc import Wish
-from routerd.auth.verification import author_domain
+from routerd.auth.results import AuthResults
+from routerd.auth.verification import Verification, author_domain
 from routerd.config.auth_settings import DmarcPolicy
+from routerd.desk.refusal import Barred
+from routerd.desk.roster import Roster
+from routerd.message.envelope import Envelope, Purpose
 from routerd.rules.decision import Decision
 from routerd.rules.facts import Facts
 
 LABEL = "dmarc-fail"
 REASON = "dmarc"  # under which a refusal is counted
+UNTOLD = Barred(
+    451, "4.7.1", "too many questions about your mail at once, so DMARC cannot be checked: try later", REASON
+)
+_UNTOLD = ("temperror", "permerror")
+
+
+def unless_told(verification: Verification, proofs: AuthResults, envelope: Envelope, roster: Roster) -> Barred | None:
+    """For mail that may fail DMARC at an inbox where that counts, had its client not kept us from finding out."""
+    if not verification.went_without or proofs.vouched or proofs.result("dmarc") not in _UNTOLD:
+        return None
+    inboxes = (roster.inbox(one.inbox) for one in envelope.recipients if one.purpose is Purpose.INBOX)
+    return UNTOLD if any(one is not None and one.dmarc is not DmarcPolicy.REPORT for one in inboxes) else None
 
 
 def after_dmarc(decision: Decision, facts: Facts, policy: DmarcPolicy) -> Decision:

@@ -27,7 +27,7 @@ import dns.rdtypes.IN.A
 import dns.rdtypes.IN.AAAA
 import structlog
 
-from routerd.auth.dns_answers import Absent, Answer, RecordKind, Records, Trouble
+from routerd.auth.dns_answers import Absent, Answer, RecordKind, Records, Stranger, Trouble
 from routerd.config.settings import Dns, HostPort
 from routerd.ops.dns_memory import DnsMemory
 from routerd.ops.dns_servers import DnsServers
@@ -92,11 +92,10 @@ class Resolver:
         if self._servers.adopt(settings.servers):
             self._memory.clear()
 
-    async def look_up(self, name: str, kind: RecordKind, *, stranger: str | None = None) -> Answer:
+    async def look_up(self, name: str, kind: RecordKind, *, stranger: Stranger | None = None) -> Answer:
         """`name`: a domain in A-labels, with or without its last dot. Raises only where the caller is cancelled.
 
-        `stranger`: who decides which servers are asked, and so how long they are silent, as he is counted. Strangers
-        have half of the sockets, so that nobody else has to wait for them, and each of them has a few.
+        Strangers have half of the sockets, so that nobody else has to wait for them, and each of them has a few.
         """
         question = (name.lower().removesuffix("."), kind)
         known = self._memory.get(question, self._now())
@@ -105,8 +104,13 @@ class Resolver:
         if stranger is None or question in self._asked:
             return await self._asked_once(question)
         # Before the question is one that others may join: none of them waits for this one's turn.
-        turn = self._turns.setdefault(stranger, asyncio.Semaphore(MAX_SOCKETS_OF_ONE))
-        if not await self._got(turn):
+        turn = self._turns.setdefault(stranger.key, asyncio.Semaphore(MAX_SOCKETS_OF_ONE))
+        has_turn = False
+        try:
+            has_turn = await self._got(turn)
+        finally:  # also where the caller's time is over before
+            stranger.went_without |= not has_turn
+        if not has_turn:
             return _BUSY
         known = self._memory.get(question, self._now())
         if known is None and question not in self._asked:

@@ -1,9 +1,11 @@
 """Verification (step 3) as the daemon does it: for whom the config says, by the resolver, counted."""
 
+from dataclasses import replace
 from functools import partial
 
 import structlog
 
+from routerd.auth.dns_answers import Stranger
 from routerd.auth.results import AuthResults, believed_results
 from routerd.auth.verification import NOT_VERIFIED, Compute, Verification, is_to_verify
 from routerd.auth.verify import Incoming, verify
@@ -32,14 +34,14 @@ class Verifier:
             return NOT_VERIFIED
         hop = believed_results(view, True, settings.authserv_ids) if client.trusted else None
         mail = Incoming(view, received.envelope, client, received.at, hop, settings.arc_sealers)
-        stranger = received.id if client.trusted else client_key(client.address)  # behind a hop are many
+        stranger = Stranger(received.id if client.trusted else client_key(client.address))  # behind a hop are many
         verification = await verify(mail, partial(self._look_up, stranger=stranger), compute, self._tell)
         found = AuthResults(verification.results)
         for method in COUNTED:
             result = found.result(method)
             if result is not None:
                 self._metrics.auth_results.labels(method, result).inc()
-        return verification
+        return replace(verification, went_without=True) if stranger.went_without else verification
 
     def _tell(self, method: str, fault: Exception) -> None:
         log.error("verification_failed", method=method, reason=repr(fault), exc_info=fault)

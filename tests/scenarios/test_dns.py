@@ -8,7 +8,7 @@ import pytest
 import structlog
 from peers.dns_server import DnsServer, Fault
 
-from routerd.auth.dns_answers import Absent, RecordKind, Records, Trouble
+from routerd.auth.dns_answers import Absent, RecordKind, Records, Stranger, Trouble
 from routerd.config.settings import Dns
 from routerd.ops import dns as ops_dns
 from routerd.ops import dns_servers
@@ -253,11 +253,11 @@ async def test_silent_servers_of_strangers_keep_nobody_waiting(
     for number in range(300):
         server.fails(f"{number}.silent.test", Fault.SILENT)
     names = (f"{number}.silent.test" for number in range(300))
-    silent = [asyncio.create_task(resolver.look_up(name, PTR, stranger=name)) for name in names]
+    silent = [asyncio.create_task(resolver.look_up(name, PTR, stranger=Stranger(name))) for name in names]
     while len(server.asked) < ops_dns.MAX_SOCKETS // 2:
         await asyncio.sleep(0.01)
     assert await resolver.look_up("a.test", A) == Records(("192.0.2.1",), 300)
-    assert await resolver.look_up("b.test", PTR, stranger="somebody") == Trouble("too many questions at once")
+    assert await resolver.look_up("b.test", PTR, stranger=Stranger("somebody")) == Trouble("too many questions at once")
     assert not any(task.done() for task in silent[: ops_dns.MAX_SOCKETS // 2])
     assert sum(task.done() for task in silent) == 100
 
@@ -268,10 +268,12 @@ async def test_one_stranger_keeps_no_other_waiting(server: DnsServer, resolver: 
     names = [f"{number}.silent.test" for number in range(2 * ops_dns.MAX_SOCKETS)]
     for name in names:
         server.fails(name, Fault.SILENT)
-    silent = [asyncio.create_task(resolver.look_up(name, A, stranger="192.0.2.9")) for name in (*names, "a.test")]
+    silent = [
+        asyncio.create_task(resolver.look_up(name, A, stranger=Stranger("192.0.2.9"))) for name in (*names, "a.test")
+    ]
     while len(server.asked) < ops_dns.MAX_SOCKETS_OF_ONE:
         await asyncio.sleep(0.01)
-    assert await resolver.look_up("a.test", A, stranger="192.0.2.8") == Records(("192.0.2.1",), 300)
+    assert await resolver.look_up("a.test", A, stranger=Stranger("192.0.2.8")) == Records(("192.0.2.1",), 300)
     assert len(server.asked) == ops_dns.MAX_SOCKETS_OF_ONE + 1
     assert not any(task.done() for task in silent)
 
@@ -281,15 +283,35 @@ async def test_turns_come_round(server: DnsServer, resolver: Resolver) -> None:
     names = [f"{number}.test" for number in range(5 * ops_dns.MAX_SOCKETS_OF_ONE)]
     for name in names:
         server.has(name, "A", "192.0.2.1")
-    asked = [asyncio.create_task(resolver.look_up(name, A, stranger="192.0.2.9")) for name in (*names, *names)]
+    asked = [
+        asyncio.create_task(resolver.look_up(name, A, stranger=Stranger("192.0.2.9"))) for name in (*names, *names)
+    ]
     others = [asyncio.create_task(resolver.look_up(name, A)) for name in names]
     assert {*await asyncio.gather(*asked, *others)} == {Records(("192.0.2.1",), 300)}
     assert len(server.asked) == len(names)
-    given_up = asyncio.create_task(resolver.look_up("x.test", A, stranger="192.0.2.9"))
+    given_up = asyncio.create_task(resolver.look_up("x.test", A, stranger=Stranger("192.0.2.9")))
     await asyncio.sleep(0)
     given_up.cancel()
     await asyncio.gather(given_up, return_exceptions=True)
-    assert isinstance(await resolver.look_up("x.test", A, stranger="192.0.2.9"), Absent)
+    assert isinstance(await resolver.look_up("x.test", A, stranger=Stranger("192.0.2.9")), Absent)
+
+
+async def test_a_stranger_who_went_without_is_known(server: DnsServer, resolver: Resolver) -> None:
+    """Also where the time of who asked was over before; not where a server of his own was silent."""
+    names = [f"{number}.silent.test" for number in range(ops_dns.MAX_SOCKETS_OF_ONE)]
+    for name in names:
+        server.fails(name, Fault.SILENT)
+    first, second, other = (Stranger(key) for key in ("192.0.2.9", "192.0.2.9", "192.0.2.8"))
+    silent = [asyncio.create_task(resolver.look_up(name, A, stranger=first)) for name in names]
+    while len(server.asked) < len(names):
+        await asyncio.sleep(0.01)
+    given_up = asyncio.create_task(resolver.look_up("a.test", A, stranger=second))
+    await asyncio.sleep(0)
+    given_up.cancel()
+    await asyncio.gather(given_up, return_exceptions=True)
+    await resolver.look_up("a.test", A, stranger=other)
+    await asyncio.gather(*silent)
+    assert [one.went_without for one in (first, second, other)] == [False, True, False]
 
 
 async def test_closing_tells_who_waits(server: DnsServer) -> None:

@@ -8,7 +8,7 @@ from typing import Any, Literal, Protocol, TypeVar
 
 import structlog
 
-from routerd.auth.dns_answers import Absent, Answer, RecordKind, Records, Trouble
+from routerd.auth.dns_answers import Absent, Answer, RecordKind, Records, Stranger, Trouble
 from routerd.config.intake_settings import DNS_LIST_ANSWERS, DNS_LIST_ERRORS, LISTS_NOBODY
 from routerd.config.settings import DnsList, Settings
 from routerd.intake.clients.networks import TrustedNetworks
@@ -35,7 +35,7 @@ T = TypeVar("T")
 class AsksDns(Protocol):
     """What is needed of a Resolver."""
 
-    async def look_up(self, name: str, kind: RecordKind, *, stranger: str | None = None) -> Answer: ...
+    async def look_up(self, name: str, kind: RecordKind, *, stranger: Stranger | None = None) -> Answer: ...
 
 
 class ClientLookUp:
@@ -164,7 +164,9 @@ class ClientLookUp:
 
     async def _name_of(self, ip: Ip) -> tuple[str | None, str | None]:
         """RFC 8601 2.7.3: the result, and the name where it is pass."""
-        answer = await self._resolver.look_up(ip.reverse_pointer, RecordKind.PTR, stranger=client_key(str(ip)))
+        answer = await self._resolver.look_up(
+            ip.reverse_pointer, RecordKind.PTR, stranger=Stranger(client_key(str(ip)))
+        )
         if isinstance(answer, Trouble):
             return "temperror", None
         if isinstance(answer, Absent):
@@ -186,7 +188,7 @@ class ClientLookUp:
     async def _leads_back(self, name: str, ip: Ip) -> tuple[str, bool | None]:
         """Whether the name has this address; None: it cannot be told now."""
         kind = RecordKind.A if ip.version == 4 else RecordKind.AAAA
-        answer = await self._resolver.look_up(name, kind, stranger=client_key(str(ip)))
+        answer = await self._resolver.look_up(name, kind, stranger=Stranger(client_key(str(ip))))
         if isinstance(answer, Trouble):
             return name, None
         return name, isinstance(answer, Records) and any(ipaddress.ip_address(one) == ip for one in answer.values)

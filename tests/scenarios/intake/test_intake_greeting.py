@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from intake_desk import HELLO, START, TEXT, Desk, make_certificate, open_intake, settings, talk
 
-from routerd.auth.dns_answers import Absent, Answer, RecordKind, Records
+from routerd.auth.dns_answers import Absent, Answer, RecordKind, Records, Stranger
 from routerd.config.settings import Settings
 from routerd.intake.clients.findings import ClientLookUp
 from routerd.intake.limits.pressure import StoreSigns
@@ -33,7 +33,7 @@ class SaidDns(Resolver):
         self.gate.set()
         self.asked = asyncio.Event()
 
-    async def look_up(self, name: str, kind: RecordKind, *, stranger: str | None = None) -> Answer:
+    async def look_up(self, name: str, kind: RecordKind, *, stranger: Stranger | None = None) -> Answer:
         self.asked.set()
         await self.gate.wait()
         return self.said.get(name, Absent(True, 60.0))

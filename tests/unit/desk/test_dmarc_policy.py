@@ -10,6 +10,7 @@ from routerd.auth.verification import Verification
 from routerd.config.settings import Settings
 from routerd.desk.assign import held_by
 from routerd.desk.consider import Office, decide, facts_of, identity_of, proofs_of
+from routerd.desk.dmarc_policy import unless_told
 from routerd.desk.refusal import refusals
 from routerd.desk.roster import Roster
 from routerd.message.address import parse_address
@@ -139,3 +140,25 @@ def test_what_proves_it_tells_one_message_from_another() -> None:
     found = [dmarc(), dmarc("pass"), dmarc(wish="none"), dmarc("temperror"), Verification()]
     known = {identity_of(MAIL, envelope, STRANGER, proofs_of(MAIL, STRANGER, office, one)) for one in found}
     assert len(known) == len(found)
+
+
+@pytest.mark.parametrize("result", ["temperror", "permerror"])
+def test_who_keeps_us_from_finding_out_is_told_to_come_again(result: str) -> None:
+    """Where a fail would count. What the DNS itself does not tell now keeps nobody's mail out."""
+    office = Office(SETTINGS, Roster(SETTINGS), compile_ruleset({}, SETTINGS).ruleset)  # type: ignore[arg-type]
+    found = dmarc(result)
+    kept = replace(found, went_without=True)
+    for policy, purpose, verification, code in (
+        ("hold", Purpose.INBOX, kept, 451),
+        ("reject", Purpose.INBOX, kept, 451),
+        ("report", Purpose.INBOX, kept, None),
+        ("reject", Purpose.RETURN_PATH, kept, None),
+        ("reject", Purpose.INBOX, found, None),
+        ("reject", Purpose.INBOX, replace(kept, voucher="lista.pl"), None),
+        ("reject", Purpose.INBOX, replace(dmarc("fail"), went_without=True), None),
+    ):
+        inbox = f"{policy}@example.com"
+        envelope = Envelope("a@b.c", (Recipient(parse_address(inbox), purpose, inbox),))
+        proofs = proofs_of(MAIL, STRANGER, office, verification)
+        barred = unless_told(verification, proofs, envelope, office.roster)
+        assert (barred.code if barred else None) == code, (policy, purpose)

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import pytest
 import structlog
 
-from routerd.auth.dns_answers import Absent, Answer, RecordKind, Records, Trouble
+from routerd.auth.dns_answers import Absent, Answer, RecordKind, Records, Stranger, Trouble
 from routerd.config.settings import Settings
 from routerd.intake.clients.findings import ClientLookUp, ReverseName, reversed_address
 from routerd.message.envelope import ClientFindings
@@ -32,10 +32,10 @@ class SaidDns:
         self.asked: list[str] = []
         self.asked_of_strangers: list[tuple[str, str]] = []
 
-    async def look_up(self, name: str, kind: RecordKind, *, stranger: str | None = None) -> Answer:
+    async def look_up(self, name: str, kind: RecordKind, *, stranger: Stranger | None = None) -> Answer:
         self.asked.append(f"{name} {kind}")
         if stranger is not None:
-            self.asked_of_strangers.append((name, stranger))
+            self.asked_of_strangers.append((name, stranger.key))
         answer = self.said.get(f"{name} {kind}", self.said.get(name, ABSENT))
         if answer is ...:
             await asyncio.Event().wait()
