@@ -2,11 +2,12 @@
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from ipaddress import ip_address
 from pathlib import Path
 
 from routerd.config.certificate import good_until, trouble_ahead
 from routerd.config.dkim_key_file import ADVISED_RSA_BITS, read_key
-from routerd.config.settings import Settings
+from routerd.config.settings import Listener, Settings
 from routerd.config.yaml_source import Mark
 from routerd.message.address import parse_address
 from routerd.rules.finding import Finding
@@ -19,6 +20,7 @@ def settings_findings(settings: Settings, config: Path) -> Iterator[Finding]:
     yield from _small_keys(settings)
     yield from _unsigned_notices(settings, config)
     yield from _unsigned_copies(settings, config)
+    yield from _lost_answers(settings, config)
 
 
 def _certificate(settings: Settings) -> Iterator[Finding]:
@@ -69,6 +71,50 @@ def _unsigned_copies(settings: Settings, config: Path) -> Iterator[Finding]:
         if not any(_is_at_or_below(domain, key.domain) for key in settings.dkim):
             wrong = f"no key under 'dkim' is of {domain}: what {inbox} sends by 'from_via' is not signed"
             yield Finding("dkim", Mark(str(config), 0, 0), wrong)
+
+
+def _lost_answers(settings: Settings, config: Path) -> Iterator[Finding]:
+    """Copies lead members' answers to us, who could not take them for that, or not send them on."""
+    inbox = next((name for name in settings.inboxes if _takes_answers(settings, name)), None)
+    if inbox is None:
+        return
+    if not any(_may_prove(listener, settings) for listener in settings.listen):
+        wrong = (
+            f"answers of members to customers of {inbox} come to routerd (a route has 'trusts_us'), and nothing here "
+            "can prove who is a member: let them log in (auth), name the hop's 'authserv_ids', or set 'verify: true' or "
+            "'members: true' on a listener; or write 'replies: observe'"
+        )
+        yield Finding("answers", Mark(str(config), 0, 0), wrong)
+    if all(route.domain != "*" for route in settings.delivery):
+        wrong = (
+            f"answers to customers of {inbox} have no way out: no route is for '*', such as "
+            '{domain: "*", smtp: "…"} or {domain: "*", mx: true}; or write \'replies: observe\''
+        )
+        yield Finding("answers", Mark(str(config), 0, 0), wrong)
+
+
+def _takes_answers(settings: Settings, inbox: str) -> bool:
+    routes = (settings.route_for(member.mailbox) for member in settings.members.values())
+    return any(
+        settings.inboxes[inbox].takes_answers(trusts_us=route.trusts_us) for route in routes if route is not None
+    )
+
+
+def _may_prove(listener: Listener, settings: Settings) -> bool:
+    """Whether somebody whose mail comes in there can be proven to be a member."""
+    if listener.auth != "none" or listener.members or listener.verify:
+        return True
+    if settings.authserv_ids and settings.trusted_networks:
+        return True
+    is_reached_from_outside = listener.address is None or not _is_loopback(listener.address.host)
+    return listener.verify is None and is_reached_from_outside
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def _is_at_or_below(domain: str, top: str) -> bool:

@@ -29,7 +29,7 @@ KINDS = {
 class Finding:
     """One finding; `rules` are those that silence it by `allow`, `witness` a message that shows it, or ""."""
 
-    kind: str  # of KINDS; "certificate" and "dkim" are some besides the rules
+    kind: str  # of KINDS; "certificate", "dkim" and "answers" are some besides the rules
     mark: Mark
     message: str
     rules: tuple[RuleRef, ...] = ()

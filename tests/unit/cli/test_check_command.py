@@ -263,3 +263,37 @@ def test_copies_from_the_inbox_that_none_signs(folder: Path) -> None:
     result = run(check)
     assert result.exit_code == 0
     assert "dkim: no key under 'dkim' is of example.com: what support@example.com sends by 'from_via'" in result.stdout
+
+
+TRUSTING = '[{domain: example.com, smtp: "mail.example.com:25", trusts_us: true}'
+OUTWARD = '{domain: "*", mx: true}'
+
+
+@pytest.mark.parametrize(
+    ("listen", "is_found"),
+    [
+        ('{address: "127.0.0.1:2525"}', True),
+        ('{address: "127.0.0.1:2525", protocol: lmtp}', True),
+        ('{address: "0.0.0.0:25", verify: false}', True),
+        ('{address: "0.0.0.0:25"}', False),
+        ('{address: "127.0.0.1:2525", verify: true}', False),
+        ('{address: "127.0.0.1:2525", members: true}', False),
+    ],
+)
+def test_answers_of_members_whom_nothing_proves(folder: Path, listen: str, is_found: bool) -> None:
+    """They would be taken for strangers' mail."""
+    config = CONFIG.replace('[{domain: "*", smtp: "mail.example.com:25"}', f"{TRUSTING}, {OUTWARD}")
+    (folder / "routerd.yaml").write_text(f"{config}listen: [{listen}]\n")
+    result = run(check)
+    assert ("nothing here can prove who is a member" in result.stdout) is is_found
+    observed = config.replace("{default: jan}", "{default: jan, replies: observe}")
+    (folder / "routerd.yaml").write_text(f"{observed}listen: [{listen}]\n")
+    assert "answers" not in run(check).stdout
+
+
+def test_answers_without_a_way_out(folder: Path) -> None:
+    config = CONFIG.replace('[{domain: "*", smtp: "mail.example.com:25"}', TRUSTING)
+    (folder / "routerd.yaml").write_text(config + "authserv_ids: [mx.example.com]\ntrusted_networks: [127.0.0.1]\n")
+    result = run(check)
+    assert "answers to customers of support@example.com have no way out: no route is for '*'" in result.stdout
+    assert "nothing here can prove" not in result.stdout
