@@ -81,8 +81,8 @@ def _lost_answers(settings: Settings, config: Path) -> Iterator[Finding]:
     if not any(_may_prove(listener, settings) for listener in settings.listen):
         wrong = (
             f"answers of members to customers of {inbox} come to routerd (a route has 'trusts_us'), and nothing here "
-            "can prove who is a member: let them log in (auth), name the hop's 'authserv_ids', or set 'verify: true' or "
-            "'members: true' on a listener; or write 'replies: observe'"
+            "can prove who is a member: let them log in (auth), name the hop's 'authserv_ids', or set 'verify: true' "
+            "or 'members: true' on a listener; or write 'replies: observe'"
         )
         yield Finding("answers", Mark(str(config), 0, 0), wrong)
     if all(route.domain != "*" for route in settings.delivery):
