@@ -14,7 +14,9 @@ MAX_TAG_CHARACTERS = 200
 
 _LABEL = r"[^\s\[\],]{1,64}+"
 _TAG = re.compile(rf"\[\[{_LABEL}(?:,\s*+{_LABEL})*+\]\]\s*")
-_MARK = re.compile(r"(?:\A|(?<=[:：]))\s*+(?:\[(?:note|draft)\]\s*+)++", re.IGNORECASE)  # of notes and drafts
+# Of notes, drafts, and of what members are told of answers. What customers may write as well, such as [overdue], stays.
+_MARKS = "note|draft|approve|waits|not sent|not delivered|dropped|snoozed until now"
+_MARK = re.compile(rf"(?:\A|(?<=[:：]))\s*+(?:\[(?:{_MARKS})\]\s*+)++", re.IGNORECASE)
 _BEGIN = "["
 _NAME = "Subject"
 _WIDTH = 76

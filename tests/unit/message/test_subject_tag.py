@@ -83,6 +83,9 @@ def test_a_tag_has_whole_labels_and_an_end() -> None:
         (b"Odp: [NOTE] [draft] Re: [note] a", b"Odp: Re: a"),
         (b"=?utf-8?Q?Re:_[note]_Skarg=C4=99?=", b"Re: =?utf-8?b?U2thcmfEmQ==?="),
         (b"Re: [[complaint]] [note] a", b"Re: a"),
+        (b"Re: [approve] Skarga", b"Re: Skarga"),
+        (b"Re: [not sent] Re: [waits] Skarga", b"Re: Re: Skarga"),
+        (b"[not delivered] [dropped] [overdue] a", b"[overdue] a"),
     ],
 )
 def test_marks_of_notes_and_drafts_go_with_the_tags(value: bytes, bare: bytes) -> None:
