@@ -61,6 +61,7 @@ from routerd.store.marked_work import MarkedWork
 from routerd.store.marks import InHand, digest_of
 from routerd.store.protocol import Store
 
+MAX_TOLD = 5  # recipients of a refused message, in the log
 MAX_RECALLS = 5  # how often a conversation may move between recall and commit
 UNDECIDED = "routerd-error"
 _STEPS = ("view", "verify", "recall", "decide", "commit")
@@ -117,7 +118,7 @@ class Router:
         for barred in {verdict for verdict in verdicts if isinstance(verdict, Barred)}:
             self._metrics.rejections.labels(barred.reason).inc()
             if barred.code >= 500:
-                log.info("message_refused", id=received.id, reason=f"{barred.status} {barred.text}")
+                log.info("message_refused", **_whence(received), reason=f"{barred.status} {barred.text}")
         return verdicts
 
     async def _answer_to(self, received: Received, live: Live) -> tuple[Verdict, ...]:
@@ -137,10 +138,10 @@ class Router:
                         considered = await self._consider_safely(received, live, considered.verification)
             raise StoreError("the conversation keeps moving")
         except StoreFullError:
-            log.error("message_refused", id=received.id, reason="the store is full")
+            log.error("message_refused", **_whence(received), reason="the store is full")
             return for_all(received, FULL)
         except StoreError as error:
-            log.error("message_refused", id=received.id, reason=str(error))
+            log.error("message_refused", **_whence(received), reason=str(error))
             return for_all(received, TROUBLE)
 
     async def _came_back(self, received: Received) -> bool:
@@ -329,3 +330,15 @@ def _without(refused: dict[str, Barred], considered: Considered) -> Considered:
     decisions = tuple(one for one in matter.decisions if one.inbox not in refused)
     received = replace(matter.received, envelope=replace(envelope, recipients=recipients))
     return replace(considered, matter=replace(matter, received=received, decisions=decisions))
+
+
+def _whence(received: Received) -> dict[str, object]:
+    """By which an operator finds what was refused: it has no history."""
+    envelope, client = received.envelope, received.client
+    return {
+        "id": received.id,
+        "sender": envelope.sender,
+        "recipients": [str(recipient.address) for recipient in envelope.recipients[:MAX_TOLD]],
+        "client": client.address,
+        "listener": client.listener,
+    }

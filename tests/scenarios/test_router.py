@@ -221,9 +221,11 @@ async def test_parts_nested_too_deep_are_refused(desk: Desk, trusted: str) -> No
         [verdict] = await desk.send(SUPPORT, header=nested * 101, trusted=trusted)
     assert isinstance(verdict, Refused)
     assert (verdict.code, verdict.status) == (554, "5.6.0")
-    assert [line["reason"] for line in logged if line["event"] == "message_refused"] == [
-        "5.6.0 MIME parts are nested too deep"
-    ]
+    [line] = [line for line in logged if line["event"] == "message_refused"]
+    assert line["reason"] == "5.6.0 MIME parts are nested too deep"
+    assert (line["sender"], line["recipients"]) == ("anna@klient.pl", [SUPPORT])
+    assert line["client"]
+    assert line["listener"]
     assert desk.metrics.registry.get_sample_value("routerd_rejections_total", {"reason": "mime_depth"}) == 1
 
 
