@@ -4,7 +4,9 @@ import re
 import signal
 import smtplib
 import socket
+import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from peers.daemon import RouterdDaemon
@@ -19,6 +21,7 @@ listen:
   - {{{{address: "127.0.0.1:{{smtp_port}}", verify: false}}}}
   - {{{{address: "127.0.0.1:{strict}", reverse_name: require, verify: false}}}}
   - {{{{address: "127.0.0.1:{deaf}", reverse_name: ignore, verify: false}}}}
+  - {{{{address: "127.0.0.1:{judging}", reverse_name: ignore, verify: true}}}}
 proxies: [127.0.0.1/32]
 trusted_networks: [192.0.2.0/24]
 dns: {{{{servers: ["{dns}"], timeout: {timeout}}}}}
@@ -29,6 +32,7 @@ members:
   jan: {{{{mailbox: jan@mail.example.com}}}}
 inboxes:
   support@example.com: {{{{default: jan}}}}
+  billing@example.com: {{{{default: jan, dmarc: reject}}}}
 delivery:
 {{delivery}}
 """
@@ -53,8 +57,8 @@ class Desk:
     """A daemon behind a proxy that this test is."""
 
     def __init__(self, start: Callable[..., RouterdDaemon], dns: str, timeout: str) -> None:
-        self.strict, self.deaf = free_port(), free_port()
-        config = CONFIG.format(strict=self.strict, deaf=self.deaf, dns=dns, timeout=timeout)
+        self.strict, self.deaf, self.judging = free_port(), free_port(), free_port()
+        config = CONFIG.format(strict=self.strict, deaf=self.deaf, judging=self.judging, dns=dns, timeout=timeout)
         self.sent = 0
         self.daemon = start(config=config, rules={"10-lists.yaml": RULES})
 
@@ -70,6 +74,13 @@ class Desk:
             session.mail("anna@far.test")
             code, text = session.rcpt(to)
         return f"{code} {text.decode()}"
+
+    def hand_over(self, to: str, message: bytes) -> int:
+        """The code of the reply to the end of a message, at the listener that verifies."""
+        with self.open(port=self.judging) as session:
+            session.mail("anna@far.test")
+            session.rcpt(to)
+            return session.data(message)[0]
 
     def copy(self, address: str = CLIENT, port: int = 0) -> str:
         """The header of the copy of a message that `address` hands over, unfolded."""
@@ -163,6 +174,30 @@ def test_nobody_is_asked_about_ourselves_and_our_own(desk: Desk, dns: DnsServer)
         copy = desk.copy(address, port)
         assert field("Authentication-Results", copy) == "mx1.example.com; none"
     assert dns.asked == []
+
+
+def test_nobody_hides_a_forgery_behind_his_own_slow_mail(routerd: Callable[..., RouterdDaemon], dns: DnsServer) -> None:
+    """Whose other mail has all questions that he may ask comes again, where a fail of DMARC would count."""
+    desk = Desk(routerd, dns.endpoint, "7s")  # longer than all that is asked about one message may take
+    dns.has("_dmarc.bank.test", "TXT", '"v=DMARC1; p=reject"')
+    slow = [f"s._domainkey.{number}.silent.test" for number in range(8)]
+    for name in slow:
+        dns.fails(name, Fault.SILENT)
+    forged = MESSAGE.replace(b"anna@far.test", b"boss@bank.test")
+    with ThreadPoolExecutor() as pool:
+        taken = [pool.submit(desk.hand_over, "support@example.com", _signed_by(half)) for half in (slow[:4], slow[4:])]
+        while not {name for name, _, _ in dns.asked}.issuperset(slow):
+            assert not all(one.done() for one in taken)
+            time.sleep(0.01)
+        assert [desk.hand_over("billing@example.com", forged) for _ in range(2)] == [451, 550]
+        assert [one.result() for one in taken] == [250, 250]
+
+
+def _signed_by(keys: list[str]) -> bytes:
+    """As if by the domains of such keys."""
+    tags = f"v=1; a=rsa-sha256; s=s; h=from; bh={'A' * 43}=; b=AAAA"
+    fields = (f"DKIM-Signature: {tags}; d={key.removeprefix('s._domainkey.')}\r\n" for key in keys)
+    return "".join(fields).encode() + MESSAGE
 
 
 def test_a_reload_asks_other_lists(desk: Desk, dns: DnsServer) -> None:
