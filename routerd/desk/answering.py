@@ -6,7 +6,6 @@ Called inside the store's transaction: of two answers at the same instant the se
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta
-from email.utils import format_datetime
 
 from routerd.desk.assign import assign
 from routerd.desk.changes import (
@@ -21,16 +20,14 @@ from routerd.desk.changes import (
     Resent,
     Role,
 )
-from routerd.desk.going_out import GoingOut, customers_of, fresh_message_id, going_out
+from routerd.desk.going_out import GoingOut, customers_of, going_out
 from routerd.desk.matter import House, Matter
 from routerd.desk.plan import Conversation, Event, FullDeskState, Plan, Sent, Voice
 from routerd.desk.returning import returned
 from routerd.desk.roster import Roster
+from routerd.desk.showing import head_for
 from routerd.desk.standing import after_message
-from routerd.desk.telling import note_address
 from routerd.desk.timers import unchanged
-from routerd.message.address_list import Mailbox
-from routerd.message.outgoing import Letterhead, outgoing_head
 from routerd.message.view import MessageView
 
 APPROVE_PREFIX = "[approve] "
@@ -255,18 +252,11 @@ def _to_be_read(
     matter: Matter, member: str, conversation: Conversation, new_held: NewHeld, house: House
 ) -> Iterator[PlannedCopy]:
     """For those whose word it waits for. #send said to such a copy sends what it shows."""
-    roster, inbox = house.roster, conversation.inbox
-    people = dict.fromkeys(one for name in new_held.release for one in roster.people(name) if one != member)
+    opened = (one for name in new_held.release for one in house.roster.people(name))
+    people = tuple(dict.fromkeys(one for one in opened if one != member))
     if not people:
         return
-    letterhead = Letterhead(
-        Mailbox(roster.display_name(member), note_address(inbox, house.settings.addresses)),
-        to=tuple(Mailbox(roster.display_name(name), str(roster.mailbox(name))) for name in people),
-        prefix=APPROVE_PREFIX,
-        date=format_datetime(matter.at),
-        message_id=fresh_message_id(inbox, house, matter.at),
-    )
-    head = outgoing_head(matter.received.raw, letterhead)
+    head = head_for(APPROVE_PREFIX, matter.received.raw, member, conversation.inbox, people, house, matter.at)
     yield from (PlannedCopy(name, Role.DESK, head=head) for name in people)
 
 

@@ -5,9 +5,10 @@ from dataclasses import replace
 from routerd.desk.changes import HeldEnd, HeldEnded, HeldKind, NewHeld, Part, PlannedCopy, Role
 from routerd.desk.commanding import refuse
 from routerd.desk.matter import House, Matter
-from routerd.desk.noting import colleagues, head_for, note_plan, plan_of, says_more
+from routerd.desk.noting import colleagues, note_plan, plan_of, says_more
 from routerd.desk.obeying import watched_by, watching
 from routerd.desk.plan import Event, FullDeskState, Plan
+from routerd.desk.showing import head_for
 
 PREFIX = "[draft] "
 _NO_COMMANDS = (
@@ -32,7 +33,7 @@ def draft_plan(matter: Matter, state: FullDeskState, house: House) -> Plan:
     named = colleagues(spoken.named, roster)
     standing = watched_by(plan.standing, (one for one in named if one not in (plan.owner, author)))
     members = colleagues((plan.owner, *watching(standing), *named, *standing.approve), roster)
-    head = head_for(PREFIX, matter, plan.inbox, members, house)
+    head = head_for(PREFIX, matter.received.raw, author or "", plan.inbox, members, house, matter.at)
     shown = state.seen.held if state.seen else None
     replaced = tuple(
         HeldEnded(held.id, HeldEnd.REPLACED)

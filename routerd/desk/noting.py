@@ -5,7 +5,6 @@ Whom it goes to is made from the roster alone. What stands in its To and Cc has 
 
 from collections.abc import Iterable
 from dataclasses import replace
-from email.utils import format_datetime
 
 from routerd.desk.changes import AMONG_US, Part, PlannedCopy, Role
 from routerd.desk.commanding import obey_all
@@ -14,11 +13,10 @@ from routerd.desk.obeying import watched_by, watching
 from routerd.desk.owning import with_handover
 from routerd.desk.plan import Conversation, Event, FullDeskState, Plan, Voice
 from routerd.desk.roster import Roster
+from routerd.desk.showing import head_for
 from routerd.desk.standing import after_message
-from routerd.desk.telling import Told, note_address, tell
-from routerd.message.address_list import Mailbox
+from routerd.desk.telling import Told, tell
 from routerd.message.envelope import Purpose
-from routerd.message.outgoing import Letterhead, outgoing_head
 
 PREFIX = "[note] "
 MAX_LOOKED_BACK = 200  # messages among which the one is looked for that a note answers
@@ -90,20 +88,6 @@ def colleagues(names: Iterable[str], roster: Roster) -> tuple[str, ...]:
     return tuple(dict.fromkeys(member for name in names for member in roster.people(name)))
 
 
-def head_for(prefix: str, matter: Matter, inbox: str, members: tuple[str, ...], house: House) -> bytes:
-    """The header of what goes to `members`: from the note address, so that no answer to it ever leaves the house."""
-    roster, member = house.roster, matter.said.member or ""
-    domain = inbox.rpartition("@")[2]
-    letterhead = Letterhead(
-        sender=Mailbox(roster.display_name(member), note_address(inbox, house.settings.addresses)),
-        to=tuple(Mailbox(roster.display_name(one), str(roster.mailbox(one))) for one in members),
-        prefix=prefix,
-        date=format_datetime(matter.at),
-        message_id=f"{matter.received.id}@{domain}",
-    )
-    return outgoing_head(matter.received.raw, letterhead)
-
-
 def _passed_on(plan: Plan, before: Conversation, matter: Matter, state: FullDeskState, house: House) -> Plan:
     """To the owner, who was it until now, the watchers, whom it names, and who wrote what it answers."""
     roster, author = house.roster, plan.member
@@ -111,7 +95,9 @@ def _passed_on(plan: Plan, before: Conversation, matter: Matter, state: FullDesk
     standing = watched_by(plan.standing, (one for one in named if one not in (plan.owner, author)))
     names = (plan.owner, before.owner, *watching(standing), *named, *_answered(state))
     members = tuple(one for one in colleagues(names, roster) if one != author)
-    head = head_for(PREFIX, matter, plan.inbox, members, house) if members else b""
+    head = (
+        head_for(PREFIX, matter.received.raw, author or "", plan.inbox, members, house, matter.at) if members else b""
+    )
     return replace(
         plan,
         standing=standing,

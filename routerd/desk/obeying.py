@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
-from email.utils import format_datetime
 from typing import Any
 
 from routerd.desk.absence import handed_over_by
@@ -46,10 +45,8 @@ from routerd.desk.said import (
     Unwatch,
     Watch,
 )
+from routerd.desk.showing import head_for
 from routerd.desk.standing import Act, after_act
-from routerd.desk.telling import note_address
-from routerd.message.address_list import Mailbox
-from routerd.message.outgoing import Letterhead, outgoing_head
 
 MAX_LABELS = 50  # of a conversation, given by command
 _SAID_BY_AUTHOR = frozenset({HeldKind.CONFLICT, HeldKind.COMMAND})  # who must approve has not seen these
@@ -278,13 +275,7 @@ def _asked_for(held: Held, work: Work, scene: Scene) -> Work:
     approvers = tuple(name for name in sorted(_people(wanted, roster)))
     if raw is None or not approvers:
         raise ForbiddenError(f"the #send of {', '.join(wanted)} counts here; write it again")
-    letterhead = Letterhead(
-        sender=Mailbox(roster.display_name(held.member), note_address(work.plan.inbox, scene.house.settings.addresses)),
-        to=tuple(Mailbox(roster.display_name(name), str(roster.mailbox(name))) for name in approvers),
-        prefix=APPROVE_PREFIX,
-        date=format_datetime(scene.at),
-    )
-    head = outgoing_head(raw, letterhead)
+    head = head_for(APPROVE_PREFIX, raw, held.member, work.plan.inbox, approvers, scene.house, scene.at)
     shown = tuple(Resent(held.message, PlannedCopy(name, Role.DESK, head=head)) for name in approvers)
     event = Event("approval_asked", {"member": held.member, "of": list(wanted)})
     asked = work.but(

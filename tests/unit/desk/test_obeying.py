@@ -26,6 +26,7 @@ from routerd.desk.plan import ConversationState, Happened, Past, Plan, Seen, Sen
 from routerd.desk.said import COMMANDS, Kind
 from routerd.desk.timers import timed
 from routerd.message.envelope import QueueId
+from routerd.message.view import MessageView
 from routerd.rules.decision import Priority
 
 ANSWER = mail("Dzień dobry, już zwracamy.", "omar@far.example", Message_ID="<a1@omar>")
@@ -318,3 +319,10 @@ def test_all_that_is_wrong_is_told_at_once() -> None:
     assert "did you mean 'close'" in told
     assert "no label x" in told
     assert "nothing waits" in told
+
+
+def test_what_is_shown_for_approval_has_a_message_id_of_its_own_where_its_mail_has_none() -> None:
+    """By it an approver's answer finds the conversation, as with what was held for approval at once."""
+    state = replace(holding(approve=("duty",)), contents={11: ANSWER.replace(b"Message-ID: <a1@omar>\r\n", b"")})
+    [shown] = said("#send", state, member="omar").resent
+    assert MessageView(shown.copy.head).message_id.endswith("@example.com")  # type: ignore[union-attr]
