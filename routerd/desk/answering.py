@@ -110,7 +110,7 @@ def send_held(
     out = GoingOut((), ())
     if raw is not None:
         customers = customers_of(conversation, state, house.roster)
-        out = going_out(raw, held.member, conversation, customers, _named_in(MessageView(raw)), house, at)
+        out = going_out(raw, held.member, conversation, customers, _named_in(MessageView(raw)), state, house, at)
     copies = (*out.copies, *_concerned(conversation, held.member, house.roster))
     owner = _owner_after(conversation.owner, held.member, conversation, house)
     plan = unchanged(conversation, _told(held.member, out, by=by), *_owner_events(conversation, owner))
@@ -148,7 +148,7 @@ def _why_held(matter: Matter, member: str, conversation: Conversation, state: Fu
 
 def _going_out(matter: Matter, member: str, conversation: Conversation, state: FullDeskState, house: House) -> GoingOut:
     customers = customers_of(conversation, state, house.roster)
-    return going_out(matter.received.raw, member, conversation, customers, matter.direct, house, matter.at)
+    return going_out(matter.received.raw, member, conversation, customers, matter.direct, state, house, matter.at)
 
 
 def _sent(

@@ -5,7 +5,7 @@ from datetime import datetime
 from email.utils import format_datetime
 
 from routerd.config.desk_settings import MEMBER
-from routerd.desk.changes import Part, PlannedCopy, Role
+from routerd.desk.changes import AMONG_US, Part, PlannedCopy, Role
 from routerd.desk.consider import outside_of
 from routerd.desk.matter import House
 from routerd.desk.plan import Conversation, FullDeskState
@@ -38,6 +38,7 @@ def going_out(
     conversation: Conversation,
     customers: tuple[Mailbox, ...],
     direct: frozenset[str],
+    state: FullDeskState,
     house: House,
     at: datetime,
 ) -> GoingOut:
@@ -52,6 +53,9 @@ def going_out(
         cc=customers[1:],
         date=format_datetime(at),
         message_id=fresh_message_id(conversation.inbox, house, at),
+        unseen=frozenset(
+            one.message_id for one in state.past(_LOOKED_AT) if one.part in AMONG_US and one.message_id is not None
+        ),
     )
     head = outgoing_head(raw, letterhead)
     return GoingOut(to, tuple(PlannedCopy(mailbox.address, Role.ANSWER, head=head) for mailbox in to))

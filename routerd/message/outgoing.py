@@ -4,6 +4,7 @@ Made by an allow-list: what is not named here does not go out, so that neither o
 client ever reach a customer. The body is not touched.
 """
 
+import re
 from dataclasses import dataclass
 
 from routerd.message.address_field import address_field
@@ -15,6 +16,7 @@ from routerd.message.subject_tag import untagged_value
 
 _THREADING = ("date", "message-id", "in-reply-to", "references")
 _ONCE = frozenset((*_THREADING, "subject", "mime-version"))
+_IDS = re.compile(r"<([^<>\s]+)>")
 _NAMES = {
     "date": b"Date",
     "message-id": b"Message-ID",
@@ -39,6 +41,7 @@ class Letterhead:
     date: str = ""  # where the mail has none
     message_id: str = ""  # likewise, without brackets
     more: tuple[tuple[str, str], ...] = ()  # further fields, such as Auto-Submitted
+    unseen: frozenset[str] = frozenset()  # Message-IDs without brackets of mails that its readers never saw
 
 
 def outgoing_head(raw: Raw, letterhead: Letterhead) -> bytes:
@@ -57,7 +60,7 @@ def outgoing_head(raw: Raw, letterhead: Letterhead) -> bytes:
     ]
     for name in _THREADING:
         field = kept.get(name)
-        parts.append(_as_written(raw, _NAMES[name], field) if field else _instead(name, letterhead))
+        parts.append(_threading(raw, name, field, letterhead.unseen) if field else _instead(name, letterhead))
     parts += [structured_field(name, value) for name, value in letterhead.more]
     if "mime-version" in kept:
         parts.append(_as_written(raw, _NAMES["mime-version"], kept["mime-version"]))
@@ -91,6 +94,16 @@ def _as_written(raw: Raw, name: bytes, field: Field) -> bytes:
     if not value.startswith((b" ", b"\t", b"\r", b"\n")):
         value = b" " + value
     return name + b":" + value + b"\r\n"
+
+
+def _threading(raw: Raw, name: str, field: Field, unseen: frozenset[str]) -> bytes:
+    """As it is written; where it names what its readers never saw, the rest of its ids."""
+    if unseen and name in ("in-reply-to", "references"):
+        ids = _IDS.findall(bytes(raw[field.value_start : field.end]).decode("ascii", "replace"))
+        seen = [one for one in ids if one not in unseen]
+        if len(seen) < len(ids):
+            return structured_field(_NAMES[name].decode(), " ".join(f"<{one}>" for one in seen)) if seen else b""
+    return _as_written(raw, _NAMES[name], field)
 
 
 def _content_name(name_lower: str) -> bytes:

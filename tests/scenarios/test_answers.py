@@ -55,6 +55,17 @@ async def test_an_answer_goes_to_the_customer_from_the_inbox(desk: AnswerDesk) -
     assert out.body == b"It is here.\r\n\r\n--\r\nEwa\r\n"
 
 
+async def test_an_answer_names_no_note_to_the_customer(desk: AnswerDesk) -> None:
+    """A client puts the ids of all that it saw into References, notes too; what the customer knows stays."""
+    answers_to = await asked(desk, Message_ID="<1@klient>")
+    await desk.member("ewa", "support+note@example.com", "Who knows?", Message_ID="<n@team>", References="<1@klient>")
+    await desk.member(
+        "ewa", answers_to, Message_ID="<e@team>", References="<1@klient>\r\n <n@team>", In_Reply_To="<n@team>"
+    )
+    [out] = await desk.outside()
+    assert (out.mail["References"], out.mail["In-Reply-To"]) == ("<1@klient>", None)
+
+
 async def test_the_customers_reply_comes_to_the_same_owner(desk: AnswerDesk) -> None:
     """By the Message-ID of the answer, which both ends know."""
     await desk.member("ewa", await asked(desk), Message_ID="<e1@team>")
