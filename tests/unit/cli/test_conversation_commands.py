@@ -187,3 +187,11 @@ def test_a_conversation_is_found_by_any_of_its_messages(desk: DeskAtWork) -> Non
     unknown = desk.run("conversation", "99")
     assert unknown.exit_code == 1
     assert unknown.stderr == "no conversation is known by 99\n"
+
+
+def test_a_draft_that_was_sent_was_shown_to_members_alone(desk: DeskAtWork) -> None:
+    """The customer's copy of it is the answer."""
+    desk.came(MONDAY, 1)
+    copies = (PlannedCopy("jan", Role.DESK), CUSTOMER)
+    desk.came(MONDAY + HOUR, 1, copies, sender="ewa@example.com", part=Part.DRAFT, member="ewa")
+    assert "ewa wrote a draft, shown to jan [" in desk.run("conversation", "1").stdout
