@@ -1,4 +1,4 @@
-"""Notices of a running daemon, signed by keys that `routerd dkim keygen` made."""
+"""Notices and answers of a running daemon, signed by keys that `routerd dkim keygen` made."""
 
 import asyncio
 import os
@@ -6,11 +6,14 @@ import signal
 import smtplib
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
+from email import message_from_bytes
+from email.utils import parseaddr
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 from peers.daemon import CONFIG, RouterdDaemon
+from scripted_next_hop import NextHop
 
 from routerd.auth.dkim import DkimResult, dkim_key_names, read_dkim, verify_dkim
 from routerd.auth.dns_answers import Answer, Records
@@ -51,7 +54,8 @@ def proven(raw: bytes, *records: str) -> list[DkimResult]:
     for record in records:
         name, _, value = record.partition(" ")
         answers[name] = Records((value,), 300)
-    message = SignedMessage(raw.replace(b"\n", b"\r\n"), HeaderBlock.scan(raw.replace(b"\n", b"\r\n")))
+    raw = b"\r\n".join(raw.splitlines()) + b"\r\n"
+    message = SignedMessage(raw, HeaderBlock.scan(raw))
     signatures = read_dkim(message, datetime.now(UTC))
     assert set(dkim_key_names(signatures)) <= set(answers)
     return list(verify_dkim(message, signatures, answers))
@@ -100,3 +104,42 @@ async def test_notices_are_believed_elsewhere(tmp_path: Path, refusing: int) -> 
         os.truncate(folder / "new.pem", 10)
         daemon.signal(signal.SIGHUP)
         await asyncio.to_thread(daemon.wait_for_event, "ruleset_refused")
+
+
+def hand_over(daemon: RouterdDaemon, sender: str, to: str, raw: str) -> None:
+    with smtplib.SMTP("127.0.0.1", daemon.smtp_port) as client:
+        client.sendmail(sender, [to], raw.encode())
+
+
+async def test_answers_are_believed_at_the_customers_server(tmp_path: Path) -> None:
+    """What leaves there is the inbox's own, signed, and tells nothing of the house."""
+    folder = tmp_path / "routerd"
+    folder.mkdir()
+    record = keygen(folder, "s2026", "rsa")
+    hop = await NextHop().start()
+    config = CONFIG + "dkim:\n  - {{domain: example.com, selector: s2026, key: s2026.pem}}\n"
+    config = config.replace("{{default: duty}}", "{{default: duty, replies: through}}")
+    routes = f'  - {{domain: klient.pl, smtp: "127.0.0.1:{hop.port}", tls: none}}\n'
+    routes += f'  - {{domain: "*", maildir: "{folder}/mail/{{local}}", trusts_us: true}}'
+    with RouterdDaemon(folder, config=config, delivery=routes, rules={}) as daemon:
+        asked = "From: Anna <anna@klient.pl>\r\nTo: support@example.com\r\nSubject: Parcel\r\n"
+        asked += "Message-ID: <1@klient.pl>\r\n\r\nWhere is it?\r\n"
+        await asyncio.to_thread(hand_over, daemon, "anna@klient.pl", "support@example.com", asked)
+        [copy] = await asyncio.to_thread(daemon.wait_for_copies, 1, "jan")
+        to = parseaddr(message_from_bytes(copy)["Reply-To"])[1]
+        answer = "Authentication-Results: mx.example.com; dmarc=pass header.from=mail.example.com\r\n"
+        answer += f"From: Jan <jan@mail.example.com>\r\nTo: {to}\r\nSubject: Re: Parcel\r\nX-Mailer: Secret 1.0\r\n"
+        answer += "Message-ID: <2@mail.example.com>\r\nReferences: <1@klient.pl>\r\n"
+        answer += "MIME-Version: 1.0\r\nContent-Type: text/plain\r\n\r\nOn its way.\r\n.\r\n"
+        await asyncio.to_thread(hand_over, daemon, "jan@mail.example.com", to, answer)
+        [taken] = await hop.took(1)
+    hop.stop()
+    assert taken.recipients == ["anna@klient.pl"]
+    assert taken.sender.startswith("support+b.")
+    assert [(one.result, one.domain) for one in proven(taken.content, record)] == [("pass", "example.com")]
+    mail = message_from_bytes(taken.content)
+    written = ["From", "To", "Subject", "Date", "Message-ID", "References", "MIME-Version", "Content-Type"]
+    assert mail.keys() == ["DKIM-Signature", *written]
+    assert (mail["From"], mail["To"]) == ("Support <support@example.com>", "Anna <anna@klient.pl>")
+    assert b"jan@" not in taken.content.lower()
+    assert taken.content.endswith(b"\r\n\r\nOn its way.\r\n.\r\n")
