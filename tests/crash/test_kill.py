@@ -7,8 +7,10 @@ import asyncio
 import os
 import random
 import re
+import sqlite3
 from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import closing
 
 from peers.daemon import CONFIG, RouterdDaemon
 from peers.machine import wait_for
@@ -38,10 +40,14 @@ POINTS = (
 TURNS = 5  # rounds in which each point has its turn once
 WINDOW = 64 + 20  # copies that may be delivered and not yet written down: unwritten conclusions and attempts under way
 
-# What is delivered is forgotten at the next start, so that there is something to sweep.
+# What is delivered is forgotten at the next start, so that there is something to sweep: of bulk mail, for which nobody
+# waits, as the bytes of open conversations are kept.
 FORGETFUL = CONFIG.replace("{{default: duty}}", "{{default: finance}}", 1) + "bounce_window: 0s\n"
 FIRST = "finance: {{members: [jan, ewa], pick: first, fallback: duty}}"
 
+_OPEN = """
+SELECT m.queue_id FROM messages AS m JOIN conversations AS c ON c.number = m.conversation WHERE c.state <> 'closed'
+"""
 _COPY = re.compile(rb"(?m)^X-Routerd-Copy: (\w+)-[12]\r$")
 _NUMBER = re.compile(rb"(?m)^Subject: number (\d+)\r$")
 
@@ -52,7 +58,7 @@ def _message(number: int) -> bytes:
     body = f".{number}\r\n{lines}end of {number}\r\n"
     head = (
         f"From: Anna <anna@klient.pl>\r\nTo: support@example.com\r\nSubject: number {number}\r\n"
-        f"Message-ID: <{number}@klient.pl>\r\nX-Labels: forged\r\n\r\n"
+        f"Message-ID: <{number}@klient.pl>\r\nPrecedence: bulk\r\nX-Labels: forged\r\n\r\n"
     )
     return (head + body).encode()
 
@@ -76,9 +82,7 @@ async def _kill_and_count(routerd: Callable[..., RouterdDaemon]) -> None:
         await sending
         await asyncio.to_thread(_wait_for_empty_queue, daemon)
         await asyncio.to_thread(daemon.restart)  # forgets what is delivered
-        await asyncio.to_thread(
-            wait_for, lambda: not [path for path in (daemon.state / "bodies").rglob("*") if path.is_file()], "no files"
-        )
+        await asyncio.to_thread(wait_for, lambda: _files(daemon) <= _of_open_conversations(daemon), "no files")
         assert daemon.metric("routerd_queue_copies", state="held") == 0
     _assert_nothing_lost(stream, sink, deaths)
 
@@ -110,6 +114,16 @@ async def _live(daemon: RouterdDaemon, stream: Stream, messages: int) -> None:
     while len(stream.acknowledged) < goal:
         await asyncio.sleep(0.001)
     await asyncio.to_thread(daemon.kill9)
+
+
+def _files(daemon: RouterdDaemon) -> set[str]:
+    return {path.name for path in (daemon.state / "bodies").rglob("*") if path.is_file()}
+
+
+def _of_open_conversations(daemon: RouterdDaemon) -> set[str]:
+    """What was taken without a look after a death: somebody may wait for an answer to it."""
+    with closing(sqlite3.connect(f"file:{daemon.state / 'routerd.db'}?mode=ro", uri=True)) as db:
+        return {queue_id for (queue_id,) in db.execute(_OPEN)}
 
 
 def _points(number: int, chance: random.Random) -> Iterator[str]:
