@@ -150,8 +150,8 @@ class Member(Model):
     )
     handover: Literal["new", "all"] = Field(
         "new",
-        description="what the deputy gets while this member is away: new, each conversation when its customer writes, or "
-        "all that are open or snoozed, at once",
+        description="what the deputy gets while this member is away: new, each conversation when its customer writes, "
+        "or all that are open or snoozed, at once",
     )
     show: Show = Field(Show(), description="how copies look to a client that cannot sort by a header")
 

@@ -49,7 +49,9 @@ def test_two_who_reply_to_each_other_end_after_the_first(
     _ask(ports["a"], "support@b.example", 1)
     wait_until(lambda: one.metric("routerd_auto_replies_total", result="sent") == 1, "its reply", trouble=one.log_text)
     wait_until(
-        lambda: other.metric("routerd_auto_replies_total", result="null_sender") == 1, "it to come", trouble=one.log_text
+        lambda: other.metric("routerd_auto_replies_total", result="null_sender") == 1,
+        "it to come",
+        trouble=one.log_text,
     )
     assert other.metric("routerd_auto_replies_total", result="sent") == 0
     [told] = other.log_events("message_accepted")
