@@ -13,11 +13,14 @@ from routerd.cli.queue_report import MAX_TEXT, fail
 from routerd.cli.queue_selecting import Chosen, Given, selecting
 from routerd.cli.state import fail_by, reading_state
 from routerd.config.settings import Settings
+from routerd.delivery.desk_addresses import DeskAddresses
 from routerd.delivery.letter import content_of
 from routerd.delivery.routes import Routes
 from routerd.delivery.transports.maildir import NO_LINKS
+from routerd.message.desk_fields import NO_DESK_FIELDS
 from routerd.message.envelope import QueueId, Raw
 from routerd.message.fold import display
+from routerd.message.token import BOUNCE
 from routerd.store.base import StoreDamagedError, StoreError
 from routerd.store.queue_view import QueueView, as_owner
 from routerd.store.salvage import Lost, salvaged
@@ -99,6 +102,9 @@ class _Source:
         self._routes = Routes(settings)
         self._state = settings.state
         self._view = view
+        with as_owner(self._state):
+            key = view.key(BOUNCE)
+        self._desk = DeskAddresses(settings, key) if key is not None else None
 
     def bytes_of(self, piece: _Piece) -> Iterator[Raw]:
         with as_owner(self._state):
@@ -111,7 +117,9 @@ class _Source:
         if copy is None or copy.damage:
             raise _NotExportedError(copy.damage if copy else "it was forgotten")
         route = self._routes.route_for(copy.mailbox)
-        content, fault = content_of(copy, raw, trusts_us=route is not None and route.trusts_us)
+        trusts_us = route is not None and route.trusts_us
+        fields = self._desk.fields_of(copy, trusts_us=trusts_us) if self._desk else NO_DESK_FIELDS
+        content, fault = content_of(copy, raw, trusts_us=trusts_us, desk=fields)
         if fault:
             click.echo(f"{piece.name}: cannot be annotated, its original is attached ({fault})", err=True)
         return content.pieces()

@@ -120,6 +120,15 @@ class QueueView:
         """As delivery has them."""
         return self._read(lambda db: tuple(read_copies(select(db, _FULL_COPIES, (numbers_to_json(numbers),)))))
 
+    def key(self, purpose: str) -> bytes | None:
+        """The secret of that purpose; None where none was made yet."""
+
+        def read(db: Connection) -> bytes | None:
+            row = select_one(db, "SELECT key FROM secrets WHERE purpose = ?", (purpose,))
+            return bytes(row[0]) if row else None
+
+        return self._read(read)
+
     def content(self, queue_id: QueueId) -> Raw | None:
         """The message as received: a read-only map where it is large; None where it is no longer kept."""
 

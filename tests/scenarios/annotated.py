@@ -3,7 +3,7 @@
 import re
 
 OURS = re.compile(
-    rb"(?i)(?:Delivered-To|X-Assigned-(?:To|Name)|X-Labels|X-Routerd-(?:Rules|Why|Id|Copy|Also|Trace)|Importance|X-Priority"
+    rb"(?i)(?:Delivered-To|X-Assigned-(?:To|Name)|X-Labels|X-Routerd-(?:Rules|Why|Id|Copy|Also|Trace|Note|Draft)|Importance|X-Priority"
     rb"|Authentication-Results|Received|Return-Path|X-Original-To):"
 )
 

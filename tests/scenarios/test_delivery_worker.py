@@ -39,7 +39,9 @@ async def test_a_copy_from_the_store_arrives_annotated_with_a_return_path_of_our
     token = taken.sender.removeprefix("support+b.").removesuffix("@desk.test")
     base = Address("support", "desk.test")
     assert read_return_path(base, token, KEY, copy.created_at, timedelta(days=14)) == copy.number
-    assert queue.conclusions == [(1, Done("250 2.0.0 taken"))]
+    [(number, done)] = queue.conclusions
+    assert isinstance(done, Done)
+    assert (number, done.reply) == (1, "250 2.0.0 taken")
 
 
 @pytest.mark.parametrize(

@@ -79,7 +79,7 @@ def test_every_sample_reaches_the_mail_servers_behind(
             f'lmtp: "127.0.0.1:{store.port}", tls: none' if door == "dovecot-tcp" else f'lmtp: "unix:{store.socket}"'
         )
         folders = [store.maildir(f"{name}@mail.example.com") / "new" for name in MEMBERS]
-    daemon = routerd(delivery=f'  - {{domain: "*", {route}, trusts_us: true}}')
+    daemon = routerd(delivery=f'  - {{domain: "*", {route}}}')
     _send_all(daemon.smtp_port, SAMPLES)
 
     def found() -> list[bytes] | None:
