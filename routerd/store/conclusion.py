@@ -26,9 +26,9 @@ from routerd.store.base import (
 )
 from routerd.store.batch import Batch, CopyNow
 from routerd.store.connection import Error, select, select_one
-from routerd.store.desk_rows import copy_row
+from routerd.store.desk_rows import Original, add_copy
 from routerd.store.life import AFTER_ATTEMPT, AFTER_BOUNCE, BY_HAND, OPEN, REFUSABLE
-from routerd.store.rows import COPIES, COPY_COLUMNS, copy_id, from_micros, read_copies, storable, to_micros
+from routerd.store.rows import COPIES, COPY_COLUMNS, from_micros, read_copies, storable, to_micros
 
 _Trouble = RetryAt | Hold | Forgo | Reroute
 
@@ -251,38 +251,13 @@ def _replace(
     batch.flush()
     suffix = 1 + int(select(batch.db, "SELECT max(suffix) FROM copies WHERE message = ?", (copy.message,))[0][0])
     batch.change_copy(copy.number, CopyNow(CopyState.REROUTED, attempts, None, to_micros(at), storable(reason)))
-    successor = _successor(batch, copy, new, suffix, at)
-    batch.add_copy(copy_row(successor, suffix, new))
+    of = Original(copy.message, copy.queue_id, copy.sender, copy.to_return_path, copy.size_bytes)
+    successor = add_copy(batch, of, new, suffix, at, annotation=copy.annotation, team=copy.team)
     told = {**said_by, "reason": reason, "to": successor.id, "to_member": new.member}
     _note(batch, copy, _EVENTS[CopyState.REROUTED], told, at)
     if new.role is Role.OWNER:
         batch.db.execute(_NEW_OWNER, (new.member, copy.message, copy.member))
-        batch.add_load(new.member, at)
     return successor
-
-
-def _successor(batch: Batch, copy: Copy, new: NewCopy, suffix: int, at: datetime) -> Copy:
-    batch.numbers.copy += 1
-    return Copy(
-        number=batch.numbers.copy,
-        id=copy_id(copy.queue_id, suffix),
-        queue_id=copy.queue_id,
-        message=copy.message,
-        member=new.member,
-        mailbox=new.mailbox,
-        destination=new.destination,
-        role=new.role,
-        sender=copy.sender,
-        to_return_path=copy.to_return_path,
-        size_bytes=copy.size_bytes,
-        team=copy.team,
-        created_at=at,
-        state=CopyState.QUEUED if new.held is None else CopyState.HELD,
-        attempts=0,
-        next_attempt_at=at if new.held is None else None,
-        reason=new.held or "",
-        annotation=new.annotation or copy.annotation,
-    )
 
 
 def _move(

@@ -221,13 +221,13 @@ def add_copy(
         reason=new.held or "",
         annotation=new.annotation or annotation,
     )
-    batch.add_copy(copy_row(copy, suffix, new))
+    batch.add_copy(_copy_row(copy, suffix, new))
     if new.role is Role.OWNER:
         batch.add_load(new.member, at)
     return copy
 
 
-def copy_row(copy: Copy, suffix: int, new: NewCopy) -> tuple[Value, ...]:
+def _copy_row(copy: Copy, suffix: int, new: NewCopy) -> tuple[Value, ...]:
     """A new copy as the row that Batch.add_copy takes."""
     return (
         copy.number,
