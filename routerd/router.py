@@ -37,7 +37,8 @@ from routerd.desk.pick import Choose
 from routerd.desk.plan import FullDeskState, Plan
 from routerd.desk.refusal import FULL, LOOP, TROUBLE, Barred, for_all, for_each, refusals
 from routerd.desk.settle import settle
-from routerd.message.annotate import Annotation, received_value
+from routerd.message.annotate import received_value
+from routerd.message.annotation import Annotation
 from routerd.message.envelope import Accepted, Protocol, QueueId, Raw, Received, Verdict
 from routerd.message.token import trace_mac
 from routerd.message.view import MessageView

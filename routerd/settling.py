@@ -11,7 +11,7 @@ from routerd.desk.changes import Authored, PlannedCopy, Role
 from routerd.desk.consider import Office
 from routerd.desk.describe import describe
 from routerd.desk.plan import FullDeskState, Plan
-from routerd.message.annotate import Annotation
+from routerd.message.annotation import Annotation
 from routerd.message.headers import find_header_end
 from routerd.message.token import NOTICE, trace_mac
 from routerd.rules.decision import Decision

@@ -7,7 +7,7 @@ from email.utils import format_datetime
 from routerd.desk.assign import NextInLine
 from routerd.desk.plan import Plan
 from routerd.desk.roster import Roster
-from routerd.message.annotate import Annotation
+from routerd.message.annotation import Annotation
 from routerd.rules.decision import Decision, Match
 
 REROUTED = "rerouted"

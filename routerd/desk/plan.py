@@ -21,7 +21,7 @@ from routerd.desk.changes import (
     Resent,
     Timer,
 )
-from routerd.message.annotate import Annotation
+from routerd.message.annotation import Annotation
 from routerd.message.envelope import QueueId, Raw
 from routerd.rules.decision import Priority
 

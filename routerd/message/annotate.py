@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from email.utils import format_datetime
 from hashlib import sha256
 
+from routerd.message.annotation import Annotation
 from routerd.message.desk_fields import NO_DESK_FIELDS, DeskFields, fields_of_addresses, fields_of_reply, with_room_for
 from routerd.message.encode import clean, list_field, structured_field, text_field
 from routerd.message.envelope import Raw, Received
@@ -21,31 +22,6 @@ _PRIORITIES = {
 }
 _HAS_PRIORITY = re.compile(rb"\n(?:Importance|X-Priority|X-MSMail-Priority|Priority)[ \t]*:", re.IGNORECASE)
 _NOT_IN_DOMAINS = re.compile(r"[^A-Za-z0-9._:\[\]-]")
-
-
-@dataclass(frozen=True, slots=True)
-class Annotation:
-    """The values of the headers that routerd adds (design: what a copy bears). What is empty is not added."""
-
-    queue_id: str
-    inbox: str  # Delivered-To
-    assigned_to: str  # the owner's mailbox
-    assigned_name: str
-    labels: tuple[str, ...] = ()
-    rules: tuple[str, ...] = ()
-    why: str = ""
-    also: tuple[tuple[str, str], ...] = ()
-    priority: str | None = None  # high | normal | low
-    respond_by: str = ""  # RFC 5322 3.3
-    headers: tuple[tuple[str, str], ...] = ()  # that rules give
-    trace: tuple[str, ...] = ()  # one MAC per inbox, by which a loop is known
-    auth_results: str = ""  # the value of Authentication-Results
-    arc_chain: str = ""  # what was found of the chain of ARC: none, pass, fail; "": nothing
-    received: str = ""  # the value of Received
-    cut_authserv_ids: tuple[str, ...] = ()  # Authentication-Results that claim one of these are cut
-    cut_headers: tuple[str, ...] = ()  # further headers that are cut: those that some rule may give
-    head: bytes = b""  # the header, with its empty line, that takes the place of the message's own
-    reply_name: str = ""  # who wrote it, where members may answer him through us
 
 
 @dataclass(frozen=True, slots=True)

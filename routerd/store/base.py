@@ -7,7 +7,7 @@ from enum import StrEnum
 
 from routerd.desk.changes import Authored, Role, Timer
 from routerd.desk.plan import Conversation, ConversationId, FullDeskState, Plan
-from routerd.message.annotate import Annotation
+from routerd.message.annotation import Annotation
 from routerd.message.envelope import CopyId, QueueId, Received
 from routerd.rules.decision import Decision
 

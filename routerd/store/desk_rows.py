@@ -19,7 +19,7 @@ from routerd.desk.changes import (
     TimerKind,
 )
 from routerd.desk.plan import Plan
-from routerd.message.annotate import Annotation
+from routerd.message.annotation import Annotation
 from routerd.message.envelope import QueueId
 from routerd.store.base import Copy, CopyState, NewCopy, Settled, StoreError
 from routerd.store.batch import Batch

@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 from routerd.desk.changes import Absence, AbsenceSource, Held, HeldId, HeldKind, Part
 from routerd.desk.plan import Conversation, Happened, Past, Seen, Sent, Twin
-from routerd.message.annotate import Annotation
+from routerd.message.annotation import Annotation
 from routerd.message.envelope import QueueId, Raw, Received
 from routerd.store.base import Known, StoreError, ThreadKeys
 from routerd.store.connection import Connection, Value, select, select_one

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from routerd.desk.changes import Role
-from routerd.message.annotate import Annotation
+from routerd.message.annotation import Annotation
 from routerd.message.envelope import CopyId, QueueId
 from routerd.rules.decision import Decision
 from routerd.store.base import CopyState

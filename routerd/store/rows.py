@@ -7,7 +7,7 @@ from itertools import chain
 from typing import Any
 
 from routerd.desk.changes import Role
-from routerd.message.annotate import Annotation
+from routerd.message.annotation import Annotation
 from routerd.message.envelope import CopyId, QueueId
 from routerd.store.base import Copy, CopyState
 from routerd.store.connection import Connection, Value

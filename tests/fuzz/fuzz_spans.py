@@ -13,7 +13,8 @@ from peers.header_readers import READERS
 from pieces import join, spoil
 
 from routerd.intake.protocol.content_guard import ContentGuard
-from routerd.message.annotate import Annotation, annotate, attach_original
+from routerd.message.annotate import annotate, attach_original
+from routerd.message.annotation import Annotation
 from routerd.message.forged import cut_forged
 from routerd.message.headers import HeaderBlock, find_header_end
 

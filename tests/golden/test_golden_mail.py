@@ -10,7 +10,8 @@ from peers.golden import FOLDER, Golden, load_golden
 from routerd.config.load import load_settings
 from routerd.config.rule_files import load_rule_files
 from routerd.config.settings import Settings
-from routerd.message.annotate import Annotation, annotate
+from routerd.message.annotate import annotate
+from routerd.message.annotation import Annotation
 from routerd.message.view import MessageView
 from routerd.rules.compile import compile_ruleset
 from routerd.rules.decision import Decision

@@ -18,7 +18,7 @@ from routerd.delivery.worker import Worker
 from routerd.desk.changes import PlannedCopy, Role
 from routerd.desk.plan import Plan
 from routerd.message.address import parse_address
-from routerd.message.annotate import Annotation
+from routerd.message.annotation import Annotation
 from routerd.message.envelope import Client, Envelope, Protocol, Purpose, QueueId, Received, Recipient
 from routerd.ops.metrics import Metrics
 from routerd.store.base import Copy, CopyState, Entry, Known, NewCopy, Settled, ThreadKeys

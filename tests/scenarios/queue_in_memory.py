@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from routerd.desk.changes import Role
-from routerd.message.annotate import Annotation
+from routerd.message.annotation import Annotation
 from routerd.message.envelope import CopyId, QueueId, Raw
 from routerd.store.base import Conclusion, Copy, CopyState, Done, Forgo, Hold, Reroute, RetryAt, StoreError
 

@@ -20,7 +20,8 @@ from routerd.desk.consider import loops, passed_inboxes
 from routerd.desk.plan import DeskState, Plan
 from routerd.desk.roster import Roster
 from routerd.message.address import parse_address
-from routerd.message.annotate import Annotation, annotate
+from routerd.message.annotate import annotate
+from routerd.message.annotation import Annotation
 from routerd.message.dkim_keys import KeyKind, new_private_key, parse_private_key
 from routerd.message.envelope import Client, Envelope, Protocol, Purpose, QueueId, Raw, Received, Recipient
 from routerd.message.headers import HeaderBlock

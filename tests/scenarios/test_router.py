@@ -13,7 +13,8 @@ from structlog.testing import capture_logs
 
 from routerd.considering import look
 from routerd.message.address import parse_address
-from routerd.message.annotate import Annotation, annotate
+from routerd.message.annotate import annotate
+from routerd.message.annotation import Annotation
 from routerd.message.envelope import (
     Accepted,
     Client,

@@ -22,7 +22,7 @@ from routerd.desk.notice import notice_plan
 from routerd.desk.plan import Plan
 from routerd.desk.roster import Roster
 from routerd.message.address import Address, parse_address
-from routerd.message.annotate import Annotation
+from routerd.message.annotation import Annotation
 from routerd.message.envelope import Client, Envelope, Protocol, Purpose, QueueId, Raw, Received, Recipient
 from routerd.message.headers import find_header_end
 from routerd.message.notice import MAX_RETURNED_BYTES, Notice, TroubledCopy, compose_notice, weightiest

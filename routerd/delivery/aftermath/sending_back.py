@@ -14,7 +14,8 @@ from routerd.desk.consider import MAX_HOPS, MAX_TRACES
 from routerd.desk.plan import Event, Plan
 from routerd.desk.refusal import LOOP, Barred
 from routerd.message.address import Address
-from routerd.message.annotate import Annotation, received_value
+from routerd.message.annotate import received_value
+from routerd.message.annotation import Annotation
 from routerd.message.envelope import Accepted, Envelope, Purpose, Raw, Received, Recipient, Verdict
 from routerd.message.token import NOTICE, is_own_trace, trace_mac
 from routerd.message.view import MessageView

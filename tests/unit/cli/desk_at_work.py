@@ -13,7 +13,7 @@ from routerd.cli.main import routerd
 from routerd.desk.changes import PlannedCopy, Role
 from routerd.desk.plan import ConversationId, Event, FullDeskState, Plan, Standing
 from routerd.message.address import parse_address
-from routerd.message.annotate import Annotation
+from routerd.message.annotation import Annotation
 from routerd.message.envelope import Client, Envelope, Protocol, Purpose, Received, Recipient
 from routerd.store.base import Committed, Deed, Entry, Known, NewCopy, Settled, SettledMail, ThreadKeys
 from routerd.store.sqlite import open_store

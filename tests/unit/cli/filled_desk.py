@@ -12,7 +12,7 @@ from routerd.cli import queue, trace
 from routerd.desk.changes import PlannedCopy, Role
 from routerd.desk.plan import DeskState, Event, Plan
 from routerd.message.address import parse_address
-from routerd.message.annotate import Annotation
+from routerd.message.annotation import Annotation
 from routerd.message.envelope import Client, ClientFindings, Envelope, Protocol, Purpose, QueueId, Received, Recipient
 from routerd.rules.decision import Decision, Evidence, Match, RuleRef, Skipped, Trace
 from routerd.store.base import Copy, Done, Entry, Hold, Known, NewCopy, RetryAt, Settled, ThreadKeys

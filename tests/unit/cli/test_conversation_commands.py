@@ -24,7 +24,7 @@ from routerd.desk.changes import (
     TimerKind,
 )
 from routerd.desk.plan import ConversationState, Event, Standing
-from routerd.message.annotate import Annotation
+from routerd.message.annotation import Annotation
 from routerd.store.base import NewCopy, SettledMail
 
 WAITS = Standing(("skarga",), subject="Skarga \u202eevil", waiting_since=MONDAY, respond_by=MONDAY + 4 * HOUR)

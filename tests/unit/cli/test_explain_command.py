@@ -12,7 +12,7 @@ from routerd.cli.explain import command
 from routerd.cli.paragraphs import columns_of
 from routerd.desk.changes import Absence, AbsenceSource
 from routerd.desk.plan import Plan
-from routerd.message.annotate import Annotation
+from routerd.message.annotation import Annotation
 from routerd.store.base import Deed, Settled
 from routerd.store.sqlite import open_store
 

@@ -16,7 +16,7 @@ from routerd.cli.queue_report import owner_now, print_copies
 from routerd.desk.changes import PlannedCopy, Role
 from routerd.desk.plan import DeskState, Event, Plan
 from routerd.message.address import parse_address
-from routerd.message.annotate import Annotation
+from routerd.message.annotation import Annotation
 from routerd.message.envelope import Client, Envelope, Protocol, Purpose, QueueId, Received, Recipient
 from routerd.rules.decision import Decision, Evidence, Match, RuleRef, Trace
 from routerd.store.base import CopyState, Entry, Hold, Known, NewCopy, RetryAt, Settled, ThreadKeys

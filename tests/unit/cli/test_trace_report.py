@@ -7,7 +7,7 @@ import pytest
 
 from routerd.cli.trace_report import print_life
 from routerd.desk.changes import Role
-from routerd.message.annotate import Annotation
+from routerd.message.annotation import Annotation
 from routerd.message.envelope import CopyId, QueueId
 from routerd.store.base import NOBODY_LEFT, CopyState
 from routerd.store.history import MessageHistory, PastEvent, QueuedCopy

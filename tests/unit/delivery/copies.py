@@ -6,7 +6,7 @@ from pathlib import Path
 
 from routerd.config.settings import Settings
 from routerd.desk.changes import Role
-from routerd.message.annotate import Annotation
+from routerd.message.annotation import Annotation
 from routerd.message.envelope import CopyId, QueueId
 from routerd.store.base import Copy, CopyState
 

@@ -13,7 +13,7 @@ from routerd.desk.plan import Conversation, ConversationId, Happened, Past, Seen
 from routerd.desk.roster import Roster
 from routerd.desk.said import Kind, Said
 from routerd.message.address import parse_address
-from routerd.message.annotate import Annotation
+from routerd.message.annotation import Annotation
 from routerd.message.envelope import Client, Envelope, Protocol, Purpose, QueueId, Received, Recipient
 from routerd.message.view import MessageView
 from routerd.rules.decision import Decision

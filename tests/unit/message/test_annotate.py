@@ -13,7 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from routerd.message.address import parse_address
-from routerd.message.annotate import Annotation, annotate, attach_original, received_value
+from routerd.message.annotate import annotate, attach_original, received_value
+from routerd.message.annotation import Annotation
 from routerd.message.envelope import (
     Client,
     ClientFindings,

@@ -7,7 +7,7 @@ from itertools import count
 from routerd.desk.changes import PlannedCopy, Role
 from routerd.desk.plan import ConversationId, ConversationState, Event, FullDeskState, Plan, Standing
 from routerd.message.address import parse_address
-from routerd.message.annotate import Annotation
+from routerd.message.annotation import Annotation
 from routerd.message.envelope import Client, Envelope, Protocol, Purpose, QueueId, Raw, Received, Recipient
 from routerd.rules.decision import Assign, Decision, Evidence, Match, Priority, RuleRef, Skipped, Trace
 from routerd.store.base import Entry, Known, NewCopy, Retention, Settled, ThreadKeys
