@@ -10,12 +10,12 @@ from zoneinfo import ZoneInfo
 import click
 
 from routerd.cli.paragraphs import BOLD, BOLD_END, columns_of, cut, folded
+from routerd.config.calendar_values import shown_moment
 from routerd.desk.describe import reasons, why
 from routerd.desk.plan import Plan
 from routerd.message.fold import display
 from routerd.message.view import MessageView
 from routerd.rules.conditions.conversation import shown_conversation
-from routerd.rules.conditions.time import shown_moment
 from routerd.rules.decision import Decision, Evidence, RuleRef
 from routerd.rules.explaining.context import Context
 from routerd.rules.explaining.explain import Outcome, RuleExplanation

@@ -12,9 +12,9 @@ import click
 from routerd.cli.moments import iso_or_none, shown_span, shown_time
 from routerd.cli.options import EXIT_FOUND_WRONG
 from routerd.cli.paragraphs import columns_of, folded, terminal_width
+from routerd.config.calendar_values import shown_moment
 from routerd.desk.changes import Role
 from routerd.message.fold import display
-from routerd.rules.conditions.time import shown_moment
 from routerd.store.base import CopyState
 from routerd.store.history import MessageHistory, QueuedCopy
 

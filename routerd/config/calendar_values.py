@@ -175,3 +175,12 @@ HoursList = Annotated[tuple[HoursItem, ...], BeforeValidator(one_or_more), OneOr
 TimeOfDay = Annotated[time, BeforeValidator(parse_time_of_day), _text("08:00")]
 Holiday = Annotated[Days, BeforeValidator(parse_holiday), _text("lists/holidays.txt", "2026-12-24..2026-12-26")]
 Holidays = Annotated[tuple[Holiday, ...], BeforeValidator(_read_holidays), OneOrMore()]
+
+
+def shown_moment(at: datetime, zone: ZoneInfo) -> str:
+    """`wed 2025-01-15 11:00 Europe/Warsaw`."""
+    try:
+        local = at.astimezone(zone)
+    except OverflowError:  # at the end of all dates
+        return at.isoformat()
+    return f"{WEEKDAYS[local.weekday()]} {local:%Y-%m-%d %H:%M} {zone.key}"

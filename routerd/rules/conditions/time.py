@@ -2,9 +2,8 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from zoneinfo import ZoneInfo
 
-from routerd.config.calendar_values import WEEKDAYS
+from routerd.config.calendar_values import shown_moment
 from routerd.config.working_hours import WorkingHours
 from routerd.rules.conditions.truth import All, AnyOf, Condition, NoneOf, Truth
 from routerd.rules.decision import Evidence
@@ -48,12 +47,3 @@ def asks_when(condition: Condition) -> bool:
     if isinstance(condition, All | AnyOf | NoneOf):
         return any(map(asks_when, condition.parts))
     return isinstance(condition, TimeCondition)
-
-
-def shown_moment(at: datetime, zone: ZoneInfo) -> str:
-    """`wed 2025-01-15 11:00 Europe/Warsaw`."""
-    try:
-        local = at.astimezone(zone)
-    except OverflowError:  # at the end of all dates
-        return at.isoformat()
-    return f"{WEEKDAYS[local.weekday()]} {local:%Y-%m-%d %H:%M} {zone.key}"
