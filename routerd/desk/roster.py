@@ -9,8 +9,12 @@ from routerd.config.settings import Inbox, Member, Settings, Team
 from routerd.config.working_hours import WorkingHours
 from routerd.desk.changes import Absence
 from routerd.message.address import Address
+from routerd.message.srs import unwrap
 
 _FOR_MEMBERS: dict[str, Literal["note", "draft"]] = {"note": "note", "n.": "note", "draft": "draft", "d.": "draft"}
+
+_FOR_POSTMASTER = frozenset({"postmaster", "abuse"})  # RFC 5321 4.5.1, RFC 2142
+MAX_LOCAL = 256  # characters; a longer one is no address of ours (RFC 5321 4.5.3.1.1)
 
 
 class Roster:
@@ -30,6 +34,7 @@ class Roster:
             key: inbox for inbox, found in settings.inboxes.items() for key in (inbox, *(a.key for a in found.aliases))
         }
         self._domain = (settings.addresses.domain or "").lower()
+        self._domains = frozenset(address.rpartition("@")[2] for address in (*self._inbox_of, f"@{self._domain}"))
         self._locals = frozenset(inbox.rpartition("@")[0].lower() for inbox in settings.inboxes)
         self._by_address = {
             address.key: name
@@ -92,23 +97,44 @@ class Roster:
         """The inbox that an address in lower case belongs to: exact, an alias, or with a detail; None for others."""
         found = self._inbox_of.get(address)
         if found is None:
-            local, _, domain = address.rpartition("@")
-            found = self._inbox_of.get(f"{local.partition(self._delimiter)[0]}@{domain}")
+            domain = address.rpartition("@")[2]
+            bases = (self._inbox_of.get(f"{base}@{domain}") for base, _ in self._splits(address))
+            found = next((inbox for inbox in bases if inbox is not None), None)
         return found
 
     def is_ours(self, address: str) -> bool:
-        """Whether an address in lower case is of an inbox, of the desk or of a member, with whatever detail."""
+        """Whether an address in lower case is of an inbox, of the desk or of a member, with whatever detail.
+
+        Others in our domains are people like any outside: an answer may go to them.
+        """
         if self.inbox_of(address) is not None or address in self._by_address:
             return True
         local, _, domain = address.rpartition("@")
-        base = local.partition(self._delimiter)[0]
-        return f"{base}@{domain}" in self._by_address or (domain == self._domain and base in self._locals)
+        if domain in self._domains and (local in _FOR_POSTMASTER or unwrap(local) is not None):
+            return True
+        if domain == self._domain and local in self._locals:
+            return True
+        return any(
+            f"{base}@{domain}" in self._by_address or (domain == self._domain and base in self._locals)
+            for base, _ in self._splits(address)
+        )
 
     def takes_from_members(self, address: str) -> Literal["note", "draft"] | None:
         """What an address in lower case is for by its form, whatever its token: notes, drafts, or None for others."""
-        detail = address.rpartition("@")[0].partition(self._delimiter)[2]
-        found = _FOR_MEMBERS.get(detail if detail in _FOR_MEMBERS else detail[:2])
-        return found if found is not None and self.is_ours(address) else None
+        for base, detail in self._splits(address):
+            found = _FOR_MEMBERS.get(detail if detail in _FOR_MEMBERS else detail[:2])
+            if found is not None and self.is_ours(f"{base}@{address.rpartition('@')[2]}"):
+                return found
+        return None
+
+    def _splits(self, address: str) -> Iterator[tuple[str, str]]:
+        """The local part as a name with a detail, in all ways, the longest name first: it may hold the delimiter."""
+        local = address.rpartition("@")[0]
+        if len(local) <= MAX_LOCAL:
+            at = local.rfind(self._delimiter)
+            while at > 0:
+                yield local[:at], local[at + len(self._delimiter) :]
+                at = local.rfind(self._delimiter, 0, at)
 
     def default_of(self, inbox: str) -> str:
         """Who owns what no rule assigns; the postmaster for an address that is no inbox."""
