@@ -10,6 +10,7 @@ from routerd.desk.consider import (
     decide,
     facts_of,
     identity_of,
+    identity_of_words,
     loops,
     passed_inboxes,
     speaker_of,
@@ -30,6 +31,7 @@ from routerd.store.base import Known, ThreadKeys
 
 SUSPECT = "thread-suspect"
 TO_THE_DESK = frozenset({Purpose.ANSWER, Purpose.NOTE, Purpose.DRAFT})
+_SPOKEN_TO = TO_THE_DESK | {Purpose.RETURN_PATH}
 _PURPOSES = {Kind.ANSWER: Purpose.ANSWER, Kind.NOTE: Purpose.NOTE, Kind.DRAFT: Purpose.DRAFT, Kind.AWAY: Purpose.NOTE}
 MAX_REPLY_NAME = 100  # characters
 
@@ -73,7 +75,8 @@ def thread_keys(
     if author is not None and roster.inbox_of(author) is not None:
         author = next((mailbox.address for mailbox in view.addresses("reply-to")), author)
     about = [one for one in envelope.recipients if one.purpose in TO_THE_DESK and one.copy_number is not None]
-    speaker = speaker_of(view, client, office, proofs) if about or view.references else Speaker(None)
+    is_for_desk = any(one.purpose in _SPOKEN_TO for one in envelope.recipients)
+    speaker = speaker_of(view, client, office, proofs) if is_for_desk or view.references else Speaker(None)
     if not speaker.has_logged_in:
         about = [one for one in about if is_named(view, one) and not speaker.is_sent_on]
     return ThreadKeys(
@@ -81,7 +84,11 @@ def thread_keys(
         references=view.references,
         participants=tuple(dict.fromkeys(party for party in parties if roster.inbox_of(party) is None)),
         author=author,
-        content_hash=identity_of(view, envelope, client, proofs),
+        content_hash=(
+            identity_of_words(speaker.member, view.message_id)
+            if speaker.member is not None and not speaker.has_logged_in and view.message_id
+            else identity_of(view, envelope, client, proofs)
+        ),
         vouched=speaker.member is not None,
         copy=about[0].copy_number if about else None,
     )

@@ -26,6 +26,8 @@ def away_plan(matter: Matter, member: str, state: FullDeskState, house: House) -
     at, roster = matter.at, house.roster
     known = roster.absence(member, at)
     plan = _heard(matter, member, state)
+    if state.twin is not None and Part.AWAY in state.twin.parts:  # whoever has it may send it again, when he is back
+        return replace(plan, twin=state.twin)
     if known is None and roster.is_away(member, at):
         return plan
     until = at + NOTICED_FOR
@@ -64,10 +66,10 @@ def planned_handover(members: frozenset[str], inbox: str) -> Plan:
 def return_of(matter: Matter, state: FullDeskState) -> Back | None:
     """That `matter`'s author is there again, by the very fact that he writes. An end that he named himself stays.
 
-    Of what his mailbox says by itself nobody is the author: see `hear`.
+    Of what his mailbox says by itself nobody is the author: see `hear`. What comes again he does not write again.
     """
     member, at = matter.said.member, matter.at
-    if member is None or matter.said.kind is Kind.AWAY:
+    if member is None or matter.said.kind is Kind.AWAY or state.twin is not None:
         return None
     for absence in state.absences():
         if absence.member == member and (absence.source is AbsenceSource.NOTICED or absence.until is None):

@@ -85,11 +85,14 @@ def is_echo(state: FullDeskState) -> bool:
     return not known.isdisjoint({twin.message, *twin.rows})
 
 
-def echo_plan(member: str, conversation: Conversation, state: FullDeskState) -> Plan:
+def echo_plan(matter: Matter, member: str, state: FullDeskState) -> Plan:
     """It changes nothing."""
-    twin = state.twin
-    plan = unchanged(conversation, Event("message_joined", {"twin": twin.queue_id if twin else None}))
-    return replace(plan, twin=twin, part=Part.ASIDE, member=member, standing=conversation.standing)
+    twin, conversation = state.twin, state.conversation
+    event = Event("message_joined", {"twin": twin.queue_id if twin else None})
+    if conversation is None:
+        plan = Plan(matter.decisions[0].inbox, member, None, f"owner by writing: {member}", events=(event,))
+        return replace(plan, twin=twin, part=Part.NOTE, member=member)
+    return replace(unchanged(conversation, event), twin=twin, part=Part.ASIDE, member=member)
 
 
 def meanwhile(member: str, state: FullDeskState) -> tuple[Sent, ...]:

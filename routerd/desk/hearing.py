@@ -6,7 +6,8 @@ a copy knows its tokens.
 
 from collections.abc import Callable, Collection
 from dataclasses import replace
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
 from zoneinfo import ZoneInfo
 
 from routerd.desk.commands import Speaking, folded_name, read_spoken, why_not_apart
@@ -19,6 +20,8 @@ from routerd.message.subject import cut_prefixes, says_out_of_office
 from routerd.message.view import MessageView
 
 OF_MACHINES = frozenset(("auto", "bounce", "bulk", "list"))
+OLD = timedelta(days=6)  # longer than mail servers try (RFC 5321 4.5.4.1)
+MAX_DATE = 100  # characters
 MISSING = "Notes and drafts are taken from members alone: {why}"
 NOT_NAMED = "its To and Cc do not name this address, and no member has logged in"
 NOT_PROVEN = (
@@ -51,7 +54,8 @@ def hear(
         return _of_nobody(kind, speaker)
     if is_of_machine(view, envelope):
         is_away = is_out_of_office(view, purposes, in_reply=conversation is not None)
-        return Said(Kind.AWAY, member) if is_away else Said(Kind.MAIL)
+        is_of_now = speaker.has_logged_in or _was_written_lately(view, speaking(member).at)
+        return Said(Kind.AWAY, member) if is_away and is_of_now else Said(Kind.MAIL)
     is_reply = conversation is not None and "forward" not in view.kinds
     if kind is Kind.MAIL and answers_through and is_reply and _says_it_to_the_inbox(view, envelope, speaker):
         kind = Kind.ANSWER
@@ -114,6 +118,18 @@ def is_out_of_office(view: MessageView, purposes: Collection[Purpose], *, in_rep
     if not in_reply and _OF_COPIES.isdisjoint(purposes):
         return False
     return says_out_of_office(view.bare_subject) or _is_auto_replied(view)
+
+
+def _was_written_lately(view: MessageView, now: datetime) -> bool:
+    """An out-of-office goes to whoever writes to the member, and each of them may send it on when he is back. Its Date is
+    signed; where it says none, it is taken for what it is."""
+    try:
+        written_at = parsedate_to_datetime(next(iter(view.header("date")), "")[:MAX_DATE])
+    except (ValueError, OverflowError):
+        return True
+    if written_at.tzinfo is None:  # "-0000": of an unknown zone (RFC 5322 3.3)
+        written_at = written_at.replace(tzinfo=UTC)
+    return abs(now - written_at) < OLD
 
 
 def _is_auto_replied(view: MessageView) -> bool:

@@ -29,10 +29,10 @@ def _plan(matter: Matter, state: FullDeskState, house: House) -> Plan:
         return _assigned(matter, state, house)
     if kind is Kind.AWAY:
         return away_plan(matter, member, state, house)
+    if is_echo(state):
+        return echo_plan(matter, member, state)
     if conversation is None:  # of a note, what needs none was let in alone
         return note_plan(matter, state, house) if kind in (Kind.NOTE, Kind.DRAFT) else _assigned(matter, state, house)
-    if is_echo(state):
-        return echo_plan(member, conversation, state)
     return _said(matter, member, conversation, state, house)
 
 

@@ -78,12 +78,13 @@ _ABSENCES = "SELECT member, source, since, until, deputy FROM absences"
 _REPLIES = "SELECT count(*) FROM auto_replies WHERE {wanted}"
 _LAST_OWNER = "SELECT owner FROM conversations WHERE customer = ? ORDER BY last_at DESC LIMIT 1"
 # Only what goes out or went out is a reason to let its repetition rest: what is held or was dropped helps nobody. But
-# what was said to the desk was heard, whatever came of it.
+# what was said to the desk was heard, whatever came of it, and is not said again by who sends it on at any later time.
 _NAMESAKES = """
 SELECT number, queue_id, content_hash, envelope_json, twin_of, conversation, part FROM messages AS m
-WHERE message_id = ? AND received_at > ? AND (
+WHERE message_id = ? AND (
   part IN ('answer', 'note', 'draft', 'away')
-  OR EXISTS (SELECT 1 FROM copies AS c WHERE c.message = m.number AND c.state IN ('queued', 'delivered'))
+  OR received_at > ?
+  AND EXISTS (SELECT 1 FROM copies AS c WHERE c.message = m.number AND c.state IN ('queued', 'delivered'))
   AND NOT EXISTS (SELECT 1 FROM copies AS c WHERE c.message = m.number AND c.state IN ('held', 'dropped'))
 )
 ORDER BY number LIMIT ?

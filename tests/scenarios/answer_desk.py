@@ -156,16 +156,19 @@ class AnswerDesk:
         return await self.raw(raw, to, member=member, sender=sender or author)
 
     async def raw(
-        self, raw: bytes, to: Sequence[str], *, member: str | None = None, sender: str = ANNA
+        self, raw: bytes, to: Sequence[str], *, member: str | None = None, sender: str = ANNA, trusted: bool = False
     ) -> tuple[Verdict, ...]:
-        return await self.router.accept(self.received(raw, to, member=member, sender=sender))
+        """`trusted`: by a hop whose results are believed."""
+        return await self.router.accept(self.received(raw, to, member=member, sender=sender, trusted=trusted))
 
-    def received(self, raw: bytes, to: Sequence[str], *, member: str | None = None, sender: str = ANNA) -> Received:
+    def received(
+        self, raw: bytes, to: Sequence[str], *, member: str | None = None, sender: str = ANNA, trusted: bool = False
+    ) -> Received:
         directory = Directory(self.settings, self._key)
         found = [directory.look_up(parse_address(one), self.now) for one in to]
         recipients = tuple(one for one in found if isinstance(one, Recipient))
         assert len(recipients) == len(to), found
-        client = Client("192.0.2.1", 1, "client", Protocol.SMTP, "listener", member=member)
+        client = Client("192.0.2.1", 1, "client", Protocol.SMTP, "listener", trusted=trusted, member=member)
         return Received(self._id(), Envelope(sender, recipients), client, raw, self.now)
 
     # What goes out.

@@ -7,7 +7,8 @@ from routerd.auth.results import AuthResults, MethodResult
 from routerd.message.headers import HeaderBlock
 
 EWA = "ewa@team.example"
-MAIL = "From: ewa@team.example\r\nTo: support+c.token@example.com\r\nReferences: <1@klient.pl>\r\n"
+BARE = "From: ewa@team.example\r\nTo: support+c.token@example.com\r\nReferences: <1@klient.pl>\r\n"
+MAIL = f"{BARE}Message-ID: <2@team.example>\r\n"
 
 
 def dkim(domain: str = "team.example", result: str = "pass", **more: str) -> MethodResult:
@@ -27,24 +28,28 @@ def proves(header: str, *results: MethodResult) -> bool:
     return proves_addressees(HeaderBlock.scan(f"{header}\r\nHello.\r\n".encode()), AuthResults(results, EWA))
 
 
-FULL = "from:to:cc:subject:date:in-reply-to:references"
+FULL = "from:to:cc:subject:date:in-reply-to:references:message-id"
 
 
 @pytest.mark.parametrize(
     ("header", "results"),
     [
         (signature(FULL) + MAIL, (dkim(),)),
-        (signature("From : To : Cc : References") + MAIL, (dkim(b="AbCdEfGh"),)),
+        (signature("From : To : Cc : References : Message-ID") + MAIL, (dkim(b="AbCdEfGh"),)),
         (signature("from:subject", start="Other") + signature(FULL) + MAIL, (dkim(b="AbCdEfGh"),)),
         (signature("from:subject") + MAIL, (dkim(), spf(EWA))),
         (signature("from:subject") + MAIL, (dkim(), spf("bounce@mail.team.example"))),
         (MAIL, (spf(EWA),)),
         (signature("from:subject") + MAIL, (dkim(result="fail"),)),
         (MAIL, ()),
+        (signature(FULL) + MAIL, ()),
+        (signature("from", "zly.test") + signature(FULL) + MAIL, ()),
+        (signature("from", "zly.test") + MAIL, ()),
+        (signature("from") + MAIL, (spf(EWA),)),
     ],
 )
 def test_a_signature_of_all_of_it_or_spf_proves_them(header: str, results: tuple[MethodResult, ...]) -> None:
-    """Where a hop says that DMARC passed, and of no signature, that is all there is to go by."""
+    """Where a hop says that DMARC passed, and of no signature, what it can have passed by is in the message."""
     assert proves(header, *results)
 
 
@@ -63,6 +68,13 @@ def test_a_signature_of_all_of_it_or_spf_proves_them(header: str, results: tuple
         (signature("from") + MAIL, (dkim(), spf("x@zly.test"))),
         (signature("from") + MAIL, (dkim(), spf("x@example"))),
         (MAIL, (dkim(),)),
+        (signature("from:to:references") + MAIL, (dkim(),)),  # with another Message-ID it is new each time
+        (signature(FULL) + BARE, (dkim(),)),
+        (signature("from:to:message-id") + MAIL, ()),  # a hop that tells of DMARC alone
+        (signature(FULL) + signature("from", start="Other") + MAIL, ()),
+        (signature(FULL) + signature("from", "lists.team.example") + MAIL, ()),
+        (signature(FULL) + BARE, ()),
+        (signature("from") + MAIL, (spf("x@zly.test"),)),
     ],
 )
 def test_what_may_have_been_written_to_others_proves_nobody(header: str, results: tuple[MethodResult, ...]) -> None:

@@ -1,5 +1,8 @@
 """Who is proven to speak as a member, and what is said to who is not."""
 
+from datetime import timedelta
+from email.utils import format_datetime
+
 import pytest
 from desk_house import KNOWN, NOW, SUPPORT
 
@@ -233,8 +236,26 @@ def test_a_signature_without_to_does_not_say_whom_a_member_wrote_to() -> None:
     signed = MethodResult("dkim", "pass", (("header.d", "example.com"),))
     found = Verification((*dmarc("pass").results, signed))
     names = "DKIM-Signature: v=1; d=example.com; h={}; b=abc"
-    assert speaker("jan@example.com", STRANGER, found, names.format("from:subject"), "To: a@b.c").is_sent_on
-    assert not speaker("jan@example.com", STRANGER, found, names.format("from:to"), "To: a@b.c").is_sent_on
+    fields = ("To: a@b.c", "Message-ID: <1@example.com>")
+    assert speaker("jan@example.com", STRANGER, found, names.format("from:subject"), *fields).is_sent_on
+    assert not speaker("jan@example.com", STRANGER, found, names.format("from:to:message-id"), *fields).is_sent_on
+
+
+def test_an_old_out_of_office_marks_nobody_away() -> None:
+    """Whoever wrote to him on his holiday has one, and may send it on; a login is in person."""
+    envelope, roster = Envelope("", (ANYBODY[Purpose.ANSWER],)), Roster(SETTINGS)
+
+    def kind_of(who: Speaker, *date: str) -> Kind:
+        to = f"To: {ANYBODY[Purpose.ANSWER].address}"
+        message = view("jan@example.com", to, "Auto-Submitted: auto-replied", *date)
+        said = hear(message, envelope, who, KNOWN, lambda one: speaking_as(one, roster, NOW), answers_through=True)
+        return said.kind
+
+    lately, long_ago = (f"Date: {format_datetime(NOW - timedelta(days=days))}" for days in (5, 7))
+    assert kind_of(JAN, lately) is Kind.AWAY
+    assert kind_of(JAN) is kind_of(JAN, "Date: yesterday") is Kind.AWAY
+    assert kind_of(JAN, long_ago) is Kind.MAIL
+    assert kind_of(Speaker("jan", has_logged_in=True), long_ago) is Kind.AWAY
 
 
 @pytest.mark.parametrize("subject", ["Re: Automatic reply: parcel", "Odp: Autoodpowiedź: paczka", "Fwd: Out of Office"])
