@@ -39,9 +39,13 @@ class BodyText:
     defects: list[str] = field(default_factory=list)
 
 
-def read_body(raw: Raw, root: Part, text_limit: int) -> BodyText:
-    """The text of all parts that are shown, each capped at `text_limit` bytes. Never raises."""
-    reader = _Reader(raw, text_limit, text_limit * MAX_TOTAL_PARTS_OF_TEXT, BodyText())
+def read_body(raw: Raw, root: Part, text_limit: int, *, doubts_blockquotes: bool = False) -> BodyText:
+    """The text of all parts that are shown, each capped at `text_limit` bytes. Never raises.
+
+    `doubts_blockquotes`: as of `html_to_text`.
+    """
+    total = text_limit * MAX_TOTAL_PARTS_OF_TEXT
+    reader = _Reader(raw, text_limit, total, BodyText(), doubts_blockquotes=doubts_blockquotes)
     texts = reader.read(root)
     if not texts:
         texts = reader.read_leftovers(root)
@@ -57,8 +61,18 @@ def is_attachment(part: Part) -> bool:
 class _Reader:
     """One walk over the parts. Its depth is bounded by `mime.MAX_DEPTH`."""
 
-    def __init__(self, raw: Raw, limit: int, left: int, body: BodyText, *, encoded: bool = False) -> None:
+    def __init__(
+        self,
+        raw: Raw,
+        limit: int,
+        left: int,
+        body: BodyText,
+        *,
+        encoded: bool = False,
+        doubts_blockquotes: bool = False,
+    ) -> None:
         self._raw = raw
+        self._doubts_blockquotes = doubts_blockquotes
         self._limit = limit
         self._left = left
         self._encoded = encoded  # the bytes were decoded out of a part: what is encoded again inside is left
@@ -158,7 +172,7 @@ class _Reader:
         source = self._decode(part, MAX_HTML_CHARACTERS)
         if not source.isascii() and says_nothing(part.charset):
             source = self._by_meta(part, source)
-        text = html_to_text(source)
+        text = html_to_text(source, doubts_blockquotes=self._doubts_blockquotes)
         if len(text) > self._limit:
             text = text[: self._limit]
             self.body.was_cut = True

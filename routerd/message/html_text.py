@@ -67,12 +67,13 @@ class _Frame:
     holders: int = 0  # open tables and lists inside
 
 
-def html_to_text(html: str) -> str:
+def html_to_text(html: str, *, doubts_blockquotes: bool = False) -> str:
     """The visible text: a line for each block, cells apart by a space, what a client quotes behind `> `.
 
-    At most MAX_HTML_CHARACTERS are read.
+    `doubts_blockquotes`: also what stands in a <blockquote> that nothing marks as a client's, which may be no more than
+    indented. At most MAX_HTML_CHARACTERS are read.
     """
-    writer = _Writer()
+    writer = _Writer(doubts_blockquotes=doubts_blockquotes)
     _walk(html[:MAX_HTML_CHARACTERS], writer, may_have_noscript=True)
     return writer.text()
 
@@ -86,7 +87,8 @@ def shown_content_ids(html: str) -> frozenset[str]:
 class _Writer:
     """Lines as they grow, and the open elements that matter."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, doubts_blockquotes: bool) -> None:
+        self._doubts_blockquotes = doubts_blockquotes
         self._lines: list[str] = []
         self._line: list[str] = []
         self._frames = [_Frame()]
@@ -187,6 +189,9 @@ class _Writer:
     def _frame_for(self, tag: str, attributes: _Attributes, around: _Frame) -> _Frame | None:
         """A frame where the element changes what is seen; None for all others, which are not kept track of."""
         frame = _inside(around, tag) if tag in _CHANGING else None
+        if tag == "blockquote" and self._doubts_blockquotes:
+            frame = _inside(around, tag)
+            frame.quoted = True
         for name, value in attributes:
             if name == "style" and value:
                 style = self._style(value)

@@ -79,13 +79,28 @@ def _is_bounce(headers: HeaderBlock, root: Part, author: str) -> bool:
 
 def is_marked_automatic(headers: HeaderBlock, root: Part) -> bool:
     """Whether anything but its subject says that a machine sent it."""
-    if root.type == "multipart/report" or _has(headers, _AUTOMATIC_HEADERS):
-        return True
-    if _tokens(headers, "auto-submitted") - {"no"} or "auto_reply" in _tokens(headers, "precedence"):  # RFC 3834 5
-        return True
+    return bool(marks_of_machine(headers, root) or _tokens(headers, "x-auto-response-suppress") - {"none"})
+
+
+def marks_of_machine(headers: HeaderBlock, root: Part) -> tuple[str, ...]:
+    """The fields that say so of the message itself; X-Auto-Response-Suppress says what is to become of it."""
+    marks = []
+    if not headers.names.isdisjoint(_AUTOMATIC_HEADERS):
+        marks += [name for name in _AUTOMATIC_HEADERS if _has(headers, (name,))]
+    if root.type == "multipart/report":
+        marks.append("content-type")
+    if _tokens(headers, "auto-submitted") - {"no"}:  # RFC 3834 5
+        marks.append("auto-submitted")
+    if "auto_reply" in _tokens(headers, "precedence"):
+        marks.append("precedence")
     if any(b"autoresponder" in value.lower() for value in headers.raw_values("x-post-messageclass")):
-        return True
-    return bool(_tokens(headers, "x-auto-response-suppress") - {"none"})
+        marks.append("x-post-messageclass")
+    return tuple(marks)
+
+
+def is_of_list(headers: HeaderBlock) -> bool:
+    """Whether a list sent it on (RFC 2919): Precedence alone says little."""
+    return _has(headers, _LIST_HEADERS)
 
 
 def _by_parts(raw: Raw, headers: HeaderBlock, root: Part) -> set[str]:

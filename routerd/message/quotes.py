@@ -5,6 +5,7 @@ Where in doubt a line stays: a word too many in the text costs less than a compl
 
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 from enum import Enum, auto
 from itertools import product
 
@@ -60,6 +61,19 @@ def cut_quotes(text: str) -> str:
     return new if any(map(str.isalnum, new)) else text.strip()
 
 
+@dataclass(frozen=True, slots=True)
+class OwnWords:
+    text: str  # what the sender himself wrote above all else; "" for nothing
+    passes_on: bool  # a forwarded message follows
+
+
+def own_words(text: str) -> OwnWords:
+    """For what must not be done because somebody else has said so: what is passed on is left out, too."""
+    scan = Scan(text)
+    own = scan.new_text(with_forwarded=False)
+    return OwnWords(own, scan.passes_on)
+
+
 class Scan:
     """One pass over the lines of a text. `glances` and `close_looks` count what it costs beyond that."""
 
@@ -69,10 +83,11 @@ class Scan:
         self._lines = [line.strip(_EDGES) for line in self._raw]
         self._kept: list[str] = []
         self._paragraph_at = 0  # where the lines begin that were kept one below the other up to now
+        self.passes_on = False  # a forwarded message was found
         self.glances = 0
         self.close_looks = 0
 
-    def new_text(self) -> str:
+    def new_text(self, *, with_forwarded: bool = True) -> str:
         """What is left. May be called once."""
         in_signature = False
         for at, line in enumerate(self._lines):
@@ -89,7 +104,8 @@ class Scan:
                 self._drop_separators()
                 break
             if mark is _Mark.FORWARD:
-                self._kept.extend((*self._lines[at:], self._behind))
+                self.passes_on = True
+                self._kept.extend((*self._lines[at:], self._behind) if with_forwarded else ())
                 break
             in_signature = in_signature or mark is _Mark.SIGNATURE
             if in_signature or mark is _Mark.DROPPED:

@@ -2,7 +2,7 @@
 
 import hashlib
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 
 from routerd.message.address_list import MAX_MAILBOXES, Mailbox, parse_mailboxes
@@ -15,7 +15,7 @@ from routerd.message.kinds import is_forward, kinds_of
 from routerd.message.mime import Part, decode_body, estimated_size, parse_parts
 from routerd.message.nesting import is_nested_deeper
 from routerd.message.once import once
-from routerd.message.quotes import cut_quotes
+from routerd.message.quotes import OwnWords, cut_quotes, own_words
 from routerd.message.subject import BareSubject, cut_prefixes
 
 __all__ = ["Attachment", "Mailbox", "MessageView"]
@@ -133,6 +133,16 @@ class MessageView:
         if not own.strip():
             return self.whole_text
         return cut_quotes(own)
+
+    @once
+    def own_words(self) -> OwnWords:
+        """What the sender himself wrote on top: for what is done because he says so.
+
+        Where it is in doubt whether somebody else wrote it, it is left out.
+        """
+        body = read_body(self.raw, self.root, self._text_limit, doubts_blockquotes=True)
+        own = own_words("\n".join(body.own))
+        return replace(own, passes_on=own.passes_on or is_forward(self.root, self._cut_subject))
 
     @once
     def whole_text(self) -> str:

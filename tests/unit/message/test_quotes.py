@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from routerd.message.quotes import MAX_CLOSE_LOOKS, MAX_GLANCES, MAX_LINES, Scan, cut_quotes
+from routerd.message.quotes import MAX_CLOSE_LOOKS, MAX_GLANCES, MAX_LINES, OwnWords, Scan, cut_quotes, own_words
 from routerd.message.subject import cut_prefixes, says_out_of_office
 
 REPLIES = [
@@ -239,3 +239,17 @@ def test_out_of_office_subjects() -> None:
 def test_a_mobile_signature_of_each_kind_goes(signature: str, capital: Callable[[str], str]) -> None:
     """Every beginning that a mobile signature has is known, in any case."""
     assert cut_quotes(f"Thanks.\n{capital(signature)}\nBye.") == "Thanks.\nBye."
+
+
+@pytest.mark.parametrize(
+    ("text", "own", "passes_on"),
+    [
+        ("Hello\n\n---------- Forwarded message ---------\nFrom: x\n\nclose", "Hello", True),
+        ("Begin forwarded message:\n\nclose", "", True),
+        ("> close\n", "", False),
+        ("Hello\n-- \nAnn", "Hello", False),
+    ],
+)
+def test_of_ones_own_words_what_others_wrote_is_no_part(text: str, own: str, passes_on: bool) -> None:
+    """Also where nothing else is left."""
+    assert own_words(text) == OwnWords(own, passes_on)
