@@ -45,7 +45,7 @@ class _IpAddress(click.ParamType[IpAddress]):
             self.fail(f"{value!r} is not an IP address", param, ctx)
 
 
-@click.command("check", short_help="Find what is wrong with config and rules.")
+@click.command("check")
 @config_option
 @click.option(
     "--format",

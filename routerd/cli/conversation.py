@@ -14,7 +14,7 @@ from routerd.message.fold import display
 from routerd.store.base import StoreError
 
 
-@click.command("conversation", short_help="Show one conversation: who, what, when, why.")
+@click.command("conversation")
 @config_option
 @click.argument("id")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object.")

@@ -22,7 +22,7 @@ from routerd.store.conversations import ListedConversation, Wanted
 LISTED = 1_000
 
 
-@click.command("conversations", short_help="List conversations, and search them.")
+@click.command("conversations")
 @config_option
 @click.option("--open", "is_open", is_flag=True, help="Only those in which somebody waits; the same as --state open.")
 @click.option(

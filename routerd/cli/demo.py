@@ -54,7 +54,7 @@ class _Arrived:
         return ", ".join(self.view.header(header))
 
 
-@click.command("demo", short_help="See it work on sample mail.")
+@click.command("demo")
 @click.option(
     "--dir",
     "folder",

@@ -77,7 +77,7 @@ class _Selector(click.ParamType[str]):
             self.fail(str(error), param, ctx)
 
 
-@click.group("dkim", short_help="Make keys that sign, and show their DNS records.")
+@click.group("dkim")
 def command() -> None:
     """Keys that sign what routerd writes itself, and the DNS records by which others believe them."""
 

@@ -78,7 +78,7 @@ class _Circumstances(TypedDict):
     conversation: str | None
 
 
-@click.command("explain", short_help="Show what would happen to a message, and why.")
+@click.command("explain")
 @click.argument(
     "file", metavar="FILE.eml", type=click.Path(path_type=Path, exists=True, dir_okay=False, allow_dash=True)
 )

@@ -25,7 +25,7 @@ _ELSEWHERE = (
 )
 
 
-@click.command("forget", short_help="Forget a person: his mail, and his name in the history.")
+@click.command("forget")
 @config_option
 @click.argument("address")
 @click.option("--yes", is_flag=True, help="Do not ask.")

@@ -36,7 +36,7 @@ def write_starter(folder: Path, files: Mapping[str, bytes]) -> tuple[Path, ...]:
     return tuple(written)
 
 
-@click.command("init", short_help="Write a config and rules to start from.")
+@click.command("init")
 @click.argument("folder", metavar="DIR", type=click.Path(path_type=Path, file_okay=False))
 def command(folder: Path) -> None:
     """Write routerd.yaml, rules.d/ and, for editors, schemas/ into DIR, ready to run and to edit. Never overwrites."""

@@ -16,23 +16,23 @@ SHOW_TRACEBACK = "ROUTERD_TRACEBACK"
 _OF_A_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 
 _COMMANDS = {
-    "demo": "routerd.cli.demo",
-    "init": "routerd.cli.init",
-    "run": "routerd.cli.run",
-    "check": "routerd.cli.check",
-    "test": "routerd.cli.test",
-    "explain": "routerd.cli.explain",
-    "replay": "routerd.cli.replay",
-    "queue": "routerd.cli.queue",
-    "trace": "routerd.cli.trace",
-    "conversations": "routerd.cli.conversations",
-    "conversation": "routerd.cli.conversation",
-    "report": "routerd.cli.report",
-    "forget": "routerd.cli.forget",
-    "password": "routerd.cli.password",
-    "dkim": "routerd.cli.dkim",
-    "schema": "routerd.cli.schema_command",
-}
+    "demo": ("routerd.cli.demo", "See it work on sample mail."),
+    "init": ("routerd.cli.init", "Write a config and rules to start from."),
+    "run": ("routerd.cli.run", "Run the daemon in the foreground."),
+    "check": ("routerd.cli.check", "Find what is wrong with config and rules."),
+    "test": ("routerd.cli.test", "Run the tests in the rule files."),
+    "explain": ("routerd.cli.explain", "Show what would happen to a message, and why."),
+    "replay": ("routerd.cli.replay", "Show what rules make of old mail, or what a change of rules would change."),
+    "queue": ("routerd.cli.queue", "Look at the queue, and act on it."),
+    "trace": ("routerd.cli.trace", "Tell one message's whole life."),
+    "conversations": ("routerd.cli.conversations", "List conversations, and search them."),
+    "conversation": ("routerd.cli.conversation", "Show one conversation: who, what, when, why."),
+    "report": ("routerd.cli.report", "Tell how it went: answers, times, what waits."),
+    "forget": ("routerd.cli.forget", "Forget a person: his mail, and his name in the history."),
+    "password": ("routerd.cli.password", "Set a member's password."),
+    "dkim": ("routerd.cli.dkim", "Make keys that sign, and show their DNS records."),
+    "schema": ("routerd.cli.schema_command", "Print a JSON Schema for editors."),
+}  # where each is, and what the list of them says of it
 
 
 class _LazyGroup(click.Group):
@@ -42,12 +42,15 @@ class _LazyGroup(click.Group):
         return list(_COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
-        module = _COMMANDS.get(cmd_name)
-        if module is None:
+        if cmd_name not in _COMMANDS:
             return None
-        command = importlib.import_module(module).command
+        command = importlib.import_module(_COMMANDS[cmd_name][0]).command
         assert isinstance(command, click.Command)  # noqa: S101 - each command's file has one
         return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, text) for name, (_, text) in _COMMANDS.items()])
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]

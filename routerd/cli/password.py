@@ -38,7 +38,7 @@ the config names no file of passwords; add
 """
 
 
-@click.command("password", short_help="Set a member's password.")
+@click.command("password")
 @click.argument("member", required=False)
 @config_option
 @click.option("--stdin", "from_stdin", is_flag=True, help="Read the password from standard input.")

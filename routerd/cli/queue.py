@@ -21,7 +21,7 @@ from routerd.store.base import StoreError
 LISTED_COPIES = 1_000  # for people; a program gets all
 
 
-@click.group("queue", short_help="Look at the queue, and act on it.")
+@click.group("queue")
 def command() -> None:
     """Look at the queue, and act on it."""
 

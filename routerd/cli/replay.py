@@ -31,7 +31,7 @@ FEW = 1000  # messages: fewer are done before another process has started
 _COUNTED_AT_A_TIME = 1000
 
 
-@click.command("replay", short_help="Show what rules make of old mail, or what a change of rules would change.")
+@click.command("replay")
 @click.argument("paths", metavar="PATH…", nargs=-1, required=True, type=click.Path(path_type=Path, exists=True))
 @config_option
 @click.option(

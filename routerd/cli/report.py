@@ -34,7 +34,7 @@ def _day_or_duration(_ctx: click.Context, _option: click.Parameter, value: str |
         ) from error
 
 
-@click.command("report", short_help="Tell how it went: answers, times, what waits.")
+@click.command("report")
 @config_option
 @click.option(
     "--since", callback=_day_or_duration, default="30d", metavar="WHEN", help="From then on: 30d ago, or from a day on."

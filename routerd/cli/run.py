@@ -10,7 +10,7 @@ from routerd.cli.options import EXIT_FOUND_WRONG, config_option, fit_to_print, l
 from routerd.ops.logs import LogFormat, LogLevel, configure_logs
 
 
-@click.command("run", short_help="Run the daemon in the foreground.")
+@click.command("run")
 @config_option
 @click.option(
     "--log-format",

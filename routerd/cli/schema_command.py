@@ -41,7 +41,7 @@ def _comment(name: str) -> str:
     return f"# yaml-language-server: $schema={up}{FOLDER}/{'rules' if up else 'config'}.json\n"
 
 
-@click.command("schema", short_help="Print a JSON Schema for editors.")
+@click.command("schema")
 @click.argument("kind", type=click.Choice(["config", "rules"]), default="config")
 def command(kind: Kind) -> None:
     """Print the JSON Schema (draft-07) of routerd.yaml (config) or of rule files (rules).

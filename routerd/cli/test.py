@@ -79,7 +79,7 @@ def _with_absences(settings: Settings, away: tuple[str, ...], at: datetime) -> S
     return settings.model_copy(update={"members": members})
 
 
-@click.command("test", short_help="Run the tests in the rule files.")
+@click.command("test")
 @click.argument("files", metavar="[FILE]...", nargs=-1)
 @config_option
 @click.option("-k", "--name", "words", metavar="TEXT", help="Only the tests that have this text in their name.")

@@ -15,7 +15,7 @@ from routerd.message.fold import display
 from routerd.store.base import StoreError
 
 
-@click.command("trace", short_help="Tell one message's whole life.")
+@click.command("trace")
 @config_option
 @click.argument("id")
 @click.option(

@@ -7,7 +7,7 @@ from pydantic.fields import FieldInfo
 class Model(BaseModel):
     """Frozen, and no key that it does not know."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True, defer_build=True)
 
 
 def keys_of(model: type[BaseModel]) -> dict[str, FieldInfo]:

@@ -34,6 +34,25 @@ def test_every_command_has_a_help_of_its_own() -> None:
         assert CliRunner().invoke(routerd, [name, "--help"]).exit_code == 0
 
 
+HEAVY = ("routerd.rules.ruleset", "routerd.rules.facts", "routerd.message.view", "turbohtml", "structlog", "dns")
+
+
+@pytest.mark.parametrize(
+    ("called", "without"),
+    [
+        ("from routerd.cli.main import routerd; routerd(['--help'], standalone_mode=False)", ("pydantic", *HEAVY)),
+        ("import routerd.cli.report", HEAVY),
+        ("import routerd.cli.conversations", HEAVY),
+        ("import routerd.cli.conversation", HEAVY),
+    ],
+)
+def test_who_only_looks_waits_for_no_import_of_what_works(called: str, without: tuple[str, ...]) -> None:
+    """The list of commands needs none of them; who reads the store reads no mail and no rules."""
+    code = f"import sys; {called}; print('\\nloaded', *sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert not set(without) & set(done.stdout.rpartition("loaded")[2].split())
+
+
 @pytest.mark.parametrize("on_path", [True, False])
 def test_init_says_commands_that_work_from_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, on_path: bool) -> None:
     """By name where the shell finds routerd, else by the path that was typed."""
