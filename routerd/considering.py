@@ -32,7 +32,13 @@ from routerd.store.base import Known, ThreadKeys
 SUSPECT = "thread-suspect"
 TO_THE_DESK = frozenset({Purpose.ANSWER, Purpose.NOTE, Purpose.DRAFT})
 _SPOKEN_TO = TO_THE_DESK | {Purpose.RETURN_PATH}
-_PURPOSES = {Kind.ANSWER: Purpose.ANSWER, Kind.NOTE: Purpose.NOTE, Kind.DRAFT: Purpose.DRAFT, Kind.AWAY: Purpose.NOTE}
+_PURPOSES = {
+    Kind.ANSWER: Purpose.ANSWER,
+    Kind.NOTE: Purpose.NOTE,
+    Kind.DRAFT: Purpose.DRAFT,
+    Kind.AWAY: Purpose.NOTE,
+    Kind.UNHEARD: Purpose.NOTE,
+}
 MAX_REPLY_NAME = 100  # characters
 
 

@@ -69,7 +69,7 @@ def return_of(matter: Matter, state: FullDeskState) -> Back | None:
     Of what his mailbox says by itself nobody is the author: see `hear`. What comes again he does not write again.
     """
     member, at = matter.said.member, matter.at
-    if member is None or matter.said.kind is Kind.AWAY or state.twin is not None:
+    if member is None or matter.said.kind in (Kind.AWAY, Kind.UNHEARD) or state.twin is not None:
         return None
     for absence in state.absences():
         if absence.member == member and (absence.source is AbsenceSource.NOTICED or absence.until is None):

@@ -13,6 +13,7 @@ from routerd.auth.verification import NOT_VERIFIED, Verification
 from routerd.config.auth_settings import DmarcPolicy
 from routerd.config.settings import Settings
 from routerd.desk.dmarc_policy import after_dmarc
+from routerd.desk.hearing import is_of_machine
 from routerd.desk.plan import Author, Conversation, ConversationId, ConversationState, Standing, Voice
 from routerd.desk.roster import Roster
 from routerd.desk.said import Speaker
@@ -190,7 +191,7 @@ def author_of(facts: Facts, envelope: Envelope, roster: Roster) -> Author:
     outside = outside_of(view, roster)
     begins = facts.conversation is None
     subject = view.bare_subject if begins else ""
-    if not envelope.sender or not view.kinds.isdisjoint(_OF_MACHINES):
+    if _is_automatic(view, envelope, is_member=bool(facts.internal)):
         return Author(Voice.ASIDE, customer, outside, subject)
     member = roster.member_with(view.author.address) if facts.internal and view.author else None
     if begins or not facts.internal:
@@ -198,6 +199,12 @@ def author_of(facts: Facts, envelope: Envelope, roster: Roster) -> Author:
     others = (mailbox.address for name in ("to", "cc") for mailbox in view.addresses(name))
     reaches_out = any(not roster.is_ours(other) for other in others)
     return Author(Voice.MEMBER if reaches_out else Voice.ASIDE, customer, outside, member=member)
+
+
+def _is_automatic(view: MessageView, envelope: Envelope, *, is_member: bool) -> bool:
+    if is_member:
+        return is_of_machine(view, envelope, is_at_desk=False)
+    return not envelope.sender or not view.kinds.isdisjoint(_OF_MACHINES)
 
 
 def outside_of(view: MessageView, roster: Roster) -> tuple[tuple[str, str], ...]:

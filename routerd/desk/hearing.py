@@ -13,13 +13,12 @@ from zoneinfo import ZoneInfo
 from routerd.desk.commands import Speaking, folded_name, read_spoken, why_not_apart
 from routerd.desk.plan import Conversation
 from routerd.desk.roster import Roster
-from routerd.desk.said import Kind, Said, Speaker
+from routerd.desk.said import Kind, Said, Speaker, Spoken
 from routerd.message.envelope import Envelope, Purpose, Recipient
-from routerd.message.kinds import is_marked_automatic
+from routerd.message.kinds import is_of_list, marks_of_machine
 from routerd.message.subject import cut_prefixes, says_out_of_office
 from routerd.message.view import MessageView
 
-OF_MACHINES = frozenset(("auto", "bounce", "bulk", "list"))
 OLD = timedelta(days=6)  # longer than mail servers try (RFC 5321 4.5.4.1)
 MAX_DATE = 100  # characters
 MISSING = "Notes and drafts are taken from members alone: {why}"
@@ -52,10 +51,11 @@ def hear(
     member = speaker.member
     if member is None:
         return _of_nobody(kind, speaker)
-    if is_of_machine(view, envelope):
-        is_away = is_out_of_office(view, purposes, in_reply=conversation is not None)
-        is_of_now = speaker.has_logged_in or _was_written_lately(view, speaking(member).at)
-        return Said(Kind.AWAY, member) if is_away and is_of_now else Said(Kind.MAIL)
+    if is_of_machine(view, envelope, is_at_desk=kind is not Kind.MAIL):
+        if is_out_of_office(view, purposes, in_reply=conversation is not None):
+            is_of_now = speaker.has_logged_in or _was_written_lately(view, speaking(member).at)
+            return Said(Kind.AWAY, member) if is_of_now else Said(Kind.MAIL)
+        return _unheard(view, envelope, member, kind, speaking)
     is_reply = conversation is not None and "forward" not in view.kinds
     if kind is Kind.MAIL and answers_through and is_reply and _says_it_to_the_inbox(view, envelope, speaker):
         kind = Kind.ANSWER
@@ -64,13 +64,32 @@ def hear(
         kind = Kind.NOTE if Kind.NOTE in named else Kind.DRAFT
     if kind is Kind.MAIL:
         return Said(Kind.MAIL, member)
-    spoken = read_spoken(view.new_text, speaking(member))
-    if kind is Kind.ANSWER:
-        return Said(kind, member, spoken)
-    missing = why_not_apart(spoken) if conversation is None else ""
+    spoken = spoken_in(view, speaking(member))
+    missing = why_not_apart(spoken) if conversation is None and kind is not Kind.ANSWER else ""
     if missing:
         return Said(Kind.BARRED, member, missing=missing)
-    return Said(kind, member, replace(spoken, has_files=bool(view.attachments)))
+    return Said(kind, member, spoken)
+
+
+def spoken_in(view: MessageView, speaking: Speaking) -> Spoken:
+    """What the author himself says in it."""
+    own = view.own_words
+    return replace(read_spoken(own.text, speaking), has_more=own.passes_on or bool(view.attachments))
+
+
+def _unheard(
+    view: MessageView, envelope: Envelope, member: str, kind: Kind, speaking: Callable[[str], Speaking]
+) -> Said:
+    """He is told where he may wait for what it asks: of an answer, and of a command. Not a program that answers by
+    itself what comes, which would answer that, too.
+    """
+    marks = marks_of_machine(view.headers, view.root) if envelope.sender else ()
+    if not marks or kind is Kind.MAIL or "bounce" in view.kinds or view.root.type == "multipart/report":
+        return Said(Kind.MAIL)
+    spoken = spoken_in(view, speaking(member))
+    if kind is Kind.ANSWER or spoken.commands or spoken.bad:
+        return Said(Kind.UNHEARD, member, spoken, missing=", ".join(marks))
+    return Said(Kind.MAIL)
 
 
 def _of_nobody(kind: Kind, speaker: Speaker) -> Said:
@@ -96,12 +115,20 @@ def _says_it_to_the_inbox(view: MessageView, envelope: Envelope, speaker: Speake
     return not speaker.is_sent_on and any(is_named(view, recipient) for recipient in to_inboxes)
 
 
-def is_of_machine(view: MessageView, envelope: Envelope) -> bool:
-    """Automatic mail is never an answer, a note or a command (RFC 3834). A person who answers it keeps its subject."""
-    of_machines = view.kinds & OF_MACHINES
-    if envelope.sender and of_machines == {"auto"} and cut_prefixes(view.subject).meaning is not None:
-        return is_marked_automatic(view.headers, view.root)
-    return not envelope.sender or bool(of_machines)
+def is_of_machine(view: MessageView, envelope: Envelope, *, is_at_desk: bool) -> bool:
+    """Whether a member's mail is automatic, which is never an answer, a note or a command (RFC 3834).
+
+    A person who answers such mail keeps its subject; and some companies' gateways mark all that leaves them as bulk, or
+    as what nobody's mailbox shall answer by itself. `is_at_desk`: it names an address of ours for answers or notes, as
+    nothing does that is for a list.
+    """
+    if not envelope.sender or "bounce" in view.kinds:
+        return True
+    if "auto" in view.kinds:
+        bare = cut_prefixes(view.subject)
+        if (bare.meaning is None and says_out_of_office(bare.text)) or marks_of_machine(view.headers, view.root):
+            return True
+    return not is_at_desk and is_of_list(view.headers)
 
 
 def is_out_of_office(view: MessageView, purposes: Collection[Purpose], *, in_reply: bool) -> bool:

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from routerd.desk.changes import AMONG_US, Part, PlannedCopy, Role
-from routerd.desk.commanding import obey_all
+from routerd.desk.commanding import obey_all, refuse
 from routerd.desk.matter import House, Matter
 from routerd.desk.obeying import watched_by, watching
 from routerd.desk.owning import with_handover
@@ -20,6 +20,10 @@ from routerd.message.envelope import Purpose
 
 PREFIX = "[note] "
 MAX_LOOKED_BACK = 200  # messages among which the one is looked for that a note answers
+_OF_MACHINE = (
+    "Its header says that a program wrote it ({marks}), and no such mail is taken for an answer, a note or a command. "
+    "Write it by hand; if you did, your program or your company's gateway adds that field and has to leave it out."
+)
 _NOT_KEPT = "What else your mail says went to nobody: it belongs to no conversation."
 
 
@@ -66,10 +70,17 @@ def plan_of(part: Part, matter: Matter, conversation: Conversation | None, house
     )
 
 
+def unheard_plan(matter: Matter, state: FullDeskState, house: House) -> Plan:
+    """Of a member's mail that a machine is said to have written: nothing, of which he is told."""
+    part = Part.ASIDE if state.conversation is not None else Part.NOTE  # which begins no conversation
+    plan = plan_of(part, matter, state.conversation, house)
+    return refuse(plan, _OF_MACHINE.format(marks=matter.said.missing), matter, house)
+
+
 def says_more(matter: Matter) -> bool:
-    """Whether there is anything beside commands: text, a file, or a mail without either."""
+    """Whether there is anything beside commands: text, a file, what is forwarded, or a mail without any of them."""
     spoken = matter.said.spoken
-    return bool(spoken.text or spoken.has_files or not (spoken.commands or spoken.bad))
+    return bool(spoken.text or spoken.has_more or not (spoken.commands or spoken.bad))
 
 
 def answers_colleagues(matter: Matter, state: FullDeskState) -> bool:

@@ -153,10 +153,10 @@ class Spoken:
 
     commands: tuple[Command, ...] = ()
     bad: tuple[BadCommand, ...] = ()
-    text: str = ""  # what is left, without quotes and signature
+    text: str = ""  # what is left: his own words, without signature
     named: tuple[str, ...] = ()  # members and teams named as @name, in their order
     whole: str = ""  # as it was written, commands and all
-    has_files: bool = False  # something is attached
+    has_more: bool = False  # something is attached, or passed on below it
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,6 +178,7 @@ class Kind(StrEnum):
     NOTE = "note"
     DRAFT = "draft"
     AWAY = "away"  # a member's out-of-office to one of our addresses
+    UNHEARD = "unheard"  # a member's to such an address, that a machine is said to have written: nothing is done of it
     BARRED = "barred"  # to a note or draft address, by whom we do not know
 
 
@@ -186,5 +187,5 @@ class Said:
     kind: Kind
     member: str | None = None  # who says it, proven
     spoken: Spoken = Spoken()  # of an ANSWER, NOTE or DRAFT
-    missing: str = ""  # BARRED: what would have proven who speaks
+    missing: str = ""  # BARRED: what would have proven who speaks; UNHEARD: what says that a machine wrote it
     temporary: bool = False  # BARRED: it may be told later

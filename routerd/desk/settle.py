@@ -5,7 +5,7 @@ from routerd.desk.answering import answer_plan, echo_plan, is_echo, reply_plan
 from routerd.desk.assign import assign
 from routerd.desk.drafting import draft_plan
 from routerd.desk.matter import House, Matter
-from routerd.desk.noting import answers_colleagues, note_plan
+from routerd.desk.noting import answers_colleagues, note_plan, unheard_plan
 from routerd.desk.owning import with_handover
 from routerd.desk.plan import Conversation, FullDeskState, Plan, Voice
 from routerd.desk.replying import with_reply
@@ -29,6 +29,8 @@ def _plan(matter: Matter, state: FullDeskState, house: House) -> Plan:
         return _assigned(matter, state, house)
     if kind is Kind.AWAY:
         return away_plan(matter, member, state, house)
+    if kind is Kind.UNHEARD:
+        return unheard_plan(matter, state, house)
     if is_echo(state):
         return echo_plan(matter, member, state)
     if conversation is None:  # of a note, what needs none was let in alone

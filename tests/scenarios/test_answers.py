@@ -66,6 +66,24 @@ async def test_an_answer_names_no_note_to_the_customer(desk: AnswerDesk) -> None
     assert (out.mail["References"], out.mail["In-Reply-To"]) == ("<1@klient>", None)
 
 
+@pytest.mark.parametrize("mark", ["Precedence", "X_Auto_Response_Suppress"])
+async def test_what_a_gateway_marks_goes_out_all_the_same(desk: AnswerDesk, mark: str) -> None:
+    """Some add such a field to all that leaves the company."""
+    await desk.member("ewa", await asked(desk), "It is here.", **{mark: "bulk" if mark == "Precedence" else "All"})
+    [out] = await desk.outside()
+    assert out.body == b"It is here.\r\n"
+
+
+async def test_who_is_taken_for_a_machine_is_told(desk: AnswerDesk) -> None:
+    """Nothing goes out and nobody waits for what never comes."""
+    await desk.member("ewa", await asked(desk), "It is here.", Auto_Submitted="auto-generated")
+    [told] = await desk.out()
+    assert (told.copy.member, told.mail["Subject"]) == ("ewa", "Not done: Parcel")
+    text = told.mail.get_content()
+    assert "auto-submitted" in text
+    assert "> It is here." in text
+
+
 async def test_the_customers_reply_comes_to_the_same_owner(desk: AnswerDesk) -> None:
     """By the Message-ID of the answer, which both ends know."""
     await desk.member("ewa", await asked(desk), Message_ID="<e1@team>")

@@ -1,13 +1,12 @@
 """A house, and a state given by hand, for what is said to the desk."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 from routerd.config.settings import Settings
 from routerd.desk.changes import Absence, Held
-from routerd.desk.commands import read_spoken
-from routerd.desk.hearing import speaking_as
+from routerd.desk.hearing import speaking_as, spoken_in
 from routerd.desk.matter import House, Matter
 from routerd.desk.plan import Conversation, ConversationId, Happened, Past, Seen, Sent, Standing, Twin
 from routerd.desk.roster import Roster
@@ -132,8 +131,7 @@ def matter(kind: Kind, raw: bytes, told: House, member: str = "jan", at: datetim
     address = parse_address("support+note@example.com")
     purpose = Purpose.NOTE if kind is Kind.NOTE else Purpose.DRAFT
     envelope = Envelope(f"{member}@example.com", (Recipient(address, purpose, SUPPORT),))
-    spoken = read_spoken(view.new_text, speaking_as(member, told.roster, at))
-    said = Said(kind, member, replace(spoken, has_files=bool(view.attachments)))
+    said = Said(kind, member, spoken_in(view, speaking_as(member, told.roster, at)))
     received = Received(QueueId("Q".ljust(26, "0")), envelope, CLIENT, raw, at)
     return Matter(received, (Decision(SUPPORT),), said=said, message_id=view.message_id, subject=view.subject)
 

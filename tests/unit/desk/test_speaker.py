@@ -178,13 +178,39 @@ def test_a_reply_to_the_inbox_is_an_answer_where_answers_come_through_us() -> No
     assert heard(Speaker(None), Purpose.INBOX, through=True).kind is Kind.MAIL
 
 
-@pytest.mark.parametrize("header", ["Auto-Submitted: auto-replied", "Precedence: bulk", "List-Id: <a.b>"])
+GATEWAYS = [
+    "Precedence: bulk",
+    "Precedence: list",
+    "Precedence: junk",
+    "X-Auto-Response-Suppress: All",
+    "Feedback-ID: a:b",
+]
+
+
+@pytest.mark.parametrize("header", [*GATEWAYS, "List-Unsubscribe: <mailto:a@b.c>", "List-Id: <a.b>"])
+def test_what_a_gateway_adds_to_everything_takes_nothing_from_a_members_word(header: str) -> None:
+    """Whether he writes to the customer or to colleagues. What a list has sent on says nothing to the inbox itself."""
+    for purpose, kind in ((Purpose.ANSWER, Kind.ANSWER), (Purpose.NOTE, Kind.NOTE), (Purpose.DRAFT, Kind.DRAFT)):
+        assert heard(JAN, purpose, header=header).kind is kind
+    to_inbox = Kind.MAIL if header.startswith("List-Id") else Kind.ANSWER
+    assert heard(JAN, Purpose.INBOX, through=True, header=header).kind is to_inbox
+
+
+@pytest.mark.parametrize("header", ["Auto-Submitted: auto-replied", "X-Autoreply: yes", "Precedence: auto_reply"])
 @pytest.mark.parametrize("purpose", [Purpose.ANSWER, Purpose.NOTE, Purpose.DRAFT])
 def test_machines_say_nothing_to_the_desk(purpose: Purpose, header: str) -> None:
     """Though a member's own."""
     spoken = (Kind.ANSWER, Kind.NOTE, Kind.DRAFT)
     assert heard(JAN, purpose, header=header).kind not in spoken
     assert heard(JAN, purpose, sender="").kind not in spoken
+
+
+def test_what_a_machine_is_said_to_have_written_is_not_passed_over_in_silence() -> None:
+    """Where it was to be an answer. What may be a program's own answer to a note is: it would answer that, too."""
+    said = heard(JAN, Purpose.ANSWER, header="Auto-Submitted: auto-generated")
+    assert (said.kind, said.member, said.missing) == (Kind.UNHEARD, "jan", "auto-submitted")
+    assert heard(JAN, Purpose.NOTE, header="Auto-Submitted: auto-generated").kind is Kind.MAIL
+    assert heard(JAN, Purpose.ANSWER, header="Auto-Submitted: auto-generated", sender="").kind is Kind.MAIL
 
 
 @pytest.mark.parametrize("purpose", [Purpose.NOTE, Purpose.DRAFT])

@@ -8,18 +8,19 @@ import pytest
 from desk_house import NOW
 
 from routerd.desk.commands import Speaking, read_spoken
+from routerd.desk.hearing import spoken_in
 from routerd.desk.said import AssignTo, Close, Command, Label, Send, Spoken, Take
 from routerd.message.view import MessageView
 
 SPEAKING = Speaking({"jan": "jan", "żaba": "żaba"}, frozenset({"jan", "żaba"}), NOW, ZoneInfo("UTC"))
 
 
-def spoken(content_type: str, body: str | bytes, encoding: str = "8bit") -> Spoken:
-    head = f"From: ewa@example.com\r\nSubject: Re: Skarga\r\nMIME-Version: 1.0\r\nContent-Type: {content_type}\r\n"
+def spoken(content_type: str, body: str | bytes, encoding: str = "8bit", subject: str = "Re: Skarga") -> Spoken:
+    head = f"From: ewa@example.com\r\nSubject: {subject}\r\nMIME-Version: 1.0\r\nContent-Type: {content_type}\r\n"
     content = body.encode() if isinstance(body, str) else body
     content = content.replace(b"\r\n", b"\n").replace(b"\n", b"\r\n")
     raw = f"{head}Content-Transfer-Encoding: {encoding}\r\nIn-Reply-To: <1@klient.pl>\r\n\r\n".encode() + content
-    return read_spoken(MessageView(raw).new_text, SPEAKING)
+    return spoken_in(MessageView(raw), SPEAKING)
 
 
 def of_html(body: str) -> Spoken:
@@ -154,3 +155,54 @@ def test_a_long_command_that_was_wrapped_on_the_way_is_one() -> None:
     [command] = spoken("text/plain; charset=utf-8", wrapped, "quoted-printable").commands
     assert isinstance(command, Label)
     assert len(command.add) == 12
+
+
+ENCLOSED = """\
+--b
+Content-Type: text/plain; charset=utf-8
+
+{above}
+--b
+Content-Type: message/rfc822
+
+From: anna@klient.pl
+Subject: Skarga
+
+#close
+@jan
+--b--
+"""
+
+
+@pytest.mark.parametrize(
+    ("content_type", "body"),
+    [
+        (
+            "text/plain",
+            "---------- Forwarded message ---------\nFrom: Anna <anna@klient.pl>\nSubject: x\n\n#close\n@jan\n",
+        ),
+        ("text/plain", "\nFrom: Anna\nSent: Thursday\nTo: support@example.com\nSubject: x\n\n#close\n@jan\n"),
+        ("text/plain", "Początek przekazywanej wiadomości:\n\n#close\n@jan\n"),
+        ("text/plain", "> #close\n> @jan\n"),
+        ("text/html", "<blockquote><p>#close</p><p>@jan</p></blockquote>"),
+        ("text/html", "<div><blockquote style='margin-left:2em'>#close<br>@jan</blockquote></div><p>Co o tym?</p>"),
+        ("text/html", "<blockquote type=cite>Begin forwarded message:<br>#close<br>@jan</blockquote>"),
+        ("multipart/mixed; boundary=b", ENCLOSED.format(above="")),
+    ],
+    ids=["gmail", "outlook", "apple", "quoted", "blockquote", "blockquote above", "apple in html", "attached"],
+)
+@pytest.mark.parametrize("subject", ["Re: Skarga", "Fwd: Skarga", "PD: Skarga"])
+def test_what_somebody_else_wrote_commands_nothing_and_names_nobody(content_type: str, body: str, subject: str) -> None:
+    """Whoever forwards it with nothing above, or answers below: a customer could write it."""
+    found = spoken(content_type, body, subject=subject)
+    assert (found.commands, found.bad, found.named) == ((), (), ())
+
+
+def test_a_command_above_what_is_forwarded_counts_and_what_is_forwarded_is_passed_on() -> None:
+    below = "---------- Forwarded message ---------\nFrom: Anna <anna@klient.pl>\nSubject: x\n\n#close\n"
+    for found in (
+        spoken("text/plain", f"#take\n\n{below}", subject="Fwd: Skarga"),
+        spoken("text/plain", f"#take\n\n{below}"),
+        spoken("multipart/mixed; boundary=b", ENCLOSED.format(above="#take"), subject="Fwd: Skarga"),
+    ):
+        assert (found.commands, found.text, found.has_more) == ((Take(),), "", True)
