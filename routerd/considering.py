@@ -23,6 +23,7 @@ from routerd.desk.reply_due import reply_due
 from routerd.desk.roster import Roster
 from routerd.desk.said import Kind, Said, Speaker
 from routerd.message.envelope import Client, Envelope, Purpose, Received
+from routerd.message.key_ring import Keys
 from routerd.message.kinds import is_calendar_reply
 from routerd.message.view import MessageView
 from routerd.rules.decision import Decision
@@ -59,10 +60,10 @@ class Considered:
         return self.matter.decisions
 
 
-def look(received: Received, trace_key: bytes, office: Office) -> tuple[MessageView, frozenset[str], Barred | None]:
+def look(received: Received, trace_keys: Keys, office: Office) -> tuple[MessageView, frozenset[str], Barred | None]:
     """Step 2: the view, the inboxes that it passed before, and why nobody here may have it, whatever the rules say."""
     view = MessageView(received.raw, text_limit=office.settings.limits.rule_text)
-    passed = passed_inboxes(view, trace_key, office.settings.inboxes, received.envelope)
+    passed = passed_inboxes(view, trace_keys, office.settings.inboxes, received.envelope)
     if loops(view, received.envelope, passed):
         return view, passed, LOOP
     return view, passed, TOO_DEEP if view.is_nested_deeper(office.settings.limits.mime_depth) else None

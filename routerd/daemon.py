@@ -27,6 +27,7 @@ from routerd.delivery.forgetting import Forgetting
 from routerd.delivery.hand import QueueHand
 from routerd.delivery.hosts.mail_exchanges import MailExchanges
 from routerd.delivery.letter import ReturnPaths
+from routerd.delivery.renewing import renewing
 from routerd.delivery.routes import Routes
 from routerd.delivery.worker import Worker
 from routerd.desk.matter import House
@@ -159,7 +160,7 @@ class Daemon:
             )
             self._worker = Worker(self.store, self._policy(), self.metrics)
             self._ids_of_desk = QueueIds(secrets.token_bytes)  # for the store's writing thread alone
-            probes = Probes(lambda: self.live.settings, self.store.key(BOUNCE), secrets.token_bytes, utc_now)
+            probes = Probes(lambda: self.live.settings, self.store.keys(BOUNCE), secrets.token_bytes, utc_now)
             self._router = Router(
                 self.live,
                 self.store,
@@ -195,7 +196,7 @@ class Daemon:
                 settings,
                 accept=self._router.accept,
                 metrics=self.metrics,
-                return_path_key=self.store.key(BOUNCE),
+                keys=self.store.keys(BOUNCE),
                 tls=self._credentials.tls,
                 sockets=sockets,
                 world=World(
@@ -208,7 +209,7 @@ class Daemon:
             self.http = HttpServer(settings.http, self.metrics, self.store, self.store.is_alive)
             hand = QueueHand(self.store, self._worker, self.metrics, utc_now, self._stand_in, self._next_in_line)
             forgetting = Forgetting(self.store, self._worker, utc_now)
-            answer = probes.before(forgetting.before(hand.do))
+            answer = probes.before(forgetting.before(renewing(self.store, utc_now, hand.do)))
             self._control = ControlServer(control_path(settings.state), settings.state, answer)
         except NoRulesError as error:
             await self.store.close()
@@ -308,8 +309,8 @@ class Daemon:
 
     def _policy(self) -> Policy:
         settings = self.live.settings
-        key = self.store.key(BOUNCE)
-        paths, desk = ReturnPaths(settings.return_path, settings.addresses, key), DeskAddresses(settings, key)
+        keys = self.store.keys(BOUNCE)
+        paths, desk = ReturnPaths(settings.return_path, settings.addresses, keys), DeskAddresses(settings, keys)
         hosts_of, line = self._exchanges.hosts_of, self._next_in_line
         domain, signers = settings.arc_seal, self._credentials.signers
         sealer = sealer_of(domain, signers.of(domain)) if domain is not None else None

@@ -40,7 +40,7 @@ from routerd.desk.settle import settle
 from routerd.message.annotate import received_value
 from routerd.message.annotation import Annotation
 from routerd.message.envelope import Accepted, Protocol, QueueId, Raw, Received, Verdict
-from routerd.message.token import trace_mac
+from routerd.message.token import TRACE, trace_mac
 from routerd.message.view import MessageView
 from routerd.ops.acceptance import tell_accepted
 from routerd.ops.metrics import Metrics
@@ -103,7 +103,7 @@ class Router:
         self._sending_back = sending_back
         self._metrics = metrics
         self._world = world
-        self._trace_key = store.key("trace")
+        self._trace_keys = store.keys(TRACE)
         metrics.name_members(live.settings.reports.per_member)
         self._conversations: WeakValueDictionary[int, asyncio.Lock] = WeakValueDictionary()
         self._steps = {step: metrics.step_seconds.labels(step) for step in _STEPS}
@@ -180,7 +180,7 @@ class Router:
     ) -> Considered:
         """`verification`: of this message, where it was done before."""
         with self._steps["view"].time():
-            view, passed, barred = await work(partial(look, received, self._trace_key, live))
+            view, passed, barred = await work(partial(look, received, self._trace_keys, live))
         if barred is not None:
             return Considered(Matter(received, ()), ThreadKeys(None), Known(), barred=barred)
         with self._steps["verify"].time():
@@ -207,7 +207,7 @@ class Router:
         """Undecided mail must not go round in circles either; should the header itself be at fault, it may."""
         try:
             view = MessageView(received.raw)
-            passed = passed_inboxes(view, self._trace_key, live.settings.inboxes, received.envelope)
+            passed = passed_inboxes(view, self._trace_keys, live.settings.inboxes, received.envelope)
             return replace(undecided, passed=passed, barred=LOOP if loops(view, received.envelope, passed) else None)
         except Exception:
             log.exception("message_unguarded", id=received.id)
@@ -281,7 +281,7 @@ class Router:
             assigned_to="",
             assigned_name="",
             trace=tuple(
-                trace_mac(self._trace_key, received.id, inbox)
+                trace_mac(self._trace_keys, received.id, inbox)
                 for inbox in dict.fromkeys((*inboxes, *sorted(considered.passed)))
             ),
             auth_results=results_value(
@@ -293,7 +293,7 @@ class Router:
             cut_headers=live.ruleset.given_headers,
             reply_name=considered.matter.reply_name,
         )
-        return settled(plan, state, live, self._trace_key, stamp, decisions)
+        return settled(plan, state, live, self._trace_keys, stamp, decisions)
 
     # Afterwards.
 

@@ -13,6 +13,7 @@ from routerd.desk.describe import describe
 from routerd.desk.plan import FullDeskState, Plan
 from routerd.message.annotation import Annotation
 from routerd.message.headers import find_header_end
+from routerd.message.key_ring import Keys
 from routerd.message.token import NOTICE, trace_mac
 from routerd.rules.decision import Decision
 from routerd.store.base import NewCopy, Settled, SettledMail
@@ -29,7 +30,7 @@ def settled(
     plan: Plan,
     state: FullDeskState,
     live: Live,
-    trace_key: bytes,
+    trace_keys: Keys,
     stamp: Annotation | None = None,
     decisions: tuple[Decision, ...] = (),
 ) -> Settled:
@@ -41,14 +42,14 @@ def settled(
         plan,
         annotation,
         tuple(_new_copy(copy, stamp, annotation, live) for copy in plan.copies),
-        tuple(_mail(mail, plan, live, trace_key) for mail in plan.authored),
+        tuple(_mail(mail, plan, live, trace_keys) for mail in plan.authored),
         tuple(_resent(plan, state, live)),
     )
 
 
-def _mail(mail: Authored, plan: Plan, live: Live, trace_key: bytes) -> SettledMail:
+def _mail(mail: Authored, plan: Plan, live: Live, trace_keys: Keys) -> SettledMail:
     """What routerd writes goes in no circles: whatever address of ours it comes back to, its trace says so."""
-    stamp = Annotation(mail.id, plan.inbox, "", "", trace=(trace_mac(trace_key, mail.id, NOTICE),))
+    stamp = Annotation(mail.id, plan.inbox, "", "", trace=(trace_mac(trace_keys, mail.id, NOTICE),))
     head = mail.raw[: find_header_end(mail.raw).body_start]
     copies = (replace(copy, head=head) if copy.role is Role.ANSWER else copy for copy in mail.copies)
     return SettledMail(mail, stamp, tuple(_new_copy(copy, stamp, stamp, live) for copy in copies))

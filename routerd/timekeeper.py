@@ -18,6 +18,7 @@ from routerd.desk.digest import digest_timers
 from routerd.desk.firing import fire
 from routerd.desk.matter import House
 from routerd.desk.plan import ConversationState, FullDeskState, Plan
+from routerd.message.token import TRACE
 from routerd.ops.metrics import Metrics
 from routerd.settling import Live, settled
 from routerd.store.base import Copy, Deed, DueTimer, PlanFailedError, Settled, StoreError
@@ -57,7 +58,7 @@ class Timekeeper:
         self._metrics = metrics
         self._clock = clock
         self._pace = pace
-        self._trace_key = store.key("trace")
+        self._trace_keys = store.keys(TRACE)
         self._clock_watch = ClockWatch()
         self._started = False
         self._digests_by: Settings | None = None  # their timers are those of this config
@@ -107,7 +108,7 @@ class Timekeeper:
         if timers:
             inbox, owner = next(iter(live.settings.inboxes)), timers[0].data
             plan = Plan(inbox, owner, None, "daily summaries", timers=timers)
-            await self._store.act(Deed(None, self._clock(), lambda state: settled(plan, state, live, self._trace_key)))
+            await self._store.act(Deed(None, self._clock(), lambda state: settled(plan, state, live, self._trace_keys)))
         self._digests_by = live.settings
 
     async def _hand_over_planned(self) -> None:
@@ -116,7 +117,7 @@ class Timekeeper:
         gone = gone_as_planned(live.roster, now)
         if gone - self._gone:
             plan = planned_handover(gone - self._gone, next(iter(live.settings.inboxes)))
-            await self._store.act(Deed(None, now, lambda state: settled(plan, state, live, self._trace_key)))
+            await self._store.act(Deed(None, now, lambda state: settled(plan, state, live, self._trace_keys)))
         self._gone = gone
 
     async def _count(self) -> None:
@@ -169,7 +170,7 @@ class Timekeeper:
 
         def settle(state: FullDeskState) -> Settled | None:
             made.plan = fire(due.timer, state, house, now)
-            return None if made.plan is None else settled(made.plan, state, live, self._trace_key)
+            return None if made.plan is None else settled(made.plan, state, live, self._trace_keys)
 
         copies = await self._store.act(Deed(due.conversation, now, settle, due))
         if copies:

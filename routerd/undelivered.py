@@ -9,6 +9,7 @@ import structlog
 from routerd.desk.matter import House
 from routerd.desk.plan import FullDeskState
 from routerd.desk.undelivered import Undelivered, undelivered_plan
+from routerd.message.token import TRACE
 from routerd.settling import Live, settled
 from routerd.store.base import Copy, Deed, Settled, ThreadKeys, TroubleKind, Untold
 from routerd.store.protocol import Store
@@ -30,7 +31,7 @@ class UndeliveredAnswers:
         self._live = live
         self._house = house
         self._hand_over = hand_over
-        self._trace_key = store.key("trace")
+        self._trace_keys = store.keys(TRACE)
 
     async def tell(self, untold: Untold, at: datetime) -> None:
         """`untold`: of one copy of an answer. Told and marked as told at once. Raises StoreError, PlanFailedError."""
@@ -51,4 +52,4 @@ class UndeliveredAnswers:
 
     def _settle(self, about: Undelivered, at: datetime, live: Live, state: FullDeskState) -> Settled | None:
         plan = undelivered_plan(about, state, self._house(live), at)
-        return settled(plan, state, live, self._trace_key) if plan is not None else None
+        return settled(plan, state, live, self._trace_keys) if plan is not None else None

@@ -35,6 +35,7 @@ from routerd.desk.roster import Roster
 from routerd.intake.recipients import Directory
 from routerd.message.address import AddressError, parse_address
 from routerd.message.envelope import Client, Envelope, Protocol, Recipient
+from routerd.message.key_ring import KeyRing
 from routerd.message.view import MessageView
 from routerd.rules.decision import Decision
 from routerd.rules.explaining.explain import explain_decision
@@ -196,7 +197,7 @@ def _given(envelope: Envelope, decision: Decision) -> tuple[str, ...]:
 
 def _recipients(raw: bytes, rcpt: tuple[str, ...], live: Live, now: datetime) -> tuple[Recipient, ...]:
     """Those given, or the inboxes that To and Cc name; exits where there is none."""
-    directory = Directory(live.settings, b"")
+    directory = Directory(live.settings, KeyRing.begun(b""))
     view = MessageView(raw)
     named = rcpt or tuple(mailbox.address for name in ("to", "cc") for mailbox in view.addresses(name))
     found: dict[str, Recipient] = {}

@@ -29,6 +29,7 @@ _COMMANDS = {
     "conversation": ("routerd.cli.conversation", "Show one conversation: who, what, when, why."),
     "report": ("routerd.cli.report", "Tell how it went: answers, times, what waits."),
     "forget": ("routerd.cli.forget", "Forget a person: his mail, and his name in the history."),
+    "keys": ("routerd.cli.keys", "Show what signs routerd's own addresses, and make new keys."),
     "password": ("routerd.cli.password", "Set a member's password."),
     "dkim": ("routerd.cli.dkim", "Make keys that sign, and show their DNS records."),
     "schema": ("routerd.cli.schema_command", "Print a JSON Schema for editors."),

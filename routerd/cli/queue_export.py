@@ -103,8 +103,8 @@ class _Source:
         self._state = settings.state
         self._view = view
         with as_owner(self._state):
-            key = view.key(BOUNCE)
-        self._desk = DeskAddresses(settings, key) if key is not None else None
+            keys = view.keys(BOUNCE)
+        self._desk = DeskAddresses(settings, keys) if keys is not None else None
 
     def bytes_of(self, piece: _Piece) -> Iterator[Raw]:
         with as_owner(self._state):

@@ -28,6 +28,7 @@ from routerd.store.base import CopyState, PlanFailedError, StoreError, StoreLock
 from routerd.store.by_hand import do_by_hand
 from routerd.store.forgetting_by_hand import FORGET, forget_by_hand
 from routerd.store.history import QueuedCopy
+from routerd.store.keys_by_hand import RENEW, renew_by_hand
 from routerd.store.life import OPEN
 from routerd.store.queue_view import as_owner
 from routerd.store.sqlite import SqliteStore, open_store
@@ -89,6 +90,11 @@ class Hand:
         """What `forget_by_hand` gives, or of a daemon that takes long `{"goes_on": True}`. Raises what `do` does."""
         command = {"do": FORGET, "address": address}
         return self._done(command, lambda store, now: forget_by_hand(store, command, now), "say it again", 60.0)
+
+    def renew_keys(self, *, revoke: bool) -> dict[str, Any]:
+        """What `renew_by_hand` gives. Raises what `do` does."""
+        command = {"do": RENEW, "revoke": revoke}
+        return self._done(command, lambda store, now: renew_by_hand(store, command, now), "see 'routerd keys list'")
 
     def _done(self, command: dict[str, Any], here: Here, mend: str, patience: float = 30.0) -> dict[str, Any]:
         if self._store is None:

@@ -8,6 +8,7 @@ from routerd.desk.changes import Role
 from routerd.message.address import Address, parse_address
 from routerd.message.address_list import Mailbox
 from routerd.message.desk_fields import NO_DESK_FIELDS, DeskFields, name_of_inbox
+from routerd.message.key_ring import Keys
 from routerd.message.subject_tag import tag_of
 from routerd.message.token import ANSWER, DRAFT, NOTE, issue_address
 from routerd.store.base import Copy
@@ -17,10 +18,10 @@ _OUTSIDE = frozenset({Role.FORWARD, Role.ANSWER})
 
 @dataclass(frozen=True, slots=True)
 class DeskAddresses:
-    """`key` is the store's for tokens."""
+    """`keys` are the store's for our own addresses."""
 
     settings: Settings
-    key: bytes
+    keys: Keys
 
     def fields_of(self, copy: Copy, *, trusts_us: bool) -> DeskFields:
         """For members alone: what goes outside has none of them. `trusts_us`: the mailbox's server accepts what we
@@ -33,8 +34,9 @@ class DeskAddresses:
             return DeskFields(note, draft, Mailbox(f"{name_of_inbox(copy.annotation.inbox)} (note)", note))
         reply_to = self._reply_to(copy, inbox, trusts_us=trusts_us)
         sender = Mailbox(reply_to.name, copy.annotation.inbox) if reply_to is not None and not trusts_us else None
-        may_tag = trusts_us or sender is not None
-        return DeskFields(note, draft, reply_to, sender, self._tag(copy) if may_tag else "")
+        goes_by_tags = (trusts_us or sender is not None) and self._wants_tags(copy.member)
+        tag = tag_of(copy.annotation.labels) if goes_by_tags else ""
+        return DeskFields(note, draft, reply_to, sender, tag, goes_by_tags)
 
     def _reply_to(self, copy: Copy, inbox: Inbox, *, trusts_us: bool) -> Mailbox | None:
         """Where an answer goes to the customer through us; None: he is answered past us."""
@@ -43,13 +45,13 @@ class DeskAddresses:
             return None
         return Mailbox(f"{author} via {name_of_inbox(copy.annotation.inbox)}", self._issue(ANSWER, copy))
 
-    def _tag(self, copy: Copy) -> str:
-        member = self.settings.members.get(copy.member)
-        return tag_of(copy.annotation.labels) if member is not None and member.show.subject_tag else ""
+    def _wants_tags(self, member: str) -> bool:
+        found = self.settings.members.get(member)
+        return found is not None and found.show.subject_tag
 
     def _issue(self, letter: str, copy: Copy) -> str:
         inbox = _inbox_address(copy.annotation.inbox)
-        return issue_address(letter, inbox, copy.number, copy.created_at, self.settings.addresses, self.key)
+        return issue_address(letter, inbox, copy.number, copy.created_at, self.settings.addresses, self.keys)
 
 
 @lru_cache(1000)

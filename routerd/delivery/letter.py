@@ -18,6 +18,7 @@ from routerd.message.annotate import Annotated, annotate, attach_original
 from routerd.message.desk_fields import NO_DESK_FIELDS, DeskFields
 from routerd.message.envelope import Raw
 from routerd.message.headers import HeaderBlock, find_header_end
+from routerd.message.key_ring import Keys
 from routerd.message.srs import issue_srs
 from routerd.message.token import issue_return_path
 from routerd.store.base import Copy
@@ -29,11 +30,11 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class ReturnPaths:
-    """From where copies leave. `key` is the store's for return paths."""
+    """From where copies leave. `keys` are the store's for our own addresses."""
 
     style: Literal["inbox", "keep", "srs"]
     addresses: Addresses
-    key: bytes
+    keys: Keys
 
     def of(self, copy: Copy, now: datetime) -> str:
         """MAIL FROM of one copy; "" for a message that itself came back to a return path.
@@ -47,10 +48,10 @@ class ReturnPaths:
         if self.style == "keep" and copy.role not in _FROM_US:
             return copy.sender
         if self.style == "srs" and copy.role not in _FROM_US:
-            wrapped = issue_srs(copy.sender, inbox, now, self.addresses, self.key)
+            wrapped = issue_srs(copy.sender, inbox, now, self.addresses, self.keys)
             if wrapped is not None:
                 return wrapped
-        return issue_return_path(inbox, copy.number, now, self.addresses, self.key)
+        return issue_return_path(inbox, copy.number, now, self.addresses, self.keys)
 
 
 def content_of(

@@ -19,6 +19,7 @@ from routerd.desk.roster import Roster
 from routerd.desk.said import Speaker
 from routerd.message.address import AddressError, parse_address
 from routerd.message.envelope import Client, Envelope, Purpose
+from routerd.message.key_ring import Keys
 from routerd.message.token import NOTICE, is_own_trace
 from routerd.message.view import MessageView
 from routerd.rules.conditions.proofs import TEMPORARY
@@ -268,7 +269,7 @@ def home_first(view: MessageView, envelope: Envelope, roster: Roster) -> list[tu
     return [(inbox, purposes[inbox]) for inbox in inboxes]
 
 
-def passed_inboxes(view: MessageView, key: bytes, inboxes: Iterable[str], envelope: Envelope) -> frozenset[str]:
+def passed_inboxes(view: MessageView, keys: Keys, inboxes: Iterable[str], envelope: Envelope) -> frozenset[str]:
     """The inboxes, and addresses of the envelope, for which we handled the message before, by its own proof.
 
     Seen before anything is cut. What we wrote ourselves is for none of them.
@@ -277,9 +278,9 @@ def passed_inboxes(view: MessageView, key: bytes, inboxes: Iterable[str], envelo
     if not traces:
         return frozenset()
     asked = {*inboxes, *(recipient.inbox for recipient in envelope.recipients)}
-    if any(is_own_trace(trace, key, NOTICE) for trace in traces):
+    if any(is_own_trace(trace, keys, NOTICE) for trace in traces):
         return frozenset(asked)
-    return frozenset(inbox for inbox in asked if any(is_own_trace(trace, key, inbox) for trace in traces))
+    return frozenset(inbox for inbox in asked if any(is_own_trace(trace, keys, inbox) for trace in traces))
 
 
 def is_notice(view: MessageView, envelope: Envelope) -> bool:

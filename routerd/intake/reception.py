@@ -24,6 +24,7 @@ from routerd.intake.queue_ids import QueueIds
 from routerd.intake.recipients import Directory
 from routerd.message.address import Address
 from routerd.message.envelope import Received, Recipient, Verdict
+from routerd.message.key_ring import Keys
 from routerd.ops.metrics import Metrics
 from routerd.ops.rejections import bounded
 
@@ -71,7 +72,7 @@ class Reception:
         settings: Settings,
         accept: Accept,
         metrics: Metrics,
-        return_path_key: bytes,
+        keys: Keys,
         world: World,
     ) -> None:
         self.accept = accept
@@ -91,7 +92,7 @@ class Reception:
         self.sessions: set[Guest] = set()
         self.is_draining = False
         self._complains_from = 0.0  # by the loop's clock
-        self._key = return_path_key
+        self._keys = keys
         self._own_timeouts = world.timeouts
         self._commits: set[asyncio.Task[Any]] = set()
         self._companions: set[asyncio.Task[Any]] = set()
@@ -109,7 +110,7 @@ class Reception:
         self.connections.adopt(limits, has_trusted=has_trusted)
         self.memory.adopt(limits, has_trusted=has_trusted)
         self.pressure.adopt(limits)
-        self._directory = Directory(settings, self._key)
+        self._directory = Directory(settings, self._keys)
         self.trusted = TrustedNetworks(settings.trusted_networks)
         self._proxies = TrustedNetworks(settings.proxies) if settings.proxies else ()
         self._timeouts = {

@@ -6,6 +6,7 @@ from routerd.config.settings import Settings
 from routerd.intake.protocol.events import Declined
 from routerd.message.address import Address, parse_address
 from routerd.message.envelope import Purpose, Recipient
+from routerd.message.key_ring import Keys
 from routerd.message.srs import Wrapped, read_srs, unwrap
 from routerd.message.token import (
     ANSWER,
@@ -34,12 +35,12 @@ _EXPIRED = Declined(550, "5.1.1", "This address has expired", "expired_token")
 class Directory:
     """A snapshot of one config's addresses; a reload makes another.
 
-    Members' mailboxes are not in it: whoever writes to them does not go through routerd, trusted or not. `key` is the
-    secret of tokens. A token says which copy is meant, and never who speaks.
+    Members' mailboxes are not in it: whoever writes to them does not go through routerd, trusted or not. `keys` are
+    those of tokens. A token says which copy is meant, and never who speaks.
     """
 
-    def __init__(self, settings: Settings, key: bytes) -> None:
-        self._key = key
+    def __init__(self, settings: Settings, keys: Keys) -> None:
+        self._keys = keys
         self._delimiter = settings.addresses.delimiter
         self._desk_life = settings.retain.events
         self._inboxes: dict[str, str] = {}  # key of an inbox or alias → the inbox as the config writes it
@@ -106,7 +107,7 @@ class Directory:
             is_real = base.key in self._inboxes
             return Recipient(address, Purpose.INBOX, inbox, detail) if is_real else _UNKNOWN
         try:
-            number = read_address(detail[0].lower(), base, token, self._key, now, self._desk_life)
+            number = read_address(detail[0].lower(), base, token, self._keys, now, self._desk_life)
         except ExpiredTokenError:
             return _EXPIRED
         except TokenError:
@@ -116,7 +117,7 @@ class Directory:
     def _wrapped(self, address: Address, wrapped: Wrapped, now: datetime) -> Recipient | Declined:
         """A stranger's own address inside one of ours: the hash proves that we put it there, lately and for him."""
         try:
-            original = read_srs(wrapped, address.domain, self._key, now, TOKEN_LIFE)
+            original = read_srs(wrapped, address.domain, self._keys, now, TOKEN_LIFE)
         except ExpiredTokenError:
             return _EXPIRED
         except TokenError:
@@ -126,7 +127,7 @@ class Directory:
     def _return_path(self, address: Address, base: Address, token: str, now: datetime) -> Recipient | Declined:
         """The token proves itself and its address: an inbox that the config has lost still gets its late bounces."""
         try:
-            number = read_return_path(base, token, self._key, now, TOKEN_LIFE)
+            number = read_return_path(base, token, self._keys, now, TOKEN_LIFE)
         except ExpiredTokenError:
             return _EXPIRED
         except TokenError:

@@ -16,6 +16,7 @@ from routerd.intake.reception import Accept, Reception, World
 from routerd.intake.session import HostedSession
 from routerd.intake.session_template import session_template
 from routerd.intake.tls import ServerContext
+from routerd.message.key_ring import Keys
 from routerd.ops.metrics import Metrics
 
 log = structlog.get_logger()
@@ -38,7 +39,7 @@ class Unserved(NamedTuple):
 class Intake:
     """All listeners of one daemon. To be made and used within a running loop.
 
-    `accept` is asked for each whole message; its 250 follows only an Accepted. `return_path_key`: the store's secret
+    `accept` is asked for each whole message; its 250 follows only an Accepted. `keys`: the store's
     for return paths. `sockets`: those that systemd passed, by name.
     """
 
@@ -48,7 +49,7 @@ class Intake:
         *,
         accept: Accept,
         metrics: Metrics,
-        return_path_key: bytes,
+        keys: Keys,
         tls: ServerContext | None = None,
         sockets: Mapping[str, Sequence[socket.socket]] | None = None,
         world: World | None = None,
@@ -56,7 +57,7 @@ class Intake:
         self._listeners = settings.listen
         self._sockets = sockets or {}
         world = world or World()
-        self._reception = Reception(settings, accept, metrics, return_path_key, world)
+        self._reception = Reception(settings, accept, metrics, keys, world)
         self._certificate = CertificateWatch(metrics, world.now)
         self._certificate.adopt(tls)
         template = session_template(settings.hostname, asyncio.get_running_loop())

@@ -16,17 +16,18 @@ import hmac
 import re
 from base64 import b64encode
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 from routerd.message.address import Address, AddressError, parse_address
+from routerd.message.key_ring import Keys, day_of
 from routerd.message.token import AddressStyle, ExpiredTokenError, ForgedTokenError, return_path_domain
 
 HASH_LENGTH = 8  # characters; compared without case they are 42 bits
 USUAL_HASH_LENGTH = 4
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _DAYS = 1 << 10  # the day wraps so
 _PERIOD_DAYS = 14  # then comes another secret; an SRS1 holds to the end of the next one
+MAX_LIFE = timedelta(days=3 * _PERIOD_DAYS)  # until nothing is read by a key that another has followed
 _STAMP = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"
 _HASH = rf"[A-Za-z0-9+/_-]{{{USUAL_HASH_LENGTH},27}}"
 _SRS0 = re.compile(rf"srs0[-+=]({_HASH})=([a-z2-7]{{2}})=([^=]+)=(.+)\Z", re.IGNORECASE | re.DOTALL)
@@ -64,7 +65,7 @@ def wrap(sender: Address, at: datetime, secret: bytes, hash_length: int = USUAL_
     elif found := _FOREIGN_SRS0.match(sender.local):
         host, user = sender.domain, found[1]
     else:
-        stamp = _stamp(_day(at))
+        stamp = _stamp(day_of(at))
         signed = stamp, sender.domain, sender.local
         return f"SRS0={srs_hash(signed, secret, hash_length)}={stamp}={sender.domain}={sender.local}"
     return f"SRS1={srs_hash((host, user), secret, hash_length)}={host}={user}"
@@ -89,19 +90,19 @@ def srs_hash(signed: tuple[str, ...], secret: bytes, length: int) -> str:
 def age_in_days(stamp: str, at: datetime) -> int:
     """0 to 1,022, or -1: from tomorrow, as a clock was set back. What is further ahead is long ago."""
     high, low = (_STAMP.index(character) for character in stamp.upper())
-    age = (_day(at) - (high << 5 | low)) % _DAYS
+    age = (day_of(at) - (high << 5 | low)) % _DAYS
     return -1 if age == _DAYS - 1 else age
 
 
-def issue_srs(sender: str, inbox: Address, at: datetime, addresses: AddressStyle, key: bytes) -> str | None:
-    """The envelope sender that stands for `sender` at the domain of return paths. `key`: their secret.
+def issue_srs(sender: str, inbox: Address, at: datetime, addresses: AddressStyle, keys: Keys) -> str | None:
+    """The envelope sender that stands for `sender` at the domain of return paths. `keys`: their secrets.
 
     None where there is none that every server takes: for the null sender, for one of this very domain, one that is not
     ASCII or at an address literal, and where the local part would be longer than 64 octets (RFC 5321 4.5.3.1.1).
     """
     domain = return_path_domain(inbox, addresses)
     try:
-        local = wrap(parse_address(sender), at, _secret(key, domain, _day(at)), HASH_LENGTH)
+        local = wrap(parse_address(sender), at, _secret(keys, domain, day_of(at)), HASH_LENGTH)
         held = unwrap(local)
         if held is None or held.host.lower() == domain or held.host.startswith("["):
             return None
@@ -111,18 +112,20 @@ def issue_srs(sender: str, inbox: Address, at: datetime, addresses: AddressStyle
         return None
 
 
-def read_srs(wrapped: Wrapped, domain: str, key: bytes, now: datetime, max_age: timedelta) -> Address:
+def read_srs(wrapped: Wrapped, domain: str, keys: Keys, now: datetime, max_age: timedelta) -> Address:
     """Whose bounces come to `wrapped` at `domain`. Raises ForgedTokenError, ExpiredTokenError.
 
     It expires `max_age` (whole days) after the end of its day (UTC); an SRS1 two to four weeks after it was made.
     """
-    today = _day(now)
+    today = day_of(now)
     if wrapped.stamp is None:
         age, days = 0, [today, today - _PERIOD_DAYS]
     else:
         age = age_in_days(wrapped.stamp, now)
         days = [today - age]
-    if not any(wrapped.fits(_secret(key, domain, day), HASH_LENGTH) for day in days):
+    if not any(wrapped.fits(_secret(keys, domain, day), HASH_LENGTH) for day in days):
+        if wrapped.stamp is not None and days[0] < keys.first_day:
+            raise ExpiredTokenError("no key of its day is kept")
         raise ForgedTokenError("not an address of ours")
     if age > max_age.days:
         raise ExpiredTokenError("address has expired")
@@ -132,13 +135,11 @@ def read_srs(wrapped: Wrapped, domain: str, key: bytes, now: datetime, max_age: 
         raise ForgedTokenError(f"what it holds is no address: {error}") from None
 
 
-def _secret(key: bytes, domain: str, day: int) -> bytes:
-    return hmac.digest(key, f"srs\0{domain}\0{day // _PERIOD_DAYS}".encode(), "sha256")
+def _secret(keys: Keys, domain: str, day: int) -> bytes:
+    """One key for the whole period, as an SRS1 names no day."""
+    period = day // _PERIOD_DAYS
+    return hmac.digest(keys.of(period * _PERIOD_DAYS), f"srs\0{domain}\0{period}".encode(), "sha256")
 
 
 def _stamp(day: int) -> str:
     return _STAMP[day >> 5 & 31] + _STAMP[day & 31]
-
-
-def _day(at: datetime) -> int:
-    return (at - _EPOCH).days

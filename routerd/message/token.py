@@ -11,12 +11,14 @@ from functools import lru_cache
 from typing import Protocol
 
 from routerd.message.address import Address
+from routerd.message.key_ring import Keys, day_of
 
 # The purposes of our own addresses: support+b.TOKEN@example.com
 BOUNCE = "b"  # the return path
 ANSWER = "c"  # what a member answers to the customer
 NOTE = "n"  # a note to colleagues, and commands
 DRAFT = "d"
+TRACE = "trace"  # the purpose of the keys of traces; all of these addresses have those of BOUNCE
 NOTICE = "notice"  # what stands in the trace of mail that we wrote ourselves, in the place of an inbox
 TOKEN_LENGTH = 29  # base32 of 16 bits of day, 48 of number, 80 of MAC
 MAX_RETURN_PATH_LOCAL = 64 - len("+b.") - TOKEN_LENGTH  # octets of an inbox's local part (RFC 5321 4.5.3.1.1)
@@ -25,10 +27,13 @@ _MAC_BYTES = 10
 _HEAD_BYTES = 8
 _DAYS = 1 << 16  # the day wraps in 2149
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_DAY_MILLISECONDS = 86_400_000
 _TOKEN = re.compile(rf"[a-z2-7]{{{TOKEN_LENGTH}}}\Z")
 _ANY_TOKEN = "a" * TOKEN_LENGTH
 _MAC = re.compile(r"[a-z2-7]{16}\Z")
 _MAX_TRACE_CHARACTERS = 8_192
+_MOMENT_CHARACTERS = 10  # of a queue id: milliseconds since 1970
+_CROCKFORD = str.maketrans("0123456789ABCDEFGHJKMNPQRSTVWXYZ", "0123456789abcdefghijklmnopqrstuv")
 
 
 class TokenError(ValueError):
@@ -56,51 +61,57 @@ class AddressStyle(Protocol):
     def domain(self) -> str | None: ...
 
 
-def make_token(number: int, at: datetime, purpose: str, key: bytes) -> str:
+def make_token(number: int, at: datetime, purpose: str, keys: Keys) -> str:
     """29 characters of lower-case base32 that name `number` (below 2**48) for `purpose`. `at` is aware.
 
-    The same day, number, purpose and key give the same token. Raises ValueError for a number out of range.
+    The same day, number, purpose and ring give the same token. Raises ValueError for a number out of range.
     """
     if not 0 <= number < 1 << 48:
         raise ValueError("a token's number has 48 bits")
-    head = (_day(at) % _DAYS).to_bytes(2, "big") + number.to_bytes(6, "big")
-    return _base32(head + _mac(key, f"token {purpose}", head))
+    day = day_of(at)
+    head = (day % _DAYS).to_bytes(2, "big") + number.to_bytes(6, "big")
+    return _base32(head + _mac(keys.of(day), f"token {purpose}", head))
 
 
-def read_token(text: str, purpose: str, key: bytes, now: datetime, max_age: timedelta) -> int:
+def read_token(text: str, purpose: str, keys: Keys, now: datetime, max_age: timedelta) -> int:
     """The number that `text` (any case) names. Raises ForgedTokenError, ExpiredTokenError.
 
-    A token knows its day, not its hour: it expires `max_age` after the end of that day (UTC).
+    A token knows its day, not its hour: it expires `max_age` after the end of that day (UTC). Of one from before all
+    keys nobody can tell any more whether it was ours; it has expired, or was revoked.
     """
     text = text.lower()
     if not _TOKEN.match(text):
         raise ForgedTokenError("not a token")
     packed = b32decode(text.upper() + "===")
     head, mac = packed[:_HEAD_BYTES], packed[_HEAD_BYTES:]
+    today = day_of(now)
+    age_days = (today - int.from_bytes(head[:2], "big")) % _DAYS
+    if age_days >= _DAYS // 2:
+        age_days -= _DAYS  # it is from tomorrow: a clock was set back
+    day = today - age_days
     # The last character has one bit to spare: only one spelling is ours.
-    if not hmac.compare_digest(mac, _mac(key, f"token {purpose}", head)) or _base32(packed) != text:
+    if not hmac.compare_digest(mac, _mac(keys.of(day), f"token {purpose}", head)) or _base32(packed) != text:
+        if 0 <= day < keys.first_day:
+            raise ExpiredTokenError("no key of its day is kept")
         raise ForgedTokenError("not a token of ours")
-    age_days = (_day(now) - int.from_bytes(head[:2], "big")) % _DAYS
-    midnight_now = _EPOCH + timedelta(days=_day(now))
-    made_before = midnight_now - timedelta(days=age_days - 1)
-    if age_days < _DAYS // 2 and now - made_before > max_age:  # else it is from tomorrow: a clock was set back
+    if age_days >= 0 and now - (_EPOCH + timedelta(days=day + 1)) > max_age:
         raise ExpiredTokenError("token has expired")
     return int.from_bytes(head[2:], "big")
 
 
-def issue_return_path(inbox: Address, number: int, at: datetime, addresses: AddressStyle, key: bytes) -> str:
+def issue_return_path(inbox: Address, number: int, at: datetime, addresses: AddressStyle, keys: Keys) -> str:
     """The envelope sender of copy `number`, by which its bounce comes back: `support+b.TOKEN@example.com`."""
-    return issue_address(BOUNCE, inbox, number, at, addresses, key)
+    return issue_address(BOUNCE, inbox, number, at, addresses, keys)
 
 
-def issue_address(letter: str, inbox: Address, number: int, at: datetime, addresses: AddressStyle, key: bytes) -> str:
+def issue_address(letter: str, inbox: Address, number: int, at: datetime, addresses: AddressStyle, keys: Keys) -> str:
     """The address of copy `number` for the purpose `letter`: `support+c.TOKEN@example.com`.
 
     The token holds for this address only. An inbox whose local part is longer than MAX_RETURN_PATH_LOCAL gets one that
     some servers refuse. Raises ValueError for a number out of range.
     """
     before, behind, purpose = _form_of(letter, inbox.local, return_path_domain(inbox, addresses), addresses.delimiter)
-    return f"{before}{make_token(number, at, purpose, key)}{behind}"
+    return f"{before}{make_token(number, at, purpose, keys)}{behind}"
 
 
 @lru_cache(4096)
@@ -117,16 +128,16 @@ def return_path_domain(inbox: Address, addresses: AddressStyle) -> str:
     return domain.lower()
 
 
-def read_return_path(base: Address, token: str, key: bytes, now: datetime, max_age: timedelta) -> int:
+def read_return_path(base: Address, token: str, keys: Keys, now: datetime, max_age: timedelta) -> int:
     """The copy that `token` names in a return path of `base` (without the detail). Raises as `read_token` does."""
-    return read_address(BOUNCE, base, token, key, now, max_age)
+    return read_address(BOUNCE, base, token, keys, now, max_age)
 
 
-def read_address(letter: str, base: Address, token: str, key: bytes, now: datetime, max_age: timedelta) -> int:
+def read_address(letter: str, base: Address, token: str, keys: Keys, now: datetime, max_age: timedelta) -> int:
     """The copy that `token` names in an address of `base` (without the detail) for the purpose `letter`. Raises as
     `read_token` does.
     """
-    return read_token(token, _purpose_at(letter, base), key, now, max_age)
+    return read_token(token, _purpose_at(letter, base), keys, now, max_age)
 
 
 def _purpose_at(letter: str, base: Address) -> str:
@@ -141,23 +152,28 @@ def detail_token(detail: str, purpose_letter: str) -> str | None:
     return token
 
 
-def trace_mac(key: bytes, queue_id: str, inbox: str) -> str:
-    """By which the daemon that has `key` knows that it delivered message `queue_id` for `inbox`."""
-    return _base32(_mac(key, "trace", f"{queue_id}\n{inbox.lower()}".encode("utf-8", "surrogatepass")))
+def trace_mac(keys: Keys, queue_id: str, inbox: str) -> str:
+    """By which the daemon that has `keys` knows that it delivered message `queue_id` for `inbox`."""
+    traced = f"{queue_id}\n{inbox.lower()}".encode("utf-8", "surrogatepass")
+    return _base32(_mac(keys.of(_day_of_id(queue_id)), "trace", traced))
 
 
-def is_own_trace(header_value: bytes | str, key: bytes, inbox: str) -> bool:
+def is_own_trace(header_value: bytes | str, keys: Keys, inbox: str) -> bool:
     """Whether this X-Routerd-Trace value (`QUEUEID MAC [MAC…]`) says that we handled it for `inbox`. Never raises."""
     text = header_value.decode("latin-1") if isinstance(header_value, bytes) else header_value
     queue_id, *macs = text[:_MAX_TRACE_CHARACTERS].split() or [""]
     if not macs:
         return False
-    own = trace_mac(key, queue_id, inbox)
+    own = trace_mac(keys, queue_id, inbox)
     return any(_MAC.match(mac) and hmac.compare_digest(mac, own) for mac in map(str.lower, macs))
 
 
-def _day(at: datetime) -> int:
-    return (at - _EPOCH).days
+def _day_of_id(queue_id: str) -> int:
+    """In which a queue id was made. Of what is none some day that is always the same."""
+    try:
+        return int(queue_id[:_MOMENT_CHARACTERS].translate(_CROCKFORD), 32) // _DAY_MILLISECONDS
+    except ValueError:
+        return 0
 
 
 def _mac(key: bytes, purpose: str, message: bytes) -> bytes:

@@ -7,6 +7,7 @@ from typing import Protocol
 from routerd.desk.changes import Absence
 from routerd.desk.plan import ConversationState
 from routerd.message.envelope import QueueId, Raw
+from routerd.message.key_ring import Keys
 from routerd.store.base import (
     Bounced,
     Committed,
@@ -154,6 +155,15 @@ class Store(Protocol):
         An owner's copy goes to the next in line, or is held where nobody is left; another's is given up. `by`: who says
         so. `line` runs inside the transaction, and may run again; if it raises, PlanFailedError is raised.
         """
+
+    def keys(self, purpose: str) -> Keys:
+        """What signs for `purpose`, day by day, made at first use (which waits for the disk), kept with the state.
+
+        A key that comes or goes later is seen by whoever has them.
+        """
+
+    async def renew_keys(self, at: datetime, *, revoke: bool) -> None:
+        """Makes new keys for all that has such; `revoke`: no address that was given out before holds any more."""
 
     def key(self, purpose: str) -> bytes:
         """A secret of 32 bytes for `purpose`, made at first use (which waits for the disk), kept with the state."""

@@ -13,6 +13,7 @@ from typing import TypeVar
 
 from routerd.desk.plan import FullDeskState
 from routerd.message.envelope import QueueId, Raw
+from routerd.message.key_ring import KeyRing
 from routerd.store.base import (
     Copy,
     Known,
@@ -50,6 +51,7 @@ from routerd.store.migration import check_version, newest_version
 from routerd.store.rows import COPIES, COPY_COLUMNS, from_micros, read_copies
 from routerd.store.search import search_query
 from routerd.store.selection import Named, Selection, named, numbers_to_json
+from routerd.store.signing_keys import read_ring
 from routerd.store.stored_json import files_from_json
 
 PAGE_COPIES = 500  # read at once
@@ -120,14 +122,9 @@ class QueueView:
         """As delivery has them."""
         return self._read(lambda db: tuple(read_copies(select(db, _FULL_COPIES, (numbers_to_json(numbers),)))))
 
-    def key(self, purpose: str) -> bytes | None:
-        """The secret of that purpose; None where none was made yet."""
-
-        def read(db: Connection) -> bytes | None:
-            row = select_one(db, "SELECT key FROM secrets WHERE purpose = ?", (purpose,))
-            return bytes(row[0]) if row else None
-
-        return self._read(read)
+    def keys(self, purpose: str) -> KeyRing | None:
+        """What signs for that purpose; None where nothing was made yet."""
+        return self._read(partial(read_ring, purpose=purpose))
 
     def content(self, queue_id: QueueId) -> Raw | None:
         """The message as received: a read-only map where it is large; None where it is no longer kept."""

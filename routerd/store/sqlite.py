@@ -6,13 +6,14 @@ import secrets
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 
 from routerd.desk.changes import Absence
 from routerd.desk.plan import ConversationState
 from routerd.message.envelope import QueueId, Raw
+from routerd.message.key_ring import KeyRing
 from routerd.store.acceptance import Draft, accept
 from routerd.store.base import (
     Bounced,
@@ -78,6 +79,7 @@ from routerd.store.rows import (
     from_micros,
     to_micros,
 )
+from routerd.store.signing_keys import RingInForce, renew, ring_begun, turn
 from routerd.store.stored_json import files_from_json, files_to_json
 from routerd.store.sweeper import Sweeper
 from routerd.store.troubles import read_untold, tell_nobody
@@ -137,6 +139,7 @@ class SqliteStore:
         self._path = folder / FILE_NAME
         self._bodies = BodyFiles(folder, reach)
         self._keys: dict[str, bytes] = {}
+        self._rings: dict[str, RingInForce] = {}
         self._keys_lock = threading.Lock()
         self._commits = Waits()
         self._health = Health(tell)
@@ -270,6 +273,7 @@ class SqliteStore:
         return await self._readers.read(read)
 
     async def sweep(self, now: datetime, retention: Retention) -> None:
+        self._adopt_rings(await self._writer.do(Job(partial(turn, now=now, retention=retention))))
         await self._sweeper.sweep(now, retention)
 
     async def forget(self, address: str, at: datetime) -> Forgotten:
@@ -332,6 +336,22 @@ class SqliteStore:
             if known is None:
                 known = self._keys[purpose] = self._writer.do_and_wait(Job(partial(_key, purpose=purpose)))
         return known
+
+    def keys(self, purpose: str) -> RingInForce:
+        with self._keys_lock:
+            known = self._rings.get(purpose)
+            if known is None:
+                work = partial(ring_begun, purpose=purpose, now=datetime.now(UTC))
+                known = self._rings[purpose] = RingInForce(self._writer.do_and_wait(Job(work)))
+        return known
+
+    async def renew_keys(self, at: datetime, *, revoke: bool) -> None:
+        self._adopt_rings(await self._writer.do(Job(partial(renew, now=at, revoke=revoke))))
+
+    def _adopt_rings(self, rings: Mapping[str, KeyRing]) -> None:
+        for purpose, ring in rings.items():
+            if purpose in self._rings:
+                self._rings[purpose].adopt(ring)
 
     @property
     def trouble(self) -> str:

@@ -91,7 +91,7 @@ class AnswerDesk:
         self.store = open_store(folder)
         self.now = NOW
         self.signers = signers
-        self._key = self.store.key(BOUNCE)
+        self._key = self.store.keys(BOUNCE)
         ruleset = compile_ruleset({"10.yaml": rules.encode()} if rules else {}, self.settings).ruleset
         assert ruleset is not None
         self.live = Live(self.settings, Roster(self.settings), ruleset, Routes(self.settings))

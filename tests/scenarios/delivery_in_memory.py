@@ -10,9 +10,10 @@ from routerd.delivery.letter import ReturnPaths
 from routerd.delivery.routes import Routes
 from routerd.delivery.transports.connection import Timeouts
 from routerd.delivery.worker import Worker
+from routerd.message.key_ring import KeyRing
 from routerd.ops.metrics import Metrics
 
-KEY = b"k" * 32
+KEY = KeyRing.begun(b"k" * 32)
 QUICK = Timeouts(
     **dict.fromkeys(("connect", "greeting", "hello", "tls", "mail", "rcpt", "data", "content", "send"), 0.2)
 )

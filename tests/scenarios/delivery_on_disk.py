@@ -20,6 +20,7 @@ from routerd.desk.plan import Plan
 from routerd.message.address import parse_address
 from routerd.message.annotation import Annotation
 from routerd.message.envelope import Client, Envelope, Protocol, Purpose, QueueId, Received, Recipient
+from routerd.message.key_ring import KeyRing
 from routerd.ops.metrics import Metrics
 from routerd.store.base import Copy, CopyState, Entry, Known, NewCopy, Settled, ThreadKeys
 from routerd.store.sqlite import SqliteStore
@@ -48,7 +49,7 @@ def policy_for(*routes: dict[str, str], **retry: str) -> Policy:
             "retry": retry,
         }
     )
-    paths = ReturnPaths("inbox", Addresses(), b"k" * 32)
+    paths = ReturnPaths("inbox", Addresses(), KeyRing.begun(b"k" * 32))
     return Policy(settings.hostname, Routes(settings), settings.retry, paths, lambda copy, reason, tried: None)
 
 

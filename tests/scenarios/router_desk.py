@@ -68,7 +68,7 @@ class Desk:
         self.store: SqliteStore = open_store(folder)
         self.hands = InHand(folder / "in-hand")
         self.copies: list[Copy] = []
-        probes = Probes(lambda: settings, self.store.key(BOUNCE), bytes, lambda: NOW)
+        probes = Probes(lambda: settings, self.store.keys(BOUNCE), bytes, lambda: NOW)
         self._router = Router(
             self.live,
             self.store,

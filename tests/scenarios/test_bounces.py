@@ -95,7 +95,7 @@ class Desk:
         self.offered: list[Copy] = []
         self.forgotten: set[int] = set()
         self._live = self._made_live(rules)
-        self.probes = Probes(lambda: SETTINGS, self.store.key(BOUNCE), os.urandom, lambda: NOW)
+        self.probes = Probes(lambda: SETTINGS, self.store.keys(BOUNCE), os.urandom, lambda: NOW)
         bounces = Bounces(self.store, self._next, self.metrics, self, self.probes)
         self.router = Router(
             self._live,
@@ -405,7 +405,7 @@ async def test_a_probe_arrives_and_is_kept_nowhere(desk: Desk) -> None:
     probes = (await do({"do": "probe"}))["addresses"]
     assert [probe["kind"] for probe in probes] == ["bounces", "answers", "notes", "drafts"]
     assert await do({"do": "probed"}) == {"came": {}, "lost_detail": []}
-    directory, came = Directory(SETTINGS, desk.store.key(BOUNCE)), {}
+    directory, came = Directory(SETTINGS, desk.store.keys(BOUNCE)), {}
     purposes = (Purpose.RETURN_PATH, Purpose.ANSWER, Purpose.NOTE, Purpose.DRAFT)
     for probe, purpose in zip(probes, purposes, strict=True):
         recipient = directory.look_up(parse_address(probe["address"]), NOW)

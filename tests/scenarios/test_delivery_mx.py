@@ -25,6 +25,7 @@ from routerd.delivery.routes import Routes
 from routerd.delivery.transports.connection import Timeouts
 from routerd.delivery.transports.smtp import TlsContexts
 from routerd.delivery.worker import Worker
+from routerd.message.key_ring import KeyRing
 from routerd.ops.dns import Resolver
 from routerd.ops.metrics import Metrics
 from routerd.store.base import Conclusion, CopyState, Done, Hold, Reroute, RetryAt
@@ -91,7 +92,7 @@ class Site:
                 "delivery": [{"domain": "*", "mx": "true", **route}],
             }
         )
-        paths = ReturnPaths("inbox", Addresses(), b"k" * 32)
+        paths = ReturnPaths("inbox", Addresses(), KeyRing.begun(b"k" * 32))
         line = lambda copy, reason, tried: None  # noqa: E731
         policy = Policy(settings.hostname, Routes(settings), settings.retry, paths, line, exchanges.hosts_of)
         timed = {"clock": clock} if clock else {}

@@ -27,6 +27,7 @@ from routerd.auth.dkim_signing import Signer, sign_by_all
 from routerd.config.settings import Addresses
 from routerd.message.address import parse_address
 from routerd.message.dkim_keys import parse_private_key
+from routerd.message.key_ring import KeyRing
 from routerd.message.token import ANSWER, DRAFT, NOTE, issue_address
 
 CONFIG = """\
@@ -210,11 +211,12 @@ def addresses_of(copy: EmailMessage) -> Addresses3:
 def old_addresses(way: Way) -> Addresses3:
     """As Ewa's first copy would have borne them, had it come long ago."""
     with closing(sqlite3.connect(f"file:{way.daemon.state}/routerd.db?mode=ro", uri=True)) as store:
-        [(key,)] = store.execute("SELECT key FROM secrets WHERE purpose = 'b'")
+        [(key,)] = store.execute("SELECT secret FROM keys WHERE purpose = 'b'")
         [(number,)] = store.execute("SELECT number FROM copies WHERE member = 'ewa' ORDER BY number LIMIT 1")
-    at = datetime.now(UTC) - timedelta(days=40)
+    at, keys = datetime.now(UTC) - timedelta(days=40), KeyRing.begun(key)
     inbox = parse_address("support@example.com")
-    return Addresses3(*(issue_address(letter, inbox, number, at, Addresses(), key) for letter in (ANSWER, NOTE, DRAFT)))
+    letters = (ANSWER, NOTE, DRAFT)
+    return Addresses3(*(issue_address(letter, inbox, number, at, Addresses(), keys) for letter in letters))
 
 
 TRICKS: list[tuple[str, str, tuple[str, ...]]] = [

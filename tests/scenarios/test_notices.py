@@ -25,7 +25,9 @@ from routerd.message.annotation import Annotation
 from routerd.message.dkim_keys import KeyKind, new_private_key, parse_private_key
 from routerd.message.envelope import Client, Envelope, Protocol, Purpose, QueueId, Raw, Received, Recipient
 from routerd.message.headers import HeaderBlock
+from routerd.message.key_ring import KeyRing
 from routerd.message.notice import Notice
+from routerd.message.token import TRACE
 from routerd.message.view import MessageView
 from routerd.ops.metrics import Metrics
 from routerd.rules.decision import Decision
@@ -140,7 +142,7 @@ async def test_a_rerouted_copy_is_told_to_all_of_the_postmasters_people(office: 
     assert [sent.member for sent, _ in office.sent] == ["jan", "omar"]
     first, raw = office.sent[0]
     assert first.to_return_path
-    paths = ReturnPaths("keep", SETTINGS.addresses, b"k" * 32)
+    paths = ReturnPaths("keep", SETTINGS.addresses, KeyRing.begun(b"k" * 32))
     assert paths.of(first, NOW) == ""
     assert await office.store.content(first) == raw
     text = raw.decode()
@@ -267,7 +269,7 @@ async def test_it_comes_into_no_inbox_of_ours(office: Office) -> None:
     out = annotate(raw, copy.annotation, copy.id, may_add_priority=True)
     view = MessageView(out.head + raw[out.body_start :])
     envelope = Envelope("", (Recipient(parse_address(SUPPORT), Purpose.INBOX, SUPPORT),))
-    passed = passed_inboxes(view, office.store.key("trace"), [SUPPORT], envelope)
+    passed = passed_inboxes(view, office.store.keys(TRACE), [SUPPORT], envelope)
     assert loops(view, envelope, passed)
 
 

@@ -26,6 +26,7 @@ from routerd.message.envelope import (
     Recipient,
     Refused,
 )
+from routerd.message.key_ring import KeyRing
 from routerd.message.notice import Notice, TroubledCopy, compose_notice
 from routerd.message.token import NOTICE, trace_mac
 from routerd.rules.conditions.truth import Always
@@ -112,7 +113,7 @@ async def test_a_notice_that_came_from_another_routerd_is_known(desk: Desk) -> N
     """Its bytes as that one sends them."""
     told = TroubledCopy("held", "01J1-1", "01J1", "a@b.c", "owner", "ewa", "ewa@b.c", "552 full", "", NOW, NOW)
     written = compose_notice(Notice("01J2", "mx.b.example", ("jan@example.com",), "ewa@b.c", (told,), 1, NOW))
-    trace = (trace_mac(b"k" * 32, "01J2", NOTICE),)
+    trace = (trace_mac(KeyRing.begun(b"k" * 32), "01J2", NOTICE),)
     annotated = annotate(
         written, Annotation(QueueId("01J2"), "postmaster@b.c", "", "", trace=trace), "01J2-1", may_add_priority=False
     )

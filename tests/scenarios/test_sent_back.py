@@ -31,6 +31,7 @@ from routerd.message.envelope import (
     Recipient,
     Verdict,
 )
+from routerd.message.key_ring import KeyRing
 from routerd.message.srs import issue_srs
 from routerd.ops.metrics import Metrics
 from routerd.store.base import Copy, CopyState, Forgo
@@ -39,7 +40,7 @@ from routerd.store.sqlite import SqliteStore, open_store
 
 NOW = datetime(2026, 1, 15, 10, tzinfo=UTC)
 SUPPORT = parse_address("support@example.com")
-KEY = b"k" * 32
+KEY = KeyRing.begun(b"k" * 32)
 ANYWHERE = {"domain": "*", "smtp": ["relay.example.net:25"]}
 BOUNCE = b"From: MAILER-DAEMON@mail.example.com\r\nSubject: Undelivered\r\nX-Labels: forged\r\n\r\nNobody is there.\r\n"
 

@@ -74,7 +74,7 @@ class Office:
     def __init__(self, folder: Path) -> None:
         self.desk = Desk(folder, SETTINGS)
         self.desk.use(FORWARDING)
-        self.key = self.desk.store.key(BOUNCE)
+        self.key = self.desk.store.keys(BOUNCE)
         self.directory = Directory(SETTINGS, self.key)
         self._numbers = count(1)
 

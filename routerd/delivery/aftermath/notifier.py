@@ -26,7 +26,7 @@ from routerd.message.annotation import Annotation
 from routerd.message.envelope import Client, Envelope, Protocol, Purpose, QueueId, Raw, Received, Recipient
 from routerd.message.headers import find_header_end
 from routerd.message.notice import MAX_RETURNED_BYTES, Notice, TroubledCopy, compose_notice, weightiest
-from routerd.message.token import NOTICE, trace_mac
+from routerd.message.token import NOTICE, TRACE, trace_mac
 from routerd.ops.metrics import Metrics
 from routerd.rules.decision import Assign, Decision, RuleRef
 from routerd.store.base import Copy, Entry, Known, NewCopy, Settled, StoreError, ThreadKeys, Trouble, Untold
@@ -79,7 +79,7 @@ class Notifier:
         self._clock = clock
         self._tell_author = tell_author
         self._look_every = look_every
-        self._trace_key = store.key("trace")
+        self._trace_keys = store.keys(TRACE)
 
     async def run(self) -> None:
         """Until it is cancelled."""
@@ -144,7 +144,7 @@ class Notifier:
             inbox=plan.inbox,
             assigned_to="",
             assigned_name="",
-            trace=(trace_mac(self._trace_key, queue_id, NOTICE),),
+            trace=(trace_mac(self._trace_keys, queue_id, NOTICE),),
         )
         new = partial(_new_copy, roster=bureau.roster, routes=bureau.routes)
         copies = tuple(new(planned.member, planned.role) for planned in plan.copies)

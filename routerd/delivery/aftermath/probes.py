@@ -15,6 +15,7 @@ import structlog
 from routerd.config.settings import Settings
 from routerd.message.address import parse_address
 from routerd.message.envelope import Purpose, Received
+from routerd.message.key_ring import Keys
 from routerd.message.token import ANSWER, BOUNCE, DRAFT, NOTE, issue_address
 
 LIFE = timedelta(minutes=10)
@@ -47,18 +48,18 @@ class _Probe:
 class Probes:
     """Those under way, in memory: whoever asks does not outlive the daemon by much.
 
-    `settings` gives those in force, `chance` random bytes; `key` is the secret of return paths.
+    `settings` gives those in force, `chance` random bytes; `keys` are those of our own addresses.
     """
 
     def __init__(
         self,
         settings: Callable[[], Settings],
-        key: bytes,
+        keys: Keys,
         chance: Callable[[int], bytes],
         clock: Callable[[], datetime],
     ) -> None:
         self._settings = settings
-        self._key = key
+        self._keys = keys
         self._chance = chance
         self._clock = clock
         self._under_way: OrderedDict[int, _Probe] = OrderedDict()
@@ -109,7 +110,7 @@ class Probes:
         self._forget_old(room_for=1)
         number = self._new_number()
         letter, purpose = KINDS[kind]
-        address = issue_address(letter, parse_address(inbox), number, now, self._settings().addresses, self._key)
+        address = issue_address(letter, parse_address(inbox), number, now, self._settings().addresses, self._keys)
         self._under_way[number] = _Probe(now + LIFE, address, purpose)
         return {"number": number, "inbox": inbox, "kind": kind, "address": address}
 

@@ -17,7 +17,7 @@ from routerd.message.address import Address
 from routerd.message.annotate import received_value
 from routerd.message.annotation import Annotation
 from routerd.message.envelope import Accepted, Envelope, Purpose, Raw, Received, Recipient, Verdict
-from routerd.message.token import NOTICE, is_own_trace, trace_mac
+from routerd.message.token import NOTICE, TRACE, is_own_trace, trace_mac
 from routerd.message.view import MessageView
 from routerd.ops.metrics import Metrics
 from routerd.rules.decision import Assign, Decision, RuleRef
@@ -43,7 +43,7 @@ class SendingBack:
         self._bureau = bureau
         self._hand_over = hand_over
         self._metrics = metrics
-        self._trace_key = store.key("trace")
+        self._trace_keys = store.keys(TRACE)
 
     async def take(self, received: Received) -> Verdict:
         """`is_sent_back` said that it is one. Raises StoreError: nothing was written."""
@@ -69,7 +69,7 @@ class SendingBack:
         traces = view.headers.raw_values("x-routerd-trace")[:MAX_TRACES]
         ours = (NOTICE, _traced_as(original))
         return view.received_count > MAX_HOPS or any(
-            is_own_trace(trace, self._trace_key, name) for trace in traces for name in ours
+            is_own_trace(trace, self._trace_keys, name) for trace in traces for name in ours
         )
 
     def _settled(self, received: Received, recipient: Recipient, original: Address, bureau: Bureau) -> Settled:
@@ -89,7 +89,7 @@ class SendingBack:
             inbox=path,
             assigned_to="",
             assigned_name="",
-            trace=(trace_mac(self._trace_key, received.id, _traced_as(original)),),
+            trace=(trace_mac(self._trace_keys, received.id, _traced_as(original)),),
             received=received_value(received, hostname),
             cut_authserv_ids=(hostname, *(() if received.client.trusted else bureau.settings.authserv_ids)),
         )

@@ -15,9 +15,10 @@ from routerd.intake.reception import World
 from routerd.intake.server import Intake
 from routerd.intake.tls import ServerContext
 from routerd.message.envelope import Accepted, Protocol, Received, Verdict
+from routerd.message.key_ring import KeyRing
 from routerd.ops.metrics import Metrics
 
-KEY = b"k" * 32
+KEY = KeyRing.begun(b"k" * 32)
 HELLO = b"EHLO client.test\r\n"
 START = b"MAIL FROM:<a@far.test>\r\nRCPT TO:<support@desk.test>\r\nDATA\r\n"
 TEXT = b"Subject: hello\r\n\r\nbody\r\n.\r\n"
@@ -79,7 +80,7 @@ async def open_intake(
         config or settings(),
         accept=desk.accept,
         metrics=desk.metrics,
-        return_path_key=KEY,
+        keys=KEY,
         tls=tls,
         sockets=sockets,
         world=World(**world),  # type: ignore[arg-type]

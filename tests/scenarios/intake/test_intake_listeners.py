@@ -5,7 +5,7 @@ import socket
 from pathlib import Path
 
 import pytest
-from intake_desk import HELLO, START, TEXT, Desk, open_intake, settings, talk
+from intake_desk import HELLO, KEY, START, TEXT, Desk, open_intake, settings, talk
 
 from routerd.intake.server import Intake, ListenError
 from routerd.message.envelope import Protocol
@@ -64,7 +64,7 @@ async def test_sockets_from_systemd() -> None:
     desk = Desk()
     passed = socket.create_server(("127.0.0.1", 0))
     config = settings(listen=[{"systemd": "smtp"}])
-    intake = Intake(config, accept=desk.accept, metrics=desk.metrics, return_path_key=b"", sockets={"smtp": [passed]})
+    intake = Intake(config, accept=desk.accept, metrics=desk.metrics, keys=KEY, sockets={"smtp": [passed]})
     await intake.start()
     assert intake.addresses()["smtp"] == [passed.getsockname()]
     async with talk(intake) as client:
@@ -72,7 +72,7 @@ async def test_sockets_from_systemd() -> None:
         assert desk.received[0].client.listener == "smtp"
     await intake.drain(5)
     with pytest.raises(ListenError, match="no socket named 'smtp'"):
-        await Intake(config, accept=desk.accept, metrics=Desk().metrics, return_path_key=b"").start()
+        await Intake(config, accept=desk.accept, metrics=Desk().metrics, keys=KEY).start()
 
 
 async def test_a_unix_socket(tmp_path: Path) -> None:
@@ -81,7 +81,7 @@ async def test_a_unix_socket(tmp_path: Path) -> None:
     passed = socket.socket(socket.AF_UNIX)
     passed.bind(str(tmp_path / "lmtp"))
     config = settings(listen=[{"systemd": "lmtp", "protocol": "lmtp"}])
-    intake = Intake(config, accept=desk.accept, metrics=desk.metrics, return_path_key=b"", sockets={"lmtp": [passed]})
+    intake = Intake(config, accept=desk.accept, metrics=desk.metrics, keys=KEY, sockets={"lmtp": [passed]})
     await intake.start()
     reader, writer = await asyncio.open_unix_connection(str(tmp_path / "lmtp"))
     writer.write(b"LHLO x\r\n" + START + b"bare\n.\r\n.\r\nQUIT\r\n")
@@ -98,7 +98,7 @@ async def test_a_port_in_use_is_said_plainly() -> None:
         port = taken.getsockname()[1]
         config = settings(listen=[{"address": "127.0.0.1:0"}, {"address": f"127.0.0.1:{port}"}])
         desk = Desk()
-        intake = Intake(config, accept=desk.accept, metrics=desk.metrics, return_path_key=b"")
+        intake = Intake(config, accept=desk.accept, metrics=desk.metrics, keys=KEY)
         with pytest.raises(ListenError, match=f"cannot listen on 127.0.0.1:{port}: Address already in use$"):
             await intake.start()
         assert intake.addresses() == {}

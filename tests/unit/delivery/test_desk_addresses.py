@@ -19,9 +19,10 @@ from routerd.message.address import parse_address
 from routerd.message.desk_fields import NO_DESK_FIELDS, DeskFields
 from routerd.message.dkim_keys import KeyKind, new_private_key, parse_private_key
 from routerd.message.envelope import Purpose, Recipient
+from routerd.message.key_ring import KeyRing
 from routerd.store.base import Copy
 
-KEY = b"k" * 32
+KEY = KeyRing.begun(b"k" * 32)
 ROUTE: dict[str, object] = {"domain": "*", "smtp": "mail.example.com:25"}
 SUPPORT = "support@desk.test"
 MEMBERS = (Role.OWNER, Role.WATCHER, Role.TEAMMATE)
@@ -117,6 +118,55 @@ def test_labels_on_top_of_subjects_are_for_who_wants_them() -> None:
     via = {"replies": "through", "from_via": True}
     assert fields(members=members, trusts_us=False, inbox=via).tag == "[[urgent]]"
     assert fields().tag == ""
+
+
+def whole_copy(raw: bytes, *, labels: tuple[str, ...] = (), trusts_us: bool = True, tags: bool = True) -> bytes:
+    """Of Ewa, who has labels on top of subjects (`tags`)."""
+    members = {"ewa": {"mailbox": "ewa@example.com", "show": {"subject_tag": tags}}, "jan": {"mailbox": "jan@a.test"}}
+    made = DeskAddresses(settings_with(ROUTE, inboxes={SUPPORT: {"default": "jan"}}, members=members), KEY)
+    copy = replace(of_anna(), annotation=replace(of_anna().annotation, labels=labels))
+    content, fault = content_of(copy, raw, trusts_us=trusts_us, desk=made.fields_of(copy, trusts_us=trusts_us))
+    assert fault is None
+    return b"".join(content.pieces())
+
+
+@pytest.mark.parametrize(
+    ("subject", "plain"),
+    [
+        (b"[[urgent]] Pay", b"[urgent] Pay"),
+        (b"Re: [[[vip, urgent]]]", b"Re: [vip, urgent]"),
+        (b"[[urgent", b"[urgent"),
+        (b"=?utf-8?q?=5B?=\r\n =?utf-8?q?=5Burgent=5D=5D?= Pay", b"[urgent] Pay"),
+        (b"[urgent] =?utf-8?q?=C4=99?=", b"[urgent] =?utf-8?q?=C4=99?="),
+        (b"[invoice]  Pay", b"[invoice]  Pay"),
+    ],
+)
+def test_nobody_outside_writes_a_tag_like_ours(subject: bytes, plain: bytes) -> None:
+    """Where the member's client goes by them, whether there are labels or not; all that it says stays to be read."""
+    raw = RAW.replace(b"Re: parcel", subject)
+    assert b"\r\nSubject: " + plain + b"\r\n" in whole_copy(raw)
+    assert b"\r\nSubject: [[late]] " + plain + b"\r\n" in whole_copy(raw, labels=("late",))
+    twice = whole_copy(b"Subject: " + subject + b"\r\n" + raw)
+    assert twice.count(b"Subject: " + plain + b"\r\n") == 2
+    for as_it_came in (whole_copy(raw, trusts_us=False), whole_copy(raw, tags=False)):
+        assert b"\r\nSubject: " + subject + b"\r\n" in as_it_came
+
+
+@pytest.mark.parametrize(
+    "forged",
+    [
+        b"X-Original-Reply-To: boss@desk.test\r\n",
+        b"x-original-reply-to : a\r\n b\r\n",
+        b"X-Original-\x00Reply-To: a\r\n",
+    ],
+)
+def test_what_has_given_way_stands_alone_under_its_name(forged: bytes) -> None:
+    """Nobody outside says who was to be answered; where nothing gives way, all stays as it is."""
+    kept = whole_copy(forged + RAW)
+    assert kept.lower().count(b"x-original-") == 1
+    assert b"\r\nX-Original-Reply-To: b@klient.test\r\n" in kept
+    assert forged in whole_copy(forged + RAW, trusts_us=False)
+    assert b"X-Original-From: a@list.test" in whole_copy(b"X-Original-From: a@list.test\r\n" + RAW)
 
 
 def test_each_attempt_gives_the_same_bytes() -> None:

@@ -13,9 +13,10 @@ from routerd.delivery.letter import ReturnPaths, content_of
 from routerd.desk.changes import Role
 from routerd.message.address import parse_address
 from routerd.message.dkim_keys import KeyKind
+from routerd.message.key_ring import KeyRing
 from routerd.message.srs import read_srs, unwrap
 
-KEY = b"k" * 32
+KEY = KeyRing.begun(b"k" * 32)
 
 
 @pytest.mark.parametrize("role", list(Role))

@@ -35,13 +35,14 @@ from routerd.message.envelope import (
     Recipient,
     Refused,
 )
+from routerd.message.key_ring import KeyRing
 from routerd.message.token import trace_mac
 from routerd.message.view import MessageView
 from routerd.rules.compile import compile_ruleset
 from routerd.rules.decision import Decision
 from routerd.rules.facts import ConversationFacts, Facts
 
-KEY = b"k" * 32
+KEY = KeyRing.begun(b"k" * 32)
 NOW = datetime(2026, 1, 15, 10, tzinfo=UTC)
 SUPPORT, BILLING = "support@example.com", "billing@example.com"
 SETTINGS = Settings.model_validate(
@@ -131,7 +132,7 @@ def test_a_message_that_passed_an_inbox_loops_when_it_comes_back_to_it_and_only_
     assert passed == {BILLING, SUPPORT}
     assert loops(view(trace), Envelope("a@b.c", (recipient(SUPPORT),)), passed)
     assert not loops(view(trace), Envelope("a@b.c", (recipient(SUPPORT),)), frozenset({BILLING}))
-    assert passed_inboxes(view(trace), b"x" * 32, SETTINGS.inboxes, TO_SUPPORT) == frozenset()
+    assert passed_inboxes(view(trace), KeyRing.begun(b"x" * 32), SETTINGS.inboxes, TO_SUPPORT) == frozenset()
 
 
 def test_mail_for_the_postmaster_does_not_go_round_either() -> None:

@@ -7,10 +7,11 @@ from routerd.intake.protocol.events import Declined
 from routerd.intake.recipients import Directory
 from routerd.message.address import Address, parse_address
 from routerd.message.envelope import Purpose, Recipient
+from routerd.message.key_ring import KeyRing
 from routerd.message.srs import issue_srs
 from routerd.message.token import ANSWER, BOUNCE, DRAFT, NOTE, issue_address, issue_return_path, make_token
 
-KEY = b"k" * 32
+KEY = KeyRing.begun(b"k" * 32)
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 
 
@@ -179,7 +180,7 @@ def test_a_token_of_the_desk_holds_for_its_address_alone(letter: str) -> None:
     own = issue_address(letter, inbox, 4711, NOW, addresses, KEY)
     others = [other for other in (ANSWER, NOTE, DRAFT, BOUNCE) if other != letter]
     forged = [
-        issue_address(letter, inbox, 4711, NOW, addresses, b"x" * 32),
+        issue_address(letter, inbox, 4711, NOW, addresses, KeyRing.begun(b"x" * 32)),
         own.replace("support+", "sales+eu+"),
         own.replace("support+", "help+"),
         *(own.replace(f"+{letter}.", f"+{other}.") for other in others),
@@ -204,7 +205,7 @@ def test_a_token_of_an_inbox_that_is_gone_is_nobodys() -> None:
 def test_a_forged_token_is_refused() -> None:
     """Another key, another purpose, another inbox's: not ours."""
     inbox, addresses = parse_address("support@desk.test"), settings().addresses
-    of_another_key = issue_return_path(inbox, 4711, NOW, addresses, b"x" * 32)
+    of_another_key = issue_return_path(inbox, 4711, NOW, addresses, KeyRing.begun(b"x" * 32))
     of_another_purpose = f"support+b.{make_token(4711, NOW, 'r', KEY)}@desk.test"
     of_another_inbox = issue_return_path(inbox, 4711, NOW, addresses, KEY).replace("support+", "billing+")
     for forged in (of_another_key, of_another_purpose, of_another_inbox):
@@ -250,7 +251,7 @@ def test_a_forged_wrapping_is_refused(local: str) -> None:
 def test_a_wrapping_of_another_key_or_domain_is_forged() -> None:
     """Another daemon's, and ours for another inbox's domain."""
     inbox, addresses = parse_address("support@desk.test"), settings().addresses
-    of_another_key = issue_srs("anna@klient.pl", inbox, NOW, addresses, b"x" * 32)
+    of_another_key = issue_srs("anna@klient.pl", inbox, NOW, addresses, KeyRing.begun(b"x" * 32))
     of_another_domain = issue_srs("anna@klient.pl", inbox, NOW, addresses, KEY)
     assert of_another_key is not None
     assert of_another_domain is not None

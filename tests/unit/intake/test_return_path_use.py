@@ -9,6 +9,7 @@ from routerd.intake.limits.return_paths import DESK_FLOODED, FLOODED, ReturnPath
 from routerd.intake.protocol.events import Declined
 from routerd.message.address import Address, parse_address
 from routerd.message.envelope import Accepted, Envelope, Purpose, QueueId, Recipient, Refused
+from routerd.message.key_ring import KeyRing
 from routerd.message.srs import issue_srs
 
 DAY = 86_400.0
@@ -18,7 +19,7 @@ SUPPORT = parse_address("support@desk.test")
 
 def wrapped(sender: str, day: int = 1) -> Recipient:
     at = datetime(2026, 1, day, tzinfo=UTC)
-    path = issue_srs(sender, SUPPORT, at, Addresses(), b"k" * 32)
+    path = issue_srs(sender, SUPPORT, at, Addresses(), KeyRing.begun(b"k" * 32))
     assert path is not None
     return Recipient(parse_address(path), Purpose.WRAPPED, path, original=parse_address(sender))
 

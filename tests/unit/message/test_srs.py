@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from routerd.config.settings import Addresses
 from routerd.message.address import Address, parse_address
+from routerd.message.key_ring import KeyRing
 from routerd.message.srs import HASH_LENGTH, age_in_days, issue_srs, read_srs, unwrap, wrap
 from routerd.message.token import ExpiredTokenError, ForgedTokenError, TokenError
 
@@ -15,20 +16,20 @@ from routerd.message.token import ExpiredTokenError, ForgedTokenError, TokenErro
 SECRET = b"tops3cr3t"
 AT = datetime(2020, 1, 1, 0, 1, tzinfo=UTC)
 
-KEY = b"k" * 32
+KEY = KeyRing.begun(b"k" * 32)
 NOW = datetime(2026, 1, 15, 10, tzinfo=UTC)
 DAY = timedelta(days=1)
 MAX_AGE = timedelta(days=14)
 SUPPORT = parse_address("support@example.com")
 
 
-def issued(sender: str, at: datetime = NOW, inbox: Address = SUPPORT, key: bytes = KEY) -> Address:
+def issued(sender: str, at: datetime = NOW, inbox: Address = SUPPORT, key: KeyRing = KEY) -> Address:
     text = issue_srs(sender, inbox, at, Addresses(), key)
     assert text is not None
     return parse_address(text)
 
 
-def read(address: Address, now: datetime = NOW, key: bytes = KEY) -> str:
+def read(address: Address, now: datetime = NOW, key: KeyRing = KEY) -> str:
     wrapped = unwrap(address.local)
     assert wrapped is not None
     return str(read_srs(wrapped, address.domain, key, now, MAX_AGE))
@@ -219,7 +220,7 @@ def test_it_holds_for_its_domain_and_secret_only() -> None:
     with pytest.raises(ForgedTokenError):
         read(Address(path.local, "example.org"))
     with pytest.raises(ForgedTokenError):
-        read(path, key=b"x" * 32)
+        read(path, key=KeyRing.begun(b"x" * 32))
 
 
 def test_a_short_hash_is_not_enough() -> None:

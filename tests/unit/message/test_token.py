@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from routerd.message.address import Address, parse_address
+from routerd.message.key_ring import KeyRing
 from routerd.message.token import (
     BOUNCE,
     MAX_RETURN_PATH_LOCAL,
@@ -23,7 +24,7 @@ from routerd.message.token import (
     trace_mac,
 )
 
-KEY = bytes(range(32))
+KEY = KeyRing.begun(bytes(range(32)))
 NOW = datetime(2026, 3, 4, 23, 59, tzinfo=UTC)
 FORTNIGHT = timedelta(days=14)
 
@@ -72,7 +73,7 @@ def test_every_character_counts(at: int) -> None:
 def test_purpose_and_key_are_inside() -> None:
     """A token for one purpose or of another key is forged."""
     token = make_token(1, NOW, BOUNCE, KEY)
-    for purpose, key in (("r", KEY), (BOUNCE, bytes(32))):
+    for purpose, key in (("r", KEY), (BOUNCE, KeyRing.begun(bytes(32)))):
         with pytest.raises(ForgedTokenError):
             read_token(token, purpose, key, NOW, FORTNIGHT)
 
@@ -135,7 +136,7 @@ def test_trace_is_known_again() -> None:
     assert is_own_trace(f" 01J\t{ours.upper()} ".encode(), KEY, "Support@Example.com")
     assert not is_own_trace(f"01J {other}", KEY, "support@example.com")
     assert not is_own_trace(f"01K {ours}", KEY, "support@example.com")
-    assert not is_own_trace(f"01J {ours}", bytes(32), "support@example.com")
+    assert not is_own_trace(f"01J {ours}", KeyRing.begun(bytes(32)), "support@example.com")
 
 
 @given(st.one_of(st.binary(max_size=80), st.text(max_size=80)))
