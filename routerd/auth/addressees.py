@@ -26,12 +26,14 @@ def proves_addressees(headers: HeaderBlock, proofs: AuthResults) -> bool:
     domain = (proofs.author or "").rpartition("@")[2]
     believed = [one for one in proofs.results if one not in proofs.further]
     passed = [one for one in believed if one.result == "pass"]
-    senders = ((one.property("smtp.mailfrom") or "").rpartition("@")[2] for one in passed if one.method == "spf")
+    senders = [(one.property("smtp.mailfrom") or "").rpartition("@")[2] for one in passed if one.method == "spf"]
     if any(_is_aligned(sender, domain) for sender in senders):
         return True
     signed = [one for one in passed if one.method == "dkim"]
     if signed:
         return any(_is_aligned(_signer(one), domain) and _covers(headers, _signatures(headers, one)) for one in signed)
+    if any(_may_be_aligned(sender, domain) for sender in senders):
+        return False  # a domain beside the author's, which no signature is taken from either
     if any(one.method == "dkim" for one in believed):
         return True
     perhaps = [tags for tags in _all_signatures(headers) if _may_be_aligned(tags.get("d", "").lower(), domain)]

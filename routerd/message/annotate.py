@@ -38,12 +38,13 @@ def annotate(
     """The header of one copy: ours on top, then the message's own less what is forged, byte for byte.
 
     `may_add_priority`: a priority may show as Importance and X-Priority, though a DKIM signature may cover them.
-    `desk`: by which the reader speaks to the desk; what gives way to it keeps its value under another name.
+    `desk`: by which the reader speaks to the desk; what gives way to it keeps its value under another name, which is
+    ours then.
     Where no empty line ends the header one is added: at the end, or above the first line that is no header field.
     """
     end = find_header_end(raw)
     header = raw[: end.fields_end]
-    kept = cut_forged(header, annotation.cut_authserv_ids, annotation.cut_headers)
+    kept = cut_forged(header, annotation.cut_authserv_ids, (*annotation.cut_headers, *desk.originals))
     with_priority = may_add_priority and annotation.priority is not None and not _HAS_PRIORITY.search(b"\n" + kept)
     added = _added(annotation, copy_id, desk, with_priority=with_priority)
     kept = with_room_for(desk, kept)

@@ -6,7 +6,7 @@ from urllib.parse import quote
 
 from routerd.message.address_field import address_field
 from routerd.message.address_list import Mailbox
-from routerd.message.subject_tag import tagged_field
+from routerd.message.subject_tag import plain_value, tagged_field
 
 _IN_MAILTO = "@+.-_=!$'*~"  # what stands in an address as it is (RFC 6068 2)
 _PLAIN = re.compile(r"[A-Za-z0-9@+._-]*+\Z")
@@ -23,11 +23,13 @@ class DeskFields:
     reply_to: Mailbox | None = None  # the message's own becomes X-Original-Reply-To
     sender: Mailbox | None = None  # From; the message's own becomes X-Original-From
     tag: str = ""  # on top of the subject
+    goes_by_tags: bool = False  # its reader's client sorts by them: what others write like one is made plain
 
     @property
-    def changes_signed(self) -> bool:
-        """Whether a DKIM signature may cover what it changes."""
-        return self.reply_to is not None or self.sender is not None or bool(self.tag)
+    def originals(self) -> tuple[str, ...]:
+        """Under which names, in lower case, stands what has given way. Nobody else says anything there."""
+        named = (("reply-to", self.reply_to), ("from", self.sender))
+        return tuple(f"x-original-{name}" for name, new in named if new is not None)
 
 
 NO_DESK_FIELDS = DeskFields()
@@ -55,8 +57,6 @@ def fields_of_reply(fields: DeskFields) -> bytes:
 
 def with_room_for(fields: DeskFields, header: bytes) -> bytes:
     """`header`, without its empty line, in which the message's own fields have given way, their values as they were."""
-    if not fields.changes_signed:
-        return header
     names = frozenset(
         name for name, new in ((b"reply-to", fields.reply_to), (b"from", fields.sender)) if new is not None
     )
@@ -64,9 +64,16 @@ def with_room_for(fields: DeskFields, header: bytes) -> bytes:
         header = _GIVING_WAY.sub(
             lambda found: b"X-Original-" + found[1] if found[1].lower() in names else found[0], header
         )
+    if fields.goes_by_tags:
+        header = _SUBJECT.sub(_made_plain, header)
     if not fields.tag:
         return header
     subject = _SUBJECT.search(header)
     if subject is None:
         return tagged_field(b"", fields.tag) + header
     return header[: subject.start()] + tagged_field(subject[1], fields.tag) + header[subject.end() :]
+
+
+def _made_plain(subject: re.Match[bytes]) -> bytes:
+    name = subject[0][: subject.start(1) - subject.start()]
+    return name + plain_value(subject[1])

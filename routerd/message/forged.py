@@ -108,6 +108,9 @@ def cut_forged(header: bytes, authserv_ids: Iterable[str], names: Sequence[str] 
 
 def _cut(text: bytes, patterns: _Patterns, judge: "_Judge", given: frozenset[bytes]) -> bytes:
     text = patterns.results.sub(judge, patterns.ours.sub(b"", text))
+    if given:
+        squeezed = text.translate(_LOWER, _NOT_IN_NAMES)
+        given = frozenset(name for name in given if name in squeezed)
     if not given:
         return text
     longest = max(map(len, given))

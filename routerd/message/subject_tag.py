@@ -17,6 +17,7 @@ _TAG = re.compile(rf"\[\[{_LABEL}(?:,\s*+{_LABEL})*+\]\]\s*")
 # Of notes, drafts, and of what members are told of answers. What customers may write as well, such as [overdue], stays.
 _MARKS = "note|draft|approve|waits|not sent|not delivered|dropped|snoozed until now"
 _MARK = re.compile(rf"(?:\A|(?<=[:：]))\s*+(?:\[(?:{_MARKS})\]\s*+)++", re.IGNORECASE)
+_DOUBLED = re.compile(r"\[{2,}+|\]{2,}+")
 _BEGIN = "["
 _NAME = "Subject"
 _WIDTH = 76
@@ -46,6 +47,18 @@ def tagged_field(value: bytes, tag: str) -> bytes:
     first_line = len(rest.partition(b"\n")[0])
     fold = b"\r\n" if rest.startswith((b" ", b"\t")) and len(field) + first_line > _WIDTH else b""
     return field + fold + rest + b"\r\n"
+
+
+def plain_value(value: bytes) -> bytes:
+    """A subject's raw value in which no brackets are doubled, as only our tag's are; as it is written where none are. What
+    it says stays to be read. Never raises."""
+    if b"[[" not in value and b"]]" not in value and b"=?" not in value:
+        return value
+    text = decode_header(value)
+    plain = _DOUBLED.sub(lambda found: found[0][0], text)
+    if plain == text:
+        return value
+    return text_field(_NAME, plain.strip()).removeprefix(f"{_NAME}:".encode())
 
 
 def untagged_value(value: bytes) -> bytes:

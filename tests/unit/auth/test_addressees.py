@@ -53,6 +53,23 @@ def test_a_signature_of_all_of_it_or_spf_proves_them(header: str, results: tuple
     assert proves(header, *results)
 
 
+def test_what_a_domain_beside_the_authors_says_does_not_count() -> None:
+    """DMARC passes by it, where it is not strict; one above or below is the author's own, or given by its owner."""
+    author = "ewa@desk.team.example"
+
+    def proves_of(*results: MethodResult, by: str) -> bool:
+        header = signature(FULL, by) + MAIL.replace(EWA, author)
+        return proves_addressees(HeaderBlock.scan(f"{header}\r\n".encode()), AuthResults(results, author))
+
+    for domain in ("team.example", "desk.team.example", "mail.desk.team.example"):
+        assert proves_of(dkim(domain), by=domain)
+        assert proves_of(spf(f"bounce@{domain}"), by=domain)
+    for domain in ("news.team.example", "desk.team.example.zly.test"):
+        assert not proves_of(dkim(domain), by=domain)
+    assert not proves_of(spf("bounce@news.team.example"), by="zly.test")
+    assert not proves_of(spf("bounce@news.team.example"), dkim(result="fail"), by="zly.test")
+
+
 @pytest.mark.parametrize(
     ("header", "results"),
     [
