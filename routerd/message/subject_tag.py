@@ -50,8 +50,8 @@ def tagged_field(value: bytes, tag: str) -> bytes:
 
 
 def plain_value(value: bytes) -> bytes:
-    """A subject's raw value in which no brackets are doubled, as only our tag's are; as it is written where none are. What
-    it says stays to be read. Never raises."""
+    """A subject's raw value in which no brackets are doubled, as only our tag's are; as it is written where none are.
+    What it says stays to be read. Never raises."""
     if b"[[" not in value and b"]]" not in value and b"=?" not in value:
         return value
     text = decode_header(value)
