@@ -22,6 +22,7 @@ from routerd.desk.refusal import LOOP, TOO_DEEP, Barred, unheard
 from routerd.desk.reply_due import reply_due
 from routerd.desk.roster import Roster
 from routerd.desk.said import Kind, Said, Speaker
+from routerd.message.encode import without_turns
 from routerd.message.envelope import Client, Envelope, Purpose, Received
 from routerd.message.key_ring import Keys
 from routerd.message.kinds import is_calendar_reply
@@ -140,7 +141,7 @@ def _reply_name(facts: Facts, envelope: Envelope, author: Author) -> str:
     view = facts.view
     if not envelope.sender or not author.outside or "list" in view.kinds or view.author is None:
         return ""
-    return (view.author.name or view.author.address)[:MAX_REPLY_NAME]
+    return (without_turns(view.author.name) or view.author.address)[:MAX_REPLY_NAME]
 
 
 def _heard(facts: Facts, received: Received, office: Office, known: Known, proofs: AuthResults) -> Said:

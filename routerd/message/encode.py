@@ -12,6 +12,7 @@ MAX_ENCODED_WORD = 75  # RFC 2047 2
 MAX_TOKEN = 900  # RFC 5322 2.1.1: a line must not exceed 998; what is longer without a space is broken
 
 _UNCLEAN = re.compile(r"[\x00-\x20\x7f-\x9f\u2028\u2029\ud800-\udfff]+")
+_TURNS = re.compile("[\u202a-\u202e\u2066-\u2069]")
 _FRAME = len("=?utf-8?q??=")
 _PLAIN_IN_Q = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789!*+-/")
 _CUT_MARK = "..."
@@ -22,6 +23,13 @@ def clean(text: str) -> str:
     if text.isprintable() and "  " not in text:
         return text.strip(" ")
     return _UNCLEAN.sub(" ", text).strip(" ")
+
+
+def without_turns(text: str) -> str:
+    """`text` without what turns the direction of what stands behind it, as in names and subjects nobody needs it. Marks
+    that belong to a letter (U+200E, U+200F, U+061C) stay.
+    """
+    return text if text.isprintable() else _TURNS.sub("", text)
 
 
 def text_field(name: str, value: str, most_bytes: int | None = None) -> bytes:

@@ -89,11 +89,16 @@ def _kept(block: HeaderBlock) -> dict[str, Field]:
 
 
 def _as_written(raw: Raw, name: bytes, field: Field) -> bytes:
-    """Its value byte for byte, under the name as it is usually written."""
-    value = bytes(raw[field.value_start : field.end]).rstrip(b"\r\n")
-    if not value.startswith((b" ", b"\t", b"\r", b"\n")):
-        value = b" " + value
-    return name + b":" + value + b"\r\n"
+    """Its value as it is folded there, under the name as it is usually written."""
+    return name + b":" + _folded(bytes(raw[field.value_start : field.end])) + b"\r\n"
+
+
+def _folded(value: bytes) -> bytes:
+    """Without lines of white space alone (RFC 5322 3.2.2, 4.2): some servers take such a one for the header's end. What
+    follows on any other line end is a continuation, whatever the message's client meant.
+    """
+    lines = [line for line in value.splitlines() if line.strip()]
+    return b"\r\n".join(line if line.startswith((b" ", b"\t")) else b" " + line for line in lines)
 
 
 def _threading(raw: Raw, name: str, field: Field, unseen: frozenset[str]) -> bytes:
@@ -113,7 +118,7 @@ def _content_name(name_lower: str) -> bytes:
 def _subject(raw: Raw, field: Field | None, letterhead: Letterhead) -> bytes:
     if field is None:
         return text_field("Subject", letterhead.prefix) if letterhead.prefix else b""
-    value = untagged_value(bytes(raw[field.value_start : field.end]).strip(b" \t\r\n"))
+    value = untagged_value(_folded(bytes(raw[field.value_start : field.end])).strip())
     for cut in letterhead.cut_prefixes:
         value = value.removeprefix(cut.encode()).lstrip(b" \t")
     prefix = letterhead.prefix.encode()
