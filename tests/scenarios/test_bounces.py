@@ -95,7 +95,8 @@ class Desk:
         self.offered: list[Copy] = []
         self.forgotten: set[int] = set()
         self._live = self._made_live(rules)
-        self.probes = Probes(lambda: SETTINGS, self.store.keys(BOUNCE), os.urandom, lambda: NOW)
+        self.settings = SETTINGS
+        self.probes = Probes(lambda: self.settings, self.store.keys(BOUNCE), os.urandom, lambda: NOW)
         bounces = Bounces(self.store, self._next, self.metrics, self, self.probes)
         self.router = Router(
             self._live,
@@ -420,6 +421,28 @@ async def test_a_probe_arrives_and_is_kept_nowhere(desk: Desk) -> None:
     await desk.accept(unknown, "Subject: probe\n\nx\n", "", NOW)
     assert len(desk.offered) == 1
     assert await do({"do": "retry"}) == {"other": {"do": "retry"}}
+
+
+async def test_a_probe_comes_to_a_wrapped_sender(desk: Desk) -> None:
+    """Where copies leave from such (`return_path: srs`). It is sent back to nobody; what is no probe is."""
+    desk.settings = SETTINGS.model_copy(update={"return_path": "srs"})
+
+    async def other(command: dict[str, Any]) -> dict[str, Any]:
+        return command
+
+    do = desk.probes.before(other)
+    probes = (await do({"do": "probe"}))["addresses"]
+    assert [probe["kind"] for probe in probes] == ["bounces", "answers", "notes", "drafts", "wrapped"]
+    wrapped = probes[-1]
+    recipient = Directory(SETTINGS, desk.store.keys(BOUNCE)).look_up(parse_address(wrapped["address"]), NOW)
+    assert isinstance(recipient, Recipient)
+    assert recipient.purpose is Purpose.WRAPPED
+    named = f"X-Routerd-Probe: <{wrapped['address']}>\nSubject: probe\n\nx\n"
+    assert isinstance(await desk.accept(recipient, named, "", NOW), Accepted)
+    assert desk.offered == []
+    assert await do({"do": "probed"}) == {"came": {str(wrapped["number"]): "192.0.2.1"}, "lost_detail": []}
+    await desk.accept(recipient, named.replace("Probe: <", "Probe: <x"), "", NOW)
+    assert [copy.mailbox for copy in desk.offered] == [f"{wrapped['number']}.probe@probe.invalid"]
 
 
 async def test_a_probe_that_lost_its_detail_is_known_by_its_name(desk: Desk) -> None:

@@ -1,5 +1,5 @@
 """A message to each kind of address that we give out, of each inbox, sent as any server would, and seen to arrive or
-not: bounces, answers, notes and drafts come there.
+not: bounces, answers, notes and drafts come there, and bounces for senders that were wrapped (SRS).
 
 On the way it is seen whether the certificates of the hosts fit their names.
 """
@@ -37,7 +37,7 @@ Message-ID: <{number}.probe@{hostname}>
 Auto-Submitted: auto-generated
 X-Routerd-Probe: <{address}>
 
-This message shows whether {kind} reach routerd. It is kept nowhere.
+This message shows whether mail for this address ({kind}) reaches routerd. It is kept nowhere.
 """
 
 

@@ -5,7 +5,7 @@ Their tokens name copies that no store ever has. What arrives is told to who ask
 
 import re
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -16,6 +16,7 @@ from routerd.config.settings import Settings
 from routerd.message.address import parse_address
 from routerd.message.envelope import Purpose, Received
 from routerd.message.key_ring import Keys
+from routerd.message.srs import issue_srs
 from routerd.message.token import ANSWER, BOUNCE, DRAFT, NOTE, issue_address
 
 LIFE = timedelta(minutes=10)
@@ -27,6 +28,8 @@ KINDS = {  # what each is for, in words
     "notes": (NOTE, Purpose.NOTE),
     "drafts": (DRAFT, Purpose.DRAFT),
 }
+WRAPPED = "wrapped"  # bounces for strangers, with `return_path: srs`
+_STRANGER = "probe@probe.invalid"  # a sender that nobody has (RFC 2606 2); an address of ours holds him
 _NAMES_ITSELF = re.compile(rb"^X-Routerd-Probe: <([^>\r\n]{1,254})>", re.MULTILINE)
 _CHANCE_BYTES = 3
 _FIRST = (1 << 48) - (1 << 8 * _CHANCE_BYTES)  # the last numbers that a token can name
@@ -77,7 +80,7 @@ class Probes:
     def _answer(self, command: dict[str, Any]) -> dict[str, Any] | None:
         match command:
             case {"do": "probe"}:
-                return {"addresses": [self._issue(inbox, kind) for inbox in self._settings().inboxes for kind in KINDS]}
+                return {"addresses": list(self._issue_all(self._settings()))}
             case {"do": "probed"}:
                 came = {str(number): probe.came_from for number, probe in self._under_way.items() if probe.came_from}
                 lost = [str(number) for number, probe in self._under_way.items() if probe.lost_detail]
@@ -86,13 +89,15 @@ class Probes:
                 return None
 
     def take(self, received: Received) -> bool:
-        """Whether it is one of them, by its token; or by its name, where what stood behind the `+` was lost."""
+        """Whether it is one of them, by its token; or by its name, where there is none, or what stood behind the `+` was
+        lost."""
         self._forget_old()
         if not self._under_way or len(received.envelope.recipients) != 1:
             return False
         recipient = received.envelope.recipients[0]
         is_at_inbox = recipient.purpose is Purpose.INBOX
-        probe = self._named_in(received) if is_at_inbox else self._under_way.get(recipient.copy_number or 0)
+        has_number = not is_at_inbox and recipient.purpose is not Purpose.WRAPPED
+        probe = self._under_way.get(recipient.copy_number or 0) if has_number else self._named_in(received)
         if probe is None or not (is_at_inbox or probe.purpose is recipient.purpose):
             return False
         probe.came_from, probe.lost_detail = received.client.address or "a unix socket", is_at_inbox
@@ -105,14 +110,24 @@ class Probes:
         address = found[1].decode("ascii", "replace") if found else None
         return next((probe for probe in self._under_way.values() if probe.address == address), None)
 
-    def _issue(self, inbox: str, kind: str) -> dict[str, Any]:
+    def _issue_all(self, settings: Settings) -> Iterator[dict[str, Any]]:
         now = self._clock()
+        for inbox in settings.inboxes:
+            base = parse_address(inbox)
+            for kind, (letter, purpose) in KINDS.items():
+                number = self._new_number()
+                address = issue_address(letter, base, number, now, settings.addresses, self._keys)
+                yield self._begin(_Probe(now + LIFE, address, purpose), number, inbox, kind)
+            if settings.return_path == "srs":
+                number = self._new_number()
+                wrapped = issue_srs(f"{number}.{_STRANGER}", base, now, settings.addresses, self._keys)
+                if wrapped is not None:
+                    yield self._begin(_Probe(now + LIFE, wrapped, Purpose.WRAPPED), number, inbox, WRAPPED)
+
+    def _begin(self, probe: _Probe, number: int, inbox: str, kind: str) -> dict[str, Any]:
         self._forget_old(room_for=1)
-        number = self._new_number()
-        letter, purpose = KINDS[kind]
-        address = issue_address(letter, parse_address(inbox), number, now, self._settings().addresses, self._keys)
-        self._under_way[number] = _Probe(now + LIFE, address, purpose)
-        return {"number": number, "inbox": inbox, "kind": kind, "address": address}
+        self._under_way[number] = probe
+        return {"number": number, "inbox": inbox, "kind": kind, "address": probe.address}
 
     def _forget_old(self, room_for: int = 0) -> None:
         while self._under_way and (len(self._under_way) > MAX_PROBES - room_for or self._oldest.until < self._clock()):
