@@ -1,7 +1,7 @@
 """Once a day each member hears what is open, waits or is overdue; who leads a team, also how it stands. Pure.
 
-At the hour of `digest`, in the time of his own calendar (else of his first team that has one, else UTC), and on its
-working days. Who is away hears nothing, nor who has nothing to do.
+At the hour of `digest`, in the time of his own calendar (else of the first that a team of his has, or one that he leads,
+else UTC), and on its working days. Who is away hears nothing, nor who has nothing to do.
 """
 
 from collections.abc import Iterable, Iterator
@@ -56,7 +56,7 @@ def _is_worked(day: date, hours: WorkingHours) -> bool:
 
 
 def _calendar(member: str, settings: Settings, roster: Roster) -> WorkingHours | None:
-    teams = (name for name, team in settings.teams.items() if member in team.members)
+    teams = (name for name, team in settings.teams.items() if member in team.members or team.lead == member)
     found = (roster.working_hours(member, team) for team in (None, *teams))
     return next((hours for hours in found if hours is not None), None)
 

@@ -68,10 +68,11 @@ def mails(member: str, state: FullState | None = None, desk_: House | None = Non
     ("member", "moment"),
     [
         ("ewa", datetime(2026, 1, 20, 7, tzinfo=UTC)),
+        ("jan", datetime(2026, 1, 20, 7, tzinfo=UTC)),
         ("omar", datetime(2026, 1, 18, 4, tzinfo=UTC)),
         ("adam", datetime(2026, 1, 17, 8, tzinfo=UTC)),
     ],
-    ids=["team's, over a holiday", "own", "none"],
+    ids=["team's, over a holiday", "of a team that he leads", "own", "none"],
 )
 def test_it_comes_on_working_days_in_the_members_time(member: str, moment: datetime) -> None:
     timers = digest_timers(desk().settings, desk().roster, FRIDAY)
