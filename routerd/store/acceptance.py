@@ -156,10 +156,13 @@ def _add_events(batch: Batch, message: int, plan: Plan, at: int) -> None:
 
 
 def _count(batch: Batch, message: int, plan: Plan, place: int, conversation: Conversation | None, at: int) -> None:
-    """For the report: a customer's message, and an owner that somebody gave by a note."""
+    """For the report: a customer's message, and an owner that somebody gave by a note; not who owns it by answering,
+    also where a note had his answer sent."""
     if plan.part is Part.CUSTOMER and plan.twin is None:
         batch.count((at, message, "received", place, plan.owner, plan.inbox, plan.team))
     elif plan.part is Part.NOTE and conversation is not None and conversation.owner != plan.owner:
+        if plan.answered is not None and plan.answered.member == plan.owner:
+            return
         batch.count((at, message, "reassigned", place, conversation.owner, plan.inbox, conversation.team))
 
 
