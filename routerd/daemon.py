@@ -343,7 +343,7 @@ class Daemon:
             settings = self.live.settings
             retention = Retention(settings.bounce_window, settings.retain.events, settings.retain.bodies)
             await self.store.sweep(utc_now(), retention)
-            await asyncio.sleep(SWEEP_EVERY.total_seconds())
+            await asyncio.sleep(rehearsal.sweeps_every(SWEEP_EVERY).total_seconds())
 
     async def _feed_watchdog(self, seconds: float) -> None:
         while True:
