@@ -1,11 +1,10 @@
 """How it went between two moments: what the report counts and measures."""
 
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta, tzinfo
+from datetime import date, datetime, timedelta, tzinfo
 from enum import StrEnum
-from typing import Any
 
 from routerd.desk.changes import HeldKind
 from routerd.store.connection import Connection, select
@@ -15,10 +14,13 @@ from routerd.store.stored_json import texts_from_json
 _MICROSECOND = timedelta(microseconds=1)
 _QUARTER = 900_000_000  # microseconds: the clocks of all countries differ by whole quarters of an hour
 
-Between = Callable[[int, int], int]
-"""Given two moments, in microseconds since 1970-01-01 UTC: the working time between them, in microseconds."""
+Durations = list[float]
+"""In microseconds, whole ones: Python sorts floats in half the time that it takes for integers as large as these."""
 
-Working = Callable[[str, str | None], Between]
+Worked = Callable[[Sequence[tuple[int, int]]], Durations]
+"""Given pairs of moments, in microseconds since 1970-01-01 UTC: the working time between those of each."""
+
+Working = Callable[[str, str | None], Worked]
 """Given owner and team: how their working time is measured."""
 
 
@@ -42,10 +44,14 @@ _JOINED = "LEFT JOIN conversations AS c ON c.number = x.conversation"
 _OWN_KEYS = {By.MEMBER: "x.member", By.TEAM: "x.team", By.INBOX: "x.inbox"}
 _HELD_KEYS = {By.MEMBER: "x.member"}
 
-# Rows are grouped here, where it takes no sorting. Answers stand as they came, the order of their time or near to it.
-_COUNTED = "SELECT {key}, x.kind FROM counted AS x {joined} WHERE x.at >= ? AND x.at < ?"
+# Rows are grouped here, where it takes no sorting.
+_RECEIVED = "SELECT {key}, x.at / ? FROM counted AS x {joined} WHERE x.kind = 'received' AND x.at >= ? AND x.at < ?"
+_REASSIGNED = """
+SELECT {key}, count(*) FROM counted AS x {joined} WHERE x.kind = 'reassigned' AND x.at >= ? AND x.at < ? GROUP BY 1
+"""
 _ANSWERS = """
-SELECT {key}, x.is_first, x.waited, x.waited_working FROM answers AS x {joined} WHERE x.at >= ? AND x.at < ?
+SELECT {key}, x.at / ?, x.is_first, CAST(x.waited AS REAL), CAST(x.waited_working AS REAL) FROM answers AS x {joined}
+WHERE x.at >= ? AND x.at < ?
 """
 # What a machine sent was closed when it came.
 _CLOSED = """
@@ -60,8 +66,6 @@ _HELD = """
 SELECT {key}, count(*) FROM held AS x LEFT JOIN conversations AS c ON c.number = x.conversation
 WHERE x.kind = ? AND x.at >= ? AND x.at < ? GROUP BY 1
 """
-_RECEIVED_QUARTERS = "SELECT at / ?, count(*) FROM counted WHERE kind = 'received' AND at >= ? AND at < ? GROUP BY 1"
-_ANSWERED_QUARTERS = "SELECT at / ?, count(*) FROM answers WHERE at >= ? AND at < ? GROUP BY 1"
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,10 +119,10 @@ class _Gathered:
     overdue: int = 0
     reassigned: int = 0
     held: int = 0
-    first: list[int] = field(default_factory=list)
-    first_working: list[int] = field(default_factory=list)
-    resolution: list[int] = field(default_factory=list)
-    resolution_working: list[int] = field(default_factory=list)
+    first: Durations = field(default_factory=list)
+    first_working: Durations = field(default_factory=list)
+    resolution: Durations = field(default_factory=list)
+    resolution_working: Durations = field(default_factory=list)
 
     def figures(self, name: str) -> Figures:
         return Figures(
@@ -166,12 +170,14 @@ def report(
     """`zone`: whose days are counted. `working` measures resolutions; first responses were, when they were given."""
     span = (to_micros(since), to_micros(until))
     groups = _Groups(by)
-    _count(db, by, span, groups)
-    _measure_answers(db, by, span, groups)
+    received = _count_received(db, by, span, groups)
+    answered = _measure_answers(db, by, span, groups)
     _measure_closed(db, by, span, groups, working)
+    _count_others(db, by, span, groups)
     found = [gathered.figures(name) for name, gathered in groups.named.items()]
     found.sort(key=lambda one: (-one.received, -one.answered, one.name))
-    return Report(by, since, until, tuple(found), groups.total.figures(""), tuple(_days(db, span, since, until, zone)))
+    days = tuple(_days(received, answered, since, until, zone))
+    return Report(by, since, until, tuple(found), groups.total.figures(""), days)
 
 
 def _of_table(question: str, by: By) -> str:
@@ -180,13 +186,54 @@ def _of_table(question: str, by: By) -> str:
     return question.format(key=own or _CONVERSATION_KEYS[by], joined="" if own else _JOINED)
 
 
-def _count(db: Connection, by: By, span: tuple[int, int], groups: _Groups) -> None:
-    for (name, kind), count in Counter(select(db, _of_table(_COUNTED, by), span)).items():
+def _count_received(db: Connection, by: By, span: tuple[int, int], groups: _Groups) -> Counter[int]:
+    """Gives how many there were in each quarter of an hour."""
+    rows = select(db, _of_table(_RECEIVED, by), (_QUARTER, *span))
+    for name, count in Counter(row[0] for row in rows).items():
         for group in groups.of(name):
-            if kind == "received":
-                group.received += count
-            elif kind == "reassigned":
-                group.reassigned += count
+            group.received += count
+    return Counter(row[1] for row in rows)
+
+
+def _measure_answers(db: Connection, by: By, span: tuple[int, int], groups: _Groups) -> Counter[int]:
+    """Gives how many there were in each quarter of an hour."""
+    rows = select(db, _of_table(_ANSWERS, by), (_QUARTER, *span))
+    found: dict[str | None, tuple[Durations, Durations]] = defaultdict(lambda: ([], []))
+    for name, _, is_first, waited, worked in rows:
+        if is_first:
+            first, first_working = found[name]
+            if waited is not None:
+                first.append(waited)
+            if worked is not None:
+                first_working.append(worked)
+    for name, count in Counter(row[0] for row in rows).items():
+        for group in groups.of(name):
+            group.answered += count
+    for name, (first, first_working) in found.items():
+        first.sort()
+        first_working.sort()
+        for group in groups.of(name):
+            group.first += first
+            group.first_working += first_working
+    return Counter(row[1] for row in rows)
+
+
+def _measure_closed(db: Connection, by: By, span: tuple[int, int], groups: _Groups, working: Working | None) -> None:
+    found: dict[tuple[str | None, str, str | None], list[tuple[int, int]]] = defaultdict(list)
+    for name, owner, team, began, resolved in select(db, _CLOSED.format(key=_CONVERSATION_KEYS[by]), span):
+        found[name, owner, team].append((began, resolved))
+    for (name, owner, team), spans in found.items():
+        resolution = sorted([float(resolved - began) for began, resolved in spans])
+        worked = sorted(working(storable(owner), team)(spans)) if working else []
+        for group in groups.of(name):
+            group.resolution += resolution
+            group.resolution_working += worked
+
+
+def _count_others(db: Connection, by: By, span: tuple[int, int], groups: _Groups) -> None:
+    for name, count in select(db, _of_table(_REASSIGNED, by), span):
+        for group in groups.of(name):
+            group.reassigned += count
     for name, count, overdue in select(db, _WAITING.format(key=_CONVERSATION_KEYS[by])):
         for group in groups.of(name):
             group.waiting += count
@@ -197,54 +244,27 @@ def _count(db: Connection, by: By, span: tuple[int, int], groups: _Groups) -> No
             group.held += count
 
 
-def _measure_answers(db: Connection, by: By, span: tuple[int, int], groups: _Groups) -> None:
-    found: dict[str | None, list[tuple[Any, ...]]] = {}
-    for name, *figures in select(db, _of_table(_ANSWERS, by), span):
-        found.setdefault(name, []).append(tuple(figures))
-    for name, rows in found.items():
-        first = [waited for is_first, waited, _ in rows if is_first and waited is not None]
-        first_working = [waited for is_first, _, waited in rows if is_first and waited is not None]
-        for group in groups.of(name):
-            group.answered += len(rows)
-            group.first += first
-            group.first_working += first_working
-
-
-def _measure_closed(db: Connection, by: By, span: tuple[int, int], groups: _Groups, working: Working | None) -> None:
-    found: dict[tuple[str | None, str, str | None], list[tuple[int, int]]] = {}
-    for name, owner, team, began, resolved in select(db, _CLOSED.format(key=_CONVERSATION_KEYS[by]), span):
-        found.setdefault((name, owner, team), []).append((began, resolved))
-    for (name, owner, team), spans in found.items():
-        resolution = [resolved - began for began, resolved in spans]
-        between = working(storable(owner), team) if working else None
-        worked = [between(began, resolved) for began, resolved in spans] if between else []
-        for group in groups.of(name):
-            group.resolution += resolution
-            group.resolution_working += worked
-
-
 def _days(
-    db: Connection, span: tuple[int, int], since: datetime, until: datetime, zone: tzinfo
+    received: Mapping[int, int], answered: Mapping[int, int], since: datetime, until: datetime, zone: tzinfo
 ) -> Iterator[DayFigures]:
-    received = _by_day(select(db, _RECEIVED_QUARTERS, (_QUARTER, *span)), zone)
-    answered = _by_day(select(db, _ANSWERED_QUARTERS, (_QUARTER, *span)), zone)
+    came, went = _by_day(received, zone), _by_day(answered, zone)
     day = since.astimezone(zone).date()
     last = (until - _MICROSECOND).astimezone(zone).date()
     while day <= last:
         begin = datetime(day.year, day.month, day.day, tzinfo=zone)
-        yield DayFigures(begin, received.get(day, 0), answered.get(day, 0))
+        yield DayFigures(begin, came[day], went[day])
         day += timedelta(days=1)
 
 
-def _by_day(rows: Iterable[Sequence[Any]], zone: tzinfo) -> dict[Any, int]:
-    days: dict[Any, int] = {}
-    for quarter, count in rows:
-        day = from_micros(quarter * _QUARTER).astimezone(zone).date()
-        days[day] = days.get(day, 0) + count
+def _by_day(quarters: Mapping[int, int], zone: tzinfo) -> Counter[date]:
+    days: Counter[date] = Counter()
+    for quarter, count in quarters.items():
+        days[from_micros(quarter * _QUARTER).astimezone(zone).date()] += count
     return days
 
 
-def _spread(micros: list[int]) -> Spread | None:
+def _spread(micros: Durations) -> Spread | None:
+    """Of durations that are sorted in runs, which sorting but merges."""
     if not micros:
         return None
     ordered = sorted(micros)

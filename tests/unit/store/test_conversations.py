@@ -108,7 +108,7 @@ async def test_the_report_counts_and_measures(store: SqliteStore, state: Path) -
         by = {kind: view.report(kind, NOW - HOUR, NOW + 2 * DAY, zone=UTC) for kind in By}
         an_hour = HOUR // timedelta(microseconds=1)
         worked = view.report(
-            By.TEAM, NOW, NOW + HOUR * 2, zone=UTC, working=lambda *_: lambda *_: an_hour
+            By.TEAM, NOW, NOW + HOUR * 2, zone=UTC, working=lambda *_: lambda spans: [an_hour] * len(spans)
         ).total.resolution_working
         assert view.report(By.TEAM, NOW + 9 * DAY, NOW + 10 * DAY, zone=UTC).total.received == 0
     total = by[By.INBOX].total
