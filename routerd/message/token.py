@@ -5,13 +5,14 @@ All MACs are HMAC-SHA256 cut to 80 bits (RFC 2104 5), with the purpose inside, c
 
 import hmac
 import re
-from base64 import b32decode, b32encode
+from base64 import b32decode
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Protocol
 
 from routerd.message.address import Address
 from routerd.message.key_ring import Keys, day_of
+from routerd.message.hashing import hmac_sha256
 
 # The purposes of our own addresses: support+b.TOKEN@example.com
 BOUNCE = "b"  # the return path
@@ -34,6 +35,8 @@ _MAC = re.compile(r"[a-z2-7]{16}\Z")
 _MAX_TRACE_CHARACTERS = 8_192
 _MOMENT_CHARACTERS = 10  # of a queue id: milliseconds since 1970
 _CROCKFORD = str.maketrans("0123456789ABCDEFGHJKMNPQRSTVWXYZ", "0123456789abcdefghijklmnopqrstuv")
+_BASE32 = "abcdefghijklmnopqrstuvwxyz234567"  # RFC 4648 6, in lower case
+_PAIRS = tuple(first + second for first in _BASE32 for second in _BASE32)
 
 
 class TokenError(ValueError):
@@ -177,8 +180,13 @@ def _day_of_id(queue_id: str) -> int:
 
 
 def _mac(key: bytes, purpose: str, message: bytes) -> bytes:
-    return hmac.digest(key, purpose.encode() + b"\0" + message, "sha256")[:_MAC_BYTES]
+    return hmac_sha256(key, purpose.encode() + b"\0" + message)[:_MAC_BYTES]
 
 
 def _base32(data: bytes) -> str:
-    return b32encode(data).decode("ascii").rstrip("=").lower()
+    """Lower-case base32 without padding. Two characters at a time: b32encode is made for long data."""
+    bits = len(data) * 8
+    tens = -(-bits // 10)
+    number = int.from_bytes(data, "big") << (tens * 10 - bits)
+    pairs = [_PAIRS[(number >> shift) & 1023] for shift in range(tens * 10 - 10, -1, -10)]
+    return "".join(pairs)[: -(-bits // 5)]

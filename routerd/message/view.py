@@ -9,6 +9,7 @@ from routerd.message.address_list import MAX_MAILBOXES, Mailbox, parse_mailboxes
 from routerd.message.body_text import BodyText, is_attachment, read_body
 from routerd.message.encoded_words import MAX_VALUE_BYTES, decode_8bit, decode_header
 from routerd.message.envelope import Raw
+from routerd.message.hashing import feed
 from routerd.message.headers import HeaderBlock
 from routerd.message.html_text import MAX_HTML_CHARACTERS, shown_content_ids
 from routerd.message.kinds import is_forward, kinds_of
@@ -185,9 +186,9 @@ class MessageView:
             kept_from = 0
             for field in self.headers.fields:
                 if field.name_lower in _OF_THE_WAY:
-                    digest.update(whole[kept_from : field.start])
+                    feed(digest, whole[kept_from : field.start])
                     kept_from = field.end
-            digest.update(whole[kept_from:])
+            feed(digest, whole[kept_from:])
         return digest.digest()
 
     @once

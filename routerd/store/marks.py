@@ -15,6 +15,7 @@ from pathlib import Path
 from types import TracebackType
 
 from routerd.message.envelope import Raw
+from routerd.message.hashing import feed
 
 DIGEST_BYTES = 32
 DIGESTED_BYTES = 65_536  # of each end of a message
@@ -32,7 +33,14 @@ _FREE = bytes(DIGEST_BYTES)
 
 def digest_of(raw: Raw) -> bytes:
     """By which a message is known again that killed the process."""
-    return blake2b(raw[:DIGESTED_BYTES] + raw[-DIGESTED_BYTES:] + b"%d" % len(raw), digest_size=DIGEST_BYTES).digest()
+    size_bytes = len(raw)
+    digest = blake2b(b"%d\0" % size_bytes, digest_size=DIGEST_BYTES)
+    if size_bytes <= 2 * DIGESTED_BYTES:
+        feed(digest, raw)
+    else:
+        digest.update(raw[:DIGESTED_BYTES])
+        digest.update(raw[-DIGESTED_BYTES:])
+    return digest.digest()
 
 
 class InHand:
