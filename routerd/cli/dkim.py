@@ -20,7 +20,7 @@ from routerd.cli.options import (
     load_or_exit,
     why_not,
 )
-from routerd.cli.password_edit import owner_like
+from routerd.cli.password_edit import left_to_root, owner_like
 from routerd.config.auth_settings import parse_selector
 from routerd.config.dkim_key_file import ADVISED_RSA_BITS, MOST_RSA_BITS, read_key
 from routerd.config.load import NoConfigError, find_config, load_settings
@@ -102,18 +102,20 @@ def keygen(domain: str, selector: str, config: Path | None, path: Path | None, k
     """Make a key for mail from DOMAIN, and print the record that DNS has to hold under SELECTOR.
 
     SELECTOR is a name of your choice, such as s2026; each key has another. What is there already is never overwritten.
-    A key that root makes belongs to the user of the daemon, where there is a config that says who that is.
+    A key that root makes belongs to the user of the daemon, where there is a config and its state shows who that is.
     """
     path = path or Path(f"{selector}.{domain}.pem")
     pem = new_private_key(KeyKind(kind), bits)
+    state = _state_of(config)
     try:
-        _write_new(path, pem, config)
+        _write_new(path, pem, state)
     except FileExistsError:
         _give_up(f"{path} is there already, and is not overwritten; take another selector for a new key")
     except OSError as error:
         _give_up(why_not(error))
     shown = path.absolute()
     _say(_ADD.format(path=path, domain=domain, selector=selector, shown=shown))
+    _say(left_to_root(path, state))
     _print_zone(_Named(domain, selector, parse_private_key(pem)))
 
 
@@ -179,11 +181,10 @@ def _read(path: Path) -> PrivateKey:
         _give_up(f"{path} cannot sign: {error}")
 
 
-def _write_new(path: Path, pem: bytes, config: Path | None) -> None:
+def _write_new(path: Path, pem: bytes, state: Path | None) -> None:
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     try:
         with os.fdopen(descriptor, "wb") as opened:
-            state = _state_of(config)
             if state is not None:
                 os.fchown(descriptor, *owner_like(state))
             opened.write(pem)

@@ -37,7 +37,7 @@ def config_option(command: Callable[P, R]) -> Callable[P, R]:
 def load_or_exit(config: Path | None, *, in_service: bool | None = None, reads_secrets: bool = False) -> Settings:
     """The settings; prints every problem to stderr and exits with 2 where there is one.
 
-    Only the daemon reads the members' passwords and its own keys: a slip in their files keeps nobody from the queue.
+    Only the daemon reads its certificate, keys and passwords: a slip in their files keeps nobody from the queue.
     """
     loaded = load_settings(locate_or_exit(config), in_service=in_service, reads_secrets=reads_secrets)
     if loaded.settings is None:

@@ -19,7 +19,7 @@ from routerd.cli.options import (
     print_problems,
     why_not,
 )
-from routerd.cli.password_edit import BusyError, change
+from routerd.cli.password_edit import BusyError, change, left_to_root
 from routerd.config.nearest import did_you_mean, quoted
 from routerd.config.password_file import PasswordFile, read_passwords
 from routerd.config.password_hash import SALT_OCTETS, PasswordError, PasswordHash, make_hash
@@ -113,8 +113,12 @@ def _set(path: Path, member: str, settings: Settings, password: str, *, say: boo
         hashed = make_hash(password, os.urandom(SALT_OCTETS))
     except PasswordError as error:
         _give_up(str(error))
+    is_new = not path.exists()
     had_one = change(path, member, hashed, settings.state)
     click.echo(fit_to_print(f"{member} has a {'new ' if had_one else ''}password, kept in {path}"), err=True)
+    hint = left_to_root(path, settings.state) if is_new else ""
+    if hint:
+        click.echo(fit_to_print(hint), err=True)
     if say:
         click.echo(password)
     _say_problems(path, settings.members)

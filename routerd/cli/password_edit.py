@@ -84,6 +84,13 @@ def owner_like(beside: Path) -> tuple[int, int]:
     return os.geteuid(), os.getegid()
 
 
+def left_to_root(path: Path, beside: Path | None) -> str:
+    """What to say of a file that root has made, where nobody can tell as whom the daemon runs; "" for others."""
+    if os.geteuid() != 0 or (beside is not None and beside.exists()):
+        return ""
+    return f"{path} belongs to root, and the daemon must be able to read it: chown it to the daemon's user"
+
+
 def _write(path: Path, lines: list[str], mode: int, owner: tuple[int, int]) -> None:
     """In a file beside it that takes its place."""
     descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")  # mode 0600

@@ -35,8 +35,8 @@ class WrittenInbox:
 class Draft:
     """`reading` has the positions of `settings`; `first` is the whole file, also what was wrong.
 
-    `in_service`: what systemd hands to a service must be there. `reads_secrets`: the files of `passwords` and `dkim`
-    are looked at.
+    `in_service`: what systemd hands to a service must be there. `reads_secrets`: the files of certificates, keys
+    and passwords are looked at.
     """
 
     settings: Settings

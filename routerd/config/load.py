@@ -79,7 +79,7 @@ def load_settings(
 
     File names in it are relative to its folder. `machine_name` is asked only where `hostname` is absent.
     `in_service`: the files that systemd hands to a service must be there; by default where it handed any to us.
-    `reads_secrets`: what is wrong with the files of `passwords` and `dkim` is wrong with the config.
+    `reads_secrets`: what is wrong with the files of certificates, keys and passwords is wrong with the config.
     """
     file = str(path)
     try:

@@ -20,8 +20,11 @@ class _PassphraseAskedError(Exception):
 
 
 def check(draft: Draft) -> Iterator[Problem]:
+    """None of them is read but by the daemon, and by who asks whether it could."""
+    if not draft.reads_secrets:
+        return
     yield from _tls(draft)
-    if draft.reads_secrets and draft.settings.passwords is not None:
+    if draft.settings.passwords is not None:
         yield from _members_passwords(draft, draft.settings.passwords)
     for index, route in enumerate(draft.settings.delivery):
         if route.auth is not None:

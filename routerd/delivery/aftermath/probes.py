@@ -89,8 +89,7 @@ class Probes:
                 return None
 
     def take(self, received: Received) -> bool:
-        """Whether it is one of them, by its token; or by its name, where there is none, or what stood behind the `+` was
-        lost."""
+        """Whether it is one of them, by its token; or by its name, where it has none or it was lost with the `+`."""
         self._forget_old()
         if not self._under_way or len(received.envelope.recipients) != 1:
             return False

@@ -75,6 +75,18 @@ def test_key_made_by_root_is_the_daemons(folder: Path) -> None:
     assert (folder / "my.key").stat().st_uid == 1234
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
+def test_root_is_told_where_nobody_knows_whose_the_key_is_to_be(folder: Path) -> None:
+    """The daemon has not run yet, or there is no config; the key is usable all the same."""
+    said = "s1.example.com.pem belongs to root, and the daemon must be able to read it: chown it to the daemon's user"
+    assert said in run("keygen", "example.com", "s1").stderr
+    (folder / "routerd.yaml").unlink()
+    assert said.replace("s1", "s2") in run("keygen", "example.com", "s2").stderr
+    (folder / "state").mkdir()
+    (folder / "routerd.yaml").write_text(CONFIG)
+    assert "chown" not in run("keygen", "example.com", "s3").stderr
+
+
 def test_file_that_the_config_does_not_name(folder: Path) -> None:
     """A key that systemd will hand over is shown by its file."""
     (folder / "routerd.yaml").write_text(

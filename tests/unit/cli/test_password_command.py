@@ -20,6 +20,7 @@ from routerd.cli import password_edit
 from routerd.cli.options import load_or_exit
 from routerd.cli.password import command
 from routerd.config import password_hash
+from routerd.config.load import load_settings
 from routerd.config.password_file import read_passwords
 from routerd.config.password_hash import make_hash
 
@@ -378,3 +379,22 @@ def test_a_slip_in_the_file_keeps_nobody_from_the_queue(folder: Path, file: Path
     with pytest.raises(SystemExit) as caught:
         load_or_exit(folder / "routerd.yaml", reads_secrets=True)
     assert caught.value.code == 2
+
+
+def test_a_slip_in_what_only_the_daemon_reads_keeps_nobody_from_his_password(run: Run, folder: Path) -> None:
+    """A certificate that is not there yet, a key that only root may read, a password of a next hop: 'check' says so."""
+    relay = '  - {domain: "*", smtp: "mail.example.com:25", tls: required, auth: {user: us, password_file: relay}}\n'
+    at = LISTENER.replace("/run/credentials/routerd.service", str(folder))
+    (folder / "routerd.yaml").write_text(CONFIG.replace('  - {domain: "*", smtp: "mail.example.com:25"}\n', relay) + at)
+    assert run("ewa", "--generate").exit_code == 0
+    assert load_settings(folder / "routerd.yaml").settings is None
+    assert len(load_settings(folder / "routerd.yaml").problems) == 3
+
+
+def test_root_is_told_where_nobody_knows_whose_the_file_is_to_be(run: Run, folder: Path) -> None:
+    """The daemon has not run yet; once, as long as the file is new."""
+    if os.geteuid() != 0:
+        pytest.skip("only root makes files for others")
+    said = f"{folder}/passwords belongs to root, and the daemon must be able to read it"
+    assert said in run("ewa", "--generate").stderr
+    assert said not in run("jan", "--generate").stderr
