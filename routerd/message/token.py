@@ -11,8 +11,8 @@ from functools import lru_cache
 from typing import Protocol
 
 from routerd.message.address import Address
-from routerd.message.key_ring import Keys, day_of
 from routerd.message.hashing import hmac_sha256
+from routerd.message.key_ring import Keys, day_of
 
 # The purposes of our own addresses: support+b.TOKEN@example.com
 BOUNCE = "b"  # the return path
