@@ -9,13 +9,14 @@ from routerd.delivery.attempt import Policy
 from routerd.delivery.letter import ReturnPaths
 from routerd.delivery.routes import Routes
 from routerd.delivery.transports.connection import Timeouts
+from routerd.delivery.transports.smtp import DEFAULT_TIMEOUTS
 from routerd.delivery.worker import Worker
 from routerd.message.key_ring import KeyRing
 from routerd.ops.metrics import Metrics
 
 KEY = KeyRing.begun(b"k" * 32)
-QUICK = Timeouts(
-    **dict.fromkeys(("connect", "greeting", "hello", "tls", "mail", "rcpt", "data", "content", "send"), 0.2)
+QUICK = Timeouts(  # for those who never answer: a slow machine may take longer than this for anything else
+    **dict.fromkeys(("connect", "greeting", "hello", "tls", "mail", "rcpt", "data", "content", "send"), 0.5)
 )
 
 
@@ -39,7 +40,7 @@ def to(hop, **keys):
 
 
 @asynccontextmanager
-async def running(queue, policy, timeouts=QUICK, metrics=None):
+async def running(queue, policy, timeouts=DEFAULT_TIMEOUTS, metrics=None):
     worker = Worker(queue, policy, metrics or Metrics(), timeouts=timeouts)
     async with at_work(worker):
         yield worker

@@ -3,7 +3,7 @@
 import asyncio
 
 import pytest
-from delivery_in_memory import policy_for, running, to
+from delivery_in_memory import QUICK, policy_for, running, to
 from queue_in_memory import RAW, MemoryQueue
 from scripted_next_hop import CLOSE, RESET, SILENCE, NextHop
 
@@ -37,7 +37,7 @@ async def test_every_fault_of_a_next_hop_defers_with_its_words(hop, step, fault)
     policy = policy_for(to(hop))
     queue.add(policy.routes.destination("ewa@example.com"))
     hop.answer = lambda at, connection: fault if at == step else None
-    async with running(queue, policy) as worker:
+    async with running(queue, policy, QUICK if fault == SILENCE else Timeouts()) as worker:
         await queue.concluded(1)
         ((_, conclusion),) = queue.conclusions
         assert isinstance(conclusion, RetryAt)
@@ -150,7 +150,7 @@ async def test_a_slow_destination_delays_no_other(hop):
         queue.add(policy.routes.destination("a@slow.test"), mailbox="a@slow.test")
     for _ in range(50):
         queue.add(policy.routes.destination("b@fast.test"), mailbox="b@fast.test")
-    async with running(queue, policy, Timeouts()):
+    async with running(queue, policy):
         await hop.took(50)
         assert slow.taken == []
         assert slow.most_open <= 5

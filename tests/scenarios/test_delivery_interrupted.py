@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
-from delivery_in_memory import QUICK, policy_for, running, to
+from delivery_in_memory import policy_for, running, to
 from queue_in_memory import RAW, MemoryQueue
 from scripted_next_hop import NextHop
 
@@ -46,7 +46,7 @@ async def test_what_the_postmaster_dropped_is_not_begun(hop):
     hop.hold = asyncio.Event()
     policy = policy_for(to(hop))
     copies = [queue.add(policy.routes.destination("ewa@example.com")) for _ in range(20)]
-    async with running(queue, policy, Timeouts()) as worker:
+    async with running(queue, policy) as worker:
         worker.offer(copies, RAW)
         for copy in copies[10:]:
             del queue.copies[copy.number]
@@ -61,7 +61,7 @@ async def test_what_the_postmaster_dropped_while_it_was_fetched_is_not_begun(hop
     queue = MemoryQueue()
     policy = policy_for(to(hop))
     dropped, other = (queue.add(policy.routes.destination("ewa@example.com")) for _ in range(2))
-    worker = Worker(queue, policy, Metrics(), timeouts=QUICK)
+    worker = Worker(queue, policy, Metrics())
     due = queue.due
 
     async def dropping_meanwhile(*asked):
@@ -85,7 +85,7 @@ async def test_a_reload_while_copies_are_fetched_has_them_fetched_anew(hop):
     old, new = policy_for(to(gone)), policy_for(to(hop))
     queue = MemoryQueue()
     copy = queue.add(old.routes.destination("ewa@example.com"))
-    worker = Worker(queue, old, Metrics(), timeouts=QUICK)
+    worker = Worker(queue, old, Metrics())
     due = queue.due
 
     async def reloading_meanwhile(*asked):

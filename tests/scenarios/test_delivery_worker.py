@@ -8,7 +8,6 @@ from delivery_in_memory import KEY, policy_for, running, to
 from queue_in_memory import RAW, MemoryQueue
 from scripted_next_hop import NextHop
 
-from routerd.delivery.transports.connection import Timeouts
 from routerd.desk.changes import Role
 from routerd.message.address import Address
 from routerd.message.token import read_return_path
@@ -152,7 +151,7 @@ async def test_each_copy_is_tried_at_its_own_moment(hop):
     now = datetime.now(UTC)
     for seconds in (0, 0.2, 0.4):
         queue.add(destination, next_attempt_at=now + timedelta(seconds=seconds))
-    async with running(queue, policy, Timeouts()):
+    async with running(queue, policy):
         while sum(command == "DATA" for command in hop.commands) < 3:
             await asyncio.sleep(0.01)
         hop.hold.set()
@@ -212,7 +211,7 @@ async def test_large_content_arrives_whole(hop):
     queue = MemoryQueue(raw)
     policy = policy_for(to(hop))
     queue.add(policy.routes.destination("ewa@example.com"))
-    async with running(queue, policy, Timeouts()):
+    async with running(queue, policy):
         (taken,) = await hop.took(1)
         await queue.concluded(1)
     assert taken.content.endswith(raw.partition(b"\r\n\r\n")[2])

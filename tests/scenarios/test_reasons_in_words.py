@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 import uvloop
-from delivery_in_memory import policy_for, running, to
+from delivery_in_memory import QUICK, policy_for, running, to
 from peers.certificate import make_certificate
 from peers.machine import free_port
 from queue_in_memory import MemoryQueue
@@ -43,7 +43,7 @@ async def _reason(route: dict[str, object], queue: MemoryQueue | None = None, ho
     queue = queue or MemoryQueue()
     policy = policy_for({"domain": "*", **route})
     queue.add(policy.routes.destination("ewa@example.com"))
-    async with running(queue, policy):
+    async with running(queue, policy, QUICK):
         await queue.concluded(1)
     if hop is not None:
         hop.stop()
