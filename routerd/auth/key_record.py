@@ -8,9 +8,8 @@ from routerd.auth.dns_answers import Absent, Answer, Records, Trouble
 from routerd.auth.tag_list import TagListError, decode_base64, parse_tags, split_list
 from routerd.auth.unverified import Unverified
 from routerd.message.dkim_keys import KeyKind, PublicKey, UnusableKeyError, parse_public_key
+from routerd.message.rsa_sizes import LEAST_RSA_BITS, MOST_RSA_BITS
 
-MIN_RSA_BITS = 1024  # RFC 8301 3.2
-MAX_RSA_BITS = 4096  # RFC 8301 3.2: so far verifiers must go; twice the bits take four times as long
 MAX_KEYS = 4  # of one name; RFC 6376 3.6.2.2 leaves open which of several it is
 MAX_RECORD_CHARACTERS = 4_000  # a key of 4,096 bits has 740
 
@@ -27,7 +26,7 @@ class DomainKey:
 
     @property
     def has_trusted_size(self) -> bool:
-        return self.public.kind is not KeyKind.RSA or MIN_RSA_BITS <= self.public.bits <= MAX_RSA_BITS
+        return self.public.kind is not KeyKind.RSA or LEAST_RSA_BITS <= self.public.bits <= MOST_RSA_BITS
 
 
 def keys_at(name: str, answers: Mapping[str, Answer], kind: KeyKind) -> list[DomainKey]:

@@ -6,12 +6,13 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from routerd.auth.dns_answers import Answer
-from routerd.auth.key_record import MAX_RSA_BITS, MIN_RSA_BITS, DomainKey, keys_at
+from routerd.auth.key_record import DomainKey, keys_at
 from routerd.auth.tag_list import TagListError, decode_base64, parse_tags, split_list
 from routerd.auth.unverified import Unverified
 from routerd.message.a_labels import LabelError, to_a_labels
 from routerd.message.dkim_canonical import Form
 from routerd.message.dkim_keys import KeyKind
+from routerd.message.rsa_sizes import LEAST_RSA_BITS, MOST_RSA_BITS
 
 MAX_NAMES = 10_000  # of h=: as many fields as a header lists
 
@@ -42,7 +43,7 @@ class SignedBy:
         fit = [key for key in candidates if key.has_trusted_size]
         if not fit:
             bits = candidates[0].public.bits
-            raise Unverified("policy", f"key of {bits} bits: not {MIN_RSA_BITS} to {MAX_RSA_BITS}")
+            raise Unverified("policy", f"key of {bits} bits: not {LEAST_RSA_BITS} to {MOST_RSA_BITS}")
         for key in fit:
             if key.public.is_of(self.octets, digest):
                 return key

@@ -22,11 +22,12 @@ from routerd.cli.options import (
 )
 from routerd.cli.password_edit import left_to_root, owner_like
 from routerd.config.auth_settings import parse_selector
-from routerd.config.dkim_key_file import ADVISED_RSA_BITS, MOST_RSA_BITS, read_key
+from routerd.config.dkim_key_file import read_key
 from routerd.config.load import NoConfigError, find_config, load_settings
 from routerd.config.secret_file import CREDENTIALS
 from routerd.message.address import parse_host_name
 from routerd.message.dkim_keys import KeyKind, PrivateKey, new_private_key, parse_private_key
+from routerd.message.rsa_sizes import ADVISED_RSA_BITS, MOST_RSA_BITS
 
 _NOT_HERE = """\
 {path} is what systemd hands to the running service; name the file itself:

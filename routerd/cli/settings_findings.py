@@ -6,10 +6,11 @@ from ipaddress import ip_address
 from pathlib import Path
 
 from routerd.config.certificate import good_until, trouble_ahead
-from routerd.config.dkim_key_file import ADVISED_RSA_BITS, read_key
+from routerd.config.dkim_key_file import read_key
 from routerd.config.settings import Listener, Settings
 from routerd.config.yaml_source import Mark
 from routerd.message.address import parse_address
+from routerd.message.rsa_sizes import ADVISED_RSA_BITS
 from routerd.rules.finding import Finding
 
 

@@ -4,13 +4,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from routerd.config.regular_file import read_regular
+from routerd.message.rsa_sizes import ADVISED_RSA_BITS, LEAST_RSA_BITS, MOST_RSA_BITS
 
 if TYPE_CHECKING:
     from routerd.message.dkim_keys import PrivateKey
 
-LEAST_RSA_BITS = 1024  # RFC 8301 3.2: less is believed by nobody
-ADVISED_RSA_BITS = 2048
-MOST_RSA_BITS = 4096  # likewise: more need not be understood
 _MOST_BYTES = 100_000
 
 
