@@ -10,10 +10,9 @@ from routerd.delivery.hosts.host import Host, TcpHost, UnixHost
 from routerd.delivery.hosts.look_up import LookUp
 from routerd.delivery.outcome import Deferred, Outcome, Stage
 from routerd.delivery.transports.content import Content, dot_stuffed
-from routerd.delivery.transports.smtp_wire import (
+from routerd.delivery.transports.smtp_actions import (
     Action,
     Broken,
-    Client,
     Finished,
     Login,
     Ready,
@@ -22,6 +21,7 @@ from routerd.delivery.transports.smtp_wire import (
     Transaction,
     Upgrade,
 )
+from routerd.delivery.transports.smtp_wire import Client
 from routerd.ops.system_words import in_words
 
 MAX_UNREAD_BYTES = 256 * 1024

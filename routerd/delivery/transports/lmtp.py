@@ -4,7 +4,7 @@ from routerd.config.settings import Route, TlsPolicy
 from routerd.delivery.hosts.host import Host, TcpHost, UnixHost
 from routerd.delivery.transports.connection import Timeouts
 from routerd.delivery.transports.smtp import DEFAULT_TIMEOUTS, NextHop, Shared, TlsContexts, always
-from routerd.delivery.transports.smtp_wire import Login
+from routerd.delivery.transports.smtp_actions import Login
 
 
 def lmtp_host(text: str) -> Host:

@@ -16,7 +16,7 @@ from routerd.delivery.outcome import Answer, Deferred, Delivered, Failed, Outcom
 from routerd.delivery.transports.connection import Connection, Timeouts, open_connection
 from routerd.delivery.transports.content import Content
 from routerd.delivery.transports.kept import KeptConnections
-from routerd.delivery.transports.smtp_wire import Credentials, Login, Transaction
+from routerd.delivery.transports.smtp_actions import Credentials, Login, Transaction
 from routerd.ops.system_words import in_words
 
 AVOID_SECONDS = 60.0  # a host that could not be reached is asked last for so long

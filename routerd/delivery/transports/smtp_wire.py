@@ -7,80 +7,26 @@ import base64
 import re
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, field
 
 from routerd.config.settings import TlsPolicy
 from routerd.delivery.outcome import Deferred, Delivered, Failed, Outcome, Stage, turned_down
 from routerd.delivery.transports.reply import Reply, ReplyReader
+from routerd.delivery.transports.smtp_actions import (
+    Action,
+    Broken,
+    Finished,
+    Login,
+    Ready,
+    Send,
+    SendContent,
+    Transaction,
+    Upgrade,
+)
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _QUARRELS = frozenset({500, 502, 503})  # it does not know the command, or lost its place: nothing about the copy
 _PERMANENT = ("5.1.", "5.2.", "5.3.4", "5.6.", "5.7.")
 _SIZE = re.compile(r"[0-9]{1,20}\Z")  # RFC 1870 4
-
-
-@dataclass(frozen=True, slots=True)
-class Credentials:
-    user: str
-    password: str = field(repr=False)
-
-
-@dataclass(frozen=True, slots=True)
-class Login:
-    """How a connection introduces itself."""
-
-    hello: str  # our host name
-    lmtp: bool = False
-    tls: TlsPolicy = TlsPolicy.NONE
-    private: bool = False  # a unix socket: nobody listens in, so AUTH needs no TLS there
-    credentials: Credentials | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Transaction:
-    """One message. `size_bytes` before dot stuffing."""
-
-    sender: str  # "" is the null sender
-    recipients: tuple[str, ...]
-    size_bytes: int
-    has_8bit: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Send:
-    data: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class SendContent:
-    """The dot-stuffed content may go; call `content_sent` after its last byte."""
-
-
-@dataclass(frozen=True, slots=True)
-class Upgrade:
-    """Start TLS, then call `tls_started`."""
-
-
-@dataclass(frozen=True, slots=True)
-class Ready:
-    """`start` may be called."""
-
-
-@dataclass(frozen=True, slots=True)
-class Finished:
-    """One outcome per recipient, in their order. The connection may be used again where `usable`."""
-
-    outcomes: tuple[Outcome, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Broken:
-    """The connection is of no use; no transaction was under way."""
-
-    outcome: Deferred
-
-
-Action = Send | SendContent | Upgrade | Ready | Finished | Broken
 
 
 class Client:

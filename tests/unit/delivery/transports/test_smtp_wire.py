@@ -9,9 +9,8 @@ from hypothesis import strategies as st
 
 from routerd.config.settings import TlsPolicy
 from routerd.delivery.outcome import Deferred, Delivered, Failed, Outcome, Stage
-from routerd.delivery.transports.smtp_wire import (
+from routerd.delivery.transports.smtp_actions import (
     Broken,
-    Client,
     Credentials,
     Finished,
     Login,
@@ -21,6 +20,7 @@ from routerd.delivery.transports.smtp_wire import (
     Transaction,
     Upgrade,
 )
+from routerd.delivery.transports.smtp_wire import Client
 
 MESSAGE = Transaction("b@desk.test", ("ewa@example.com",), 1234)
 PLAIN = "220 next.test\n250 next.test\n"
