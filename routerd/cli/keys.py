@@ -69,6 +69,7 @@ def renew(ctx: click.Context, config: Path | None, revoke: bool, yes: bool, as_j
     address that routerd takes. Nor does it take any that it gave out itself.
     """
     settings = load_or_exit(config)
+    _listed(settings)  # where there is no state, none is made
     if revoke and not yes:
         _ask()
     with hand_on(settings) as hand:
