@@ -184,3 +184,14 @@ def shown_moment(at: datetime, zone: ZoneInfo) -> str:
     except OverflowError:  # at the end of all dates
         return at.isoformat()
     return f"{WEEKDAYS[local.weekday()]} {local:%Y-%m-%d %H:%M} {zone.key}"
+
+
+def rounded(span: timedelta) -> str:
+    """Two units at most: `45s`, `12m`, `3h 05m`, `2d 4h`."""
+    seconds = round(span.total_seconds())
+    minutes, hours, days = seconds // 60, seconds // 3_600, seconds // 86_400
+    if minutes == 0:
+        return f"{seconds}s"
+    if hours == 0:
+        return f"{minutes}m"
+    return f"{hours}h {minutes % 60:02}m" if days == 0 else f"{days}d {hours % 24}h"

@@ -5,13 +5,15 @@ else UTC), and on its working days. Who is away hears nothing, nor who has nothi
 """
 
 from collections.abc import Iterable, Iterator
-from datetime import UTC, date, datetime, timedelta, tzinfo
+from datetime import UTC, date, datetime, time, timedelta, tzinfo
+from itertools import islice
 
+from routerd.config.calendar_values import rounded
 from routerd.config.settings import Settings
 from routerd.config.working_hours import WorkingHours
 from routerd.desk.changes import Authored, Timer, TimerKind
 from routerd.desk.matter import House
-from routerd.desk.plan import Conversation, FullDeskState, Plan
+from routerd.desk.plan import Conversation, FullDeskState, Plan, Went
 from routerd.desk.reminding import moment
 from routerd.desk.roster import Roster
 from routerd.desk.telling import Told, tell
@@ -40,15 +42,18 @@ def digest_plan(member: str, state: FullDeskState, house: House, at: datetime) -
 def _next(member: str, settings: Settings, roster: Roster, at: datetime) -> Iterator[Timer]:
     if settings.digest is None or roster.member(member) is None:
         return
-    hours = _calendar(member, settings, roster)
+    due = (when for when in _due(settings.digest, _calendar(member, settings, roster), at, 1) if when > at)
+    yield from (Timer(TimerKind.DIGEST, when, member) for when in islice(due, 1))
+
+
+def _due(hour: time, hours: WorkingHours | None, at: datetime, step: int) -> Iterator[datetime]:
+    """When summaries come, of the day of `at` and those before (`step` -1) or behind it (1)."""
     zone: tzinfo = hours.zone if hours else UTC
     today = at.astimezone(zone).date()
-    for ahead in range(_REACH):
-        day = today + ahead * _DAY
-        when = datetime.combine(day, settings.digest, zone).astimezone(UTC)
-        if when > at and (hours is None or _is_worked(day, hours)):
-            yield Timer(TimerKind.DIGEST, when, member)
-            return
+    for days in range(_REACH):
+        day = today + step * days * _DAY
+        if hours is None or _is_worked(day, hours):
+            yield datetime.combine(day, hour, zone).astimezone(UTC)
 
 
 def _is_worked(day: date, hours: WorkingHours) -> bool:
@@ -63,8 +68,9 @@ def _calendar(member: str, settings: Settings, roster: Roster) -> WorkingHours |
 
 def _mail(member: str, state: FullDeskState, house: House, at: datetime) -> Iterator[Authored]:
     hours = _calendar(member, house.settings, house.roster)
+    zone: tzinfo = hours.zone if hours else UTC
     own = state.open_conversations(owner=member, limit=MAX_LISTED + 1)
-    lines = [*_own(own, hours.zone if hours else UTC), *_of_teams(member, state, house)]
+    lines = [*_own(own, zone), *_of_teams(member, state, house, at)]
     if not lines:
         return
     overdue = sum(one.standing.overdue for one in own)
@@ -100,16 +106,38 @@ def _line(conversation: Conversation, zone: tzinfo) -> str:
     return f"{', '.join(said)} ({conversation.id}, {conversation.inbox})"
 
 
-def _of_teams(member: str, state: FullDeskState, house: House) -> Iterator[str]:
-    """How those stand that he leads: the team as a whole and each of its people."""
+def _of_teams(member: str, state: FullDeskState, house: House, at: datetime) -> Iterator[str]:
+    """How those stand that he leads, and how it went since the summary before: the team as a whole and each of its
+    people, where reports may name them."""
+    hours = _calendar(member, house.settings, house.roster)
+    since, until = _period(house.settings.digest, hours, at)
+    begin = moment(since, hours.zone if hours else UTC)
     for name, team in house.settings.teams.items():
         if team.lead != member:
             continue
         figures = {one: state.open_conversations(owner=one, limit=MAX_COUNTED) for one in dict.fromkeys(team.members)}
         yield f"Team {name}: {_figures(one for some in figures.values() for one in some)}"
-        for one, some in figures.items():
-            yield f"  {house.roster.display_name(one)}: {_figures(some)}"
+        yield f"  since {begin}: {_went(state.went(since, until, team=name))}"
+        if house.settings.reports.per_member:
+            for one, some in figures.items():
+                went = state.went(since, until, member=one)
+                yield f"  {house.roster.display_name(one)}: {_figures(some)}; {_went(went)}"
         yield ""
+
+
+def _period(hour: time | None, hours: WorkingHours | None, at: datetime) -> tuple[datetime, datetime]:
+    """From the summary before to this one, as they are due: `at` may be late."""
+    due = (when for when in _due(hour or time(), hours, at, -1) if when <= at)
+    until = next(due, at)
+    return next(due, until - _DAY), until
+
+
+def _went(went: Went) -> str:
+    counted = f"{went.received} received, {went.answered} answered"
+    if went.first_response is None:
+        return counted
+    half, most = map(rounded, went.first_response)
+    return f"{counted}, first answer {half} (median) and {most} (90 %)"
 
 
 def _figures(conversations: Iterable[Conversation]) -> str:

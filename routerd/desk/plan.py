@@ -139,6 +139,15 @@ class Past:
 
 
 @dataclass(frozen=True, slots=True)
+class Went:
+    """How it went for some time."""
+
+    received: int  # customers' messages
+    answered: int  # answers that went out
+    first_response: tuple[timedelta, timedelta] | None  # the median, and what 90 % did not exceed; in working hours
+
+
+@dataclass(frozen=True, slots=True)
 class Happened:
     """An event of the conversation's past."""
 
@@ -199,6 +208,9 @@ class FullDeskState(DeskState, Protocol):
     ) -> tuple[Conversation, ...]:
         """Those that are OPEN, of one owner or inbox: those for an answer to which somebody waits first, the longest
         waiting first of all."""
+
+    def went(self, since: datetime, until: datetime, *, team: str | None = None, member: str | None = None) -> Went:
+        """Between the two moments, with all of a team or one member."""
 
     def replies(
         self, since: datetime, *, address: str | None = None, template: str | None = None, inbox: str | None = None

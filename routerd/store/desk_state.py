@@ -12,6 +12,7 @@ from routerd.message.envelope import QueueId, Raw, Received
 from routerd.store.base import Known, StoreError, ThreadKeys
 from routerd.store.connection import Connection, Value, select, select_one
 from routerd.store.conversation_rows import CONVERSATION_COLUMNS, read_conversation
+from routerd.store.figures import how_it_went
 from routerd.store.rows import from_micros, message_key, storable, to_micros, to_minute
 from routerd.store.stored_json import (
     annotation_from_json,
@@ -338,6 +339,9 @@ class StoredDeskState:
     ) -> tuple[Conversation, ...]:
         rows = select(self._db, _OPEN_CONVERSATIONS, (owner, inbox, limit))
         return tuple(read_conversation(row) for row in rows)
+
+    def went(self, since: datetime, until: datetime, *, team: str | None = None, member: str | None = None) -> Went:
+        return how_it_went(self._db, since, until, team=team, member=member)
 
     def replies(
         self, since: datetime, *, address: str | None = None, template: str | None = None, inbox: str | None = None

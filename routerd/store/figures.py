@@ -7,6 +7,7 @@ from datetime import date, datetime, timedelta, tzinfo
 from enum import StrEnum
 
 from routerd.desk.changes import HeldKind
+from routerd.desk.plan import Went
 from routerd.store.connection import Connection, select
 from routerd.store.rows import from_micros, storable, to_micros
 from routerd.store.stored_json import texts_from_json
@@ -178,6 +179,19 @@ def report(
     found.sort(key=lambda one: (-one.received, -one.answered, one.name))
     days = tuple(_days(received, answered, since, until, zone))
     return Report(by, since, until, tuple(found), groups.total.figures(""), days)
+
+
+def how_it_went(
+    db: Connection, since: datetime, until: datetime, *, team: str | None = None, member: str | None = None
+) -> Went:
+    """In short, with a team or a member."""
+    column, name = ("x.team", team) if member is None else ("x.member", member)
+    given = (_QUARTER, to_micros(since), to_micros(until), name)
+    received = select(db, f"{_RECEIVED.format(key=column, joined='')} AND {column} = ?", given)
+    answers = select(db, f"{_ANSWERS.format(key=column, joined='')} AND {column} = ?", given)
+    first = [waited if worked is None else worked for _, _, is_first, waited, worked in answers if is_first]
+    spread = _spread([waited for waited in first if waited is not None])
+    return Went(len(received), len(answers), (spread.median, spread.ninetieth) if spread else None)
 
 
 def _of_table(question: str, by: By) -> str:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
+from routerd.config.calendar_values import rounded
 from routerd.store.figures import By, Figures, Report, Spread
 
 NOTHING = "–"
@@ -16,7 +17,6 @@ _WITHOUT = {
     By.RULE: "no rule matched",
 }
 _JOINED = "\N{NO-BREAK SPACE}"
-_MINUTE, _HOUR, _DAY = 60, 3_600, 86_400
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,15 +47,8 @@ class Told:
 
 
 def shown_duration(span: timedelta) -> str:
-    """Two units at most: `45s`, `12m`, `3h 05m`, `2d 4h`."""
-    seconds = round(span.total_seconds())
-    if seconds < _MINUTE:
-        return f"{seconds}s"
-    if seconds < _HOUR:
-        return f"{seconds // _MINUTE}m"
-    if seconds < _DAY:
-        return f"{seconds // _HOUR}h{_JOINED}{seconds % _HOUR // _MINUTE:02}m"
-    return f"{seconds // _DAY}d{_JOINED}{seconds % _DAY // _HOUR}h"
+    """On one line."""
+    return rounded(span).replace(" ", _JOINED)
 
 
 def shown_spread(spread: Spread | None) -> str:

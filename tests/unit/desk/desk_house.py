@@ -76,6 +76,10 @@ class FullState:
     def absences(self) -> tuple[Absence, ...]:
         return self.away
 
+    def went(self, since: datetime, until: datetime, *, team: str | None = None, member: str | None = None) -> Went:
+        del since, until, team, member
+        return Went(0, 0, None)
+
     def replies(
         self, since: datetime, *, address: str | None = None, template: str | None = None, inbox: str | None = None
     ) -> int:

@@ -1,6 +1,6 @@
 """The daily summary: when it comes, and what it says."""
 
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from email import message_from_bytes
 from email.policy import default
@@ -13,7 +13,7 @@ from routerd.desk.changes import Absence, AbsenceSource, Timer, TimerKind
 from routerd.desk.digest import digest_plan, digest_timers
 from routerd.desk.firing import fire
 from routerd.desk.matter import House
-from routerd.desk.plan import Conversation, ConversationId, Standing
+from routerd.desk.plan import Conversation, ConversationId, Standing, Went
 
 HOUR = timedelta(hours=1)
 FRIDAY = datetime(2026, 1, 16, 12, tzinfo=UTC)
@@ -49,12 +49,21 @@ OPEN = (
 )
 
 
+@dataclass
 class State(FullState):
+    asked: list[tuple[datetime, datetime]] = field(default_factory=list)
+
     def open_conversations(
         self, *, owner: str | None = None, inbox: str | None = None, limit: int = 200
     ) -> tuple[Conversation, ...]:
         del inbox
         return tuple(one for one in OPEN if one.owner == owner)[:limit]
+
+    def went(self, since: datetime, until: datetime, *, team: str | None = None, member: str | None = None) -> Went:
+        self.asked.append((since, until))
+        if team == "finance":
+            return Went(5, 4, (HOUR * 0.75, HOUR * 3 + timedelta(minutes=5)))
+        return Went(3, 1, None) if member == "ewa" else Went(0, 0, None)
 
 
 def mails(member: str, state: FullState | None = None, desk_: House | None = None) -> list[tuple[str, str]]:
@@ -124,14 +133,31 @@ def test_it_says_what_is_overdue_first() -> None:
     )
 
 
-def test_who_leads_a_team_hears_how_it_stands() -> None:
+def test_who_leads_a_team_hears_how_it_stands_and_went() -> None:
+    """Since the summary before: that of Thursday, as this one is due on Friday at 8."""
     [(subject, text)] = mails("jan")
     assert subject == "[summary] 0 open"
     assert text.startswith(
         "Team finance: 4 open, 3 waiting, 1 overdue\n"
-        "  Ewa Nowak: 3 open, 2 waiting, 1 overdue\n"
-        "  عمر: 1 open, 1 waiting, 0 overdue\n"
+        "  since 2026-01-15 08:00 CET: 5 received, 4 answered, first answer 45m (median) and 3h 05m (90 %)\n"
+        "  Ewa Nowak: 3 open, 2 waiting, 1 overdue; 3 received, 1 answered\n"
+        "  عمر: 1 open, 1 waiting, 0 overdue; 0 received, 0 answered\n"
     )
+
+
+def test_what_a_lead_hears_starts_behind_a_weekend_and_holidays() -> None:
+    """On Tuesday the 20th, after the holiday of Monday, it is what was since Friday's summary."""
+    state = State(conversation=None)
+    digest_plan("jan", state, desk(), datetime(2026, 1, 20, 9, tzinfo=UTC))
+    eight = datetime(2026, 1, 16, 7, tzinfo=UTC)
+    assert set(state.asked) == {(eight, eight + timedelta(days=4))}
+
+
+def test_where_reports_leave_persons_out_a_lead_hears_of_none() -> None:
+    [(_, text)] = mails("jan", desk_=desk(reports={"per_member": False}))
+    assert "Team finance: 4 open" in text
+    assert "since 2026-01-15 08:00 CET: 5 received" in text
+    assert "Ewa" not in text
 
 
 def test_nobody_hears_that_there_is_nothing() -> None:
