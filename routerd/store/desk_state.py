@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any, Protocol
 
 from routerd.desk.changes import Absence, AbsenceSource, Held, HeldId, HeldKind, Part
-from routerd.desk.plan import Conversation, Happened, Past, Seen, Sent, Twin
+from routerd.desk.plan import Conversation, Happened, Past, Seen, Sent, Twin, Went
 from routerd.message.annotation import Annotation
 from routerd.message.envelope import QueueId, Raw, Received
 from routerd.store.base import Known, StoreError, ThreadKeys

@@ -8,7 +8,7 @@ from routerd.config.settings import Settings
 from routerd.desk.changes import Absence, Held
 from routerd.desk.hearing import speaking_as, spoken_in
 from routerd.desk.matter import House, Matter
-from routerd.desk.plan import Conversation, ConversationId, Happened, Past, Seen, Sent, Standing, Twin
+from routerd.desk.plan import Conversation, ConversationId, Happened, Past, Seen, Sent, Standing, Twin, Went
 from routerd.desk.roster import Roster
 from routerd.desk.said import Kind, Said
 from routerd.message.address import parse_address

@@ -9,7 +9,7 @@ from desk_entries import an_entry, begun
 from store_entries import INBOX, NOW, copy_for, thread
 
 from routerd.desk.changes import Answered, HeldEnd, HeldEnded, HeldId, HeldKind, NewHeld, Part, Timer, TimerKind
-from routerd.desk.plan import ConversationState, Event, Standing
+from routerd.desk.plan import ConversationState, Event, FullDeskState, Standing, Went
 from routerd.store.base import Deed, Settled
 from routerd.store.conversations import Wanted
 from routerd.store.figures import By, Spread
@@ -86,6 +86,35 @@ async def test_one_is_shown_whole(store: SqliteStore, state: Path) -> None:
     assert await store.conversation_counts() == {(INBOX, ConversationState.OPEN): 1}
 
 
+async def test_a_summary_is_told_how_it_went_with_a_team_or_a_member(store: SqliteStore) -> None:
+    """First answers in working hours, or by the clock where there are none; from the first moment to before the last."""
+    _, known = await begun(store)
+    answered = Answered("jan", HOUR, timedelta(minutes=30), is_first=True)
+    keys = thread("2@jan", "1@klient.pl")
+    await store.commit(an_entry(known, keys, part=Part.ANSWER, member="jan", sent=True, answered=answered, after=HOUR))
+    found: list[Went] = []
+
+    def look(state: FullDeskState) -> None:
+        until = NOW + HOUR * 2
+        found[:] = [
+            state.went(NOW, until, team="finance"),
+            state.went(NOW, until, team="sales"),
+            state.went(NOW, until, member="ewa"),
+            state.went(NOW, until, member="jan"),
+            state.went(NOW, NOW + HOUR, member="jan"),
+        ]
+
+    await store.act(Deed(None, NOW + DAY, look))
+    half = HOUR / 2
+    assert found == [
+        Went(1, 1, (half, half)),
+        Went(0, 0, None),
+        Went(1, 0, None),
+        Went(0, 1, (half, half)),
+        Went(0, 0, None),
+    ]
+
+
 async def test_the_report_counts_and_measures(store: SqliteStore, state: Path) -> None:
     """What came before or after the two moments does not count, but for what waits now."""
     _, known = await begun(store)
@@ -125,6 +154,20 @@ async def test_the_report_counts_and_measures(store: SqliteStore, state: Path) -
     midnight = datetime(2026, 3, 4, tzinfo=UTC)
     days = [(one.day, one.received, one.answered) for one in by[By.INBOX].days]
     assert days == [(midnight, 2, 1), (midnight + DAY, 0, 0), (midnight + 2 * DAY, 0, 0)]
+
+
+async def test_who_owns_it_by_answering_has_not_had_it_given_by_hand(store: SqliteStore, state: Path) -> None:
+    """Nor where it was a note that had his answer sent."""
+    _, known = await begun(store)
+    keys = thread("2@jan", "1@klient.pl")
+    answered = Answered("jan", HOUR, HOUR, is_first=True)
+    await store.commit(an_entry(known, keys, part=Part.NOTE, member="jan", owner="jan", answered=answered, after=HOUR))
+    again = thread("3@jan", "1@klient.pl")
+    known = await store.recall(again)
+    await store.commit(an_entry(known, again, part=Part.NOTE, member="jan", owner="ola", after=HOUR))
+    with QueueView.open(state) as view:
+        total = view.report(By.MEMBER, NOW, NOW + DAY, zone=UTC).total
+    assert (total.answered, total.reassigned) == (1, 1)
 
 
 async def test_second_answers_are_counted(store: SqliteStore, state: Path) -> None:
