@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from routerd.desk.changes import Absence, AbsenceSource, Authored, Back, Part, Timer
 from routerd.desk.matter import House, Matter
 from routerd.desk.owning import hand_over
-from routerd.desk.pick import Picker
+from routerd.desk.pick import Picker, ownership
 from routerd.desk.plan import Conversation, ConversationState, Event, FullDeskState, Plan
 from routerd.desk.roster import Roster
 from routerd.desk.said import Kind
@@ -107,7 +107,7 @@ def hand_over_now(
         *handed.events,
         owner=picked.member,
         team=picked.team or conversation.team,
-        why=f"owner by {picked.why}",
+        why=ownership(picked.why, picked.member),
         turns=(picked.turn,) if picked.turn else (),
         standing=replace(standing, watchers=watchers),
         resent=handed.resent,

@@ -6,7 +6,7 @@ from datetime import datetime
 
 from routerd.config.settings import Pick
 from routerd.desk.changes import Part, PlannedCopy, Role
-from routerd.desk.pick import Choose, Picked, Picker, line_behind
+from routerd.desk.pick import Choose, Picked, Picker, line_behind, ownership
 from routerd.desk.plan import SOMEBODY, Author, Conversation, DeskState, Event, Plan, Standing, Twin, Voice
 from routerd.desk.roster import Roster
 from routerd.desk.standing import Promise, after_message
@@ -68,7 +68,7 @@ def assign(
         inbox=conversation.inbox if conversation else home.inbox,
         owner=owner.member,
         team=owner.team,
-        why=f"owner by {owner.why}",
+        why=ownership(owner.why, owner.member),
         labels=labels,
         priority=standing.priority or _highest(decision.priority for decision in decisions),
         respond_by=standing.respond_by,
@@ -178,7 +178,7 @@ def _picked_for(decision: Decision, picker: Picker) -> Picked:
     else:
         why = ""
     picked = picker.pick(default) or picker.pick(picker.roster.postmaster) or picker.last_resort()
-    return replace(picked, why="; ".join(part for part in (f"default {picked.why}", why) if part))
+    return replace(picked, why="; ".join(part for part in (f"default: {picked.why}", why) if part))
 
 
 def _join_twin(twin: Twin, decisions: tuple[Decision, ...], picker: Picker) -> Plan:

@@ -73,6 +73,7 @@ class Authored:
     shows_new: bool = False  # the answer or draft that the plan's own message is, held by this plan
     shows: HeldId | None = None  # the held answer or draft that it tells of: #send to it means that one
     from_null: bool = False  # it leaves from <>
+    member: str | None = None  # whose word it brings, of ours
     replied: "Replied | None" = None  # what it counts for, of those that may go out
     why: str = ""  # in words, for the timeline
 

@@ -6,13 +6,14 @@ text. All or nothing: who calls this does none of them where one is bad.
 
 import re
 import unicodedata
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 from routerd.config.nearest import did_you_mean, quoted
 from routerd.config.values import parse_duration
+from routerd.desk.naming import Names
 from routerd.desk.said import (
     COMMANDS,
     AssignTo,
@@ -64,7 +65,8 @@ HELP = """\
 """
 
 _COMMAND = re.compile(r"[#\N{FULLWIDTH NUMBER SIGN}]([^\W\d_]\w*)[ ]*(.*)\Z")
-_NAMED = re.compile(r"(?<![\w@.#/])@([\w][\w.-]*[\w]|\w)")
+# A name of up to three words may be meant, or an address.
+_NAMED = re.compile(r"(?<![\w@.#/])@([\w][\w.+-]*[\w](?:@[\w.-]*\w)?|\w)(?=((?: [\w.-]*\w){0,2}))")
 _CLOCK = re.compile(r"([01]?\d|2[0-3]):([0-5]\d)\Z")
 _WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 
@@ -73,40 +75,42 @@ _WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday",
 class Speaking:
     """What is known when somebody speaks."""
 
-    people: Mapping[str, str]  # members and teams: by `folded_name`, their names as the config has them
+    names: Names
     members: frozenset[str]
     at: datetime
     zone: ZoneInfo  # in which days and hours are meant
 
 
-def folded_name(name: str) -> str:
-    return unicodedata.normalize("NFKC", name).casefold()
-
-
 def read_spoken(text: str, speaking: Speaking) -> Spoken:
     """`text`: what was newly written, without quotes and signature. Never raises."""
-    lines = [_cleaned(line) for line in text.splitlines()]
+    lines, begins = _apart(text)
     commands: list[Command] = []
     bad: list[BadCommand] = []
-    begins = len(lines)
-    for place, line in enumerate(lines):
-        if not line:
-            continue
-        found = _COMMAND.match(line)
-        if not found:
-            begins = place
-            break
+    for line in filter(None, lines[:begins]):
         if len(commands) + len(bad) == MAX_COMMANDS:
             bad.append(BadCommand(line, "unknown", f"there are more than {MAX_COMMANDS} commands"))
             break
-        told = _read(line, found[1].lower(), found[2].strip(), speaking)
+        told = _read(line, speaking)
         if isinstance(told, BadCommand):
             bad.append(told)
         else:
             commands.append(told)
     rest = "\n".join(lines[begins:]).strip("\n")
     whole = "\n".join(lines).strip("\n")
-    return Spoken(tuple(commands), tuple(bad), rest, _named(rest, speaking.people), whole)
+    named, unclear = _named(rest, speaking.names)
+    return Spoken(tuple(commands), tuple(bad), rest, named, whole, unclear=unclear)
+
+
+def below_commands(text: str) -> str | None:
+    """What `text` says below the commands that it begins with; None where it begins with none."""
+    lines, begins = _apart(text)
+    return "\n".join(lines[begins:]).strip("\n") if any(lines[:begins]) else None
+
+
+def _apart(text: str) -> tuple[list[str], int]:
+    """Its lines, and how many of them, empty ones and commands, stand above the text."""
+    lines = [_cleaned(line) for line in text.splitlines()]
+    return lines, next((place for place, line in enumerate(lines) if line and not _COMMAND.match(line)), len(lines))
 
 
 def why_not_apart(spoken: Spoken) -> str:
@@ -134,13 +138,15 @@ def _with_plain_digits(text: str) -> str:
     return "".join(str(unicodedata.decimal(char, char)) for char in text)
 
 
-def _read(line: str, name: str, rest: str, speaking: Speaking) -> Command | BadCommand:
+def _read(line: str, speaking: Speaking) -> Command | BadCommand:
+    found = _COMMAND.match(line)
+    name = found[1].lower() if found else ""
     reader = _READERS.get(name)
-    if reader is None:
-        likely = did_you_mean(name, COMMANDS)
-        return BadCommand(line, "unknown", f"there is no command {quoted(name)}{likely}; #help tells what there is")
+    if reader is None or found is None:
+        likely = did_you_mean(name, COMMANDS) or "."
+        return BadCommand(line, "unknown", f"there is no command {quoted(name)}{likely} #help tells what there is")
     try:
-        return reader(rest, speaking)
+        return reader(found[2].strip(), speaking)
     except ValueError as error:
         return BadCommand(line, name, str(error))
 
@@ -193,11 +199,12 @@ def _snooze(rest: str, speaking: Speaking) -> Command:
 def _away(rest: str, speaking: Speaking) -> Command:
     words = rest.split()
     deputy: str | None = None
-    if len(words) >= 2 and words[-2].lower() == "deputy":
-        deputy = _person(words[-1], speaking)
+    said_at = next((place for place, word in enumerate(words[:-1]) if word.lower() == "deputy"), None)
+    if said_at is not None:
+        deputy = _person(" ".join(words[said_at + 1 :]), speaking)
         if deputy not in speaking.members:
             raise ValueError(f"{deputy} is a team; a deputy is one member")
-        words = words[:-2]
+        words = words[:said_at]
     if not words:
         return Away(None, deputy)
     if words[0].lower() != "until" or len(words) == 1:
@@ -206,10 +213,7 @@ def _away(rest: str, speaking: Speaking) -> Command:
 
 
 def _person(text: str, speaking: Speaking) -> str:
-    name = speaking.people.get(folded_name(text.removeprefix("@")))
-    if name is None:
-        raise ValueError(f"there is no member or team {quoted(text)}{did_you_mean(text, speaking.people.values())}")
-    return name
+    return speaking.names.one(text.removeprefix("@"))
 
 
 def _moment(text: str, speaking: Speaking, default: time) -> datetime:
@@ -254,10 +258,21 @@ def _bounded(moment: datetime, speaking: Speaking) -> datetime:
     return moment
 
 
-def _named(text: str, people: Mapping[str, str]) -> tuple[str, ...]:
-    """Members and teams named as @name; what nobody bears is just text."""
-    found = (people.get(folded_name(name)) for name in _NAMED.findall(text))
-    return tuple(dict.fromkeys(name for name in found if name is not None))[:MAX_NAMED]
+def _named(text: str, names: Names) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Members and teams named as @name; and what is wrong with those that are nobody's."""
+    named: dict[str, None] = {}
+    unclear: dict[str, None] = {}
+    for place, found in enumerate(_NAMED.finditer(text)):
+        if place == MAX_NAMED:
+            break
+        words = (found[1], *found[2].split(" ")[1:])
+        longest_first = (" ".join(words[:count]) for count in range(len(words), 0, -1))
+        one = next((called[0] for called in map(names.called, longest_first) if len(called) == 1), None)
+        if one is not None:
+            named[one] = None
+        else:
+            unclear[names.unclear(found[1])] = None
+    return tuple(named), tuple(unclear)
 
 
 Reader = Callable[[str, Speaking], Command]

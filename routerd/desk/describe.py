@@ -5,6 +5,7 @@ from dataclasses import replace
 from email.utils import format_datetime
 
 from routerd.desk.assign import NextInLine
+from routerd.desk.pick import ownership
 from routerd.desk.plan import Plan
 from routerd.desk.roster import Roster
 from routerd.message.annotation import Annotation
@@ -36,7 +37,7 @@ def describe_rerouted(annotation: Annotation, following: NextInLine, reason: str
         assigned_to=str(roster.mailbox(following.member)),
         assigned_name=roster.display_name(following.member),
         labels=tuple(dict.fromkeys((*annotation.labels, REROUTED))),
-        why=f"rerouted: {reason}; owner by {following.why}; before: {annotation.why}",
+        why=f"rerouted: {reason}; {ownership(following.why, following.member)}; before: {annotation.why}",
     )
 
 

@@ -8,7 +8,7 @@ from routerd.config.settings import Escalation, Inbox
 from routerd.desk.changes import Authored, Resent, Timer
 from routerd.desk.matter import House
 from routerd.desk.owning import hand_over, shown
-from routerd.desk.pick import Picked, Picker
+from routerd.desk.pick import Picked, Picker, ownership
 from routerd.desk.plan import Conversation, Event, FullDeskState, Plan
 from routerd.desk.reminding import is_promised, note_of, waits
 from routerd.desk.roster import Roster
@@ -40,7 +40,7 @@ def escalate(timer: Timer, conversation: Conversation, state: FullDeskState, hou
         *handed.events,
         owner=owner,
         team=team,
-        why=f"owner by {picked.why}" if picked else "owner by the conversation",
+        why=ownership(picked.why, picked.member) if picked else "owner by the conversation",
         turns=(picked.turn,) if picked and picked.turn else (),
         resent=(*handed.resent, *_shown(conversation, [one for one in named if one != owner], state, house)),
         authored=(*handed.authored, *_told(after, owner, named, state, house, at)),

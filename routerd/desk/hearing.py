@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from zoneinfo import ZoneInfo
 
-from routerd.desk.commands import Speaking, folded_name, read_spoken, why_not_apart
+from routerd.desk.commands import Speaking, read_spoken, why_not_apart
 from routerd.desk.plan import Conversation
 from routerd.desk.roster import Roster
 from routerd.desk.said import Kind, Said, Speaker, Spoken
@@ -148,8 +148,8 @@ def is_out_of_office(view: MessageView, purposes: Collection[Purpose], *, in_rep
 
 
 def _was_written_lately(view: MessageView, now: datetime) -> bool:
-    """An out-of-office goes to whoever writes to the member, and each of them may send it on when he is back. Its Date is
-    signed; where it says none, it is taken for what it is."""
+    """An out-of-office goes to whoever writes to the member, and each of them may send it on when he is back. Its Date
+    is signed; where it says none, it is taken for what it is."""
     try:
         written_at = parsedate_to_datetime(next(iter(view.header("date")), "")[:MAX_DATE])
     except (ValueError, OverflowError):
@@ -167,7 +167,7 @@ def speaking_as(member: str, roster: Roster, at: datetime) -> Speaking:
     """Days and hours are meant in the time of his own calendar, without one in UTC."""
     hours = roster.working_hours(member, None)
     return Speaking(
-        {folded_name(name): name for name in roster.names},
+        roster.called,
         roster.members,
         at,
         hours.zone if hours else ZoneInfo("UTC"),

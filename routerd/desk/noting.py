@@ -10,7 +10,8 @@ from routerd.desk.changes import AMONG_US, Part, PlannedCopy, Role
 from routerd.desk.commanding import obey_all, refuse
 from routerd.desk.matter import House, Matter
 from routerd.desk.obeying import watched_by, watching
-from routerd.desk.owning import with_handover
+from routerd.desk.owning import Word, about, shown, with_handover
+from routerd.desk.pick import reason_of
 from routerd.desk.plan import Conversation, Event, FullDeskState, Plan, Voice
 from routerd.desk.roster import Roster
 from routerd.desk.showing import head_for
@@ -33,14 +34,31 @@ def note_plan(matter: Matter, state: FullDeskState, house: House) -> Plan:
     plan = plan_of(Part.NOTE, matter, conversation, house)
     if conversation is None:
         return obey_all(plan, matter, state, house, (_NOT_KEPT,) if says_more(matter) else ()).plan
-    obeyed = obey_all(plan, matter, state, house)
+    obeyed = obey_all(plan, matter, state, house, _not_found(matter))
     if not obeyed.was_done:
         return obeyed.plan
     if says_more(matter):
         done = _passed_on(obeyed.plan, conversation, matter, state, house)
     else:
         done = _told_to_former(obeyed.plan, conversation, matter, house)
-    return with_handover(done, conversation, state, house, matter.at)
+    return with_handover(done, conversation, state, house, matter.at, _word(done, matter))
+
+
+def _word(plan: Plan, matter: Matter) -> Word | None:
+    """Where the note is text alone it comes to the new owner with the summary, and not for itself."""
+    spoken, is_told = matter.said.spoken, any(copy.member == plan.owner for copy in plan.copies)
+    if not is_told or spoken.has_more or not spoken.text or plan.member is None:
+        return None
+    return Word(plan.member, spoken.text, matter.message_id)
+
+
+def _not_found(matter: Matter) -> tuple[str, ...]:
+    """He may wait for a word of somebody who has not got it."""
+    unclear = matter.said.spoken.unclear
+    if not unclear:
+        return ()
+    told = "\n".join(f"  {one}" for one in unclear)
+    return (f"Your note was passed on, but not to everybody whom it names as @name:\n\n{told}",)
 
 
 def plan_of(part: Part, matter: Matter, conversation: Conversation | None, house: House) -> Plan:
@@ -109,10 +127,13 @@ def _passed_on(plan: Plan, before: Conversation, matter: Matter, state: FullDesk
     head = (
         head_for(PREFIX, matter.received.raw, author or "", plan.inbox, members, house, matter.at) if members else b""
     )
+    asked = (one for one in members if one not in (plan.owner, before.owner, *watching(plan.standing)))
+    shows = (one for member in asked for one in shown(member, before, state, house, about(member, state)))
     return replace(
         plan,
         standing=standing,
         copies=tuple(PlannedCopy(one, Role.DESK, head=head) for one in members),
+        resent=(*plan.resent, *shows),
         events=(*plan.events, Event("note_written", {"member": author, "to": list(members)})),
     )
 
@@ -121,12 +142,11 @@ def _told_to_former(plan: Plan, before: Conversation, matter: Matter, house: Hou
     """Whose conversation it was hears that it is not any more, unless he says so himself."""
     if before.owner in (plan.owner, plan.member) or house.roster.member(before.owner) is None:
         return plan
-    why = plan.why.removeprefix("owner by command: ").removeprefix("owner by ")
     told = Told(
         inbox=before.inbox,
         members=(before.owner,),
         subject=f"{PREFIX}{before.standing.subject}".rstrip(),
-        text=f"This conversation is {house.roster.display_name(plan.owner)}'s now: {why}.\n",
+        text=f"This conversation is {house.roster.display_name(plan.owner)}'s now: {reason_of(plan.why)}.\n",
         why="told that it is somebody else's now",
         in_reply_to=matter.message_id,
     )

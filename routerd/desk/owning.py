@@ -3,17 +3,21 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
-from email.utils import format_datetime
 
 from routerd.desk.changes import Authored, Part, PlannedCopy, Resent, Role
+from routerd.desk.commands import below_commands
 from routerd.desk.matter import House
-from routerd.desk.plan import Conversation, Event, FullDeskState, Past, Plan
+from routerd.desk.pick import reason_of
+from routerd.desk.plan import Conversation, ConversationState, Event, FullDeskState, Past, Plan, Standing
+from routerd.desk.roster import Roster
 from routerd.desk.telling import Told, note_address, tell
 from routerd.message.address_list import Mailbox
 from routerd.message.outgoing import Letterhead, outgoing_head
+from routerd.message.view import MessageView
 
 MAX_RESENT = 20
 _LOOKED_AT = 60  # messages of the conversation, of which some are routerd's own
+_READ_TEXT = 60_000  # bytes of a note that are looked at for what it says
 _TOLD = {
     Part.CUSTOMER: "wrote",
     Part.ASIDE: "wrote",
@@ -32,10 +36,26 @@ class Handover:
     events: tuple[Event, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Word:
+    """What is said to the new owner by who gives him the conversation: it stands above the summary."""
+
+    member: str
+    text: str
+    message_id: str | None  # of the note, without brackets
+
+
 def hand_over(
-    conversation: Conversation, to: str, why: str, state: FullDeskState, house: House, at: datetime
+    conversation: Conversation,
+    to: str,
+    why: str,
+    state: FullDeskState,
+    house: House,
+    at: datetime,
+    word: Word | None = None,
 ) -> Handover:
-    """`to`: the member who owns it from now on; `why`: in words, for the event, the summary and X-Routerd-Why.
+    """`conversation`: as it is from now on, but for its owner. `to`: the member who owns it then; `why`: in words, for
+    the event, the summary and X-Routerd-Why.
 
     To the owner himself: nothing. What somebody has already, he does not get again.
     """
@@ -43,23 +63,32 @@ def hand_over(
         return Handover()
     event = Event("owner_changed", {"from": conversation.owner, "to": to, "why": why})
     past = so_far(to, state)
-    return Handover(
-        _resent(past, to, conversation, state, house), (_summary(conversation, to, why, past, house, at),), (event,)
-    )
+    summary = _summary(conversation, to, why, word, past, house, at)
+    return Handover(_resent(past, to, conversation, state, house), (summary,), (event,))
 
 
-def with_handover(plan: Plan, conversation: Conversation, state: FullDeskState, house: House, at: datetime) -> Plan:
-    """`plan`, of a message of the conversation, whose owner may be a new one: then with all that he gets.
+def with_handover(
+    plan: Plan,
+    conversation: Conversation,
+    state: FullDeskState,
+    house: House,
+    at: datetime,
+    word: Word | None = None,
+) -> Plan:
+    """`plan`, of a message of the conversation, whose owner may be a new one: then with all that he gets. With `word`
+    he does not need the plan's own message.
 
     Its event of the change stays the only one.
     """
     if plan.owner == conversation.owner or plan.twin is not None:
         return plan
     is_told = [event for event in plan.events if event.kind == "owner_changed"]
-    why = str(is_told[-1].data["why"]) if is_told else plan.why.removeprefix("owner by ")
-    handed = hand_over(conversation, plan.owner, why, state, house, at)
+    why = str(is_told[-1].data["why"]) if is_told else reason_of(plan.why)
+    after = replace(conversation, standing=plan.standing)
+    handed = hand_over(after, plan.owner, why, state, house, at, word)
     return replace(
         plan,
+        copies=plan.copies if word is None else tuple(one for one in plan.copies if one.member != plan.owner),
         resent=(*handed.resent, *plan.resent),
         authored=(*handed.authored, *plan.authored),
         events=plan.events if is_told else (*plan.events, *handed.events),
@@ -68,15 +97,43 @@ def with_handover(plan: Plan, conversation: Conversation, state: FullDeskState, 
 
 def so_far(member: str, state: FullDeskState) -> tuple[Past, ...]:
     """What was said in the conversation, and by others than `member`, the latest, oldest first. No answer that did not
-    go out."""
+    go out, and no note of commands alone."""
     said = [one for one in state.past(_LOOKED_AT) if one.part in _TOLD and one.member != member]
     sent = {one.message for one in state.sent()} if any(one.part is Part.ANSWER for one in said) else set()
-    return tuple([one for one in said if one.part is not Part.ANSWER or one.message in sent][-MAX_RESENT:])
+    counts = (one for one in said if (one.message in sent if one.part is Part.ANSWER else says_something(one, state)))
+    return tuple(tuple(counts)[-MAX_RESENT:])
 
 
-def shown(member: str, conversation: Conversation, state: FullDeskState, house: House) -> tuple[Resent, ...]:
-    """The conversation so far, for a member who did not have it: as far as it is kept."""
-    return _resent(so_far(member, state), member, conversation, state, house)
+def says_something(one: Past, state: FullDeskState) -> bool:
+    """Of a note: whether it is more than commands, and was not refused with them: then nobody got it."""
+    raw = state.content(one.message) if one.part is Part.NOTE and one.has_bytes else None
+    if raw is None:
+        return one.part is not Part.NOTE or bool(one.members)
+    view = MessageView(raw, text_limit=_READ_TEXT)
+    below = below_commands(view.own_words.text)
+    if below is None:
+        return True
+    return bool(one.members) and bool(below or view.own_words.passes_on or view.attachments)
+
+
+def about(member: str, state: FullDeskState) -> tuple[Past, ...]:
+    """For a member who is asked about the conversation: what he is asked about, and the customer's latest."""
+    said = so_far(member, state)
+    latest = next((one for one in reversed(said) if one.part is Part.CUSTOMER), None)
+    seen = state.seen.message if state.seen is not None else None
+    return tuple(one for one in said if one is latest or one.message == seen)
+
+
+def shown(
+    member: str,
+    conversation: Conversation,
+    state: FullDeskState,
+    house: House,
+    past: tuple[Past, ...] | None = None,
+) -> tuple[Resent, ...]:
+    """The conversation so far, or of it `past`, for a member who did not have it: as far as it is kept."""
+    past = so_far(member, state) if past is None else past
+    return _resent(past, member, conversation, state, house)
 
 
 def _resent(
@@ -106,38 +163,43 @@ def _head(one: Past, member: str, conversation: Conversation, state: FullDeskSta
 
 
 def _summary(
-    conversation: Conversation, to: str, why: str, past: tuple[Past, ...], house: House, at: datetime
+    conversation: Conversation,
+    to: str,
+    why: str,
+    word: Word | None,
+    past: tuple[Past, ...],
+    house: House,
+    at: datetime,
 ) -> Authored:
     ids = tuple(one.message_id for one in past if one.message_id)
+    if word is not None and word.message_id:
+        ids = (*ids, word.message_id)
     told = Told(
         inbox=conversation.inbox,
         members=(to,),
         subject=f"[note] {conversation.standing.subject}".rstrip(),
-        text="".join(f"{line}\n" for line in _lines(conversation, to, why, past, house)),
+        text="".join(f"{line}\n" for line in _lines(conversation, to, why, word, past, house)),
         why=f"the conversation so far: {why}",
         in_reply_to=ids[-1] if ids else None,
         references=ids,
+        in_name_of=word.member if word is not None else None,
     )
     return tell(told, house, at)
 
 
-def _lines(conversation: Conversation, to: str, why: str, past: tuple[Past, ...], house: House) -> Iterator[str]:
+def _lines(
+    conversation: Conversation, to: str, why: str, word: Word | None, past: tuple[Past, ...], house: House
+) -> Iterator[str]:
     standing, roster = conversation.standing, house.roster
-    before = roster.display_name(conversation.owner) if roster.member(conversation.owner) else conversation.owner
-    yield f"This conversation of {conversation.inbox} is yours now; it was {before}'s."
-    yield f"Why: {why}"
+    yield f"This conversation of {conversation.inbox} is yours now; it was {_name(conversation.owner, roster)}'s."
+    if word is None:
+        yield f"Why: {why}."
+    else:
+        yield ""
+        yield f"{_name(word.member, roster)} writes:"
+        yield from (f"> {line}" for line in word.text.splitlines())
     yield ""
-    if standing.subject:
-        yield f"Subject: {standing.subject}"
-    if standing.outside:
-        yield f"With: {', '.join(f'{name} <{address}>' if name else address for name, address in standing.outside)}"
-    yield f"State: {standing.state}"
-    if standing.labels:
-        yield f"Labels: {', '.join(standing.labels)}"
-    if standing.waiting_since is not None:
-        yield f"Waiting since: {format_datetime(standing.waiting_since)}"
-    if standing.respond_by is not None:
-        yield f"To be answered by: {format_datetime(standing.respond_by)}"
+    yield from _stands(standing)
     watchers = [roster.display_name(name) for name in standing.watchers if name != to and roster.member(name)]
     if watchers:
         yield f"Watching: {', '.join(watchers)}"
@@ -147,6 +209,35 @@ def _lines(conversation: Conversation, to: str, why: str, past: tuple[Past, ...]
     for one in past:
         who = "the customer" if one.part is Part.CUSTOMER else "a machine or a colleague"
         if one.member is not None:
-            who = roster.display_name(one.member) if roster.member(one.member) else one.member
+            who = _name(one.member, roster)
         kept = "" if one.has_bytes else " (not kept any more)"
-        yield f"  {one.at:%Y-%m-%d %H:%M} UTC  {who} {_TOLD[one.part]}{kept}"
+        yield f"  {_moment(one.at)}  {who} {_TOLD[one.part]}{kept}"
+
+
+def _stands(standing: Standing) -> Iterator[str]:
+    if standing.subject:
+        yield f"Subject: {standing.subject}"
+    if standing.outside:
+        yield f"With: {', '.join(f'{name} <{address}>' if name else address for name, address in standing.outside)}"
+    state = str(standing.state)
+    if standing.state is ConversationState.SNOOZED and standing.snoozed_until is not None:
+        state += f" until {_moment(standing.snoozed_until)}"
+    if standing.waiting_since is not None:
+        state += f"; the customer has been waiting since {_moment(standing.waiting_since)}"
+    yield f"State: {state}"
+    if standing.respond_by is not None:
+        yield f"To be answered by: {_moment(standing.respond_by)}" + (" (overdue)" if standing.overdue else "")
+    if standing.approve:
+        yield f"An answer needs the #send of: {', '.join(standing.approve)}"
+    if standing.priority is not None:
+        yield f"Priority: {standing.priority}"
+    if standing.labels:
+        yield f"Labels: {', '.join(standing.labels)}"
+
+
+def _name(member: str, roster: Roster) -> str:
+    return roster.display_name(member) if roster.member(member) is not None else member
+
+
+def _moment(at: datetime) -> str:
+    return f"{at:%Y-%m-%d %H:%M} UTC"

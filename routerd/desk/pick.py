@@ -123,5 +123,19 @@ def _everyone_behind(roster: Roster, member: str, team: str | None, inbox: str) 
     yield from roster.people(roster.postmaster)
 
 
+def ownership(why: str, member: str) -> str:
+    """Why `member` owns it, as members read it: "owner by finance/first", "owner: jan, deputy of ewa who is away"."""
+    is_named = why == member or why.startswith((f"{member},", f"{member};"))
+    return f"owner: {why}" if is_named else f"owner by {why}"
+
+
+def reason_of(why: str) -> str:
+    """The same without its beginning, to stand where it is clear what it is the reason of."""
+    for begin in ("owner by command: ", "owner by ", "owner: "):
+        if why.startswith(begin):
+            return why.removeprefix(begin)
+    return why
+
+
 def _joined(picked: str, why: list[str]) -> str:
     return "; ".join([picked, *why])

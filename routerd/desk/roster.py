@@ -3,11 +3,13 @@
 from collections.abc import Iterable, Iterator, Mapping
 from copy import copy
 from datetime import datetime
+from functools import cached_property
 from typing import Literal
 
 from routerd.config.settings import Inbox, Member, Settings, Team
 from routerd.config.working_hours import WorkingHours
 from routerd.desk.changes import Absence
+from routerd.desk.naming import Named, Names
 from routerd.message.address import Address
 from routerd.message.srs import unwrap
 
@@ -64,6 +66,14 @@ class Roster:
     def names(self) -> tuple[str, ...]:
         """Of members and teams."""
         return (*self._members, *self._teams)
+
+    @cached_property
+    def called(self) -> Names:
+        """By what people call them."""
+        addresses = ((name, (*one.addresses, one.mailbox)) for name, one in self._members.items())
+        keys = {name: tuple(dict.fromkeys(address.key for address in found)) for name, found in addresses}
+        members = (Named(name, one.name or "", keys[name]) for name, one in self._members.items())
+        return Names((*members, *map(Named, self._teams)))
 
     def member(self, name: str) -> Member | None:
         return self._members.get(name)

@@ -156,6 +156,7 @@ class Spoken:
     text: str = ""  # what is left: his own words, without signature
     named: tuple[str, ...] = ()  # members and teams named as @name, in their order
     whole: str = ""  # as it was written, commands and all
+    unclear: tuple[str, ...] = ()  # what is wrong with a @name that is nobody's, in sentences
     has_more: bool = False  # something is attached, or passed on below it
 
 

@@ -10,6 +10,7 @@ from datetime import datetime
 from routerd.config.settings import Addresses
 from routerd.desk.changes import Authored, HeldId, Part, PlannedCopy, Role
 from routerd.desk.matter import House
+from routerd.desk.roster import Roster
 from routerd.message.address import Address, parse_address
 from routerd.message.address_list import Mailbox
 from routerd.message.desk_mail import DeskMail, compose_desk_mail
@@ -31,6 +32,7 @@ class Told:
     references: tuple[str, ...] = ()  # likewise, the oldest first: by these answers to it find the conversation
     shows_new: bool = False  # the answer or draft that the plan's own message is: #send to this mail means that one
     shows: HeldId | None = None  # likewise, of an earlier one
+    in_name_of: str | None = None  # the member whose word it brings: who answers it, answers him
 
 
 def tell(told: Told, house: House, at: datetime) -> Authored:
@@ -40,7 +42,7 @@ def tell(told: Told, house: House, at: datetime) -> Authored:
     queue_id = house.new_id(at)
     message_id = f"{queue_id}@{told.inbox.rpartition('@')[2]}"
     mail = DeskMail(
-        sender=Mailbox(OWN_NAME, note_address(told.inbox, house.settings.addresses)),
+        sender=Mailbox(_sender(told, roster), note_address(told.inbox, house.settings.addresses)),
         to=tuple(Mailbox(roster.display_name(name), str(roster.mailbox(name))) for name in members),
         subject=told.subject,
         text=told.text,
@@ -59,7 +61,12 @@ def tell(told: Told, house: House, at: datetime) -> Authored:
         shows=told.shows,
         from_null=True,
         why=told.why,
+        member=told.in_name_of,
     )
+
+
+def _sender(told: Told, roster: Roster) -> str:
+    return roster.display_name(told.in_name_of) if told.in_name_of is not None else OWN_NAME
 
 
 def note_address(inbox: str, addresses: Addresses) -> str:

@@ -84,7 +84,7 @@ def write_desk(
     for asked in plan.held_for_approval:
         values = (str(HeldKind.APPROVAL), texts_to_json(asked.release), asked.id)
         batch.db.execute(_FOR_APPROVAL, values)
-    copies = [*_add_mails(batch, settled, conversation, held, at), *_add_resent(batch, settled, at)]
+    copies = [*_add_resent(batch, settled, at), *_add_mails(batch, settled, conversation, held, at)]
     for one in sent:
         batch.db.execute(_SENT, (to_micros(at), batch.numbers.message, one))
     if plan.answered is not None:
@@ -161,7 +161,7 @@ def _add_mail(
             plan_to_json(plan),
             annotation_to_json(annotation),
             str(mail.part),
-            None,
+            mail.member,
             held if mail.shows_new else mail.shows,
         ),
     )

@@ -220,7 +220,7 @@ async def test_who_said_that_he_is_away_is_not_picked(conversed: Path) -> None:
 def test_a_rule_may_move_a_given_conversation(conversed: Path) -> None:
     """What `reassign` does there is shown."""
     text = explain(conversed, "--conversation", "owner: ewa, label: [legal]").stdout
-    assert "owner by bob, reassigned from ewa by moved" in text
+    assert "owner: bob, reassigned from ewa by moved" in text
 
 
 @pytest.mark.parametrize("said", ["", "x", "owner: nobody", "owner: ewa, state: lost", "owner: [", "owner: ewa}", "\0"])

@@ -107,14 +107,18 @@ def test_an_absent_member_is_covered_by_the_chain_of_deputies() -> None:
     """ewa → jan (away too) → omar, and the reason says so."""
     made = plan(to("ewa"), people=away("ewa", "jan", ewa="jan", jan="omar"))
     assert made.owner == "omar"
-    assert made.why == "owner by omar, deputy of ewa who is away"
+    assert made.why == "owner: omar, deputy of ewa who is away"
 
 
 @pytest.mark.parametrize(
     ("gone", "owner", "reason"),
     [
         (("ewa", "jan", "omar"), "adam", "owner by duty/first; all of finance are away"),
-        (("ewa", "jan", "omar", "adam"), "adam", "owner by default adam, the last in line; nobody of finance is there"),
+        (
+            ("ewa", "jan", "omar", "adam"),
+            "adam",
+            "owner by default: adam, the last in line; nobody of finance is there",
+        ),
     ],
 )
 def test_a_team_that_is_away_falls_back_and_at_last_the_postmaster_owns(
@@ -134,7 +138,7 @@ def test_absence_ends_with_its_last_day() -> None:
 
 def test_no_rule_assigns_the_inboxs_default_owns() -> None:
     made = plan(Decision(SUPPORT))
-    assert (made.owner, made.team, made.why) == ("adam", "duty", "owner by default duty/first")
+    assert (made.owner, made.team, made.why) == ("adam", "duty", "owner by default: duty/first")
 
 
 def test_two_inboxes_have_one_owner_and_the_other_watches() -> None:

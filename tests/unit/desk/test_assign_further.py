@@ -51,7 +51,7 @@ def test_a_rule_that_reassigns_moves_the_owner_and_the_former_one_watches() -> N
     """He sees who has it now; and the history says that it was moved, and why."""
     made = plan(again("omar"), state=State(conversation=KNOWN))
     assert (made.owner, made.team, made.joins) == ("omar", None, KNOWN.id)
-    assert made.why == "owner by omar, reassigned from ewa by invoices"
+    assert made.why == "owner: omar, reassigned from ewa by invoices"
     assert with_copies(made) == [("omar", Role.OWNER), ("ewa", Role.WATCHER)]
     [_, changed] = made.events
     assert (changed.kind, changed.data["from"], changed.data["to"]) == ("owner_changed", "ewa", "omar")

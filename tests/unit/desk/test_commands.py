@@ -1,3 +1,4 @@
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -6,12 +7,22 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from routerd.desk.commands import HELP, NO_CONVERSATION, Speaking, read_spoken, why_not_apart
+from routerd.desk.naming import Named, Names
 from routerd.desk.said import COMMANDS, AssignTo, Away, Close, Help, Label, Send, SetPriority, Snooze, Spoken, Take
 from routerd.rules.decision import Priority
 
 NOW = datetime(2026, 3, 4, 10, 0, tzinfo=UTC)  # a Wednesday, 11:00 in Warsaw
 SPEAKING = Speaking(
-    {"jan": "jan", "ewa": "ewa", "finance": "finance", "żaba": "żaba"},
+    Names(
+        (
+            Named("jan", "Jan Wójcik", ("jan.wojcik@example.com",)),
+            Named("ewa", "Ewa Nowak"),
+            Named("ewa2", "Ewa Lis"),
+            Named("finance"),
+            Named("żaba"),
+            Named("omar", "عمر أحمد"),
+        )
+    ),
     frozenset({"jan", "ewa", "żaba"}),
     NOW,
     ZoneInfo("Europe/Warsaw"),
@@ -91,6 +102,53 @@ def test_a_bad_command_says_what_would_be_right(line: str, name: str, said: str)
     assert told.commands == ()
     assert [(one.line, one.name) for one in told.bad] == [(line, name)]
     assert said in told.bad[0].problem
+
+
+@pytest.mark.parametrize(
+    ("written", "name"),
+    [
+        ("JAN", "jan"),
+        ("@jan", "jan"),
+        ("Jan Wójcik", "jan"),
+        ("jan wojcik", "jan"),
+        ("Wójcik", "jan"),
+        ("Jan.Wojcik", "jan"),
+        ("Jan.Wojcik@Example.com", "jan"),
+        ("ewa", "ewa"),
+        ("Ewa Nowak", "ewa"),
+        ("lis", "ewa2"),
+        ("zaba", "żaba"),
+        ("أحمد", "omar"),
+        ("احمد", "omar"),
+        ("Finance", "finance"),
+    ],
+)
+def test_people_are_called_as_people_call_them(written: str, name: str) -> None:
+    """The name in the config goes before all else; accents and what stands between the parts count for nothing."""
+    assert spoken(f"#assign {written}").commands == (AssignTo(name),)
+    assert spoken(f"Look, @{written.removeprefix('@')}, please.").named == (name,)
+
+
+def test_who_is_not_clear_is_asked_for_by_name() -> None:
+    names = Names((Named("ewan", "Ewa Nowak"), Named("ewal", "Ewa Lis"), Named("duty")))
+    told = read_spoken("#assign ewa", replace(SPEAKING, names=names))
+    assert told.bad[0].problem == "'ewa' may be ewan (Ewa Nowak) or ewal (Ewa Lis); write which, by the name in front"
+    told = read_spoken("#assign bob", replace(SPEAKING, names=names))
+    assert told.bad[0].problem == (
+        "there is no member or team 'bob'. There are: ewan (Ewa Nowak), ewal (Ewa Lis), duty"
+    )
+
+
+def test_a_name_that_is_nobodys_is_told_of_and_a_longer_one_may_be_somebodys() -> None:
+    told = spoken("@ewa Lis knows, @bob does not, @jan Kowalski neither")
+    assert told.named == ("ewa2", "jan")
+    assert len(told.unclear) == 1
+    assert told.unclear[0].startswith("there is no member or team 'bob'")
+
+
+def test_a_deputy_is_called_by_his_whole_name() -> None:
+    told = spoken("#away until friday deputy Jan Wójcik")
+    assert told.commands == (Away(datetime(2026, 3, 5, 23, 0, tzinfo=UTC), "jan"),)
 
 
 def test_help_tells_of_every_command() -> None:

@@ -37,13 +37,17 @@ def watched(*watchers: str, **changes: object) -> FullState:
 
 
 def test_a_note_goes_to_the_owner_the_watchers_and_whom_it_names_who_watch_then() -> None:
-    """Its author gets none; a team is all of its members; a name that nobody bears is text."""
+    """Its author gets none, but hears of a name that nobody bears; a team is all of its members."""
     plan = noted("Spójrz @duty, @Jan i @anna.", watched("omar"))
     assert members_of(plan) == ["ewa", "omar", "adam"]
     assert {copy.role for copy in plan.copies} == {Role.DESK}
     assert plan.standing.watchers == ("omar", "adam")
     assert (plan.part, plan.member, plan.joins) == (Part.NOTE, "jan", KNOWN.id)
     assert [event.kind for event in plan.events] == ["note_written"]
+    (told,) = plan.authored
+    assert [copy.member for copy in told.copies] == ["jan"]
+    assert "no member or team 'anna'" in text_of(told.raw)
+    assert "jan (Jan Wójcik)" in text_of(told.raw)
 
 
 def test_who_watches_for_another_inbox_gets_notes_too() -> None:
@@ -147,7 +151,8 @@ def test_a_conversation_whose_owner_has_left_goes_to_the_default() -> None:
     """With the first that is said of it."""
     plan = noted("Czyje to?", FullState(replace(KNOWN, owner="gone")))
     assert plan.owner == "adam"
-    assert members_of(plan) == ["adam"]
+    assert [copy.member for told in plan.authored for copy in told.copies] == ["adam"]
+    assert "> Czyje to?" in text_of(plan.authored[0].raw)
     assert [event.kind for event in plan.events] == ["note_written", "owner_changed"]
 
 
@@ -191,3 +196,50 @@ def test_talk_among_colleagues_that_takes_the_inbox_along_is_no_answer(
     state = FullState(seen=Seen(4, "", NOW), messages=(past,))
     assert answers_colleagues(asked, state) is is_note
     assert not answers_colleagues(asked, FullState(messages=(past,)))
+
+
+def test_who_gets_a_conversation_with_a_note_gets_one_mail_of_both() -> None:
+    """In the name of who wrote it, so that an answer to it comes to him; and the messages so far."""
+    past = Past(4, QueueId("A"), Part.CUSTOMER, None, NOW, "c1@klient.pl", True, ("ewa",))
+    state = replace(watched("omar"), messages=(past,))
+    plan = noted("#assign jan\n#label +pilne\n\nProszę, zadzwoń.\nJest zła.", state, "ewa")
+    assert members_of(plan) == ["omar"]
+    (told,) = plan.authored
+    assert ([copy.member for copy in told.copies], told.member) == (["jan"], "ewa")
+    header = message_from_bytes(told.raw, policy=default)
+    assert (header["From"], header["In-Reply-To"]) == ("Ewa Nowak <support+note@example.com>", "<n1@jan>")
+    text = text_of(told.raw)
+    assert "Ewa Nowak writes:\n> Proszę, zadzwoń.\n> Jest zła.\n" in text
+    assert "Labels: pilne" in text
+    assert [(one.message, one.copy.member) for one in plan.resent] == [(4, "jan")]
+
+
+def test_a_note_with_a_file_comes_as_it_is_beside_the_summary() -> None:
+    """Whatever it holds."""
+    body = (
+        "--b\nContent-Type: text/plain\n\n#assign jan\n\nSee.\n--b\nContent-Type: application/pdf\n"
+        "Content-Disposition: attachment; filename=a.pdf\n\nx\n--b--\n"
+    )
+    raw = mail(body, "ewa@example.com").replace(b"text/plain; charset=utf-8", b"multipart/mixed; boundary=b", 1)
+    told = house()
+    plan = note_plan(matter(Kind.NOTE, raw, told, "ewa"), FullState(), told)
+    assert members_of(plan) == ["jan"]
+    (summary,) = plan.authored
+    assert summary.member is None
+    assert "See." not in text_of(summary.raw)
+
+
+def test_who_is_named_newly_gets_what_the_note_is_about() -> None:
+    """What its author had before his eyes, and the customer's latest; who watches already has them."""
+    messages = tuple(
+        Past(number, QueueId(f"A{number}"), part, member, NOW, f"{number}@x", True, ("ewa", "omar"))
+        for number, part, member in (
+            (1, Part.CUSTOMER, None),
+            (2, Part.CUSTOMER, None),
+            (3, Part.REPLY, "ewa"),
+            (4, Part.CUSTOMER, None),
+        )
+    )
+    state = replace(watched("omar"), messages=messages, seen=Seen(2, "jan", NOW))
+    plan = noted("@adam @omar co wy na to?", state)
+    assert [(one.message, one.copy.member) for one in plan.resent] == [(2, "adam"), (4, "adam")]

@@ -76,7 +76,7 @@ def test_take_makes_the_speaker_the_owner_who_gets_the_conversation() -> None:
     assert [(one.message, one.copy.member) for one in plan.resent] == [(1, "jan")]
     assert sorted(copy.member for told in plan.authored for copy in told.copies) == ["ewa", "jan"]
     assert [event.data for event in plan.events if event.kind == "owner_changed"] == [
-        {"from": "ewa", "to": "jan", "why": "command: jan took it"}
+        {"from": "ewa", "to": "jan", "why": "jan took it"}
     ]
 
 
@@ -109,8 +109,10 @@ def test_assign_to_who_is_away_goes_to_the_deputy_and_says_so() -> None:
 
 def test_the_note_goes_to_the_new_owner_and_to_the_former() -> None:
     plan = said("#assign adam\n\nTwoje.", member="jan")
-    assert [copy.member for copy in plan.copies] == ["adam", "ewa"]
-    assert [copy.member for told in plan.authored for copy in told.copies] == ["adam"]
+    assert [copy.member for copy in plan.copies] == ["ewa"]
+    [told] = plan.authored
+    assert [copy.member for copy in told.copies] == ["adam"]
+    assert "> Twoje." in text_of(told.raw)
 
 
 # How it stands.

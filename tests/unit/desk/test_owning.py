@@ -11,6 +11,7 @@ from routerd.desk.plan import Event, Past, Sent
 from routerd.desk.timers import unchanged
 from routerd.message.envelope import QueueId
 from routerd.message.view import MessageView
+from routerd.rules.decision import Priority
 
 HOUR = timedelta(hours=1)
 
@@ -91,3 +92,32 @@ def test_a_plan_with_a_new_owner_tells_of_it_once() -> None:
     silent = with_handover(replace(moved, events=(), why="owner by jan"), KNOWN, state, told, NOW)
     assert [one.kind for one in silent.events] == ["owner_changed"]
     assert with_handover(unchanged(KNOWN), KNOWN, state, told, NOW) == unchanged(KNOWN)
+
+
+def test_notes_of_commands_alone_do_not_come_nor_what_was_refused_with_them() -> None:
+    """Nobody had those; what stands below commands that were obeyed is a note."""
+    texts = ("#close", "#label +x\n\nHe is angry.", "#clsoe\n\nShe lies.", "Angry.", "")
+    contents = {number: mail(text, "ewa@example.com") for number, text in enumerate(texts, 1)}
+    messages = [said(number, Part.NOTE, "ewa") for number in contents]
+    messages[1] = said(2, Part.NOTE, "ewa", "omar")
+    state = FullState(messages=tuple(messages), contents=contents)
+    assert [one.message for one in shown("jan", KNOWN, state, house())] == [2, 4, 5]
+
+
+def test_the_summary_says_how_it_stands_with_what_has_just_been_done() -> None:
+    """A label that the same note gives is in it; so is since when somebody waits, in the same words as all moments."""
+    after = replace(KNOWN, standing=replace(KNOWN.standing, labels=("urgent",), priority=Priority.HIGH))
+    plan = replace(
+        unchanged(KNOWN), owner="jan", why="owner by command: ewa assigned it to jan", standing=after.standing
+    )
+    (summary,) = with_handover(plan, KNOWN, FullState(), house(), NOW).authored
+    assert text_of(summary.raw).splitlines() == [
+        "This conversation of support@example.com is yours now; it was Ewa Nowak's.",
+        "Why: ewa assigned it to jan.",
+        "",
+        "Subject: Skarga na fakturę",
+        "With: Anna Klient <anna@klient.pl>",
+        "State: open; the customer has been waiting since 2026-12-24 10:00 UTC",
+        "Priority: high",
+        "Labels: urgent",
+    ]

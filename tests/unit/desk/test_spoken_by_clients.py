@@ -9,10 +9,11 @@ from desk_house import NOW
 
 from routerd.desk.commands import Speaking, read_spoken
 from routerd.desk.hearing import spoken_in
+from routerd.desk.naming import Named, Names
 from routerd.desk.said import AssignTo, Close, Command, Label, Send, Spoken, Take
 from routerd.message.view import MessageView
 
-SPEAKING = Speaking({"jan": "jan", "żaba": "żaba"}, frozenset({"jan", "żaba"}), NOW, ZoneInfo("UTC"))
+SPEAKING = Speaking(Names((Named("jan"), Named("żaba"))), frozenset({"jan", "żaba"}), NOW, ZoneInfo("UTC"))
 
 
 def spoken(content_type: str, body: str | bytes, encoding: str = "8bit", subject: str = "Re: Skarga") -> Spoken:
