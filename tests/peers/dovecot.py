@@ -56,11 +56,24 @@ plugin {{
 """
 
 
+_SIEVE = """\
+protocol lmtp {{
+  mail_plugins = $mail_plugins sieve
+}}
+plugin {{
+  sieve = file:{script}
+  sieve_extensions = +editheader
+  sieve_max_script_size = 50M
+  sieve_max_cpu_time = 120s
+}}
+"""
+
+
 class DovecotLmtp:
     """LMTP on `port` and on the unix socket `socket`, for `users` (whole addresses); others get 550 5.1.1.
 
     The mailboxes of those in `full` take no more: 552 5.2.2, or 452 4.2.2 with `tempfail`. `quotas` has what others may
-    hold, such as "bytes=20000:messages=5", by Maildir++.
+    hold, such as "bytes=20000:messages=5", by Maildir++. `sieve` is a script that all mail goes through, compiled.
     """
 
     def __init__(
@@ -71,8 +84,10 @@ class DovecotLmtp:
         full: Sequence[str] = (),
         quotas: Mapping[str, str] | None = None,
         tempfail: bool = False,
+        sieve: str | None = None,
     ) -> None:
         self._program = require_program("dovecot", "dovecot-core")
+        self._sievec = require_program("sievec", "dovecot-sieve") if sieve is not None else ""
         if not Path("/usr/lib/dovecot/lmtp").exists():
             require_program("dovecot-lmtp", "dovecot-lmtpd")
         require_root("dovecot")
@@ -82,6 +97,7 @@ class DovecotLmtp:
         self._users = users
         self._quotas = {**dict.fromkeys(full, "bytes=1"), **(quotas or {})}
         self._tempfail = tempfail
+        self._sieve = sieve
         self._process: Process | None = None
 
     def __enter__(self) -> Self:
@@ -103,13 +119,24 @@ class DovecotLmtp:
         (self.folder / "users").write_text("".join(lines))
         config = self.folder / "dovecot.conf"
         quota = _QUOTA.format(tempfail="yes" if self._tempfail else "no") if self._quotas else ""
-        config.write_text(_CONFIG.format(folder=self.folder, port=self.port) + quota)
+        sieve = _SIEVE.format(script=self.folder / "main.sieve") if self._sieve is not None else ""
+        config.write_text(_CONFIG.format(folder=self.folder, port=self.port) + quota + sieve)
+        if self._sieve is not None:
+            script = self.folder / "main.sieve"
+            script.write_text(self._sieve)
+            subprocess.run([self._sievec, "-c", config, script], capture_output=True, timeout=600, check=True)
         self._process = Process([self._program, "-F", "-c", config], self.folder / "output")
         self._process.wait_until_listening(self.port)
 
     def stop(self) -> None:
         if self._process is not None:
             self._process.stop()
+
+    @property
+    def pid(self) -> int:
+        """Of the first process; the others are in its session."""
+        assert self._process is not None
+        return self._process.pid
 
     def home(self, user: str) -> Path:
         return self.folder / "home" / user

@@ -50,14 +50,23 @@ def smtp_source(
     sender: str,
     recipient: str,
     size_bytes: int = 4096,
+    message: Path | None = None,
+    subject: str = "",
     sessions: int = 20,
     keep_connections: bool = False,
+    client: str = "client.example.net",
 ) -> list[str]:
-    """The command that sends `messages` over `sessions` connections at a time."""
+    """The command that sends `messages` over `sessions` connections at a time.
+
+    Each has a Message-ID of its own, which ends in `client`. `message` is a file with what is sent instead, as it is,
+    for all of them; an empty line is added.
+    """
+    content = ["-l", str(size_bytes), *(["-S", subject] if subject else [])]
     return [
         require_program("smtp-source", "postfix"),
-        *("-s", str(sessions), "-m", str(messages), "-l", str(size_bytes)),
-        *("-f", sender, "-t", recipient, "-M", "client.example.net"),
+        *("-s", str(sessions), "-m", str(messages)),
+        *(content if message is None else ["-F", str(message)]),
+        *("-f", sender, "-t", recipient, "-M", client),
         *(["-d"] if keep_connections else []),
         f"127.0.0.1:{port}",
     ]
@@ -96,7 +105,9 @@ class SmtpSink:
 
     def start(self) -> None:
         command = [self._program, "-c", *self._options, f"127.0.0.1:{self.port}", "1000"]
-        self.process = Process(command, self._folder / f"sink-{self.port}.log")
+        log = self._folder / f"sink-{self.port}.log"
+        log.unlink(missing_ok=True)  # it counts anew
+        self.process = Process(command, log)
         self.process.wait_until_listening(self.port)
 
     def stop(self) -> None:

@@ -122,6 +122,14 @@ class Postfix:
                 with contextlib.suppress(ProcessLookupError):
                     os.killpg(pid, signal.SIGKILL)
 
+    @property
+    def pid(self) -> int:
+        """Of the master; the others are in its session. Raises PeerError where it does not run."""
+        pid = self._master_pid()
+        if pid is None:
+            raise PeerError(f"Postfix does not run\n{self.log()}")
+        return pid
+
     def log(self) -> str:
         path = self.folder / "log/maillog"
         return path.read_text(errors="replace") if path.exists() else ""
@@ -183,9 +191,11 @@ def postfix_behind(
     return Postfix(folder, {**own, **(settings or {})}, {"mailboxes": listed})
 
 
-def postfix_relay(folder: Path, next_hop_port: int) -> Postfix:
-    """The plain relay without rules that the benchmarks compare with."""
-    return Postfix(
-        folder,
-        {"relayhost": f"[127.0.0.1]:{next_hop_port}", "minimal_backoff_time": "300s", "queue_run_delay": "300s"},
+def postfix_relay(folder: Path, next_hop_port: int, *, lmtp: bool = False) -> Postfix:
+    """The plain relay without rules that the benchmarks compare with; with `lmtp` the next hop speaks that."""
+    hop = (
+        {"default_transport": f"lmtp:inet:127.0.0.1:{next_hop_port}", "lmtp_line_length_limit": "0"}
+        if lmtp
+        else {"relayhost": f"[127.0.0.1]:{next_hop_port}"}
     )
+    return Postfix(folder, {**hop, "minimal_backoff_time": "300s", "queue_run_delay": "300s"})

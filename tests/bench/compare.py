@@ -1,0 +1,271 @@
+"""`python -m tests.bench compare`: routerd beside Postfix's plain relay and Postfix with Dovecot's Sieve, taking turns.
+
+Each makes a message durable before it accepts it and hands it on: the relay and routerd to smtp-sink, Dovecot to a
+Maildir. A case is a size of message, new or kept connections, and a number of rules; `4KiB/new/1000`. Only ratios
+travel to another machine: each is of one round, in which the systems ran one after the other.
+"""
+
+import argparse
+import json
+import statistics
+import sys
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass, field, fields, replace
+from fnmatch import fnmatch
+from itertools import product
+from pathlib import Path
+
+from bench.fidelity import WrongRunError
+from bench.letters import SIZES, Load, make_load
+from bench.runs import Run, limit, measure, prove, sent_by
+from bench.syncs import NoTraceError, Syncs, count_syncs
+from bench.systems import OTHER, PEERS, ROUTERD, System, open_one, open_routerd
+from peers.machine import open_folder
+
+CONNECTIONS = ("new", "kept")
+RULES = (10, 1_000, 10_000)
+
+MOST_BYTES = 400_000_000  # of one run: they stay in routerd's store
+LEAST_MESSAGES = 200  # of a run, and of one in which all that arrives is looked at
+_HEAD = ("msg/s", "accepted/s", "CPU ms/msg", "PSS MB", "syncs/msg")
+
+Report = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    size: str
+    connections: str
+    rules: int
+
+    def __str__(self) -> str:
+        return f"{self.size}/{self.connections}/{self.rules}"
+
+
+@dataclass(frozen=True, slots=True)
+class Effort:
+    """How long it takes. `messages` a run; None: as many as take `seconds`. `proof`: messages that are looked at."""
+
+    rounds: int
+    seconds: float = 4.0
+    messages: int | None = None
+    proof: int = LEAST_MESSAGES
+
+
+@dataclass(frozen=True, slots=True)
+class Spread:
+    """Of one ratio over all rounds."""
+
+    least: float
+    median: float
+    most: float
+
+
+@dataclass(slots=True)
+class Comparison:
+    """What was seen of one case, round by round."""
+
+    case: str
+    limit: float  # messages a second of the load alone
+    runs: dict[str, list[Run]] = field(default_factory=dict)
+    syncs: dict[str, Syncs] = field(default_factory=dict)
+    faults: list[str] = field(default_factory=list)
+
+    def median(self, system: str, figure: str) -> float:
+        return float(statistics.median(getattr(run, figure) for run in self.runs[system]))
+
+    def ratio(self, other: str, figure: str) -> Spread | None:
+        """routerd's figure by the other's; None where a run went wrong: there is nothing to compare then."""
+        if self.faults or not self.runs.get(other) or not self.runs.get(ROUTERD):
+            return None
+        pairs = zip(self.runs[ROUTERD], self.runs[other], strict=True)
+        found = [getattr(ours, figure) / getattr(theirs, figure) for ours, theirs in pairs]
+        return Spread(min(found), statistics.median(found), max(found))
+
+
+def compare(
+    case: Case,
+    effort: Effort,
+    report: Report,
+    names: Sequence[str] = (*PEERS, ROUTERD),
+    *,
+    against: Path | None = None,
+    syncs: bool = True,
+) -> Comparison:
+    """One case. With `against`, another checkout of routerd, that is what routerd is compared with.
+
+    Raises MissingPeerError, PeerError; where a message is lost or altered the comparison says so.
+    """
+    with ExitStack() as stack:
+        folder = stack.enter_context(open_folder("bench"))
+        load = make_load(folder, case.size, keep_connections=case.connections == "kept")
+        # a rate that a short run gives is not much of a limit
+        found = Comparison(str(case), limit(replace(load, messages=_cap(2_000, load)), folder))
+        systems = (
+            [open_one(name, stack, case.rules) for name in names]
+            if against is None
+            else [open_routerd(stack, case.rules, name=OTHER, checkout=against), open_one(ROUTERD, stack, case.rules)]
+        )
+        found.runs = {system.name: [] for system in systems}
+        try:
+            _take_turns(found, systems, load, sent_by(load, folder), effort, report)
+            if syncs:
+                _count_syncs(found, systems, replace(load, messages=effort.proof), report)
+        except WrongRunError as error:
+            found.faults.append(str(error))
+            report(f"WRONG: {error}")
+    return found
+
+
+def _take_turns(
+    found: Comparison, systems: Sequence[System], load: Load, sent: bytes, effort: Effort, report: Report
+) -> None:
+    loads = {system.name: _warm_up(system, load, sent, effort) for system in systems}
+    for number in range(1, effort.rounds + 1):
+        for system in systems:
+            run = measure(system, loads[system.name])
+            found.runs[system.name].append(run)
+            report(
+                f"{found.case} round {number}: {system.name:14}{run.rate:8.0f} msg/s{run.cpu_ms:8.2f} ms CPU a message"
+            )
+    for system in systems:
+        prove(system, replace(load, messages=effort.proof), sent)
+
+
+def _warm_up(system: System, load: Load, sent: bytes, effort: Effort) -> Load:
+    """As many messages as the effort asks for. Raises WrongRunError."""
+    prove(system, replace(load, messages=effort.proof), sent)
+    rate = measure(system, replace(load, messages=2 * effort.proof)).rate
+    wanted = max(round(rate * effort.seconds), effort.proof) if effort.messages is None else effort.messages
+    return replace(load, messages=_cap(wanted, load))
+
+
+def _cap(messages: int, load: Load) -> int:
+    return min(messages, MOST_BYTES // load.size_bytes)
+
+
+def _count_syncs(found: Comparison, systems: Sequence[System], load: Load, report: Report) -> None:
+    for system in systems:
+        try:
+            found.syncs[system.name] = count_syncs(system, load)
+        except NoTraceError as error:
+            report(f"syncs are not counted: {error}")
+            return
+
+
+def table(found: Comparison) -> str:
+    """For people."""
+    lines = [
+        f"{found.case}, medians of {max(map(len, found.runs.values()), default=0)} rounds; "
+        f"the load alone: {found.limit:,.0f} msg/s",
+        f"{'':16}" + "".join(f"{head:>13}" for head in _HEAD),
+    ]
+    lines += [_figures(found, name) for name, runs in found.runs.items() if runs]
+    lines += [f"WRONG, so there is no ratio: {fault}" for fault in found.faults]
+    for other in found.runs:
+        ratios = [(figure.name, found.ratio(other, figure.name)) for figure in fields(Run)]
+        if other != ROUTERD and all(spread for _, spread in ratios):
+            lines.append(f"{ROUTERD} / {other}: min, median, max")
+            lines += [
+                f"  {name:14}{spread.least:13.2f}{spread.median:13.2f}{spread.most:13.2f}"
+                for name, spread in ratios
+                if spread is not None
+            ]
+    if (syncs := found.syncs.get(ROUTERD)) is not None and syncs.groups is not None:
+        lines.append(
+            f"{ROUTERD} made {syncs.under_load:.2f} syncs and {syncs.groups:.2f} groups a message under the load, "
+            f"{syncs.alone:.2f} syncs of a lone client's messages"
+        )
+    return "\n".join(lines)
+
+
+def _figures(found: Comparison, name: str) -> str:
+    syncs = found.syncs.get(name)
+    figures = [found.median(name, figure.name) for figure in fields(Run)]
+    told = [f"{figures[0]:,.0f}", f"{figures[1]:,.0f}", f"{figures[2]:.2f}", f"{figures[3]:,.0f}"]
+    told.append("" if syncs is None else f"{syncs.under_load:.2f}")
+    return f"{name:16}" + "".join(f"{one:>13}" for one in told)
+
+
+def as_json(found: Comparison) -> dict[str, object]:
+    """All that was seen, and the ratios."""
+    others = [name for name in found.runs if name != ROUTERD]
+    return {
+        "case": found.case,
+        "limit": found.limit,
+        "runs": {name: [asdict(run) for run in runs] for name, runs in found.runs.items()},
+        "syncs": {name: asdict(syncs) for name, syncs in found.syncs.items()},
+        "faults": found.faults,
+        "ratios": {
+            other: {
+                figure.name: asdict(spread)
+                for figure in fields(Run)
+                if (spread := found.ratio(other, figure.name)) is not None
+            }
+            for other in others
+        },
+    }
+
+
+def cases(patterns: Iterable[str]) -> list[Case]:
+    """Those that any of the patterns fits, and what a pattern names beyond: `4KiB/new/100`. Raises ValueError."""
+    every = [Case(*one) for one in product(SIZES, CONNECTIONS, RULES)]
+    found: dict[Case, None] = {}
+    for pattern in patterns:
+        fitting = [case for case in every if fnmatch(str(case), pattern)]
+        found.update(dict.fromkeys(fitting or [_case(pattern)]))
+    return list(found)
+
+
+def _case(text: str) -> Case:
+    size, connections, rules = [*text.split("/"), "", ""][:3]
+    if size not in SIZES or connections not in CONNECTIONS or not rules.isdecimal() or int(rules) < 1:
+        raise ValueError(f"{text!r} is no case: SIZE/CONNECTIONS/RULES, as in 4KiB/new/1000, '100KiB/*/*'")
+    return Case(size, connections, int(rules))
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--case", action="append", metavar="CASE", help="SIZE/CONNECTIONS/RULES; * is any (default: all twelve)"
+    )
+    parser.add_argument("--rounds", type=int, default=5, help="turns that each system has (default: 5)")
+    parser.add_argument("--seconds", type=float, default=4.0, help="about so long a run (default: 4)")
+    parser.add_argument("--messages", type=int, help="so many a run, of each system")
+    parser.add_argument("--systems", default=",".join(PEERS), help=f"beside routerd (default: {','.join(PEERS)})")
+    parser.add_argument("--against", type=Path, metavar="FOLDER", help="another checkout of routerd, and no peers")
+    parser.add_argument("--no-syncs", action="store_true", help="do not count fsyncs, for which strace is needed")
+    parser.add_argument("--json", action="store_true", help="print all figures as JSON")
+
+
+def run(options: argparse.Namespace) -> int:
+    """0, or 1 where a message was lost or altered. Raises ValueError, PeerError."""
+    names = [name for name in options.systems.split(",") if name]
+    if unknown := set(names) - set(PEERS):
+        raise ValueError(f"{', '.join(sorted(unknown))}: no such system; there are {', '.join(PEERS)}")
+    found = []
+    for case in cases(options.case or ["*"]):
+        found.append(
+            compare(
+                case,
+                Effort(options.rounds, options.seconds, options.messages),
+                lambda line: print(line, file=sys.stderr, flush=True),
+                (*names, ROUTERD),
+                against=options.against,
+                syncs=not options.no_syncs,
+            )
+        )
+        if not options.json:
+            print(table(found[-1]), end="\n\n", flush=True)
+    if options.json:
+        print(json.dumps([as_json(one) for one in found], indent=2))
+    return 1 if any(one.faults for one in found) else 0
+
+
+def medians(found: Comparison) -> Mapping[str, Run]:
+    """Of each system."""
+    return {
+        name: Run(**{figure.name: found.median(name, figure.name) for figure in fields(Run)})
+        for name, runs in found.runs.items()
+        if runs
+    }

@@ -1,0 +1,100 @@
+"""`python -m tests.bench latency`: how long a client waits for the answer to a message, at an even pace.
+
+routerd and Postfix's plain relay take turns at each pace. `accept` is from the final dot to its answer; `whole` from
+the moment at which the message was due, through the connection and the dialogue: what waits because the system does
+not keep up is in it. All that is sent has to arrive.
+"""
+
+import argparse
+import json
+import statistics
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass
+
+from bench.letters import Load
+from bench.pace import Pace, Paced
+from bench.runs import await_arrivals, await_idle, measure
+from bench.steady import PERCENTILES
+from bench.systems import POSTFIX, ROUTERD, System, open_one
+
+RATES = (100, 500, 1_000)
+_FIGURES = [(kind, name) for kind in ("accept", "whole") for name in PERCENTILES]
+
+
+@dataclass(frozen=True, slots=True)
+class Waits:
+    """Of both systems at one pace, round by round."""
+
+    rate: int
+    runs: Mapping[str, Sequence[Paced]]
+
+    def median(self, system: str, kind: str, percentile: str) -> float:
+        return float(statistics.median(getattr(run, kind)[percentile] for run in self.runs[system]))
+
+
+def compare(
+    rates: Sequence[int], seconds: float, rounds: int, rules: int, report: Callable[[str], None], *, keep: bool = False
+) -> list[Waits]:
+    """Raises PeerError, WrongRunError."""
+    with ExitStack() as stack:
+        systems = [open_one(name, stack, rules) for name in (POSTFIX, ROUTERD)]
+        for system in systems:
+            measure(system, Load(400, keep_connections=keep))
+        found = []
+        for rate in rates:
+            runs: dict[str, list[Paced]] = {system.name: [] for system in systems}
+            for number in range(1, rounds + 1):
+                for system in systems:
+                    runs[system.name].append(one := paced(system, rate, seconds, keep=keep))
+                    report(f"{rate}/s round {number}: {system.name:10} p99 {one.accept['p99']:.1f} ms")
+            found.append(Waits(rate, runs))
+        return found
+
+
+def paced(system: System, rate: float, seconds: float, *, keep: bool = False) -> Paced:
+    """From idle to idle. Raises PeerError, WrongRunError."""
+    await_idle(system)
+    system.arrivals.begin()
+    with Pace(system.port, rate, seconds, keep=keep) as pace:
+        told = pace.wait()
+    await_arrivals(system, told.messages)
+    await_idle(system)
+    return told
+
+
+def table(found: Sequence[Waits]) -> str:
+    """For people."""
+    head = "".join(f"{f'{kind} {name}':>14}" for kind, name in _FIGURES)
+    lines = [f"{'ms (medians of rounds)':26}{'msg/s':>8}{head}"]
+    for waits in found:
+        for system, runs in waits.runs.items():
+            told = "".join(f"{waits.median(system, kind, name):14.2f}" for kind, name in _FIGURES)
+            rate = statistics.median(run.rate for run in runs)
+            lines.append(f"{waits.rate:>6}/s {system:17}{rate:8.0f}{told}")
+    return "\n".join(lines)
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--rates", default=",".join(map(str, RATES)), help="messages a second (default: 100,500,1000)")
+    parser.add_argument("--seconds", type=float, default=20.0, help="of each run (default: 20)")
+    parser.add_argument("--rounds", type=int, default=1, help="turns at each pace (default: 1)")
+    parser.add_argument("--rules", type=int, default=1_000, help="of routerd's (default: 1000)")
+    parser.add_argument("--keep", action="store_true", help="many messages a connection")
+    parser.add_argument("--json", action="store_true", help="print all figures as JSON")
+
+
+def run(options: argparse.Namespace) -> int:
+    """0. Raises ValueError, PeerError."""
+    rates = [int(rate) for rate in options.rates.split(",")]
+    found = compare(
+        rates,
+        options.seconds,
+        options.rounds,
+        options.rules,
+        lambda line: print(line, file=sys.stderr, flush=True),
+        keep=options.keep,
+    )
+    print(json.dumps([asdict(one) for one in found], indent=2) if options.json else table(found))
+    return 0

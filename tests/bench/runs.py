@@ -1,0 +1,95 @@
+"""One run of one system, from idle to idle."""
+
+import subprocess
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from bench.fidelity import WrongRunError, check
+from bench.letters import Load
+from bench.systems import AtSink, System
+from peers.load import SmtpSink
+from peers.machine import PeerError, wait_for
+from peers.usage import cpu_seconds, pss_bytes
+
+SECONDS_A_RUN = 600.0
+QUIET_SECONDS = 30.0  # what has not come after so long without another is lost
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    rate: float  # messages a second, until the last has arrived
+    accept_rate: float  # until the last was accepted
+    cpu_ms: float  # a message, of all processes
+    memory_mb: float  # PSS of all processes at the end of the load
+
+
+def measure(system: System, load: Load) -> Run:
+    """Raises WrongRunError where not each message has come once; PeerError where one was refused."""
+    await_idle(system)
+    system.arrivals.begin()
+    cpu_before, began = cpu_seconds(system.sessions), time.perf_counter()
+    _send(system.name, load.command(system.port, next(system.clients)))
+    accepted_after = time.perf_counter() - began
+    await_arrivals(system, load.messages)
+    seconds = time.perf_counter() - began
+    memory = pss_bytes(system.sessions)
+    await_idle(system)
+    if (count := system.arrivals.count()) != load.messages:
+        raise WrongRunError(f"{system.name}: {count} messages have come of {load.messages}")
+    cpu = cpu_seconds(system.sessions) - cpu_before
+    messages = load.messages
+    return Run(messages / seconds, messages / accepted_after, cpu * 1000 / messages, memory / 1e6)
+
+
+def prove(system: System, load: Load, sent: bytes) -> None:
+    """A run in which all that arrives is compared with what was `sent`; too slow to measure. Raises WrongRunError."""
+    await_idle(system)
+    with system.arrivals.kept() as messages:
+        _send(system.name, load.command(system.port, next(system.clients)))
+        await_arrivals(system, load.messages)
+        await_idle(system)
+        try:
+            check(messages(), load.messages, sent, is_labelled=system.has_rules)
+        except WrongRunError as error:
+            raise WrongRunError(f"{system.name}: {error}") from error
+
+
+def sent_by(load: Load, folder: Path) -> bytes:
+    """One message as its sender writes it, with LF: what arrives where nothing stands between."""
+    one = replace(load, messages=1)
+    with SmtpSink(folder) as sink:
+        arrivals = AtSink(folder, sink)
+        with arrivals.kept() as messages:
+            _send("the reference", one.command(sink.port, "reference.example.net"))
+            wait_for(lambda: arrivals.count() == 1 and len(messages()) == 1, "the reference")
+            return messages()[0]
+
+
+def limit(load: Load, folder: Path) -> float:
+    """Messages a second that the load brings where nothing stands between: no system can be seen to be faster."""
+    with SmtpSink(folder) as sink:
+        began = time.perf_counter()
+        _send("smtp-sink", load.command(sink.port, "limit.example.net"))
+        return load.messages / (time.perf_counter() - began)
+
+
+def _send(name: str, command: list[str]) -> None:
+    done = subprocess.run(command, capture_output=True, text=True, timeout=SECONDS_A_RUN, check=False)
+    if done.returncode:
+        raise PeerError(f"{name} did not take all: {done.stderr.strip()}")
+
+
+def await_arrivals(system: System, wanted: int) -> None:
+    """Raises WrongRunError where some do not come."""
+    count, changed_at = 0, time.monotonic()
+    while (now_there := system.arrivals.count()) < wanted:
+        if now_there != count:
+            count, changed_at = now_there, time.monotonic()
+        elif time.monotonic() - changed_at > QUIET_SECONDS:
+            raise WrongRunError(f"{system.name}: {wanted - count} messages of {wanted} have not come")
+        time.sleep(0.002)
+
+
+def await_idle(system: System) -> None:
+    wait_for(system.is_idle, f"{system.name} to be idle", SECONDS_A_RUN)

@@ -1,0 +1,230 @@
+"""`python -m tests.bench`: that what it measures is right, and what the main job has to reach beside its peers."""
+
+import json
+import shlex
+import subprocess
+import sys
+from array import array
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from bench import runs
+from bench.__main__ import COMMANDS, make_parser
+from bench.compare import Case, Comparison, Effort, Spread, as_json, cases, compare, table
+from bench.equal_rules import routerd_rules, sieve_rules
+from bench.fidelity import WrongRunError, check
+from bench.latency import compare as compare_waits
+from bench.latency import table as table_of_waits
+from bench.letters import Load, large_letter
+from bench.runs import Run, measure
+from bench.soak import Sample, Soaked, soak
+from bench.steady import percentiles
+from bench.syncs import Syncs
+from bench.systems import AtSink, System
+from bench.way import STEPS, Way
+from bench.way import table as table_of_way
+from peers.load import SmtpSink
+from peers.readme import readme_example
+
+REPOSITORY = Path(__file__).parents[2]
+SENT = b"From: <a@b.pl>\nDate: now\nMessage-Id: <1@b.pl>\nSubject: x\n\nbody\n"
+GOOD = Run(1000.0, 1100.0, 1.0, 100.0)
+
+Peers = Callable[[], AbstractContextManager[None]]
+
+
+def _arrived(number: int, top: bytes = b"X-Labels: measured\nReceived: here\n") -> bytes:
+    return top + SENT.replace(b"<1@", b"<%d@" % number).replace(b"now", b"later")
+
+
+def test_all_systems_are_compared(peer_or_skip: Peers) -> None:
+    """One small round of all three: nothing is lost, all figures are there, and their ratios."""
+    with peer_or_skip():
+        found = compare(Case("4KiB", "new", 10), Effort(1, messages=40, proof=20), print)
+    assert not found.faults
+    assert list(found.runs) == ["postfix", "postfix-sieve", "routerd"]
+    for name in ("postfix", "postfix-sieve"):
+        for figure in Run.__slots__:
+            spread = found.ratio(name, figure)
+            assert spread is not None
+            assert spread.least > 0
+    if syncs := found.syncs.get("routerd"):  # strace may attach here
+        assert syncs.alone >= 1
+    assert "routerd / postfix-sieve: min, median, max" in table(found)
+
+
+def test_the_large_letter_comes_unchanged_over_kept_connections(need: Callable[[str, str], str]) -> None:
+    """What the command prints is JSON, with the ratio to another checkout where that is asked for."""
+    need("smtp-source", "postfix")
+    command = [sys.executable, "-m", "tests.bench", "compare", "--case", "100KiB/kept/10", "--rounds", "1"]
+    command += ["--messages", "20", "--no-syncs", "--json", "--against", str(REPOSITORY)]
+    done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    (found,) = json.loads(done.stdout)
+    assert found["case"] == "100KiB/kept/10"
+    assert found["ratios"]["other"]["rate"]["median"] > 0
+
+
+def test_what_is_lost_is_no_measurement(tmp_path: Path, peer_or_skip: Peers, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A server that accepts all and hands nothing on is told of, and not measured."""
+    monkeypatch.setattr(runs, "QUIET_SECONDS", 0.2)
+    (tmp_path / "behind").mkdir()
+    with peer_or_skip(), SmtpSink(tmp_path) as swallows, SmtpSink(tmp_path / "behind") as behind:
+        arrivals = AtSink(tmp_path, behind)
+        system = System("lossy", swallows.port, arrivals, (), lambda: True, has_rules=False)
+        with pytest.raises(WrongRunError, match="5 messages of 5 have not come"):
+            measure(system, Load(5))
+
+
+def test_a_wrong_run_leaves_no_ratio() -> None:
+    """Where a message was lost or altered, the figures stand without a ratio, and it is said why."""
+    found = Comparison("4KiB/new/10", 9000.0, {"postfix": [GOOD], "routerd": [replace(GOOD, rate=3000.0)]})
+    assert found.ratio("postfix", "rate") == Spread(3.0, 3.0, 3.0)
+    found.faults.append("postfix: 3 messages of 400 have not come")
+    assert found.ratio("postfix", "rate") is None
+    assert as_json(found)["ratios"] == {"postfix": {}}
+    assert "WRONG, so there is no ratio: postfix: 3 messages" in table(found)
+    assert "median, max" not in table(found)
+
+
+def test_a_ratio_is_of_one_round() -> None:
+    """Least, median and most over the rounds, each of runs that came one after the other."""
+    rates = [(100.0, 300.0), (200.0, 400.0), (50.0, 200.0)]
+    found = Comparison(
+        "4KiB/new/10",
+        9000.0,
+        {
+            "postfix": [replace(GOOD, rate=theirs) for theirs, _ in rates],
+            "routerd": [replace(GOOD, rate=ours) for _, ours in rates],
+        },
+        {"routerd": Syncs(0.2, 2.0, 0.1)},
+    )
+    assert found.ratio("postfix", "rate") == Spread(2.0, 3.0, 4.0)
+    assert "routerd made 0.20 syncs and 0.10 groups a message" in table(found)
+
+
+def test_what_arrives_whole_is_right() -> None:
+    """Each has its own Date and Message-ID; what a system adds stands above."""
+    check([_arrived(1), _arrived(2)], 2, SENT, is_labelled=True)
+
+
+@pytest.mark.parametrize(
+    ("arrived", "said"),
+    [
+        ([_arrived(1)], "1 messages have come of 2"),
+        ([_arrived(1), _arrived(1)], "1 messages were lost, and others came twice"),
+        ([_arrived(1), _arrived(2) + b"\n"], "a body was altered: at byte 5"),
+        ([_arrived(1), _arrived(2).replace(b"body", b"bodY")], "a body was altered: at byte 3 b'Y"),
+        ([_arrived(1), _arrived(2).replace(b": x", b": y")], "a header was altered"),
+        ([_arrived(1), _arrived(2, b"Received: here\n")], "the last rule did not take effect"),
+    ],
+)
+def test_what_is_not_right_is_told(arrived: list[bytes], said: str) -> None:
+    """Lost, doubled, altered, or not labelled by the last rule."""
+    with pytest.raises(WrongRunError, match=said):
+        check(arrived, 2, SENT, is_labelled=True)
+
+
+def test_cases_are_chosen_by_pattern() -> None:
+    """Twelve in all; a number of rules that is not among them may be asked for, too."""
+    assert len(cases(["*"])) == 12
+    assert cases(["4KiB/new/1000", "4KiB/*/1000"]) == [Case("4KiB", "new", 1000), Case("4KiB", "kept", 1000)]
+    assert cases(["100KiB/kept/77"]) == [Case("100KiB", "kept", 77)]
+    with pytest.raises(ValueError, match="'4KB/new/10' is no case"):
+        cases(["4KB/new/10"])
+
+
+def test_both_have_as_many_rules() -> None:
+    """Of which the last matches; the letter of 100 KiB has that size."""
+    assert routerd_rules(100).count("{name: ") == sieve_rules(100).count("if header") == 100
+    assert abs(len(large_letter()) - 100 * 1024) < 100
+
+
+def test_a_pace_is_kept_and_timed(peer_or_skip: Peers) -> None:
+    """Both systems take turns at each pace, and all percentiles are there."""
+    with peer_or_skip():
+        (waits,) = compare_waits([20], 1.0, 1, 10, print)
+    assert waits.median("postfix", "accept", "p99") > 0
+    assert waits.median("routerd", "whole", "p50") >= waits.median("routerd", "accept", "p50")
+    assert "p99.9" in table_of_waits([waits])
+
+
+def test_percentiles_are_in_milliseconds() -> None:
+    """Of a thousand, the tenth from the end and the last but one."""
+    found = percentiles(array("d", (number / 1000 for number in range(1000))))
+    assert found == {"p50": 500.0, "p99": 990.0, "p99.9": 999.0}
+
+
+def test_a_soak_goes_from_end_to_end(peer_or_skip: Peers) -> None:
+    """All that was sent has arrived; samples are taken meanwhile."""
+    with peer_or_skip():
+        soaked = soak(0.03, 10, print, rate=30.0)
+    assert soaked.sent == soaked.arrived == 54
+    assert soaked.samples[-1].memory_mb > 0
+    assert soaked.samples[-1].store_mb > 0
+
+
+def _soaked(memory: list[float], store: list[float], arrived: int = 100) -> Soaked:
+    samples = [Sample(float(at), *sizes, 0, 0) for at, sizes in enumerate(zip(memory, store, strict=True))]
+    return Soaked(10.0, 100, arrived, samples)
+
+
+def test_a_soak_says_what_grew_and_what_was_lost() -> None:
+    """What is reached in the second third has to be enough for the last one."""
+    flat = [50.0, 90.0, 100.0, 100.0, 101.0, 100.0]
+    grown = [50.0, 90.0, 100.0, 110.0, 120.0, 130.0]
+    assert _soaked(flat, flat).faults() == []
+    assert _soaked(grown, flat).faults() == ["memory has grown from 110 to 130 MB"]
+    assert _soaked(flat, grown).faults() == ["the store has grown from 110 to 130 MB"]
+    assert _soaked(flat, flat, 99).faults() == ["100 messages were sent, 99 have come"]
+
+
+def test_a_way_is_told_step_by_step() -> None:
+    """What waits is no CPU; what the daemon does not measure is named."""
+    way = Way({"view": 0.1, "decide": 0.2, "commit": 5.0}, 1.0)
+    assert way.elsewhere_ms == pytest.approx(0.7)
+    told = table_of_way({"one client": way})
+    assert "commit (waits)" in told
+    assert told.endswith(f"not measured by the daemon: {', '.join(step for step in STEPS if step not in way.steps)}")
+
+
+def test_what_the_readme_says_can_be_run() -> None:
+    """Each command is there, with options that it knows, for cases that exist."""
+    lines = [shlex.split(line, comments=True) for line in readme_example("measuring").splitlines()]
+    assert {line[3] for line in lines} == set(COMMANDS)
+    assert all(name in make_parser().format_help() for name in COMMANDS)
+    for line in lines:
+        options = make_parser().parse_args(line[3:])
+        assert cases(getattr(options, "case", None) or ["*"])
+
+
+@pytest.mark.bench
+@pytest.mark.timeout(3600)
+@pytest.mark.parametrize(
+    ("case", "relay", "sieve"),
+    [
+        (Case("4KiB", "new", 1_000), 2.5, 5.5),
+        (Case("4KiB", "new", 10_000), 2.3, 13.0),
+        (Case("4KiB", "kept", 1_000), 3.5, 0.0),
+        (Case("100KiB", "new", 1_000), 2.0, 0.0),
+    ],
+    ids=str,
+)
+def test_routerd_is_several_times_as_fast(
+    case: Case, relay: float, sieve: float, peer_or_skip: Peers, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As Postfix's plain relay, and as Postfix with so many rules in Sieve; with a third of the CPU."""
+    with capsys.disabled(), peer_or_skip():
+        found = compare(case, Effort(5), print)
+        print(table(found))
+    least = {"postfix": relay, "postfix-sieve": sieve}
+    ratios = {name: found.ratio(name, "rate") for name in least}
+    assert not found.faults
+    assert all(spread is not None and spread.median >= least[name] for name, spread in ratios.items())
+    cpu = found.ratio("postfix", "cpu_ms")
+    assert cpu is not None
+    assert cpu.median <= 0.35
+    assert max(run.memory_mb for run in found.runs["routerd"]) <= 250
