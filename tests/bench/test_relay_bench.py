@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 import pytest
-from relay import Load, compare
+from bench.relay import Load, compare
 
 
 @pytest.mark.bench
