@@ -19,6 +19,7 @@ from routerd.store.conversations import Wanted
 from routerd.web.control import ControlRefusedError
 
 _MANY = 10_000
+_NAMED = 20
 _ELSEWHERE = (
     "Members' mailboxes keep their copies, your servers' logs their lines, and backups of the state what was in it:"
     " that is yours to delete."
@@ -33,7 +34,7 @@ _ELSEWHERE = (
 def command(config: Path | None, address: str, yes: bool, as_json: bool) -> None:
     """Forget the person who writes from ADDRESS, for good: mail of him and to him, and its words in the search, are
     deleted and overwritten in the state; in its history a pseudonym stands for him. What waits to be sent of it is
-    dropped.
+    dropped, but for what others wrote that waits for others: that is left, and named.
 
     Counts and times stay, so that reports do not change. It can be done again, and finishes what was broken off.
     """
@@ -49,6 +50,8 @@ def command(config: Path | None, address: str, yes: bool, as_json: bool) -> None
         click.echo(_ELSEWHERE)
     if done.get("goes_on"):
         fail("the daemon goes on with it: say the same again in a while, to hear what became of it")
+    if done.get("waiting"):
+        fail(_left(done["waiting"]))
 
 
 def _stranger(text: str, settings: Settings) -> Address:
@@ -100,6 +103,16 @@ def _told(done: dict[str, Any]) -> str:
     waited = f" {_count(dropped, 'copy', 'copies')} that waited for delivery went, too." if dropped else ""
     of = _count(done["conversations"], "conversation", "conversations")
     return f"Forgotten: {_count(done['messages'], 'message', 'messages')} in {of}.{waited}"
+
+
+def _left(waiting: list[str]) -> str:
+    """What is not done yet, and when it can be."""
+    named = ", ".join(display(one, MAX_TEXT) for one in waiting[:_NAMED])
+    more = f" and {len(waiting) - _NAMED:,} more" if len(waiting) > _NAMED else ""
+    return (
+        f"{_count(len(waiting), 'message that somebody else wrote was', 'messages that others wrote were')} left, for"
+        f" others wait for a copy: {named}{more}. Say the same again when 'routerd queue list' shows none of them."
+    )
 
 
 def _count(number: int, one: str, more: str) -> str:

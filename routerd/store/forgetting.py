@@ -19,7 +19,7 @@ from routerd.message.view import MessageView
 from routerd.store.base import CopyState, StoreError
 from routerd.store.batch import Batch
 from routerd.store.connection import Connection, Value, select, select_one
-from routerd.store.rows import to_micros
+from routerd.store.rows import copy_id, to_micros
 from routerd.store.selection import numbers_to_json
 from routerd.store.stored_json import texts_from_json, texts_to_json
 from routerd.store.word_index import forget_words, leave_head
@@ -39,6 +39,11 @@ WHERE customer = :address OR instr(lower(participants_json), :quoted) OR instr(l
 _WITH_HIM = """
 SELECT number FROM messages WHERE conversation IN (SELECT value FROM json_each(?)) OR lower(sender) = ?
 """
+# In what was his the customer has a pseudonym from the first time on; what was left then is taken when it has gone out.
+_LEFT = """
+SELECT m.number FROM conversations AS v JOIN messages AS m ON m.conversation = v.number WHERE v.customer = ?
+AND NOT EXISTS (SELECT 1 FROM events AS e WHERE e.message = m.number AND e.kind = 'person_forgotten')
+"""
 _AMONG_OTHERS = """
 SELECT m.number, m.queue_id, b.bytes FROM messages AS m JOIN bodies AS b ON b.message = m.number
 WHERE m.conversation IN (SELECT value FROM json_each(?))
@@ -47,6 +52,20 @@ _TO_HIM = """
 SELECT DISTINCT message FROM copies WHERE role = 'answer' AND lower(mailbox) = ?1
 UNION SELECT message FROM auto_replies WHERE lower(address) = ?1
 """
+_WAITING = """
+SELECT m.number, m.queue_id, lower(m.sender) = ?2, b.bytes
+FROM messages AS m LEFT JOIN bodies AS b ON b.message = m.number
+WHERE m.number IN (SELECT value FROM json_each(?1))
+AND EXISTS (SELECT 1 FROM copies AS c WHERE c.message = m.number AND c.finished_at IS NULL)
+"""
+_FOR_OTHERS = """
+SELECT m.queue_id FROM messages AS m WHERE m.number = ?1 AND m.part NOT IN ('told', 'replied') AND EXISTS (
+  SELECT 1 FROM copies AS c WHERE c.message = m.number AND c.finished_at IS NULL AND lower(c.mailbox) <> ?2
+)
+"""
+_FOR_HIM = "SELECT number, suffix FROM copies WHERE message = ? AND finished_at IS NULL AND lower(mailbox) = ?"
+_END_COPY = "UPDATE copies SET state = ?, finished_at = ?, next_attempt_at = NULL, reason = ? WHERE number = ?"
+_END_HELD = "UPDATE held SET end = ?, ended_at = ? WHERE message = ? AND end IS NULL"
 _KEPT = "SELECT queue_id, sender, envelope_json, plan_json, annotation_json FROM messages WHERE number = ?"
 _STRIP = """
 UPDATE messages SET sender = ?, envelope_json = ?, message_id = NULL, content_hash = x'', decisions_json = '[]',
@@ -85,6 +104,7 @@ class Forgotten:
     messages: int
     conversations: int
     dropped: tuple[int, ...]  # the numbers of the copies that waited
+    waiting: tuple[QueueId, ...] = ()  # what others wrote, and waits for others: left until it has gone out
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +129,7 @@ class Traces:
 
     messages: tuple[int, ...]
     conversations: tuple[int, ...]
+    his: frozenset[int] = frozenset()  # of those that wait: what he wrote himself
 
 
 def find_traces(db: Connection, person: Person, open_body: Callable[[QueueId], Raw]) -> Traces:
@@ -120,19 +141,64 @@ def find_traces(db: Connection, person: Person, open_body: Callable[[QueueId], R
     others = numbers_to_json([number for number, is_his in rows if not is_his])
     found: set[int] = {number for (number,) in select(db, _WITH_HIM, (numbers_to_json(own), person.address))}
     found |= {number for (number,) in select(db, _TO_HIM, (person.address,))}
+    found |= {number for (number,) in select(db, _LEFT, (person.pseudonym,))}
+    his = set()
     for number, queue_id, raw in db.execute(_AMONG_OTHERS, (others,)):
         if number not in found and _is_by(person, raw, queue_id, open_body):
             found.add(number)
-    return Traces(tuple(sorted(found)), tuple(number for number, _ in rows))
+            his.add(number)
+    for number, queue_id, is_sender, raw in db.execute(_WAITING, (numbers_to_json(sorted(found)), person.address)):
+        if is_sender or number in his or _is_by(person, raw, queue_id, open_body):
+            his.add(number)
+    return Traces(tuple(sorted(found)), tuple(number for number, _ in rows), frozenset(his))
 
 
-def forget_messages_of(
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What became of some messages."""
+
+    dropped: tuple[int, ...]  # the numbers of the copies that waited
+    left: tuple[QueueId, ...]
+    files: tuple[QueueId, ...]  # large bodies that no row names any more
+
+
+def forget_messages_of(batch: Batch, person: Person, traces: Traces, numbers: Sequence[int], at: datetime) -> Step:
+    """Some of the messages in `traces`. What others wrote and still waits for others is left until it has gone out."""
+    batch.flush()
+    batch.db.execute(_OVERWRITE_WORDS, (1,))
+    for_him, left = _drop_his_copies(batch, person, traces.his, numbers, at)
+    dropped, files = _forget_messages(batch, person, [number for number in numbers if number not in left], at)
+    batch.db.execute(_OVERWRITE_WORDS, (0,))
+    return Step((*for_him, *dropped), tuple(left.values()), files)
+
+
+def _drop_his_copies(
+    batch: Batch, person: Person, his: frozenset[int], numbers: Sequence[int], at: datetime
+) -> tuple[list[int], dict[int, QueueId]]:
+    """Of what others wrote, and waits for others, only what was to go to him: the numbers of those copies, and the
+    messages, for which it is too early."""
+    dropped: list[int] = []
+    left: dict[int, QueueId] = {}
+    for number in numbers:
+        row = None if number in his else select_one(batch.db, _FOR_OTHERS, (number, person.address))
+        if row is None:
+            continue
+        queue_id = left[number] = QueueId(row[0])
+        for copy, suffix in select(batch.db, _FOR_HIM, (number, person.address)):
+            batch.db.execute(_END_COPY, (str(CopyState.DROPPED), to_micros(at), REASON, copy))
+            told = {"copy": copy_id(queue_id, suffix), "reason": REASON}
+            batch.add_event(number, to_micros(at), "copy_dropped", told)
+            dropped.append(copy)
+        batch.db.execute(_END_HELD, (str(HeldEnd.DROPPED), to_micros(at), number))
+    return dropped, left
+
+
+def _forget_messages(
     batch: Batch, person: Person, numbers: Sequence[int], at: datetime
-) -> tuple[tuple[int, ...], tuple[QueueId, ...]]:
-    """Gives the numbers of the copies that were dropped, and the large bodies that no row names any more."""
+) -> tuple[list[int], tuple[QueueId, ...]]:
+    """The numbers of the copies that were dropped, and the large bodies."""
     batch.flush()
     db = batch.db
-    db.execute(_OVERWRITE_WORDS, (1,))
     files: list[QueueId] = []
     dropped: list[int] = []
     for number in numbers:
@@ -152,13 +218,10 @@ def forget_messages_of(
         dropped += (copy for (copy,) in select(db, _OPEN_COPIES, (number,)))
         db.execute(_END_COPIES, (str(CopyState.DROPPED), to_micros(at), number))
         db.execute(_STRIP_COPIES, (REASON, person.address, person.pseudonym, number))
-        db.execute("UPDATE held SET end = ?, ended_at = ? WHERE message = ? AND end IS NULL", (
-            str(HeldEnd.DROPPED), to_micros(at), number,
-        ))  # fmt: skip
+        db.execute(_END_HELD, (str(HeldEnd.DROPPED), to_micros(at), number))
         _strip_events(db, person, "events", "message", number)
         batch.add_event(number, to_micros(at), "person_forgotten", {})
-    db.execute(_OVERWRITE_WORDS, (0,))
-    return tuple(dropped), tuple(files)
+    return dropped, tuple(files)
 
 
 def forget_person(batch: Batch, person: Person, conversations: Sequence[int]) -> None:

@@ -19,7 +19,8 @@ class Forgets(Protocol):
 async def forget_by_hand(store: Forgets, command: Mapping[str, Any], at: datetime) -> dict[str, Any]:
     """Does `{"do": "forget", "address": text}`. Raises BadCommandError, StoreError.
 
-    Gives `{"messages": count, "conversations": count, "dropped": [numbers of copies that waited]}`.
+    Gives `{"messages": count, "conversations": count, "dropped": [numbers of copies that waited], "waiting": [queue ids
+    of what others wrote that waits for others, and was left]}`.
     """
     address = command.get("address")
     try:
@@ -33,4 +34,5 @@ async def forget_by_hand(store: Forgets, command: Mapping[str, Any], at: datetim
         "messages": forgotten.messages,
         "conversations": forgotten.conversations,
         "dropped": list(forgotten.dropped),
+        "waiting": list(forgotten.waiting),
     }

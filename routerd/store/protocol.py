@@ -122,7 +122,9 @@ class Store(Protocol):
         """Forgets what need not be kept any longer, in small steps; never what a queued or held copy needs."""
 
     async def forget(self, address: str, at: datetime) -> Forgotten:
-        """Of that person: all mail of conversations with him, and of others what he wrote. What waits of it is dropped.
+        """Of that person: all mail of conversations with him, and of others what he wrote, or was sent.
+
+        What waits of it is dropped; but what others wrote, and waits for others, is left until it is asked for again.
 
         History stays, and names a pseudonym; what is deleted is overwritten. Raises StoreError; what is done by then is
         done, and the rest is when it is asked for again. Mail of others that names him stays as it is.

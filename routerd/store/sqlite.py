@@ -281,16 +281,18 @@ class SqliteStore:
         person = Person.of(address, await asyncio.to_thread(self.key, "forget"))
         traces = await self._readers.read(partial(find_traces, person=person, open_body=self._bodies.open))
         dropped: list[int] = []
+        left: list[QueueId] = []
         for start in range(0, len(traces.messages), AT_ONCE):
             numbers = traces.messages[start : start + AT_ONCE]
-            work = partial(forget_messages_of, person=person, numbers=numbers, at=at)
-            copies, files = await self._writer.do(Job(work))
-            dropped += copies
-            await self._large.forget(files)
+            work = partial(forget_messages_of, person=person, traces=traces, numbers=numbers, at=at)
+            done = await self._writer.do(Job(work))
+            dropped += done.dropped
+            left += done.left
+            await self._large.forget(done.files)
         await self._writer.do(Job(partial(forget_person, person=person, conversations=traces.conversations)))
         await self._writer.do(Job(overwrite_free_pages))
         await asyncio.to_thread(self._empty_log)
-        return Forgotten(len(traces.messages), len(traces.conversations), tuple(dropped))
+        return Forgotten(len(traces.messages) - len(left), len(traces.conversations), tuple(dropped), tuple(left))
 
     def _empty_log(self) -> None:
         with closing(open_writer(self._path)) as db:

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from desk_at_work import HOUR, MONDAY, DeskAtWork
 
+from routerd.desk.changes import Part
 from routerd.desk.plan import Standing
 
 ANNA = "anna@klient.pl"
@@ -32,7 +33,7 @@ def test_a_person_is_forgotten_and_the_rest_stays(desk: DeskAtWork) -> None:
     listed = json.loads(desk.run("conversations", "--json").stdout)
     assert {one["id"]: (one["customer"] or "").endswith("@forgotten.invalid") for one in listed} == {1: True, 2: False}
     again = json.loads(desk.run("forget", "--yes", "--json", ANNA).stdout)
-    assert again == {"messages": 0, "conversations": 0, "dropped": 0}
+    assert again == {"messages": 0, "conversations": 0, "dropped": 0, "waiting": []}
     assert "@forgotten.invalid wrote" in desk.run("conversation", "1").stdout
 
 
@@ -57,3 +58,15 @@ def test_only_strangers_are_forgotten(desk: DeskAtWork, address: str, why: str) 
     result = desk.run("forget", "--yes", address)
     assert result.exit_code == 2
     assert why in result.stderr
+
+
+def test_what_others_wait_for_is_left_and_named(desk: DeskAtWork) -> None:
+    """And the command says that it is to be said again, also by its exit status."""
+    left = desk.came(MONDAY + HOUR, 1, sender="bob@far.example", part=Part.ASIDE)
+    result = desk.run("forget", "--yes", ANNA)
+    assert result.exit_code == 1
+    assert result.stdout.startswith("Forgotten: 2 messages in 1 conversation.")
+    assert f"1 message that somebody else wrote was left, for others wait for a copy: {left.id}." in result.stderr
+    assert "Say the same again when" in result.stderr
+    told = json.loads(desk.run("forget", "--yes", "--json", ANNA).stdout)
+    assert told["waiting"] == [left.id]

@@ -54,7 +54,7 @@ async def test_what_waited_is_not_sent_any_more() -> None:
     desk = Desk()
     desk.may.set()
     answer = Forgetting(desk, desk.worker, lambda: NOW).before(other)
-    assert await answer(COMMAND) == {"messages": 3, "conversations": 1, "dropped": [7, 9]}
+    assert await answer(COMMAND) == {"messages": 3, "conversations": 1, "dropped": [7, 9], "waiting": []}
     assert (desk.asked, desk.let_go) == (["anna@klient.pl"], [7, 9])
     assert await answer({"do": "drop"}) == {"other": {"do": "drop"}}
 

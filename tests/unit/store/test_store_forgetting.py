@@ -148,3 +148,50 @@ async def test_nobody_is_forgotten_whose_address_is_like_it(store: SqliteStore, 
     for address in ("na@klient.pl", "anna@klient", "anna%", "ANNA_KLIENT.PL", ""):
         assert await store.forget(address, NOW) == Forgotten(0, 0, ())
     assert list(files_with(state))
+
+
+async def test_what_waits_for_others_is_not_lost_to_them(store: SqliteStore, state: Path) -> None:
+    """A member's answer to Jan, with Anna in copy: hers is dropped, his goes out, and then the rest of it is forgotten,
+    too. It is said which messages are left."""
+    people = ("jan@inny.pl", ANNA, INBOX)
+    jan = received(b"From: jan@inny.pl\r\nSubject: Wspolne\r\n\r\nzostaje\r\n")
+    jan = replace(jan, envelope=Envelope("jan@inny.pl", jan.envelope.recipients))
+    its_keys = thread("1@inny.pl", author="jan@inny.pl", participants=people)
+    await store.commit(replace(an_entry(keys=its_keys, customer="jan@inny.pl"), received=jan))
+    keys = thread("2@ewa", "1@inny.pl", author="ewa@example.com")
+    to_both = [NewCopy(address, address, "mx:far", Role.ANSWER) for address in (ANNA, "jan@inny.pl")]
+    got = received(b"From: ewa@example.com\r\nSubject: Re: Wspolne\r\n\r\nodpowiedz\r\n")
+    got = replace(got, envelope=Envelope("ewa@example.com", got.envelope.recipients))
+    answer = an_entry(await store.recall(keys), keys, tuple(to_both), part=Part.ANSWER, member="ewa", sent=True)
+    sent = await store.commit(replace(answer, received=got))
+    annas, jans = sent.copies
+    forgotten = await store.forget(ANNA, NOW)
+    assert forgotten == Forgotten(0, 1, (annas.number,), (sent.id,))
+    (waiting,) = await store.due("mx:far", NOW, 10, frozenset())
+    assert waiting.number == jans.number
+    assert bytes(await store.content(waiting)) == got.raw
+    again = await store.forget(ANNA, NOW)
+    assert again == Forgotten(0, 0, (), (sent.id,))
+    await store.conclude(waiting, Done("250"), NOW)
+    assert await store.forget(ANNA, NOW) == Forgotten(1, 0, ())
+    assert await store.forget(ANNA, NOW) == Forgotten(0, 0, ())
+    assert ANNA.encode() not in b"".join(path.read_bytes() for path in state.rglob("*") if path.is_file())
+
+
+async def test_a_third_persons_mail_in_his_own_conversation_reaches_its_owner(store: SqliteStore, state: Path) -> None:
+    """It was accepted of somebody who did not ask to be forgotten. What he wrote himself goes."""
+    first = await store.commit(by_anna(SECRET))
+    keys = thread("3@inny.pl", f"{first.id}@klient.pl", author="jan@inny.pl", participants=("jan@inny.pl",))
+    keys = replace(keys, vouched=True)
+    got = received(b"From: jan@inny.pl\r\nTo: anna@klient.pl\r\nSubject: Re: Tajemnica\r\n\r\nja tez\r\n")
+    got = replace(got, envelope=Envelope("jan@inny.pl", got.envelope.recipients))
+    known = await store.recall(keys)
+    third = await store.commit(replace(an_entry(known, keys, part=Part.ASIDE), received=got))
+    forgotten = await store.forget(ANNA, NOW)
+    assert (forgotten.messages, forgotten.waiting) == (1, (third.id,))
+    assert forgotten.dropped == tuple(copy.number for copy in first.copies)
+    for copy in third.copies:
+        assert bytes(await store.content(copy)) == got.raw
+        await store.conclude(copy, Done("250"), NOW)
+    assert (await store.forget(ANNA, NOW)).messages == 1
+    assert list(files_with(state, (b"anna@klient.pl", b"ja tez"))) == []
