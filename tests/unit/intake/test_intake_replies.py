@@ -12,16 +12,17 @@ from routerd.message.envelope import Accepted, Protocol, QueueId, Refused
 
 WHOLE = re.compile(rb"([245])[0-9]{2} \1\.[0-9]{1,3}\.[0-9]{1,3} [ -~]{1,500}\r\n")
 
+REFUSING = ("Refused", "Declined", "Barred")
+
 
 def refusals_in_the_source() -> Iterator[tuple[str, int, str]]:
     """Where each is written, with its code and status."""
     for file in sorted(Path(routerd.__file__).parent.rglob("*.py")):
-        for node in ast.walk(ast.parse(file.read_text("utf-8"))):
-            if (
-                isinstance(node, ast.Call)
-                and isinstance(node.func, ast.Name)
-                and node.func.id in ("Refused", "Declined")
-            ):
+        text = file.read_text("utf-8")
+        if not any(f"{name}(" in text for name in REFUSING):
+            continue
+        for node in ast.walk(ast.parse(text)):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in REFUSING:
                 code, status = (
                     argument.value if isinstance(argument, ast.Constant) else None for argument in node.args[:2]
                 )

@@ -69,14 +69,12 @@ async def test_reload_reads_the_file_beside_the_loop(door: Door, monkeypatch: py
     assert threading.current_thread().name not in readers
 
 
-async def test_key_that_two_share_is_nobodys(tmp_path: Path) -> None:
+async def test_key_that_two_share_is_nobodys(door: Door) -> None:
     """Names that differ in case alone are no login; the addresses still are, and so is none of the other's."""
-    door = Door(tmp_path)
     settings = door.settings(CONFIG.replace("  jan: {", "  Ewa: {mailbox: other@example.com}\n  jan: {"))
     door.logins.adopt(settings)
     assert await door.check("ewa", "open sesame") == WRONG
     assert await door.check("ewa@example.com", "open sesame") == LoggedIn("ewa")
-    door.logins.close()
 
 
 @pytest.mark.parametrize(
