@@ -47,7 +47,7 @@ def _message_lines(message: PastMessage, held: PastHeld | None) -> Iterator[Line
 def _said(message: PastMessage, held: PastHeld | None) -> str:
     who = message.member or message.sender or "a machine (from <>)"
     if message.part is Part.ANSWER and (held is not None or message.sent_at is None):
-        return f"{who} wrote an answer{_then(', held: ', _WHY_HELD[held.held.kind] if held else '')}"
+        return f"{who} wrote an answer{_then(', held: ', WHY_HELD[held.held.kind] if held else '')}"
     return _SAID[message.part](who, message)
 
 
@@ -90,7 +90,7 @@ _HELD = {
     HeldKind.DRAFT: "draft",
     HeldKind.APPROVAL: "held answer",
 }
-_WHY_HELD = {
+WHY_HELD = {
     HeldKind.CONFLICT: "somebody else had answered meanwhile",
     HeldKind.COMMAND: "its text opens like a command",
     HeldKind.DRAFT: "it is a draft",

@@ -12,15 +12,18 @@ _OF_COPIES = "copy_"  # 'routerd trace' tells
 
 
 def event_sentence(event: PastEvent) -> str:
-    """Nothing for what is told elsewhere: of answers, notes and drafts by their message.
+    """Nothing for what is told elsewhere: of answers, notes and drafts by their message, of copies by 'routerd trace'.
 
     A kind that is not known here, as of a newer routerd, is told with what is kept of it.
     """
     known = _SENTENCES.get(event.kind)
     if known is not None:
         return known(event.data)
-    if event.kind.startswith(_OF_COPIES):
-        return ""
+    return "" if event.kind.startswith(_OF_COPIES) else in_words(event)
+
+
+def in_words(event: PastEvent) -> str:
+    """Of any kind: its name, and what is kept of it."""
     told = ", ".join(f"{key} {_said(value)}" for key, value in event.data.items() if value not in (None, "", []))
     return f"{event.kind.replace('_', ' ')}{f': {told}' if told else ''}"
 
@@ -56,6 +59,11 @@ def _dropped(data: Data) -> str:
     return f"{data['by']} dropped it: #drop" if data.get("by") else str(data.get("why") or "")
 
 
+def _by_hand(data: Data) -> str:
+    by = f" by the {data['by']}" if data.get("by") else ""
+    return f"{by}{_because(data, 'reason')}"
+
+
 def _labels(data: Data) -> str:
     added, removed = data.get("added"), data.get("removed")
     changes = [f"+{label}" for label in added] if isinstance(added, list) else []
@@ -66,6 +74,15 @@ def _labels(data: Data) -> str:
 def _away(data: Data) -> str:
     until = _until(data)
     return f"{data.get('member')} is away{f' until {until}' if until else ''}{_because(data)}"
+
+
+def _closed(data: Data) -> str:
+    return f"closed by {data['by']}" if data.get("by") else f"closed{_because(data)}"
+
+
+def _snoozed(data: Data) -> str:
+    until = _until(data)
+    return f"put off{f' until {until}' if until else ''} by {data.get('by')}"
 
 
 def _escalated(data: Data) -> str:
@@ -80,8 +97,10 @@ _SENTENCES: dict[str, Callable[[Data], str]] = {
     "copy_rerouted": lambda data: (
         f"the copy for {data.get('member')} went to {data.get('to_member')}{_because(data, 'reason')}"
     ),
+    "copy_dropped": lambda data: f"the copy for {data.get('member') or 'him'} was dropped{_by_hand(data)}",
     "mail_written": _nothing,
     "note_written": _nothing,
+    "note_kept_back": lambda data: f"it was shown to nobody{_because(data)}",
     "draft_held": _nothing,
     "answer_held": _nothing,
     "answer_sent": _sent,
@@ -110,6 +129,14 @@ _SENTENCES: dict[str, Callable[[Data], str]] = {
     "conversation_overdue": lambda data: f"overdue: an answer was promised by {_until(data, 'respond_by')}",
     "conversation_escalated": _escalated,
     "conversation_woke": lambda data: f"it is in sight again{_because(data)}",
-    "conversation_closed": lambda data: f"closed{_because(data)}",
+    "conversation_closed": _closed,
+    "conversation_opened": lambda data: f"opened again by {data.get('by')}",
+    "conversation_snoozed": _snoozed,
+    "bounce_received": lambda data: f"a bounce came back of the copy for {data.get('member') or data.get('copy')}",
+    "bounce_sent_back": lambda data: f"a bounce of what {data.get('to')} wrote: taken on to that sender, unread",
+    "came_back": lambda data: f"it came back from {data.get('mailbox')}, for the copy {data.get('copy')}",
+    "postmaster_told": lambda data: f"the postmaster was told of the copy {data.get('copy')}: {data.get('notice')}",
+    "conclusion_ignored": _nothing,
+    "damaged": lambda data: f"what is kept of its {data.get('part')} is damaged",
     "person_forgotten": lambda _: "somebody was forgotten: its text and names are gone",
 }

@@ -6,6 +6,8 @@ from datetime import UTC, datetime
 
 import click
 
+from routerd.cli.conversation_timeline import WHY_HELD
+from routerd.cli.event_sentences import event_sentence, in_words
 from routerd.cli.moments import shown_time
 from routerd.cli.paragraphs import folded, terminal_width
 from routerd.cli.queue_report import Where
@@ -89,7 +91,7 @@ def _went_on(history: MessageHistory) -> Iterator[tuple[datetime | str, str]]:
     before: dict[str, int] = {}  # and how many there were until it was released, when they are counted anew
     for stored in history.events:
         event = _counted_through(stored, before, attempts)
-        sentence = _SENTENCES.get(event.kind, _anything)(event)
+        sentence = _SENTENCES.get(event.kind, _of_conversation)(event)
         if sentence is None:
             continue
         copy, attempt = str(event.data.get("copy", "")), event.data.get("attempt")
@@ -238,9 +240,24 @@ def _changed_owner(event: PastEvent) -> str:
     return f"the conversation goes from {data.get('from')} to {data.get('to')}{_because(data, 'why')}"
 
 
-def _anything(event: PastEvent) -> str:
-    told = ", ".join(f"{key}={value}" for key, value in event.data.items() if value is not None)
-    return f"{event.kind} {told}".rstrip()
+def _held(event: PastEvent) -> str:
+    why = next((said for kind, said in WHY_HELD.items() if kind == event.data.get("kind")), "")
+    return f"the answer of {event.data.get('member')} is held{f': {why}' if why else ''}"
+
+
+def _answered(event: PastEvent) -> str:
+    data = event.data
+    by = f"; {data['by']} let it go: #send" if data.get("by") else ""
+    return f"the answer of {data.get('member')} went out to {_names(data.get('to'))}{by}"
+
+
+def _names(names: object) -> str:
+    return ", ".join(map(str, names)) if isinstance(names, list) and names else "nobody"
+
+
+def _of_conversation(event: PastEvent) -> str | None:
+    """As the conversation's timeline has it."""
+    return in_words(event) if event.kind.startswith("copy_") else event_sentence(event) or None
 
 
 def _nothing(_: PastEvent) -> None:
@@ -251,6 +268,15 @@ _SENTENCES: dict[str, Callable[[PastEvent], str | None]] = {
     "message_assigned": _nothing,
     "message_joined": _nothing,
     "owner_changed": _changed_owner,
+    "mail_written": lambda event: f"routerd wrote it{_because(event.data, 'why')}",
+    "note_written": lambda event: f"{event.data.get('member')} noted it, for {_names(event.data.get('to'))}",
+    "draft_held": lambda event: f"{event.data.get('member')} wrote it as a draft, for {_names(event.data.get('to'))}",
+    "note_kept_back": lambda event: f"shown to nobody: {event.data.get('member')} wrote {event.data.get('why')}",
+    "answer_held": _held,
+    "answer_sent": _answered,
+    "auto_reply_sent": lambda event: f"routerd replied to {event.data.get('to')} by itself: {event.data.get('mail')}",
+    "away_heard": lambda event: f"it says that {event.data.get('member')} is away",
+    "copy_added": lambda event: f"{_copy(event)}: made later{_because(event.data, 'why')}",
     "copy_delivered": _delivered,
     "copy_deferred": _deferred,
     "copy_rerouted": _rerouted,
@@ -261,7 +287,6 @@ _SENTENCES: dict[str, Callable[[PastEvent], str | None]] = {
     "copy_retried": _moved("to be tried at once"),
     "bounce_received": _bounced,
     "came_back": _came_back,
-    "bounce_sent_back": lambda event: f"a bounce of what {event.data.get('to')} wrote: taken on to that sender, unread",
     "postmaster_told": _told,
     "conclusion_ignored": _ignored,
 }

@@ -4,6 +4,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from event_kinds import written_kinds
 
 from routerd.cli.trace_report import print_life
 from routerd.desk.changes import Role
@@ -96,12 +97,43 @@ def test_each_event_is_a_sentence(
     assert f"2026-03-05 09:12:00Z  copy 1 for ewa{attempt}: {sentence}" in lines
 
 
+@pytest.mark.parametrize("kind", sorted(written_kinds()))
+def test_every_event_that_can_be_written_is_told_in_words(capsys: pytest.CaptureFixture[str], kind: str) -> None:
+    """But for what is told where the message came in."""
+    event = PastEvent(NOW, kind, {"copy": COPY.id, "member": "ewa", "by": "jan", "why": "so"})
+    said = told(capsys, replace(HISTORY, events=(event,)))
+    assert not [line for line in said if "_" in kind and kind in line]
+    assert not [line for line in said if f"Z  {kind.replace('_', ' ')}: " in line]
+    is_told_before = kind in ("message_assigned", "message_joined")
+    assert len(said) == len(told(capsys, HISTORY)) + (not is_told_before)
+
+
+def test_what_is_said_to_the_desk_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    events = [
+        ("answer_sent", {"member": "ewa", "to": ["a@b.test", "c@d.test"], "by": "jan"}),
+        ("answer_held", {"member": "ewa", "kind": "conflict"}),
+        ("note_written", {"member": "ewa", "to": []}),
+        ("copy_added", {"copy": f"{ID}-3", "member": "jan", "why": "jan took it"}),
+        ("mail_written", {"part": "told", "why": "the daily summary"}),
+        ("conversation_closed", {"by": "ewa", "why": "command"}),
+    ]
+    lines = told(capsys, replace(HISTORY, events=tuple(PastEvent(NOW, kind, data) for kind, data in events)))
+    assert [line.removeprefix("2026-03-04 09:12:00Z  ") for line in lines[-7:-1]] == [
+        "the answer of ewa went out to a@b.test, c@d.test; jan let it go: #send",
+        "the answer of ewa is held: somebody else had answered meanwhile",
+        "ewa noted it, for nobody",
+        "copy 3 for jan: made later: jan took it",
+        "routerd wrote it: the daily summary",
+        "closed by ewa",
+    ]
+
+
 def test_an_event_that_nobody_foresaw_is_told_as_it_stands(capsys: pytest.CaptureFixture[str]) -> None:
-    """Of a newer routerd, or damaged; nothing in it steers the terminal."""
+    """Of a newer routerd; nothing in it steers the terminal."""
     events = (PastEvent(NOW, "copy_sung", {"tune": "\x1b[2J"}), PastEvent(NOW, "damaged", {"part": "plan"}))
     lines = told(capsys, replace(HISTORY, events=events))
-    assert "2026-03-04 09:12:00Z  copy_sung tune=<U+001B>[2J" in lines
-    assert "2026-03-04 09:12:00Z  damaged part=plan" in lines
+    assert "2026-03-04 09:12:00Z  copy sung: tune <U+001B>[2J" in lines
+    assert "2026-03-04 09:12:00Z  what is kept of its plan is damaged" in lines
 
 
 def test_what_came_back_names_the_copy_that_it_is_about(capsys: pytest.CaptureFixture[str]) -> None:
