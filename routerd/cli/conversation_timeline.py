@@ -89,12 +89,14 @@ _HELD = {
     HeldKind.COMMAND: "held answer",
     HeldKind.DRAFT: "draft",
     HeldKind.APPROVAL: "held answer",
+    HeldKind.BY_ITSELF: "held answer",
 }
 WHY_HELD = {
     HeldKind.CONFLICT: "somebody else had answered meanwhile",
     HeldKind.COMMAND: "its text opens like a command",
     HeldKind.DRAFT: "it is a draft",
     HeldKind.APPROVAL: "a rule wants somebody's #send",
+    HeldKind.BY_ITSELF: "it looks as if the mailbox had answered by itself",
 }
 _ENDED = {
     HeldEnd.SENT: "was sent",

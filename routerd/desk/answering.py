@@ -8,6 +8,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from routerd.desk.assign import assign
+from routerd.desk.by_itself import is_answered_by_itself
 from routerd.desk.changes import (
     Answered,
     Held,
@@ -145,6 +146,8 @@ def _why_held(matter: Matter, member: str, conversation: Conversation, state: Fu
         return NewHeld(HeldKind.COMMAND)
     if meanwhile(member, state):
         return NewHeld(HeldKind.CONFLICT)
+    if is_answered_by_itself(matter, member, state):
+        return NewHeld(HeldKind.BY_ITSELF)
     approve = conversation.standing.approve
     return NewHeld(HeldKind.APPROVAL, approve) if approve else None
 

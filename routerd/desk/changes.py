@@ -83,6 +83,12 @@ class HeldKind(StrEnum):
     COMMAND = "command"  # its text opens with #word
     DRAFT = "draft"
     APPROVAL = "approval"  # a rule wants somebody's #send
+    BY_ITSELF = "by_itself"  # it looks as if its author's mailbox had answered, and not he
+
+
+# Of these the author says whether they go out all the same, and without a word of his they are dropped. A draft and
+# what waits for somebody else's word may wait: neither was said to be sent by its author alone.
+WAITS_FOR_AUTHOR = frozenset({HeldKind.CONFLICT, HeldKind.COMMAND, HeldKind.BY_ITSELF})
 
 
 class HeldEnd(StrEnum):

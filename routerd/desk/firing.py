@@ -24,6 +24,7 @@ from routerd.desk.timers import timed, timers_of, unchanged
 _WHY_HELD = {
     HeldKind.CONFLICT: "somebody else had answered meanwhile",
     HeldKind.COMMAND: "its first line looked like a command",
+    HeldKind.BY_ITSELF: "it looked as if your mailbox had answered by itself",
     HeldKind.DRAFT: "it was a draft",
     HeldKind.APPROVAL: "it waited for somebody's word",
 }

@@ -8,6 +8,7 @@ from typing import Any
 from routerd.desk.absence import handed_over_by
 from routerd.desk.answering import APPROVE_PREFIX, meanwhile, send_held
 from routerd.desk.changes import (
+    WAITS_FOR_AUTHOR,
     Absence,
     AbsenceSource,
     Back,
@@ -16,7 +17,6 @@ from routerd.desk.changes import (
     HeldEnded,
     HeldForApproval,
     HeldId,
-    HeldKind,
     PlannedCopy,
     Resent,
     Role,
@@ -49,7 +49,6 @@ from routerd.desk.showing import head_for
 from routerd.desk.standing import Act, after_act
 
 MAX_LABELS = 50  # of a conversation, given by command
-_SAID_BY_AUTHOR = frozenset({HeldKind.CONFLICT, HeldKind.COMMAND})  # who must approve has not seen these
 NO_CONVERSATION = "this mail belongs to no conversation; write it as a reply to one of its mails"
 
 
@@ -241,7 +240,7 @@ def _send(_command: Send, work: Work, scene: Scene) -> Work:
     now = work.now()
     held = _meant(work, scene, "send")
     if not may_release(held, scene.member, now, scene.roster):
-        if held.member == scene.member and now.standing.approve and held.kind in _SAID_BY_AUTHOR:
+        if held.member == scene.member and now.standing.approve and held.kind in WAITS_FOR_AUTHOR:
             return _asked_for(held, work, scene)
         who = ", ".join(now.standing.approve or held.release) or "its author, the owner and who watches"
         raise ForbiddenError(f"the #send of {who} counts here", held.id)

@@ -26,6 +26,7 @@ _SAID = {
     "owner_changed": "{from} → {to}: {why}",
     "answer_sent": "the answer of {member} was sent",
     "answer_held": "the answer of {member} is held ({kind})",
+    "note_kept_back": "the note of {member} is shown to nobody: {why}",
     "draft_held": "the draft of {member} waits for #send",
     "held_dropped": "what {member} had written was dropped",
     "labels_changed": "{by} changed labels: added {added}, removed {removed}",

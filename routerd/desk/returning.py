@@ -3,7 +3,8 @@
 from collections.abc import Iterator
 from datetime import datetime
 
-from routerd.desk.changes import Authored, HeldKind, Part
+from routerd.desk.by_itself import MAX_ANSWERS
+from routerd.desk.changes import WAITS_FOR_AUTHOR, Authored, HeldKind, Part
 from routerd.desk.matter import House, Matter
 from routerd.desk.plan import Conversation, FullDeskState, Past
 from routerd.desk.telling import Told, tell
@@ -21,6 +22,10 @@ _WHY = {
     HeldKind.COMMAND: (
         "Your answer was not sent: it begins with a word behind #, as a command does. Commands are taken by the note "
         "address; what you answered would have gone to the customer."
+    ),
+    HeldKind.BY_ITSELF: (
+        "Your answer was not sent: it looks as if your mailbox had answered by itself. It says what you have said in "
+        f"this conversation within a day, or is one of more than {MAX_ANSWERS} within an hour."
     ),
     HeldKind.APPROVAL: "Your answer was not sent yet: it waits for the word of {approvers}.",
 }
@@ -40,7 +45,7 @@ def returned(
     lines = [why, ""]
     if kind is HeldKind.CONFLICT:
         lines += _said_since(state, house)
-    if kind in (HeldKind.CONFLICT, HeldKind.COMMAND):
+    if kind in WAITS_FOR_AUTHOR:
         lines += [_HOW, ""]
     lines += ["You wrote:", *_quoted(matter.said.spoken.text)]
     return tell(

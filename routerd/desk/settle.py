@@ -3,6 +3,7 @@
 from routerd.desk.absence import away_plan, return_of, with_return
 from routerd.desk.answering import answer_plan, echo_plan, is_echo, reply_plan
 from routerd.desk.assign import assign
+from routerd.desk.by_itself import noted_by_itself
 from routerd.desk.drafting import draft_plan
 from routerd.desk.matter import House, Matter
 from routerd.desk.noting import answers_colleagues, note_plan, unheard_plan
@@ -39,6 +40,10 @@ def _plan(matter: Matter, state: FullDeskState, house: House) -> Plan:
 
 
 def _said(matter: Matter, member: str, conversation: Conversation, state: FullDeskState, house: House) -> Plan:
+    if matter.said.kind in (Kind.NOTE, Kind.DRAFT):
+        kept_back = noted_by_itself(matter, member, conversation, state, house)
+        if kept_back is not None:
+            return kept_back
     match matter.said.kind:
         case Kind.NOTE:
             return note_plan(matter, state, house)

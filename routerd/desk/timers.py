@@ -11,7 +11,7 @@ from typing import Any
 
 from routerd.config.settings import Inbox
 from routerd.config.working_hours import WorkingHours
-from routerd.desk.changes import NEVER_FIRST, NEW_HELD, Held, HeldKind, Timer, TimerKind
+from routerd.desk.changes import NEVER_FIRST, NEW_HELD, WAITS_FOR_AUTHOR, Held, Timer, TimerKind
 from routerd.desk.matter import House
 from routerd.desk.plan import Conversation, ConversationState, Event, FullDeskState, Plan, Standing
 from routerd.desk.standing import Promise
@@ -42,7 +42,7 @@ def timed(plan: Plan, state: FullDeskState, house: House, at: datetime) -> Plan:
         house.roster.working_hours(plan.owner, plan.team),
         held,
     )
-    if plan.new_held is not None and plan.new_held.kind in _DROPPED:
+    if plan.new_held is not None and plan.new_held.kind in WAITS_FOR_AUTHOR:
         timers += (Timer(TimerKind.DROP, at + DROP_AFTER, NEW_HELD),)
     return replace(plan, timers=timers) if plan.joins is not None or timers else plan
 
@@ -101,7 +101,7 @@ def escalation(step: int, respond_by: datetime, inbox: Inbox, hours: WorkingHour
 
 def _drops(held: Iterable[Held]) -> Iterator[Timer]:
     for one in held:
-        if one.kind in _DROPPED:
+        if one.kind in WAITS_FOR_AUTHOR:
             yield Timer(TimerKind.DROP, one.at + DROP_AFTER, str(one.id))
 
 

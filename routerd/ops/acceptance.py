@@ -61,6 +61,8 @@ def _tell_said(plan: Plan, metrics: Metrics) -> None:
     for event in plan.events:
         if event.kind == "note_written":
             metrics.notes.inc()
+        elif event.kind == "note_kept_back":
+            metrics.said_by_itself.labels("note").inc()
         elif event.kind in _RESULTS:
             metrics.commands.labels(str(event.data.get("command")), _RESULTS[event.kind]).inc()
 
@@ -68,6 +70,8 @@ def _tell_said(plan: Plan, metrics: Metrics) -> None:
 def _tell_answer(plan: Plan, metrics: Metrics) -> None:
     if plan.new_held is not None and plan.new_held.kind is HeldKind.CONFLICT:
         metrics.answers_held.inc()
+    if plan.new_held is not None and plan.new_held.kind is HeldKind.BY_ITSELF:
+        metrics.said_by_itself.labels("answer").inc()
     answered = plan.answered
     if answered is None:
         return

@@ -14,6 +14,7 @@ _DELIVERY_SECONDS = (0.001, 0.005, 0.02, 0.1, 0.5, 1, 5, 30, 120, 600)
 _BYTES = (1_000, 4_000, 16_000, 64_000, 256_000, 1_000_000, 4_000_000, 16_000_000, 64_000_000)
 _DELIVERIES = "Attempts by outcome; also deferred is a copy that waits, untried, for a next hop in trouble"
 _ASSIGNMENTS = 'Messages given to a member: "" where `reports` names nobody'
+_BY_ITSELF = "What members' mailboxes seem to have said by themselves: answers held, notes shown to nobody"
 _RESPONSE_SECONDS = (60, 300, 900, 1_800, 3_600, 7_200, 14_400, 28_800, 86_400, 172_800, 345_600, 604_800)
 _BATCH = (1, 2, 4, 8, 16, 32, 64, 128)
 
@@ -47,6 +48,7 @@ class Metrics:
         )
         self.answers = counter("answers", "Members' answers that went out", "inbox")
         self.answers_held = counter("answers_held", "Second answers held: somebody else had answered meanwhile")
+        self.said_by_itself = counter("said_by_itself", _BY_ITSELF, "what")
         self.rule_matches = counter("rule_matches", "Messages that a rule matched", "rule")
         self.rule_trials = counter("rule_trials", "Messages that a rule on trial matched, without effect", "rule")
         self.rule_errors = counter("rule_errors", "Rules that failed while they ran", "rule")

@@ -79,6 +79,7 @@ def test_what_its_author_alone_holds_up_is_dropped_in_the_end() -> None:
     assert [(timer.kind, timer.data, timer.at) for timer in timers] == [
         (TimerKind.DROP, "1", NOW + 23 * HOUR),
         (TimerKind.DROP, "2", NOW + 23 * HOUR),
+        (TimerKind.DROP, "5", NOW + 23 * HOUR),
     ]
 
 

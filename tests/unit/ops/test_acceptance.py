@@ -4,7 +4,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from routerd.desk.changes import Answered, HeldKind, NewHeld, Part, PlannedCopy, Role
-from routerd.desk.plan import Plan
+from routerd.desk.plan import Event, Plan
 from routerd.message.address import parse_address
 from routerd.message.envelope import Client, Envelope, Protocol, Purpose, QueueId, Received, Recipient
 from routerd.ops.acceptance import tell_accepted
@@ -31,7 +31,7 @@ def told(*plans: Plan, metrics: Metrics | None = None) -> dict[str, float]:
         tell_accepted(RECEIVED, plan, (Decision(INBOX),), len(plan.copies), metrics)
     lines = metrics.exposition().decode().splitlines()
     samples = dict(line.rsplit(" ", 1) for line in lines if line.startswith("routerd_") and "_bucket" not in line)
-    names = ("answers", "first_response", "assignments", "unowned")
+    names = ("answers", "first_response", "assignments", "unowned", "said_by_itself")
     return {
         name.removeprefix("routerd_"): float(value)
         for name, value in samples.items()
@@ -60,7 +60,12 @@ def test_an_answer_that_a_command_lets_go_counts() -> None:
 def test_second_answers_are_counted_when_they_are_held() -> None:
     """What is held for other reasons is no second answer."""
     held = [replace(ANSWER, copies=(), new_held=NewHeld(kind)) for kind in HeldKind]
-    assert told(*held) == {"answers_held_total": 1}
+    assert told(*held) == {"answers_held_total": 1, 'said_by_itself_total{what="answer"}': 1}
+
+
+def test_notes_that_are_kept_back_are_counted() -> None:
+    kept_back = replace(PLAN, part=Part.NOTE, copies=(), events=(Event("note_kept_back", {"member": "ewa"}),))
+    assert told(kept_back) == {'said_by_itself_total{what="note"}': 1}
 
 
 def test_only_what_customers_write_is_given_to_somebody() -> None:
