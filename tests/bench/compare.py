@@ -9,9 +9,9 @@ import argparse
 import json
 import statistics
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import asdict, dataclass, field, replace
 from fnmatch import fnmatch
 from itertools import product
 from pathlib import Path
@@ -28,7 +28,9 @@ RULES = (10, 1_000, 10_000)
 
 MOST_BYTES = 400_000_000  # of one run: they stay in routerd's store
 LEAST_MESSAGES = 200  # of a run, and of one in which all that arrives is looked at
-_HEAD = ("msg/s", "accepted/s", "CPU ms/msg", "PSS MB", "syncs/msg")
+FIGURES = ("rate", "accept_rate", "cpu_ms", "memory_mb")  # of a run, that ratios are made of
+BUSY = 0.1  # with so much for others, a machine is no place to measure
+_HEAD = ("msg/s", "accepted/s", "CPU ms/msg", "PSS MB", "syncs/msg", "others %")
 
 Report = Callable[[str], None]
 
@@ -164,7 +166,7 @@ def table(found: Comparison) -> str:
     lines += [_figures(found, name) for name, runs in found.runs.items() if runs]
     lines += [f"WRONG, so there is no ratio: {fault}" for fault in found.faults]
     for other in found.runs:
-        ratios = [(figure.name, found.ratio(other, figure.name)) for figure in fields(Run)]
+        ratios = [(figure, found.ratio(other, figure)) for figure in FIGURES]
         if other != ROUTERD and all(spread for _, spread in ratios):
             lines.append(f"{ROUTERD} / {other}: min, median, max")
             lines += [
@@ -177,14 +179,19 @@ def table(found: Comparison) -> str:
             f"{ROUTERD} made {syncs.under_load:.2f} syncs and {syncs.groups:.2f} groups a message under the load, "
             f"{syncs.alone:.2f} syncs of a lone client's messages"
         )
+    others = max((run.others for runs in found.runs.values() for run in runs), default=0.0)
+    if others > BUSY:
+        lines.append(
+            f"other programs used up to {100 * others:.0f} % of the processors meanwhile: these figures are rough"
+        )
     return "\n".join(lines)
 
 
 def _figures(found: Comparison, name: str) -> str:
     syncs = found.syncs.get(name)
-    figures = [found.median(name, figure.name) for figure in fields(Run)]
+    figures = [found.median(name, figure) for figure in FIGURES]
     told = [f"{figures[0]:,.0f}", f"{figures[1]:,.0f}", f"{figures[2]:.2f}", f"{figures[3]:,.0f}"]
-    told.append("" if syncs is None else f"{syncs.under_load:.2f}")
+    told += ["" if syncs is None else f"{syncs.under_load:.2f}", f"{100 * found.median(name, 'others'):.0f}"]
     return f"{name:16}" + "".join(f"{one:>13}" for one in told)
 
 
@@ -198,11 +205,7 @@ def as_json(found: Comparison) -> dict[str, object]:
         "syncs": {name: asdict(syncs) for name, syncs in found.syncs.items()},
         "faults": found.faults,
         "ratios": {
-            other: {
-                figure.name: asdict(spread)
-                for figure in fields(Run)
-                if (spread := found.ratio(other, figure.name)) is not None
-            }
+            other: {figure: asdict(spread) for figure in FIGURES if (spread := found.ratio(other, figure)) is not None}
             for other in others
         },
     }
@@ -260,12 +263,3 @@ def run(options: argparse.Namespace) -> int:
     if options.json:
         print(json.dumps([as_json(one) for one in found], indent=2))
     return 1 if any(one.faults for one in found) else 0
-
-
-def medians(found: Comparison) -> Mapping[str, Run]:
-    """Of each system."""
-    return {
-        name: Run(**{figure.name: found.median(name, figure.name) for figure in fields(Run)})
-        for name, runs in found.runs.items()
-        if runs
-    }

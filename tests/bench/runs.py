@@ -1,5 +1,7 @@
 """One run of one system, from idle to idle."""
 
+import os
+import resource
 import subprocess
 import time
 from dataclasses import dataclass, replace
@@ -10,7 +12,7 @@ from bench.letters import Load
 from bench.systems import AtSink, System
 from peers.load import SmtpSink
 from peers.machine import PeerError, wait_for
-from peers.usage import cpu_seconds, pss_bytes
+from peers.usage import cpu_seconds, machine_seconds, pss_bytes
 
 SECONDS_A_RUN = 600.0
 QUIET_SECONDS = 30.0  # what has not come after so long without another is lost
@@ -22,13 +24,14 @@ class Run:
     accept_rate: float  # until the last was accepted
     cpu_ms: float  # a message, of all processes
     memory_mb: float  # PSS of all processes at the end of the load
+    others: float  # the share of the machine's processors that programs took which have no part in it
 
 
 def measure(system: System, load: Load) -> Run:
     """Raises WrongRunError where not each message has come once; PeerError where one was refused."""
     await_idle(system)
     system.arrivals.begin()
-    cpu_before, began = cpu_seconds(system.sessions), time.perf_counter()
+    cpu_before, others_before, began = cpu_seconds(system.sessions), _others(system), time.perf_counter()
     _send(system.name, load.command(system.port, next(system.clients)))
     accepted_after = time.perf_counter() - began
     await_arrivals(system, load.messages)
@@ -38,8 +41,9 @@ def measure(system: System, load: Load) -> Run:
     if (count := system.arrivals.count()) != load.messages:
         raise WrongRunError(f"{system.name}: {count} messages have come of {load.messages}")
     cpu = cpu_seconds(system.sessions) - cpu_before
+    others = (_others(system) - others_before) / ((time.perf_counter() - began) * (os.cpu_count() or 1))
     messages = load.messages
-    return Run(messages / seconds, messages / accepted_after, cpu * 1000 / messages, memory / 1e6)
+    return Run(messages / seconds, messages / accepted_after, cpu * 1000 / messages, memory / 1e6, max(others, 0.0))
 
 
 def prove(system: System, load: Load, sent: bytes) -> None:
@@ -72,6 +76,12 @@ def limit(load: Load, folder: Path) -> float:
         began = time.perf_counter()
         _send("smtp-sink", load.command(sink.port, "limit.example.net"))
         return load.messages / (time.perf_counter() - began)
+
+
+def _others(system: System) -> float:
+    """Seconds of CPU that others than the system, the load and what takes it have used."""
+    own = sum(sum(resource.getrusage(who)[:2]) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    return machine_seconds() - own - cpu_seconds((*system.sessions, *system.arrivals.sessions))
 
 
 def _send(name: str, command: list[str]) -> None:

@@ -37,6 +37,10 @@ class Arrivals(Protocol):
     def count(self) -> int:
         """How many have come; it costs next to nothing to ask."""
 
+    @property
+    def sessions(self) -> tuple[int, ...]:
+        """Of the processes that are there only to take them."""
+
     def kept(self) -> AbstractContextManager[Messages]:
         """Meanwhile all that comes is kept, and given whole, with LF, when it is called. Begins anew."""
 
@@ -62,6 +66,10 @@ class AtSink:
         self._folder = folder
         self._sink = sink
         self._before = 0
+
+    @property
+    def sessions(self) -> tuple[int, ...]:
+        return () if self._sink.process is None else (self._sink.process.pid,)
 
     def begin(self) -> None:
         self._before = self._sink.count()
@@ -95,6 +103,10 @@ class InMaildir:
         self._read = 0
         self._rest = b""
         self._count = 0
+
+    @property
+    def sessions(self) -> tuple[int, ...]:
+        return ()
 
     def begin(self) -> None:
         """Empties it, too."""

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from bench import runs
 from bench.__main__ import COMMANDS, make_parser
-from bench.compare import Case, Comparison, Effort, Spread, as_json, cases, compare, table
+from bench.compare import FIGURES, Case, Comparison, Effort, Spread, as_json, cases, compare, table
 from bench.equal_rules import routerd_rules, sieve_rules
 from bench.fidelity import WrongRunError, check
 from bench.latency import compare as compare_waits
@@ -31,7 +31,7 @@ from peers.readme import readme_example
 
 REPOSITORY = Path(__file__).parents[2]
 SENT = b"From: <a@b.pl>\nDate: now\nMessage-Id: <1@b.pl>\nSubject: x\n\nbody\n"
-GOOD = Run(1000.0, 1100.0, 1.0, 100.0)
+GOOD = Run(1000.0, 1100.0, 1.0, 100.0, 0.0)
 
 Peers = Callable[[], AbstractContextManager[None]]
 
@@ -47,7 +47,7 @@ def test_all_systems_are_compared(peer_or_skip: Peers) -> None:
     assert not found.faults
     assert list(found.runs) == ["postfix", "postfix-sieve", "routerd"]
     for name in ("postfix", "postfix-sieve"):
-        for figure in Run.__slots__:
+        for figure in FIGURES:
             spread = found.ratio(name, figure)
             assert spread is not None
             assert spread.least > 0
@@ -102,6 +102,9 @@ def test_a_ratio_is_of_one_round() -> None:
         },
         {"routerd": Syncs(0.2, 2.0, 0.1)},
     )
+    assert "figures are rough" not in table(found)
+    found.runs["postfix"][1] = replace(found.runs["postfix"][1], others=0.25)
+    assert "other programs used up to 25 % of the processors" in table(found)
     assert found.ratio("postfix", "rate") == Spread(2.0, 3.0, 4.0)
     assert "routerd made 0.20 syncs and 0.10 groups a message" in table(found)
 

@@ -18,6 +18,12 @@ def cpu_seconds(sessions: Collection[int]) -> float:
     return ticks / os.sysconf("SC_CLK_TCK")
 
 
+def machine_seconds() -> float:
+    """User and system time of all processes since the machine was started; what the kernel does by itself is left out."""
+    user, nice, system = Path("/proc/stat").read_text().split()[1:4]  # proc_stat(5)
+    return (int(user) + int(nice) + int(system)) / os.sysconf("SC_CLK_TCK")
+
+
 def pss_bytes(sessions: Collection[int]) -> int:
     """Their memory, of which what processes share counts once."""
     kilobytes = 0
