@@ -19,6 +19,7 @@ from routerd.message.desk_fields import NO_DESK_FIELDS, DeskFields
 from routerd.message.envelope import Raw
 from routerd.message.headers import HeaderBlock, find_header_end
 from routerd.message.key_ring import Keys
+from routerd.message.leading import joined
 from routerd.message.srs import issue_srs
 from routerd.message.token import issue_return_path
 from routerd.store.base import Copy
@@ -77,13 +78,21 @@ def content_of(
         may_add_priority = trusts_us or not copy.annotation.priority or not _is_signed(header)
         annotated = annotate(header, copy.annotation, copy.id, may_add_priority=may_add_priority, desk=desk)
         if copy.annotation.head:
-            annotated = Annotated(annotated.head, find_header_end(raw).body_start)
-        head = annotated.head if sealer is None else _sealed(annotated, raw, copy, sealer)
-        if copy.role is Role.DESK or desk.sender is not None:
-            head = _signed(head, raw, annotated.body_start, copy, signers)
-        return Content(head, raw, annotated.body_start), None
+            body, start = joined(header[annotated.body_start :], raw)
+            annotated = Annotated(annotated.head, start)
+        else:
+            body = raw
+        head = annotated.head if sealer is None else _sealed(annotated, body, copy, sealer)
+        if is_by_inbox(copy, desk):
+            head = _signed(head, body, annotated.body_start, copy, signers)
+        return Content(head, body, annotated.body_start), None
     except Exception as error:
         return Content(attach_original(raw, copy.annotation, copy.id)), error
+
+
+def is_by_inbox(copy: Copy, desk: DeskFields) -> bool:
+    """Whether the inbox stands in From, so that its domain signs."""
+    return copy.role in (Role.ANSWER, Role.DESK) or desk.sender is not None
 
 
 def _answer(copy: Copy, raw: Raw, signers: Signers) -> Content:

@@ -26,7 +26,7 @@ from routerd.desk.matter import House, Matter
 from routerd.desk.plan import Conversation, Event, FullDeskState, Plan, Sent, Voice
 from routerd.desk.returning import returned
 from routerd.desk.roster import Roster
-from routerd.desk.showing import head_for
+from routerd.desk.showing import head_of_waiting
 from routerd.desk.standing import after_message
 from routerd.desk.timers import unchanged
 from routerd.message.view import MessageView
@@ -40,7 +40,7 @@ def answer_plan(matter: Matter, member: str, conversation: Conversation, state: 
     """What `member` answers to the customer, through us."""
     if matter.is_calendar_reply:
         return _passed_on(matter, member, conversation, state, house)
-    new_held = _why_held(matter, member, conversation, state)
+    new_held = _why_held(matter, member, conversation, state, house)
     if new_held is not None:
         return _held(matter, member, conversation, new_held, state, house)
     out = _going_out(matter, member, conversation, state, house)
@@ -141,7 +141,9 @@ def answered_by(member: str, conversation: Conversation, at: datetime, roster: R
     return Answered(member, waited, working, is_first=conversation.standing.answers == 0)
 
 
-def _why_held(matter: Matter, member: str, conversation: Conversation, state: FullDeskState) -> NewHeld | None:
+def _why_held(
+    matter: Matter, member: str, conversation: Conversation, state: FullDeskState, house: House
+) -> NewHeld | None:
     if matter.said.spoken.commands or matter.said.spoken.bad:
         return NewHeld(HeldKind.COMMAND)
     if meanwhile(member, state):
@@ -149,7 +151,8 @@ def _why_held(matter: Matter, member: str, conversation: Conversation, state: Fu
     if is_answered_by_itself(matter, member, state):
         return NewHeld(HeldKind.BY_ITSELF)
     approve = conversation.standing.approve
-    return NewHeld(HeldKind.APPROVAL, approve) if approve else None
+    counted = house.roster.approvers(member, approve)
+    return NewHeld(HeldKind.APPROVAL, approve) if counted and counted != (member,) else None
 
 
 def _going_out(matter: Matter, member: str, conversation: Conversation, state: FullDeskState, house: House) -> GoingOut:
@@ -258,11 +261,10 @@ def _to_be_read(
     matter: Matter, member: str, conversation: Conversation, new_held: NewHeld, house: House
 ) -> Iterator[PlannedCopy]:
     """For those whose word it waits for. #send said to such a copy sends what it shows."""
-    opened = (one for name in new_held.release for one in house.roster.people(name))
-    people = tuple(dict.fromkeys(one for one in opened if one != member))
+    people = house.roster.approvers(member, new_held.release)
     if not people:
         return
-    head = head_for(APPROVE_PREFIX, matter.received.raw, member, conversation.inbox, people, house, matter.at)
+    head = head_of_waiting(APPROVE_PREFIX, matter.received.raw, member, conversation, people, house, matter.at)
     yield from (PlannedCopy(name, Role.DESK, head=head) for name in people)
 
 

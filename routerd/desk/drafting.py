@@ -8,7 +8,7 @@ from routerd.desk.matter import House, Matter
 from routerd.desk.noting import colleagues, note_plan, plan_of, says_more
 from routerd.desk.obeying import watched_by, watching
 from routerd.desk.plan import Event, FullDeskState, Plan
-from routerd.desk.showing import head_for
+from routerd.desk.showing import head_of_waiting
 
 PREFIX = "[draft] "
 _NO_COMMANDS = (
@@ -33,7 +33,8 @@ def draft_plan(matter: Matter, state: FullDeskState, house: House) -> Plan:
     named = colleagues(spoken.named, roster)
     standing = watched_by(plan.standing, (one for one in named if one not in (plan.owner, author)))
     members = colleagues((plan.owner, *watching(standing), *named, *standing.approve), roster)
-    head = head_for(PREFIX, matter.received.raw, author or "", plan.inbox, members, house, matter.at)
+    shows = replace(conversation, standing=standing)
+    head = head_of_waiting(PREFIX, matter.received.raw, author or "", shows, members, house, matter.at)
     shown = state.seen.held if state.seen else None
     replaced = tuple(
         HeldEnded(held.id, HeldEnd.REPLACED)

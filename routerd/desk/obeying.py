@@ -45,7 +45,7 @@ from routerd.desk.said import (
     Unwatch,
     Watch,
 )
-from routerd.desk.showing import head_for
+from routerd.desk.showing import head_of_waiting
 from routerd.desk.standing import Act, after_act
 
 MAX_LABELS = 50  # of a conversation, given by command
@@ -110,10 +110,10 @@ def obey(command: Command, work: Work, scene: Scene) -> Work:
 
 
 def may_release(held: Held, member: str, conversation: Conversation, roster: Roster) -> bool:
-    """Whether his #send counts. Where a rule wants somebody's word, nobody else's does."""
-    counted = conversation.standing.approve or held.release
+    """Whether his #send counts. Where a rule wants somebody's word, nobody else's does; his own is another's."""
+    counted = roster.approvers(held.member, conversation.standing.approve or held.release)
     if counted:
-        return member in _people(counted, roster)
+        return member in counted
     return member in {held.member, conversation.owner, *watching(conversation.standing)}
 
 
@@ -242,8 +242,9 @@ def _send(_command: Send, work: Work, scene: Scene) -> Work:
     if not may_release(held, scene.member, now, scene.roster):
         if held.member == scene.member and now.standing.approve and held.kind in WAITS_FOR_AUTHOR:
             return _asked_for(held, work, scene)
-        who = ", ".join(now.standing.approve or held.release) or "its author, the owner and who watches"
-        raise ForbiddenError(f"the #send of {who} counts here", held.id)
+        counted = scene.roster.approvers(held.member, now.standing.approve or held.release)
+        who = " or ".join(map(scene.roster.display_name, counted)) or "its author, the owner or who watches"
+        raise ForbiddenError(f"it waits for the #send of {who}", held.id)
     if scene.state.content(held.message) is None:
         raise ForbiddenError("what was held is not kept any more; write it again")
     others = [sent for sent in meanwhile(scene.member, scene.state) if sent.message != held.message]
@@ -271,10 +272,11 @@ def _send(_command: Send, work: Work, scene: Scene) -> Work:
 def _asked_for(held: Held, work: Work, scene: Scene) -> Work:
     """Its author wants it sent, and a rule wants somebody's word before: who may say it gets it now."""
     wanted, roster, raw = work.standing.approve, scene.roster, scene.state.content(held.message)
-    approvers = tuple(name for name in sorted(_people(wanted, roster)))
-    if raw is None or not approvers:
-        raise ForbiddenError(f"the #send of {', '.join(wanted)} counts here; write it again")
-    head = head_for(APPROVE_PREFIX, raw, held.member, work.plan.inbox, approvers, scene.house, scene.at)
+    approvers = roster.approvers(held.member, wanted)
+    who = " or ".join(map(roster.display_name, approvers))
+    if raw is None:
+        raise ForbiddenError(f"it waits for the #send of {who}, and is not kept any more; write it again")
+    head = head_of_waiting(APPROVE_PREFIX, raw, held.member, work.now(), approvers, scene.house, scene.at)
     shown = tuple(Resent(held.message, PlannedCopy(name, Role.DESK, head=head)) for name in approvers)
     event = Event("approval_asked", {"member": held.member, "of": list(wanted)})
     asked = work.but(
@@ -282,7 +284,7 @@ def _asked_for(held: Held, work: Work, scene: Scene) -> Work:
         resent=(*work.plan.resent, *shown),
         held_for_approval=(*work.plan.held_for_approval, HeldForApproval(held.id, wanted)),
     )
-    return asked.telling(f"#send: a rule wants the word of {', '.join(wanted)} before; it was shown to them now.")
+    return asked.telling(f"#send: a rule wants the word of {who} before. It was sent there to be read.")
 
 
 def _drop(_command: Drop, work: Work, scene: Scene) -> Work:
@@ -324,10 +326,6 @@ def _help(_command: Help, work: Work, scene: Scene) -> Work:
     return work.telling(
         f"Commands stand at the top of a note, one on a line; what follows is the note.\n\n{HELP.rstrip()}"
     )
-
-
-def _people(names: Iterable[str], roster: Roster) -> frozenset[str]:
-    return frozenset(member for name in names for member in roster.people(name))
 
 
 def _name(member: str, roster: Roster) -> str:

@@ -40,7 +40,8 @@ def returned(
 ) -> Authored:
     """To its author. `kind`: why it is held: `#send` said to this mail sends what he wrote, as he wrote it; None: it is
     not kept, since it goes to nobody."""
-    approvers = ", ".join(_name(name, house) for name in conversation.standing.approve)
+    counted = house.roster.approvers(member, conversation.standing.approve)
+    approvers = " or ".join(_name(name, house) for name in counted)
     why = _WHY[kind].format(approvers=approvers, inbox=conversation.inbox)
     lines = [why, ""]
     if kind is HeldKind.CONFLICT:

@@ -162,6 +162,12 @@ class Roster:
         team = self._teams.get(name)
         return team.members if team else ()
 
+    def approvers(self, author: str, names: Iterable[str]) -> tuple[str, ...]:
+        """Of the members and teams who must approve an answer, those whose word counts: not its author's, but where
+        nobody else is among them. None where none of them is left."""
+        people = tuple(dict.fromkeys(member for name in names for member in self.people(name)))
+        return tuple(one for one in people if one != author) or people
+
     def working_hours(self, member: str, team: str | None) -> WorkingHours | None:
         """By which time counts for what `member` owns: the calendar of the team it was picked from, else the member's;
         None: by the clock."""

@@ -5,10 +5,22 @@ from email.utils import format_datetime
 
 from routerd.desk.going_out import fresh_message_id
 from routerd.desk.matter import House
+from routerd.desk.plan import Conversation
 from routerd.desk.telling import note_address
 from routerd.message.address_list import Mailbox
+from routerd.message.desk_mail import readable
 from routerd.message.envelope import Raw
+from routerd.message.leading import led_by
 from routerd.message.outgoing import Letterhead, outgoing_head
+
+MAX_SHOWN = 3  # customers that are named
+_HOW = """\
+To send it as it stands below, reply with #send as the first line; #drop drops it.
+Any other reply is a note to colleagues. Replies go to {note},
+never to the customer.
+
+----------------------------------------------------------------------
+"""
 
 
 def head_for(
@@ -24,3 +36,24 @@ def head_for(
         message_id=fresh_message_id(inbox, house, at),
     )
     return outgoing_head(raw, letterhead)
+
+
+def head_of_waiting(
+    prefix: str,
+    raw: Raw,
+    author: str,
+    conversation: Conversation,
+    members: tuple[str, ...],
+    house: House,
+    at: datetime,
+) -> bytes:
+    """Of an answer or a draft that waits for #send: it says on top what that is about, and how to say it."""
+    head = head_for(prefix, raw, author, conversation.inbox, members, house, at)
+    roster, approve = house.roster, conversation.standing.approve
+    outside = [f"{name} <{address}>" if name else address for name, address in conversation.standing.outside]
+    to = f" to {', '.join(outside[:MAX_SHOWN])}{', …' if outside[MAX_SHOWN:] else ''}" if outside else ""
+    approvers = [roster.display_name(name) for name in roster.approvers(author, approve)]
+    waits = f"waits for the #send of {' or '.join(approvers)}" if approvers else "waits for somebody's #send"
+    words = f"{roster.display_name(author)} wrote this answer{to}.\nIt {waits}.\n\n"
+    how = _HOW.format(note=note_address(conversation.inbox, house.settings.addresses))
+    return led_by(readable(words + how), head, raw)

@@ -168,12 +168,31 @@ async def test_an_answer_that_waits_for_approval_is_shown_to_who_approves(tmp_pa
     out = {one.copy.member: one for one in await desk.out()}
     assert set(out) == {"ewa", "jan"}
     assert out["jan"].mail["Subject"] == "[approve] Re: Parcel"
-    assert out["jan"].body == b"It costs 5.\r\n"
+    ours, written = out["jan"].mail.iter_parts()
+    words = ours.get_content()
+    assert "Ewa Nowak wrote this answer to Anna Klient <anna@klient.pl>." in words
+    assert "#send" in words
+    assert NOTE in words
+    assert written.get_payload() == "It costs 5.\n" or written.get_payload() == "It costs 5.\r\n"
     await desk.member("ewa", out["ewa"].address("Reply-To"), "#send")
     assert await desk.outside() == []
     await desk.member("jan", out["jan"].address("Reply-To"), "#send")
     [sent] = await desk.outside()
     assert sent.body == b"It costs 5.\r\n"
+    await desk.close()
+
+
+async def test_an_approvers_own_answer_needs_another_and_goes_where_there_is_none(tmp_path: Path) -> None:
+    """Four eyes are meant, and nobody waits for himself."""
+    rules = "rules:\n  - {name: all, when: {always: true}, then: {approve: [jan, ewa]}}\n"
+    desk = AnswerDesk(tmp_path / "two", rules)
+    await desk.member("ewa", await asked(desk), "It costs 5.")
+    out = {one.copy.member: one for one in await desk.out()}
+    assert (set(out), out["jan"].mail["Subject"]) == ({"ewa", "jan"}, "[approve] Re: Parcel")
+    await desk.close()
+    desk = AnswerDesk(tmp_path / "one", rules.replace("jan, ", ""))
+    await desk.member("ewa", await asked(desk), "It costs 5.")
+    assert len(await desk.outside()) == 1
     await desk.close()
 
 

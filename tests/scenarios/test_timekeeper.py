@@ -3,15 +3,16 @@
 import asyncio
 from dataclasses import replace
 from datetime import datetime, time, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from router_desk import NOW, SETTINGS, SUPPORT, Desk
 
 from routerd.config.settings import Inbox, Settings
-from routerd.desk.changes import Role
+from routerd.desk.changes import Absence, AbsenceSource, Back, Role
 from routerd.desk.matter import House
-from routerd.desk.plan import Conversation, ConversationState, FullDeskState, Voice
+from routerd.desk.plan import Conversation, ConversationState, FullDeskState, Plan, Voice
 from routerd.desk.standing import after_message
 from routerd.desk.timers import timed as plan_with_timers
 from routerd.desk.timers import unchanged
@@ -27,6 +28,7 @@ PROMISING = "rules:\n  - {name: all, when: {always: true}, then: {respond_within
 STEPS = [{"after": "0h", "watch": "ewa"}, {"after": "4h", "assign": "omar"}]
 INBOX = Inbox.model_validate({"default": "jan", "escalate": STEPS, "close_after": "14d"})
 WITH_STEPS = SETTINGS.model_copy(update={"inboxes": {SUPPORT: INBOX}})
+AWAY = Plan(SUPPORT, "jan", None, "an absence")
 DAILY = SETTINGS.model_copy(update={"digest": time(12)})
 
 
@@ -131,7 +133,7 @@ async def test_a_promise_is_reminded_of_then_overdue_then_goes_up(timed: TimedDe
     await timed.after(1)
     standing = (await timed.conversation()).standing
     assert (standing.overdue, standing.labels, standing.watchers) == (True, ("overdue",), ("ewa",))
-    assert [(copy.member, copy.role) for copy in timed.fired[1:]] == [("ewa", Role.DESK), ("ewa", Role.WATCHER)]
+    assert [(copy.member, copy.role) for copy in timed.fired[1:]] == [("ewa", Role.WATCHER), ("ewa", Role.DESK)]
     assert timed.desk.metrics.registry.get_sample_value("routerd_overdue_total") == 1
     await timed.after(4)
     assert (await timed.conversation()).owner == "omar"
@@ -305,3 +307,17 @@ async def test_a_planned_absence_hands_over_all_when_it_begins(timed: TimedDesk)
     assert (conversation.owner, conversation.standing.watchers) == ("ewa", ("jan",))
     await timed.after(12)
     assert timed.mails() == ["ewa"]
+
+
+@simulated
+async def test_who_goes_away_is_counted_at_the_next_look(timed: TimedDesk) -> None:
+    """And no longer when he is there again, though the last count of conversations was but seconds ago."""
+    counted = partial(timed.desk.metrics.registry.get_sample_value, "routerd_away_members")
+    await timed.timekeeper.look()
+    assert counted() == 0
+    for change, count in ((Absence("jan", AbsenceSource.COMMAND, NOW, None), 1), (Back("jan"), 0)):
+        plan, live = replace(AWAY, absences=(change,)), timed.desk.live
+        await timed.desk.store.act(Deed(None, NOW, lambda state, plan=plan: settled(plan, state, live, KEYS)))
+        timed.clock.move(timedelta(seconds=5))
+        await timed.timekeeper.look()
+        assert counted() == count

@@ -206,7 +206,7 @@ def test_who_may_send(member: str, may: bool) -> None:
     if may:
         assert plan.held_ended == (HeldEnded(HeldId(3), HeldEnd.SENT),)
     else:
-        assert "the #send of its author, the owner and who watches counts" in refused(plan)
+        assert "it waits for the #send of its author, the owner or who watches" in refused(plan)
 
 
 @pytest.mark.parametrize(("member", "may"), [("omar", False), ("ewa", False), ("jan", False), ("adam", True)])
@@ -218,7 +218,16 @@ def test_where_a_rule_wants_somebodys_word_no_other_counts(kind: HeldKind, membe
     assert bool(plan.held_ended) is may
     assert may or all(one.copy.role is Role.DESK for one in plan.resent)
     if not may and (member != "omar" or kind in (HeldKind.DRAFT, HeldKind.APPROVAL)):
-        assert "the #send of duty counts" in refused(plan)
+        assert "it waits for the #send of adam" in refused(plan)
+
+
+def test_nobody_approves_his_own_answer_where_somebody_else_can() -> None:
+    """Four eyes are meant. Who is the only one to ask needs nobody."""
+    both = holding(replace(HELD, kind=HeldKind.APPROVAL, release=("omar", "duty")), approve=("omar", "duty"))
+    assert "it waits for the #send of adam" in refused(said("#send", both, member="omar"))
+    assert said("#send", both, member="adam").held_ended == (HeldEnded(HeldId(3), HeldEnd.SENT),)
+    alone = holding(replace(HELD, kind=HeldKind.DRAFT), approve=("omar",))
+    assert said("#send", alone, member="omar").held_ended == (HeldEnded(HeldId(3), HeldEnd.SENT),)
 
 
 def test_an_answer_that_its_author_wants_sent_is_shown_to_who_must_approve() -> None:
@@ -229,7 +238,7 @@ def test_an_answer_that_its_author_wants_sent_is_shown_to_who_must_approve() -> 
     assert b"Subject: [approve] Re: Skarga\r\n" in shown.copy.head
     assert b"klient.pl" not in shown.copy.head
     assert (plan.held_ended, plan.answered) == ((), None)
-    assert "shown to them now" in answer_to(plan)
+    assert "wants the word of adam before" in answer_to(plan)
 
 
 def test_what_waits_for_others_since_its_author_said_send_is_not_dropped() -> None:
