@@ -19,7 +19,7 @@ def cpu_seconds(sessions: Collection[int]) -> float:
 
 
 def machine_seconds() -> float:
-    """User and system time of all processes since the machine was started; what the kernel does by itself is left out."""
+    """User and system time of all processes since the start, without what the kernel does by itself."""
     user, nice, system = Path("/proc/stat").read_text().split()[1:4]  # proc_stat(5)
     return (int(user) + int(nice) + int(system)) / os.sysconf("SC_CLK_TCK")
 
