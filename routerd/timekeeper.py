@@ -64,7 +64,7 @@ class Timekeeper:
         self._digests_by: Settings | None = None  # their timers are those of this config
         self._rests_until = 0.0  # by the loop's clock
         self._gone: frozenset[str] = frozenset()  # whose planned absence was seen
-        self.absences: tuple[Absence, ...] = ()  # those of the store, as of a minute ago at most
+        self.absences: tuple[Absence, ...] = ()  # those of the store, as of the last look
         self._failed: dict[int, float] = {}  # timers, and when they are tried again by the loop's clock
         self._counts_at = 0.0  # likewise
 
@@ -86,6 +86,7 @@ class Timekeeper:
         await self.fire_due()
         await self._set_digests()
         await self._hand_over_planned()
+        await self._see_who_is_away()
         await self._count()
 
     async def fire_due(self) -> None:
@@ -120,20 +121,22 @@ class Timekeeper:
             await self._store.act(Deed(None, now, lambda state: settled(plan, state, live, self._trace_keys)))
         self._gone = gone
 
+    async def _see_who_is_away(self) -> None:
+        """At each look: they are few."""
+        self.absences = await self._store.absences()
+        roster, now = self._live().roster.with_absences(self.absences), self._clock()
+        self._metrics.away_members.set(sum(roster.is_away(member, now) for member in roster.members))
+
     async def _count(self) -> None:
-        """Now and then, for the gauges."""
+        """Now and then, for the gauge: it takes a walk through all of them."""
         loop_time = _loop_time()
         if loop_time < self._counts_at:
             return
         self._counts_at = loop_time + COUNT_EVERY
-        counts, live = await self._store.conversation_counts(), self._live()
-        self.absences = await self._store.absences()
-        gauge, roster = self._metrics.conversations, live.roster.with_absences(self.absences)
-        for inbox in live.settings.inboxes:
+        counts, gauge = await self._store.conversation_counts(), self._metrics.conversations
+        for inbox in self._live().settings.inboxes:
             for state in ConversationState:
                 gauge.labels(inbox, str(state)).set(counts.get((inbox, state), 0))
-        now = self._clock()
-        self._metrics.away_members.set(sum(roster.is_away(member, now) for member in roster.members))
 
     def _rests(self) -> bool:
         loop_time = _loop_time()

@@ -317,7 +317,7 @@ async def test_who_goes_away_is_counted_at_the_next_look(timed: TimedDesk) -> No
     assert counted() == 0
     for change, count in ((Absence("jan", AbsenceSource.COMMAND, NOW, None), 1), (Back("jan"), 0)):
         plan, live = replace(AWAY, absences=(change,)), timed.desk.live
-        await timed.desk.store.act(Deed(None, NOW, lambda state, plan=plan: settled(plan, state, live, KEYS)))
+        await timed.desk.store.act(Deed(None, NOW, lambda state, plan=plan: settled(plan, state, live, b"k" * 32)))
         timed.clock.move(timedelta(seconds=5))
         await timed.timekeeper.look()
         assert counted() == count
