@@ -19,8 +19,6 @@ from routerd.desk.standing import Promise
 DROP_AFTER = timedelta(hours=24)  # held answers for which nobody says a word
 REMINDER = (3, 4)  # of the time that was promised
 _NOTHING = timedelta()
-# A draft and what waits for somebody else's word may wait: neither was said to be sent by its author alone.
-_DROPPED = frozenset({HeldKind.CONFLICT, HeldKind.COMMAND})
 
 
 def promise_within(within: timedelta, at: datetime, hours: WorkingHours | None) -> Promise:
