@@ -1,6 +1,6 @@
 """Once a day each member hears what is open, waits or is overdue; who leads a team, also how it stands. Pure.
 
-At the hour of `digest`, in the time of his own calendar (else of the first that a team of his has, or one that he leads,
+At the hour of `digest`, in the time of his own calendar (else of the first that a team has, of those he is in or leads;
 else UTC), and on its working days. Who is away hears nothing, nor who has nothing to do.
 """
 
