@@ -14,14 +14,15 @@ from routerd.cli.queue_selecting import Chosen, Given, selecting
 from routerd.cli.state import fail_by, reading_state
 from routerd.config.settings import Settings
 from routerd.delivery.desk_addresses import DeskAddresses
-from routerd.delivery.letter import content_of
+from routerd.delivery.letter import content_of, is_by_inbox
 from routerd.delivery.routes import Routes
 from routerd.delivery.transports.maildir import NO_LINKS
-from routerd.message.desk_fields import NO_DESK_FIELDS
+from routerd.message.address import parse_address
+from routerd.message.desk_fields import NO_DESK_FIELDS, DeskFields
 from routerd.message.envelope import QueueId, Raw
 from routerd.message.fold import display
 from routerd.message.token import BOUNCE
-from routerd.store.base import StoreDamagedError, StoreError
+from routerd.store.base import Copy, StoreDamagedError, StoreError
 from routerd.store.queue_view import QueueView, as_owner
 from routerd.store.salvage import Lost, salvaged
 
@@ -44,7 +45,7 @@ class _Piece:
 @click.command("export", short_help="Write messages as .eml, byte for byte.")
 @config_option
 @selecting
-@click.option("--copy", "as_copy", is_flag=True, help="Each copy as it would leave, with routerd's headers.")
+@click.option("--copy", "as_copy", is_flag=True, help="Each copy as it would leave, with routerd's headers, unsigned.")
 @click.option(
     "--to",
     "folder",
@@ -56,6 +57,9 @@ def command(config: Path | None, given: Given, as_copy: bool, folder: Path | Non
     """Write messages byte for byte as they came: one to standard output, several as .eml files into a folder.
 
     ID: a copy's, a message's, or a Message-ID. Of a damaged database all is written that can be read, with --to.
+
+    With --copy each as it would leave now. Signatures (DKIM, ARC) are not in it: they are made when it leaves, by keys
+    that the daemon alone reads.
     """
     if not given.says_which:
         raise click.UsageError("which messages? Give ids or filters, or say 'all'")
@@ -100,6 +104,7 @@ class _Source:
 
     def __init__(self, settings: Settings, view: QueueView) -> None:
         self._routes = Routes(settings)
+        self._settings = settings
         self._state = settings.state
         self._view = view
         with as_owner(self._state):
@@ -120,9 +125,16 @@ class _Source:
         trusts_us = route is not None and route.trusts_us
         fields = self._desk.fields_of(copy, trusts_us=trusts_us) if self._desk else NO_DESK_FIELDS
         content, fault = content_of(copy, raw, trusts_us=trusts_us, desk=fields)
+        if self._is_signed(copy, fields):
+            click.echo(f"{piece.name}: without the DKIM-Signature, which is made when it leaves", err=True)
         if fault:
             click.echo(f"{piece.name}: cannot be annotated, its original is attached ({fault})", err=True)
         return content.pieces()
+
+    def _is_signed(self, copy: Copy, fields: DeskFields) -> bool:
+        """Where it leaves; also by a key of a domain above."""
+        domain = f".{parse_address(copy.annotation.inbox).domain}"
+        return is_by_inbox(copy, fields) and any(domain.endswith(f".{key.domain}") for key in self._settings.dkim)
 
 
 def _print_one(pieces: list[_Piece], source: _Source, as_copy: bool) -> None:

@@ -27,6 +27,7 @@ from routerd.store.base import (
 from routerd.store.batch import Batch, CopyNow
 from routerd.store.connection import Error, select, select_one
 from routerd.store.desk_rows import Original, add_copy
+from routerd.store.dropping import after_drop
 from routerd.store.life import AFTER_ATTEMPT, AFTER_BOUNCE, BY_HAND, OPEN, REFUSABLE
 from routerd.store.rows import COPIES, COPY_COLUMNS, from_micros, read_copies, storable, to_micros
 
@@ -161,6 +162,8 @@ def change_by_hand(
         batch.change_copy(copy.number, changed)
         _note(batch, copy, kind, {"reason": reason, "by": "postmaster"}, at)
         moved.append(copy)
+    if state is CopyState.DROPPED and moved:
+        after_drop(batch, moved, at)
     return _as_they_are(batch, moved, new)
 
 

@@ -52,7 +52,7 @@ def act(batch: Batch, deed: Deed, open_body: Callable[[QueueId], Raw]) -> tuple[
         tell_nobody(batch, deed.tells)
     if settled is None:
         return ()
-    return _write(batch, settled, deed.conversation, deed.at)
+    return write_plan(batch, settled, deed.conversation, deed.at)
 
 
 def _is_set(db: Connection, fired: DueTimer) -> bool:
@@ -95,7 +95,8 @@ def _settle(deed: Deed, state: StoredDeskState) -> Settled | None:
         raise PlanFailedError(f"{type(error).__name__}: {error}") from error
 
 
-def _write(batch: Batch, settled: Settled, conversation: ConversationId | None, at: datetime) -> tuple[Copy, ...]:
+def write_plan(batch: Batch, settled: Settled, conversation: ConversationId | None, at: datetime) -> tuple[Copy, ...]:
+    """A plan without a message of its own; gives the new copies."""
     plan: Plan = settled.plan
     if conversation is not None:
         move_conversation(batch, conversation, plan, to_micros(at))

@@ -3,9 +3,13 @@
 from contextlib import closing
 from pathlib import Path
 
+import click.testing
 import pytest
+from desk_at_work import DeskAtWork
 from filled_desk import RAW, Desk, name
 
+from routerd.cli.queue import command as queue
+from routerd.desk.changes import PlannedCopy, Role
 from routerd.store.base import StoreDamagedError
 from routerd.store.connection import Connection
 
@@ -41,6 +45,21 @@ def test_export_gives_a_copy_as_it_leaves(desk: Desk, tmp_path: Path) -> None:
     assert desk.queue("export", name(1), "--copy").exit_code == 2
     assert desk.queue("export", name(1), "--copy", "--to", str(tmp_path / "out")).exit_code == 0
     assert {path.name for path in (tmp_path / "out").iterdir()} == {f"{name(1)}-1.eml", f"{name(1)}-2.eml"}
+
+
+def test_a_copy_that_is_signed_on_its_way_is_said_to_lack_that(tmp_path: Path) -> None:
+    """Of what the inbox itself says, where a key of its domain, or of one above it, is in the config."""
+    desk = DeskAtWork(tmp_path)
+    came = desk.came(copies=(PlannedCopy("ewa", Role.OWNER), PlannedCopy("jan", Role.DESK)))
+    lacks = "without the DKIM-Signature, which is made when it leaves"
+    for domain, told in (("example.com", f"{came.copies[1].id}: {lacks}\n"), ("example.net", "")):
+        key = tmp_path / f"{domain}.pem"
+        key.touch(0o600)
+        desk.configure(f"dkim:\n  - {{domain: {domain}, selector: s1, key: {key}}}\n")
+        arguments = ["export", "-c", str(desk.config), "all", "--copy", "--to", str(tmp_path / domain)]
+        done = click.testing.CliRunner().invoke(queue, arguments, catch_exceptions=False)
+        assert (done.exit_code, done.stderr) == (0, told)
+        assert not any(b"DKIM-Signature" in path.read_bytes() for path in (tmp_path / domain).iterdir())
 
 
 def test_no_message_steers_a_terminal(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
