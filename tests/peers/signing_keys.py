@@ -8,6 +8,8 @@ from cryptography.hazmat.primitives.asymmetric import ed25519, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
 from peers.dns_server import DnsServer
+from routerd.auth.dkim_signing import Signer
+from routerd.message.dkim_keys import parse_private_key
 
 _MOST_OF_A_STRING = 255  # RFC 1035 3.3
 
@@ -51,3 +53,10 @@ def make_key(folder: Path, domain: str, selector: str, algorithm: str = "rsa", b
     path.chmod(0o600)
     record = f"v=DKIM1; k={algorithm}; p={base64.b64encode(public).decode()}"
     return SigningKey(domain, selector, algorithm, path, record, seed)
+
+
+def signer_in(server: DnsServer, folder: Path, domain: str, selector: str = "s1") -> Signer:
+    """Of `domain`, with a new key that the server has."""
+    key = make_key(folder, domain, selector, "ed25519")
+    key.publish(server)
+    return Signer(domain, selector, parse_private_key(key.path.read_bytes()))

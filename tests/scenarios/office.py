@@ -21,11 +21,10 @@ from peers.dovecot import DovecotLmtp
 from peers.machine import wait_for
 from peers.postfix import Postfix
 from peers.readme import readme_example
-from peers.signing_keys import make_key
+from peers.signing_keys import signer_in
 from written_by import Client
 
 from routerd.auth.dkim_signing import Signer, sign_by_all
-from routerd.message.dkim_keys import parse_private_key
 
 ZONE = ZoneInfo("Europe/Warsaw")
 MONDAY, TUESDAY = datetime(2027, 3, 1, tzinfo=ZONE), datetime(2027, 3, 2, tzinfo=ZONE)
@@ -206,9 +205,7 @@ def _signers(folder: Path, dns: DnsServer) -> dict[str, Signer]:
     for domain in DOMAINS:
         dns.has(domain, "TXT", '"v=spf1 -all"')
         dns.has(f"_dmarc.{domain}", "TXT", '"v=DMARC1; p=reject"')
-        key = make_key(folder, domain, "s1", "ed25519")
-        key.publish(dns)
-        found[domain] = Signer(domain, key.selector, parse_private_key(key.path.read_bytes()))
+        found[domain] = signer_in(dns, folder, domain)
     return found
 
 

@@ -3,7 +3,6 @@
 import json
 import re
 import smtplib
-import socket
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing, suppress
@@ -11,6 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email import message_from_bytes, policy
 from email.message import EmailMessage
+from functools import partial
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -21,12 +21,12 @@ from peers.dns_server import DnsServer
 from peers.machine import wait_for
 from peers.postfix import Postfix
 from peers.readme import readme_example
-from peers.signing_keys import make_key
+from peers.signing_keys import signer_in
+from peers.stranger import Stranger
 
 from routerd.auth.dkim_signing import Signer, sign_by_all
 from routerd.config.settings import Addresses
 from routerd.message.address import parse_address
-from routerd.message.dkim_keys import parse_private_key
 from routerd.message.key_ring import KeyRing
 from routerd.message.token import ANSWER, DRAFT, NOTE, issue_address
 
@@ -77,26 +77,7 @@ def dns() -> Iterator[DnsServer]:
 @pytest.fixture
 def signer(tmp_path: Path, dns: DnsServer) -> Callable[[str], Signer]:
     """`signer(domain)`: with a key that DNS has."""
-
-    def make(domain: str) -> Signer:
-        key = make_key(tmp_path, domain, "s1", "ed25519")
-        key.publish(dns)
-        return Signer(domain, key.selector, parse_private_key(key.path.read_bytes()))
-
-    return make
-
-
-class _Client(smtplib.SMTP):
-    """Of `address`, as a proxy tells."""
-
-    def __init__(self, address: str, port: int) -> None:
-        self._address = address
-        super().__init__("127.0.0.1", port, "client.far.test", timeout=60)
-
-    def _get_socket(self, host: str, port: int, timeout: float) -> socket.socket:
-        opened = socket.create_connection((host, port), timeout)
-        opened.sendall(f"PROXY TCP4 {self._address} 127.0.0.1 4711 25\r\n".encode())
-        return opened
+    return partial(signer_in, dns, tmp_path)
 
 
 class Way:
@@ -109,7 +90,7 @@ class Way:
     def send(self, raw: bytes, sender: str, to: str, address: str) -> None:
         """Whatever becomes of it."""
         port = self._hop.port if self._hop else self.daemon.smtp_port
-        session = smtplib.SMTP("127.0.0.1", port, timeout=60) if self._hop else _Client(address, port)
+        session = smtplib.SMTP("127.0.0.1", port, timeout=60) if self._hop else Stranger(address, port)
         refused = () if self._hop else (smtplib.SMTPRecipientsRefused, smtplib.SMTPDataError)
         with session, suppress(*refused):
             session.sendmail(sender, [to], raw)

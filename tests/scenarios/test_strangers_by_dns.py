@@ -3,7 +3,6 @@
 import re
 import signal
 import smtplib
-import socket
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -12,6 +11,7 @@ import pytest
 from peers.daemon import RouterdDaemon
 from peers.dns_server import DnsServer, Fault
 from peers.machine import free_port
+from peers.stranger import Stranger
 
 CONFIG = """\
 hostname: mx1.example.com
@@ -64,9 +64,9 @@ class Desk:
 
     def open(self, address: str = CLIENT, port: int = 0) -> smtplib.SMTP:
         """A session of `address`, greeted and hello said."""
-        family = "TCP6" if ":" in address else "TCP4"
-        there = "::1" if ":" in address else "127.0.0.1"
-        return _Stranger(f"PROXY {family} {address} {there} 4711 25\r\n".encode(), port or self.daemon.smtp_port)
+        session = Stranger(address, port or self.daemon.smtp_port)
+        session.ehlo_or_helo_if_needed()
+        return session
 
     def rcpt(self, address: str = CLIENT, port: int = 0, to: str = "support@example.com") -> str:
         """The reply to RCPT TO."""
@@ -89,18 +89,6 @@ class Desk:
         self.sent += 1
         copies = self.daemon.wait_for_copies(self.sent)
         return re.sub(r"\r?\n[ \t]+", " ", copies[-1].decode())
-
-
-class _Stranger(smtplib.SMTP):
-    def __init__(self, header: bytes, port: int) -> None:
-        self._header = header
-        super().__init__("127.0.0.1", port, "client.far.test", timeout=30)
-        self.ehlo_or_helo_if_needed()
-
-    def _get_socket(self, host: str, port: int, timeout: float) -> socket.socket:
-        opened = socket.create_connection((host, port), timeout)
-        opened.sendall(self._header)
-        return opened
 
 
 @pytest.fixture

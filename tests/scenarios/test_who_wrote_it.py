@@ -2,9 +2,9 @@
 
 import re
 import smtplib
-import socket
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -12,10 +12,10 @@ from peers.daemon import RouterdDaemon
 from peers.dns_server import DnsServer, Fault
 from peers.machine import free_port
 from peers.postfix import Postfix
-from peers.signing_keys import make_key
+from peers.signing_keys import signer_in
+from peers.stranger import Stranger
 
 from routerd.auth.dkim_signing import Signer, sign_by_all
-from routerd.message.dkim_keys import parse_private_key
 
 CONFIG = """\
 hostname: mx1.example.com
@@ -65,13 +65,7 @@ def dns() -> Iterator[DnsServer]:
 @pytest.fixture
 def signer(tmp_path: Path, dns: DnsServer) -> Callable[[str], Signer]:
     """`signer(domain)`: with a key that DNS has."""
-
-    def make(domain: str) -> Signer:
-        key = make_key(tmp_path, domain, "s1", "ed25519")
-        key.publish(dns)
-        return Signer(domain, key.selector, parse_private_key(key.path.read_bytes()))
-
-    return make
+    return partial(signer_in, dns, tmp_path)
 
 
 class Desk:
@@ -92,7 +86,7 @@ class Desk:
     def send(
         self, raw: bytes, sender: str, address: str = FIRM, port: int = 0, to: str = "support@example.com"
     ) -> None:
-        with _Stranger(address, port or self.daemon.smtp_port) as session:
+        with Stranger(address, port or self.daemon.smtp_port) as session:
             session.sendmail(sender, [to], raw)
 
     def copy(self, raw: bytes, sender: str = "anna@firm.test", address: str = FIRM, port: int = 0) -> str:
@@ -103,17 +97,6 @@ class Desk:
     def next_copy(self) -> str:
         self.sent += 1
         return re.sub(r"\r?\n[ \t]+", " ", self.daemon.wait_for_copies(self.sent)[-1].decode())
-
-
-class _Stranger(smtplib.SMTP):
-    def __init__(self, address: str, port: int) -> None:
-        self._address = address
-        super().__init__("127.0.0.1", port, "client.firm.test", timeout=30)
-
-    def _get_socket(self, host: str, port: int, timeout: float) -> socket.socket:
-        opened = socket.create_connection((host, port), timeout)
-        opened.sendall(f"PROXY TCP4 {self._address} 127.0.0.1 4711 25\r\n".encode())
-        return opened
 
 
 @pytest.fixture
