@@ -128,8 +128,8 @@ class Worker:
 
     def begin(self, lane: Lane) -> None:
         """Sets as many hands to work as the lane and its turn allow."""
-        if self._stopping:
-            return
+        if self._stopping or not (lane.may_start or self._turns.somebody_waits):
+            return  # as after most attempts
         if not lane.trouble(self._now()):
             self._turns.ask(lane)
         for turn in self._turns.give():

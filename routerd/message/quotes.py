@@ -90,7 +90,11 @@ class Scan:
     def new_text(self, *, with_forwarded: bool = True) -> str:
         """What is left. May be called once."""
         in_signature = False
+        keep = self._kept.append
         for at, line in enumerate(self._lines):
+            if line and not in_signature and line[0] != ">" and not _is_like_a_mark(line):
+                keep(line)  # as most lines, with nothing else asked: a member of an Enum alone costs as much as this
+                continue
             mark = _Mark.OWN
             if not line:
                 self._paragraph_at = at + 1

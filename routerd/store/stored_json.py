@@ -82,7 +82,7 @@ def data_from_json(text: str) -> dict[str, object]:
 
 
 def texts_to_json(texts: Iterable[str]) -> str:
-    return _encode(list(texts))
+    return _encode(list(texts)) if texts != () else "[]"  # as most are
 
 
 def texts_from_json(text: str) -> tuple[str, ...]:
@@ -96,7 +96,7 @@ def texts_from_json(text: str) -> tuple[str, ...]:
 
 
 def pairs_to_json(pairs: Iterable[tuple[str, str]]) -> str:
-    return _encode(list(pairs))
+    return _encode(list(pairs)) if pairs != () else "[]"
 
 
 def pairs_from_json(text: str) -> tuple[tuple[str, str], ...]:
