@@ -17,6 +17,7 @@ from routerd.desk.consider import (
 )
 from routerd.desk.hearing import hear, is_named, speaking_as
 from routerd.desk.matter import MERE_MAIL, Matter
+from routerd.desk.own_labels import SUSPECT
 from routerd.desk.plan import Author
 from routerd.desk.refusal import LOOP, TOO_DEEP, Barred, unheard
 from routerd.desk.reply_due import reply_due
@@ -31,7 +32,6 @@ from routerd.rules.decision import Decision
 from routerd.rules.facts import Facts
 from routerd.store.base import Known, ThreadKeys
 
-SUSPECT = "thread-suspect"
 TO_THE_DESK = frozenset({Purpose.ANSWER, Purpose.NOTE, Purpose.DRAFT})
 _SPOKEN_TO = TO_THE_DESK | {Purpose.RETURN_PATH}
 _PURPOSES = {

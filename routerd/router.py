@@ -33,6 +33,7 @@ from routerd.desk.changes import Part
 from routerd.desk.consider import is_notice, loops, passed_inboxes, proofs_of, verified_of_client
 from routerd.desk.dmarc_policy import unless_told
 from routerd.desk.matter import House, Matter
+from routerd.desk.own_labels import UNDECIDED
 from routerd.desk.pick import Choose
 from routerd.desk.plan import FullDeskState, Plan
 from routerd.desk.refusal import FULL, LOOP, TROUBLE, Barred, for_all, for_each, refusals
@@ -64,7 +65,6 @@ from routerd.store.protocol import Store
 
 MAX_TOLD = 5  # recipients of a refused message, in the log
 MAX_RECALLS = 5  # how often a conversation may move between recall and commit
-UNDECIDED = "routerd-error"
 _STEPS = ("view", "verify", "recall", "decide", "commit")
 
 log = structlog.get_logger()

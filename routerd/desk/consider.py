@@ -14,6 +14,7 @@ from routerd.config.auth_settings import DmarcPolicy
 from routerd.config.settings import Settings
 from routerd.desk.dmarc_policy import after_dmarc
 from routerd.desk.hearing import is_of_machine
+from routerd.desk.own_labels import BOUNCE
 from routerd.desk.plan import Author, Conversation, ConversationId, ConversationState, Standing, Voice
 from routerd.desk.roster import Roster
 from routerd.desk.said import Speaker
@@ -31,7 +32,6 @@ MAX_HOPS = 50  # RFC 5321 6.3: loops are found by counting Received
 MAX_TRACES = 10  # we leave one; more are somebody's noise
 MAX_OUTSIDE = 50  # addresses that an answer may go to
 MAX_NAME_CHARACTERS = 200
-BOUNCE_LABEL = "bounce"
 _OF_MACHINES = frozenset(("auto", "bounce", "bulk", "list"))
 
 
@@ -318,5 +318,5 @@ def _ruled_by(purpose: Purpose, postmaster: str, inbox: str, sender: str) -> Dec
         case Purpose.POSTMASTER:
             return Decision(inbox, assign=Assign(postmaster, RuleRef("routerd", "postmaster")))
         case Purpose.RETURN_PATH | Purpose.WRAPPED:
-            labels = (BOUNCE_LABEL,) if not sender else ()  # a bounce comes from nobody (RFC 3464 2)
+            labels = (BOUNCE,) if not sender else ()  # a bounce comes from nobody (RFC 3464 2)
             return Decision(inbox, assign=Assign(postmaster, RuleRef("routerd", "return-path")), labels=labels)

@@ -5,13 +5,12 @@ from dataclasses import replace
 from email.utils import format_datetime
 
 from routerd.desk.assign import NextInLine
+from routerd.desk.own_labels import REROUTED
 from routerd.desk.pick import ownership
 from routerd.desk.plan import Plan
 from routerd.desk.roster import Roster
 from routerd.message.annotation import Annotation
 from routerd.rules.decision import Decision, Match
-
-REROUTED = "rerouted"
 
 
 def describe(plan: Plan, decisions: tuple[Decision, ...], roster: Roster, stamp: Annotation) -> Annotation:

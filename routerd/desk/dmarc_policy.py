@@ -6,13 +6,13 @@ from routerd.auth.dmarc import Wish
 from routerd.auth.results import AuthResults
 from routerd.auth.verification import Verification, author_domain
 from routerd.config.auth_settings import DmarcPolicy
+from routerd.desk.own_labels import DMARC_FAIL
 from routerd.desk.refusal import Barred
 from routerd.desk.roster import Roster
 from routerd.message.envelope import Envelope, Purpose
 from routerd.rules.decision import Decision
 from routerd.rules.facts import Facts
 
-LABEL = "dmarc-fail"
 REASON = "dmarc"  # under which a refusal is counted
 UNTOLD = Barred(
     451, "4.7.1", "too many questions about your mail at once, so DMARC cannot be checked: try later", REASON
@@ -31,7 +31,7 @@ def unless_told(verification: Verification, proofs: AuthResults, envelope: Envel
 def after_dmarc(decision: Decision, facts: Facts, policy: DmarcPolicy) -> Decision:
     """For mail whose DMARC result is fail: labelled, and held or refused where the inbox and the domain's owner want
     that. What the rules have decided stays."""
-    labelled = replace(decision, labels=tuple(dict.fromkeys((*decision.labels, LABEL))))
+    labelled = replace(decision, labels=tuple(dict.fromkeys((*decision.labels, DMARC_FAIL))))
     if policy is DmarcPolicy.REPORT or facts.dmarc_wish not in (Wish.QUARANTINE, Wish.REJECT):
         return labelled
     domain = author_domain(facts.view) or "one of the domains in From"

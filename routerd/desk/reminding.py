@@ -5,10 +5,10 @@ from datetime import UTC, datetime, tzinfo
 
 from routerd.desk.changes import Authored, Part, Timer
 from routerd.desk.matter import House
+from routerd.desk.own_labels import OVERDUE
 from routerd.desk.pick import Picker
 from routerd.desk.plan import Conversation, ConversationState, Event, FullDeskState, Plan
 from routerd.desk.roster import Roster
-from routerd.desk.standing import OVERDUE
 from routerd.desk.telling import Told, tell
 from routerd.desk.timers import unchanged
 

@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 
+from routerd.desk.own_labels import OVERDUE
 from routerd.desk.plan import ConversationState, Standing, Voice
 
 OPEN, ANSWERED, SNOOZED, CLOSED = (
@@ -13,7 +14,6 @@ OPEN, ANSWERED, SNOOZED, CLOSED = (
     ConversationState.CLOSED,
 )
 
-OVERDUE = "overdue"  # the label of what was promised and has passed without an answer
 
 # What a message makes of the state it meets; None: there is no conversation yet. Who writes as a member and begins one
 # asks like a customer.

@@ -19,6 +19,8 @@ from routerd.cli.main import routerd
 from routerd.config.load import load_settings
 from routerd.config.schema import settings_reference
 from routerd.config.settings import RULE_ACTIONS, Settings
+from routerd.desk import own_labels
+from routerd.desk.own_labels import OWN_LABELS
 from routerd.desk.said import COMMANDS
 from routerd.ops.metrics import Metrics
 from routerd.ops.rejections import REASONS
@@ -64,6 +66,11 @@ def _metrics_reference() -> str:
 def _reasons_reference() -> str:
     rows = [f"| `{reason}` | {said} |" for reason, said in REASONS.items()]
     return "\n".join(["| reason | what was refused |", "|---|---|", *rows])
+
+
+def _own_labels_reference() -> str:
+    rows = [f"| `{label}` | {said} |" for label, said in OWN_LABELS.items()]
+    return "\n".join(["| label | the message |", "|---|---|", *rows])
 
 
 def _findings_reference() -> str:
@@ -113,6 +120,7 @@ def _help(option: click.Option) -> str:
 PARTS = [
     ("settings", settings_reference),
     ("metrics", _metrics_reference),
+    ("own labels", _own_labels_reference),
     ("findings", _findings_reference),
     ("reasons", _reasons_reference),
     ("options", _options_reference),
@@ -132,6 +140,18 @@ def test_the_reference_is_what_the_code_says(part: str, made: object) -> None:
         README.write_text(f"{before}{begin}{wanted}{end}{after}")
         written = wanted
     assert written == wanted
+
+
+def test_routerd_gives_no_label_that_the_table_lacks() -> None:
+    """All of them stand in one file, which the table is made from: nowhere else is a label written out."""
+    code = Path(own_labels.__file__).parent.parent
+    sources = {path: path.read_text() for path in code.rglob("*.py") if path.name != "own_labels.py"}
+    given = re.compile(r"""labels=\(?["']|labels=.{0,60}labels, ["']|\blabels = \(["']""")
+    assert not [path for path, source in sources.items() if given.search(source)]
+    used = {name for source in sources.values() for name in re.findall(r"own_labels import (.+)", source)}
+    constants = {name for name, value in vars(own_labels).items() if isinstance(value, str) and name.isupper()}
+    assert {one for names in used for one in names.split(", ")} == constants
+    assert {vars(own_labels)[name] for name in constants} == set(OWN_LABELS)
 
 
 def test_every_command_and_option_is_named() -> None:
