@@ -98,22 +98,31 @@ def with_handover(
 def so_far(member: str, state: FullDeskState) -> tuple[Past, ...]:
     """What was said in the conversation, and by others than `member`, the latest, oldest first. No answer that did not
     go out, and no note of commands alone."""
-    said = [one for one in state.past(_LOOKED_AT) if one.part in _TOLD and one.member != member]
+    past = state.past(_LOOKED_AT)
+    said = [one for one in past if one.part in _TOLD and one.member != member]
     sent = {one.message for one in state.sent()} if any(one.part is Part.ANSWER for one in said) else set()
-    counts = (one for one in said if (one.message in sent if one.part is Part.ANSWER else says_something(one, state)))
+    counts = (
+        one for one in said if (one.message in sent if one.part is Part.ANSWER else says_something(one, past, state))
+    )
     return tuple(tuple(counts)[-MAX_RESENT:])
 
 
-def says_something(one: Past, state: FullDeskState) -> bool:
-    """Of a note: whether it is more than commands, and was not refused with them: then nobody got it."""
-    raw = state.content(one.message) if one.part is Part.NOTE and one.has_bytes else None
+def says_something(one: Past, past: tuple[Past, ...], state: FullDeskState) -> bool:
+    """Of a note: whether it is more than commands, and was not refused with them: then nobody got it, neither as it is
+    nor as the word above a summary."""
+    if one.part is not Part.NOTE:
+        return True
+    was_heard = bool(one.members) or any(
+        told.part is Part.TOLD and (told.member, told.at) == (one.member, one.at) for told in past
+    )
+    raw = state.content(one.message) if one.has_bytes else None
     if raw is None:
-        return one.part is not Part.NOTE or bool(one.members)
+        return was_heard
     view = MessageView(raw, text_limit=_READ_TEXT)
     below = below_commands(view.own_words.text)
     if below is None:
         return True
-    return bool(one.members) and bool(below or view.own_words.passes_on or view.attachments)
+    return was_heard and bool(below or view.own_words.passes_on or view.attachments)
 
 
 def about(member: str, state: FullDeskState) -> tuple[Past, ...]:

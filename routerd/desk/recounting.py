@@ -5,6 +5,7 @@ from datetime import datetime
 
 from routerd.desk.changes import Part
 from routerd.desk.matter import House
+from routerd.desk.owning import says_something
 from routerd.desk.plan import Conversation, FullDeskState, Past
 from routerd.desk.roster import Roster
 
@@ -29,7 +30,7 @@ _SAID = {
     "note_kept_back": "the note of {member} is shown to nobody: {why}",
     "draft_held": "the draft of {member} waits for #send",
     "held_dropped": "what {member} had written was dropped",
-    "labels_changed": "{by} changed labels: added {added}, removed {removed}",
+    "labels_changed": "{by} changed labels: {labels}",
     "priority_set": "{by} set the priority to {priority}",
     "conversation_closed": "closed: {why}",
     "conversation_opened": "opened: {why}",
@@ -72,17 +73,20 @@ def _standing(conversation: Conversation, roster: Roster) -> Iterator[str]:
 
 
 def _timeline(state: FullDeskState, roster: Roster) -> Iterator[str]:
-    wrote = [(one.at, _wrote(one, roster)) for one in state.past(MAX_MESSAGES)]
+    past = state.past(MAX_MESSAGES)
+    wrote = [(one.at, _wrote(one, past, state, roster)) for one in past]
     happened = [
-        (one.at, _SAID[one.kind].format_map(_Told(one.data))) for one in state.happened(MAX_EVENTS) if one.kind in _SAID
+        (one.at, _SAID[one.kind].format_map(_Told(one.data, roster)))
+        for one in state.happened(MAX_EVENTS)
+        if one.kind in _SAID
     ]
     for at, line in sorted((*wrote, *happened), key=lambda one: one[0]):
         yield f"{_moment(at)}  {line}"
 
 
-def _wrote(past: Past, roster: Roster) -> str:
-    who = _name(past.member, roster) if past.member else _NOT_OURS.get(past.part, "somebody")
-    return f"{who} {_WROTE[past.part]}"
+def _wrote(one: Past, past: tuple[Past, ...], state: FullDeskState, roster: Roster) -> str:
+    who = _name(one.member, roster) if one.member else _NOT_OURS.get(one.part, "somebody")
+    return f"{who} {_WROTE[one.part] if says_something(one, past, state) else 'gave commands'}"
 
 
 _NOT_OURS = {
@@ -93,20 +97,28 @@ _NOT_OURS = {
 }
 
 
+_PEOPLE = frozenset({"member", "by", "from", "to", "owner", "watch", "of"})
+
+
 class _Told(dict[str, object]):
     """The values of an event as they are read; what is not there is a dash."""
 
-    def __init__(self, data: Mapping[str, object]) -> None:
-        super().__init__((name, _in_words(value)) for name, value in data.items())
+    def __init__(self, data: Mapping[str, object], roster: Roster) -> None:
+        super().__init__((name, _in_words(value, roster if name in _PEOPLE else None)) for name, value in data.items())
+        added, removed = (data.get(name) for name in ("added", "removed"))
+        signed = ((mark, one) for mark, of in (("+", added), ("-", removed)) if isinstance(of, list) for one in of)
+        self["labels"] = " ".join(f"{mark}{one}" for mark, one in signed)[:300] or "none"
 
     def __missing__(self, key: str) -> str:
         return "-"
 
 
-def _in_words(value: object) -> str:
+def _in_words(value: object, roster: Roster | None) -> str:
+    """`roster`: of what are members' names."""
     if isinstance(value, list | tuple):
-        return ", ".join(map(str, value)) or "none"
-    return str(value)[:300]
+        return ", ".join(_in_words(one, roster) for one in value) or "none"
+    text = str(value)[:300]
+    return _name(text, roster) if roster is not None else text
 
 
 def _name(member: str, roster: Roster) -> str:

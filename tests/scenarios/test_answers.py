@@ -290,3 +290,41 @@ async def test_an_answer_for_which_there_is_no_address_goes_back(desk: AnswerDes
     out = await desk.out()
     assert [one.copy.role for one in out] == [Role.DESK]
     assert "no address of a customer" in out[0].mail.get_content()
+
+
+async def test_each_new_owner_gets_what_was_said_and_whoever_answers_reaches_who_said_it(desk: AnswerDesk) -> None:
+    """A note that came as one mail with the summary is still a note to the next; bare and refused commands are none."""
+    await desk.customer(Message_ID="<a1@klient>")
+    note = (await desk.of("ewa")).address("X-Routerd-Note")
+    about = {"References": "<a1@klient>"}
+    await desk.member("ewa", note, "#label +urgent", **about)
+    await desk.member("ewa", note, "#clsoe\n\nShe lies.", **about)
+    await desk.out()
+    desk.pass_by(timedelta(minutes=1))
+    await desk.member("ewa", note, "#assign jan\n\nPlease look.", **about)
+    mails = [one for one in await desk.out() if one.copy.member == "jan"]
+    assert [str(one.mail["From"]) for one in mails] == [
+        "Anna Klient <anna@klient.pl>",
+        "Ewa Nowak <support+note@example.com>",
+    ]
+    assert "> Please look." in mails[1].mail.get_content()
+    await desk.member("jan", mails[1].address("Reply-To"), "I do.")
+    assert [one.copy.member for one in await desk.out()] == ["ewa"]
+    await desk.member("jan", note, "#assign omar", **about)
+    mails = [one for one in await desk.out() if one.copy.member == "omar"]
+    assert [one.mail.get_content().split() for one in mails[:-1]] == [
+        ["Where", "is", "it?"],
+        ["#assign", "jan", "Please", "look."],
+        ["I", "do."],
+    ]
+    assert "This conversation of support@example.com is yours now; it was Jan Wójcik's." in mails[-1].mail.get_content()
+    await desk.member("omar", note, "#history", **about)
+    text = (await desk.of("omar")).mail.get_content()
+    assert [line.partition("UTC  ")[0][18:] for line in text.splitlines() if "Ewa Nowak" in line] == [
+        "Ewa Nowak gave commands",
+        "Ewa Nowak gave commands",
+        "Ewa Nowak changed labels: +urgent",
+        "Ewa Nowak noted",
+        "Ewa Nowak told members",
+        "Ewa Nowak → Jan Wójcik: ewa assigned it to jan",
+    ]
