@@ -112,6 +112,7 @@ _COMING = {
     TimerKind.DROP: "a held answer is dropped",
     TimerKind.BACK: "an absence ends",
     TimerKind.HANDOVER: "it goes to who stands in for its owner",
+    TimerKind.TAKEN: "its new owner gets what was said so far",
     TimerKind.DIGEST: "a digest is sent",
 }
 

@@ -140,6 +140,7 @@ class TimerKind(StrEnum):
     DROP = "drop"  # a held answer; data: its number
     BACK = "back"  # an absence ends; data: the member. The store sets it with the absence
     HANDOVER = "handover"  # its owner, the member in data, went away; the store sets it
+    TAKEN = "taken"  # a copy went to the next in line, and so did it; data: whose it was. The store sets it
     DIGEST = "digest"  # data: the member
 
 

@@ -14,7 +14,7 @@ from routerd.desk.changes import Back, HeldEnd, HeldEnded, HeldKind, Timer, Time
 from routerd.desk.digest import digest_plan
 from routerd.desk.escalating import escalate
 from routerd.desk.matter import House
-from routerd.desk.owning import with_handover
+from routerd.desk.owning import hand_over, with_handover
 from routerd.desk.pick import Picker
 from routerd.desk.plan import Conversation, Event, FullDeskState, Plan, Standing
 from routerd.desk.reminding import become_overdue, note_of, remind
@@ -140,6 +140,18 @@ def _back(member: str, state: FullDeskState, house: House, at: datetime) -> Plan
     return Plan(inbox, house.roster.people(house.roster.postmaster)[0], None, "", absences=(Back(member),))
 
 
+def _tell_new_owner(
+    timer: Timer, conversation: Conversation, state: FullDeskState, house: House, at: datetime
+) -> Plan | None:
+    """He got one message, which its owner's mailbox did not take, and with it the conversation: now all else of it."""
+    before = replace(conversation, owner=timer.data)
+    why = f"mail for {house.roster.display_name(timer.data)} could not be delivered"
+    handed = hand_over(before, conversation.owner, why, state, house, at)
+    if not handed.resent:
+        return unchanged(conversation, *handed.events)
+    return unchanged(conversation, *handed.events, resent=handed.resent, authored=handed.authored, why=why)
+
+
 _FIRED: dict[TimerKind, Fired] = {
     TimerKind.REMIND: remind,
     TimerKind.OVERDUE: become_overdue,
@@ -148,4 +160,5 @@ _FIRED: dict[TimerKind, Fired] = {
     TimerKind.WAKE: _wake,
     TimerKind.DROP: _drop,
     TimerKind.HANDOVER: hand_over_now,
+    TimerKind.TAKEN: _tell_new_owner,
 }

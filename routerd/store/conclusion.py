@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import datetime
 from functools import partial
 
-from routerd.desk.changes import Role
+from routerd.desk.changes import Role, TimerKind
 from routerd.store.base import (
     NOBODY_LEFT,
     Bounced,
@@ -49,6 +49,14 @@ _TROUBLES = {
 _NEW_OWNER = """
 UPDATE conversations SET owner = ?, version = version + 1
 WHERE number = (SELECT conversation FROM messages WHERE number = ?) AND owner = ?
+"""
+# The new owner gets what was said before, where anything was.
+_TAKEN = """
+INSERT OR IGNORE INTO timers (conversation, kind, due_at, data, made_at)
+SELECT v.number, ?1, ?2, ?3, ?2 FROM messages AS m JOIN conversations AS v ON v.number = m.conversation
+WHERE m.number = ?4 AND v.owner = ?5 AND EXISTS (
+  SELECT 1 FROM messages AS other WHERE other.conversation = v.number AND other.number <> m.number
+)
 """
 _KEEP_ATTEMPTS = "UPDATE copies SET attempts_before = attempts_before + attempts WHERE number = ?"
 _HAS_BYTES = "SELECT 1 FROM bodies WHERE message = ?"
@@ -260,6 +268,9 @@ def _replace(
     _note(batch, copy, _EVENTS[CopyState.REROUTED], told, at)
     if new.role is Role.OWNER:
         batch.db.execute(_NEW_OWNER, (new.member, copy.message, copy.member))
+        if batch.db.changes():
+            taken = (str(TimerKind.TAKEN), to_micros(at), copy.member, copy.message, new.member)
+            batch.db.execute(_TAKEN, taken)
     return successor
 
 

@@ -47,6 +47,7 @@ INSERT INTO timers (conversation, kind, due_at, data, made_at)
 SELECT number, ?1, ?2, owner, ?2 FROM conversations WHERE state IN ('open', 'snoozed') AND owner = ?3
 ON CONFLICT DO NOTHING
 """
+_FORGET_TIMERS = "DELETE FROM timers WHERE conversation = ? AND kind NOT IN ('handover', 'taken')"
 _AWAY = "INSERT OR REPLACE INTO absences VALUES (?, ?, ?, ?, ?)"
 _ANSWERED = "INSERT OR REPLACE INTO answers VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
 _REPLIED = "INSERT INTO auto_replies VALUES (?, ?, ?, ?, ?)"
@@ -273,7 +274,7 @@ def _set_timers(
     """All of the conversation's but for a handover that is due; those of no conversation are added to, one of each kind
     and data. `held`: by the plan itself."""
     if conversation is not None:
-        batch.db.execute("DELETE FROM timers WHERE conversation = ? AND kind <> 'handover'", (conversation,))
+        batch.db.execute(_FORGET_TIMERS, (conversation,))
     for timer in timers:
         data = str(held) if timer.data == NEW_HELD else timer.data
         batch.db.execute(_ADD_TIMER, (conversation, str(timer.kind), to_micros(timer.at), data, to_micros(at)))

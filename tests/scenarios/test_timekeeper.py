@@ -18,8 +18,10 @@ from routerd.desk.timers import timed as plan_with_timers
 from routerd.desk.timers import unchanged
 from routerd.intake.queue_ids import QueueIds
 from routerd.message.envelope import QueueId
+from routerd.message.view import MessageView
 from routerd.settling import Live, settled
-from routerd.store.base import Copy, Deed, Settled, ThreadKeys
+from routerd.store.base import Copy, Deed, NewCopy, Reroute, Settled, ThreadKeys
+from routerd.store.queue_view import QueueView
 from routerd.timekeeper import Pace, Timekeeper
 
 HOUR = timedelta(hours=1)
@@ -60,6 +62,7 @@ class TimedDesk:
     """A desk with a timekeeper, whose copies nobody delivers."""
 
     def __init__(self, folder: Path, settings: Settings = WITH_STEPS, rules: str = PROMISING) -> None:
+        self.folder = folder
         self.desk = Desk(folder, settings)
         self.desk.use(rules)
         self.clock = Clock()
@@ -321,3 +324,50 @@ async def test_who_goes_away_is_counted_at_the_next_look(timed: TimedDesk) -> No
         timed.clock.move(timedelta(seconds=5))
         await timed.timekeeper.look()
         assert counted() == count
+
+
+@simulated
+async def test_who_gets_a_conversation_by_a_failed_delivery_gets_what_was_said_before(timed: TimedDesk) -> None:
+    """Its owner's mailbox takes no more mail: the next in line has the message, then all else of it, and a summary;
+    once, whatever else comes in the conversation meanwhile."""
+    await timed.write()
+    await timed.write(2, "References: <1@klient.pl>\r\n")
+    first, second = timed.desk.copies
+    assert (first.member, second.member) == ("jan", "jan")
+
+    def line(_: frozenset[str]) -> NewCopy:
+        return NewCopy("ewa", "ewa@example.com", "smtp:m:25", Role.OWNER)
+
+    failed = Reroute("550 5.1.1 no such mailbox", line)
+    await timed.desk.store.conclude(second, failed, timed.clock())
+    assert (await timed.conversation()).owner == "ewa"
+    await timed.write(3, "References: <2@klient.pl>\r\n")
+    await timed.after(1)
+    assert [(copy.message, copy.member, copy.role) for copy in timed.fired] == [
+        (first.message, "ewa", Role.WATCHER),
+        (timed.fired[1].message, "ewa", Role.DESK),
+    ]
+    summary = MessageView(await timed.desk.store.content(timed.fired[1])).whole_text
+    assert "This conversation of support@example.com is yours now; it was jan's" in summary
+    assert "could not be delivered" in summary
+    with QueueView.open(timed.folder) as view:
+        whole = view.conversation("1@klient.pl")
+    assert whole is not None
+    changed = [event.data for event in whole.events if event.kind == "owner_changed"]
+    assert [(one["from"], one["to"]) for one in changed] == [("jan", "ewa")]
+    await timed.after(3)
+    again = [copy for copy in timed.fired if (copy.message, copy.member) == (first.message, "ewa")]
+    assert len(again) == 1
+
+
+@simulated
+async def test_who_gets_a_first_message_by_a_failed_delivery_gets_nothing_else(timed: TimedDesk) -> None:
+    await timed.write()
+
+    def line(_: frozenset[str]) -> NewCopy:
+        return NewCopy("ewa", "ewa@example.com", "smtp:m:25", Role.OWNER)
+
+    failed = Reroute("550 5.1.1 no such mailbox", line)
+    await timed.desk.store.conclude(timed.desk.copies[-1], failed, timed.clock())
+    await timed.after(1)
+    assert timed.fired == []
