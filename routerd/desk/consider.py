@@ -176,8 +176,8 @@ def identity_of(view: MessageView, envelope: Envelope, client: Client, proofs: A
 def identity_of_words(member: str, message_id: str) -> bytes:
     """By which a member's words are known when they come again, where what they bear is all that proves them.
 
-    Who has them may send them on as often as he likes, from wherever he likes, with fields that no signature covers. The
-    Message-ID is signed (`proves_addressees`).
+    Who has them may send them on as often as he likes, from wherever he likes, with fields that no signature covers.
+    The Message-ID is signed (`proves_addressees`).
     """
     return blake2b(f"{member}\0{message_id}".encode("utf-8", "surrogatepass"), digest_size=32, person=b"words").digest()
 

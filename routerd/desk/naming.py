@@ -61,7 +61,8 @@ class Names:
             return f"{quoted(text)} may be {', '.join(first)} or {last}; write which, by the name in front"
         listed = ", ".join(str(one) for one in list(self._people.values())[:MAX_LISTED])
         more = ", …" if len(self._people) > MAX_LISTED else ""
-        likely = did_you_mean(text, self._people) or "."
+        written = (form for one in self._people.values() for form in (one.name, one.display_name) if form)
+        likely = did_you_mean(text, [word for form in written for word in (form, *form.split())]) or "."
         return f"there is no member or team {quoted(text)}{likely} There are: {listed}{more}"
 
 

@@ -92,7 +92,7 @@ def unheard_plan(matter: Matter, state: FullDeskState, house: House) -> Plan:
     """Of a member's mail that a machine is said to have written: nothing, of which he is told."""
     part = Part.ASIDE if state.conversation is not None else Part.NOTE  # which begins no conversation
     plan = plan_of(part, matter, state.conversation, house)
-    return refuse(plan, _OF_MACHINE.format(marks=matter.said.missing), matter, house)
+    return refuse(plan, _OF_MACHINE.format(marks=matter.said.missing.title()), matter, house)
 
 
 def says_more(matter: Matter) -> bool:

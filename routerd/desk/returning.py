@@ -29,6 +29,7 @@ _WHY = {
     ),
     HeldKind.APPROVAL: "Your answer was not sent yet: it waits for the word of {approvers}.",
 }
+_HOW_NOT = "If it shall not go out at all, reply to this mail with #drop as its first line."
 _HOW = (
     "To send it all the same, reply to this mail with #send as its first line; #drop drops it. "
     "After 24 hours without a word it is dropped."
@@ -48,6 +49,8 @@ def returned(
         lines += _said_since(state, house)
     if kind in WAITS_FOR_AUTHOR:
         lines += [_HOW, ""]
+    elif kind is HeldKind.APPROVAL:
+        lines += [_HOW_NOT, ""]
     lines += ["You wrote:", *_quoted(matter.said.spoken.text)]
     return tell(
         Told(

@@ -80,7 +80,7 @@ async def test_who_is_taken_for_a_machine_is_told(desk: AnswerDesk) -> None:
     [told] = await desk.out()
     assert (told.copy.member, told.mail["Subject"]) == ("ewa", "Not done: Parcel")
     text = told.mail.get_content()
-    assert "auto-submitted" in text
+    assert "a program wrote it (Auto-Submitted)" in text
     assert "> It is here." in text
 
 
@@ -168,6 +168,8 @@ async def test_an_answer_that_waits_for_approval_is_shown_to_who_approves(tmp_pa
     out = {one.copy.member: one for one in await desk.out()}
     assert set(out) == {"ewa", "jan"}
     assert out["jan"].mail["Subject"] == "[approve] Re: Parcel"
+    assert "it waits for the word of Jan Wójcik" in out["ewa"].mail.get_content()
+    assert "#drop" in out["ewa"].mail.get_content()
     ours, written = out["jan"].mail.iter_parts()
     words = ours.get_content()
     assert "Ewa Nowak wrote this answer to Anna Klient <anna@klient.pl>." in words

@@ -133,6 +133,8 @@ def test_who_is_not_clear_is_asked_for_by_name() -> None:
     names = Names((Named("ewan", "Ewa Nowak"), Named("ewal", "Ewa Lis"), Named("duty")))
     told = read_spoken("#assign ewa", replace(SPEAKING, names=names))
     assert told.bad[0].problem == "'ewa' may be ewan (Ewa Nowak) or ewal (Ewa Lis); write which, by the name in front"
+    told = read_spoken("#assign Novak", replace(SPEAKING, names=names))
+    assert "'Novak'; did you mean 'Nowak'? There are: ewan" in told.bad[0].problem
     told = read_spoken("#assign bob", replace(SPEAKING, names=names))
     assert told.bad[0].problem == (
         "there is no member or team 'bob'. There are: ewan (Ewa Nowak), ewal (Ewa Lis), duty"
