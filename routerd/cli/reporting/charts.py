@@ -135,18 +135,19 @@ def _bar(bar: Bar, longest: int) -> Iterator[str]:
 def chart_of_spans(spans: Sequence[Span]) -> str:
     """From the median (a dot) to the 90th percentile (a stroke), on a logarithmic axis."""
     axis = _Axis.around(spans)
-    lines = "".join(f'<line x1="{x:.2f}%" x2="{x:.2f}%" y1="0" y2="{ROW_HEIGHT}"/>' for x, _ in axis.ticks())
+    lines = ", ".join(f"linear-gradient(var(--line) 0 0) {x:.2f}% 0 / 1px 100% no-repeat" for x, _ in axis.ticks())
     body = _rows(
         (
             span.name,
-            lines + _span(span.spread, axis),
+            _span(span.spread, axis),
             f"{shown_duration(span.spread.median)} / {shown_duration(span.spread.ninetieth)}",
         )
         for span in spans
     )
     labels = "".join(f'<span style="left:{x:.2f}%">{name}</span>' for x, name in axis.ticks())
     scale = f'<tr class="scale"><td></td><td><div class="ticks">{labels}</div></td><td></td></tr>'
-    return body.replace("</table>", f"{scale}\n</table>")
+    ruled = body.replace('<table class="bars">', f'<table class="bars ruled" style="--lines: {lines}">')
+    return ruled.replace("</table>", f"{scale}\n</table>")
 
 
 @dataclass(frozen=True, slots=True)

@@ -59,5 +59,8 @@ def shown_spread(spread: Spread | None) -> str:
 
 
 def share(part: int, whole: int) -> str:
-    """`12 %`; of nothing, nothing."""
-    return f"{round(100 * part / whole)}{_JOINED}%" if whole else NOTHING
+    """`12 %`; of nothing, nothing, and what is there is not 0 %."""
+    if not whole:
+        return NOTHING
+    rounded_share = round(100 * part / whole)
+    return f"<{_JOINED}1{_JOINED}%" if part and not rounded_share else f"{rounded_share}{_JOINED}%"

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from desk_at_work import HOUR, MONDAY, DeskAtWork
 
+from routerd.cli.reporting.wording import share
 from routerd.desk.changes import Answered, HeldKind, NewHeld, Part
 from routerd.desk.plan import ConversationState, Standing
 
@@ -187,3 +188,10 @@ def test_a_long_time_is_shown_by_weeks_months_or_years(desk: DeskAtWork, since: 
     page = desk.run("report", "--since", since, "--until", "2026-03-05", "--format", "html").stdout
     assert page.count("<g><title>") == columns
     assert f"<g><title>{name}</title>" in page
+
+
+def test_a_share_of_what_is_there_is_not_nothing() -> None:
+    shares = [
+        share(part, whole).replace("\N{NO-BREAK SPACE}", " ") for part, whole in ((1, 8), (1, 999), (0, 9), (0, 0))
+    ]
+    assert shares == ["12 %", "< 1 %", "0 %", "–"]

@@ -90,6 +90,20 @@ def test_right_to_left_names_are_set_so(page: Path, chromium: Callable[[], Chrom
 
 
 @pytest.mark.peer("chromium-headless-shell")
+def test_long_names_break_no_line_of_the_scale(page: Path, chromium: Callable[[], Chromium]) -> None:
+    """A name of two lines makes its row higher; what rules the scale goes through the whole of it."""
+    page.write_text(page.read_text().replace("Ewa Nowak", "Ewa Nowak-Wiśniewska, Dział Obsługi Klienta i Reklamacji"))
+    browser = chromium()
+    browser.open(page, 1200)
+    rows = [box[3] - box[1] for box in browser.evaluate(all_boxes(".ruled tr:not(.scale)"))]
+    ruled = [box[3] - box[1] for box in browser.evaluate(all_boxes(".ruled tr:not(.scale) td:nth-child(2)"))]
+    assert max(rows) > min(rows) + 10
+    assert ruled == pytest.approx(rows, abs=1)
+    drawn = browser.evaluate("getComputedStyle(document.querySelector('.ruled td')).backgroundImage")
+    assert drawn.count("linear-gradient") >= 3
+
+
+@pytest.mark.peer("chromium-headless-shell")
 def test_it_asks_for_nothing_and_fits_on_paper(page: Path, chromium: Callable[[], Chromium], tmp_path: Path) -> None:
     """Beside the file itself. Printed in a team's room it takes three sheets at most."""
     browser = chromium()
