@@ -1,5 +1,7 @@
 """What members answer to customers, on a real store."""
 
+import re
+from base64 import b64encode
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from pathlib import Path
@@ -7,7 +9,11 @@ from pathlib import Path
 import pytest
 from answer_desk import ANNA, SUPPORT, AnswerDesk
 
+from routerd.auth.dkim_signing import Signer
+from routerd.auth.signers import Signers
 from routerd.desk.changes import Role
+from routerd.message.dkim_canonical import Form, body_digest
+from routerd.message.dkim_keys import KeyKind, new_private_key, parse_private_key
 from routerd.store.base import Forgo, RetryAt
 
 NOTE = "support+note@example.com"
@@ -330,3 +336,18 @@ async def test_each_new_owner_gets_what_was_said_and_whoever_answers_reaches_who
         "Ewa Nowak told members",
         "Ewa Nowak → Jan Wójcik: ewa assigned it to jan",
     ]
+
+
+async def test_the_signature_of_what_waits_covers_the_words_above_it(tmp_path: Path) -> None:
+    """As any mail from the inbox's own address."""
+    key = parse_private_key(new_private_key(KeyKind.ED25519))
+    desk = AnswerDesk(tmp_path, signers=Signers([Signer("example.com", "s1", key)]))
+    await desk.customer(Message_ID="<a1@klient>")
+    await desk.out()
+    await desk.member("omar", "support+draft@example.com", "It costs 5.", References="<a1@klient>")
+    shown = await desk.of("ewa")
+    found = re.search(r"bh=([^;]+);", str(shown.mail["DKIM-Signature"]))
+    assert found is not None
+    digest = body_digest(Form.RELAXED, shown.raw, shown.raw.index(b"\r\n\r\n") + 4)
+    assert "".join(found[1].split()) == b64encode(digest).decode()
+    await desk.close()
