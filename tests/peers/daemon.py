@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Self
 
+from peers.bytecode import bytecode_environ
 from peers.machine import PeerError, Process, free_port, wait_for
 
 REPOSITORY = Path(__file__).parents[2]
@@ -69,7 +70,7 @@ class RouterdDaemon:
         self.state = folder / "state"
         self.rules = folder / "rules.d"
         self.config_path = folder / "routerd.yaml"
-        self.environ = {"ROUTERD_REHEARSAL": "notices:0.5,loopback", **(environ or {})}
+        self.environ = {"ROUTERD_REHEARSAL": "notices:0.5,loopback", **bytecode_environ(), **(environ or {})}
         self._log = folder / "routerd.log"
         self._process: Process | None = None
         folder.mkdir(parents=True, exist_ok=True)
