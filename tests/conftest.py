@@ -17,6 +17,8 @@ from peers.opendkim import OpenDkim
 from peers.postfix import Postfix, postfix_behind, postfix_front
 from peers.rspamd import Rspamd
 
+os.environ.pop("COLUMNS", None)  # tables are as wide as it says, also behind a pipe
+
 
 @contextmanager
 def _peers_or_skip() -> Generator[None, None, None]:

@@ -1,5 +1,6 @@
 """Lines for a terminal of a given width: folded between words with an indent, or cut at the end."""
 
+import os
 import shutil
 import sys
 import unicodedata
@@ -12,8 +13,14 @@ _SGR_BOLD, _SGR_END = "\x1b[1m", "\x1b[0m"  # ECMA-48 8.3.117
 
 
 def terminal_width() -> int | None:
-    """Columns of the terminal that stdout is; None where it is none, so that lines stay whole for `grep`."""
-    return max(shutil.get_terminal_size().columns, NARROWEST) if sys.stdout.isatty() else None
+    """Columns of the terminal that stdout is; None where it is none, so that lines stay whole for `grep`.
+
+    Behind a pipe the environment may say $COLUMNS, as watch(1) does, which shows what it reads.
+    """
+    if sys.stdout.isatty():
+        return max(shutil.get_terminal_size().columns, NARROWEST)
+    said = os.environ.get("COLUMNS", "")
+    return max(int(said), NARROWEST) if said.isascii() and said.isdecimal() and 0 < len(said) < 5 else None
 
 
 def folded(text: str, width: int | None, lead: str = "", indent: str = "") -> Iterator[str]:

@@ -186,6 +186,21 @@ def test_a_narrow_terminal_has_fewer_columns(
         assert " ".join(line.strip() for line in told[1:]) == reason
 
 
+def test_behind_a_pipe_lines_are_whole_unless_columns_are_said(
+    queue: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As watch(1) says them to what it runs; what is no number of columns says none."""
+    asyncio.run(commit_one(tmp_path / "state", None))
+    monkeypatch.delenv("COLUMNS", raising=False)
+    whole = queue("list").output
+    assert max(map(len, whole.splitlines())) > 80
+    monkeypatch.setenv("COLUMNS", "80")
+    assert max(map(len, queue("list").output.splitlines())) <= 80
+    for said in ("", "wide", "-1", "9" * 40):
+        monkeypatch.setenv("COLUMNS", said)
+        assert queue("list").output == whole
+
+
 def test_a_maildir_is_listed_by_its_path(queue: Run, tmp_path: Path) -> None:
     """As the config says it now; and found by that path, or with all Maildirs by the key."""
     asyncio.run(commit_one(tmp_path / "state", None, destination="maildir"))
