@@ -67,7 +67,7 @@ def _count(system: System, load: Load) -> float:
             with suppress(subprocess.TimeoutExpired):
                 tracer.communicate(timeout=60)
             tracer.kill()
-        return _calls(table.read_text()) / load.messages
+        return calls_in(table.read_text()) / load.messages
 
 
 def _attach(program: str, table: Path, traced: Collection[int]) -> "subprocess.Popen[bytes]":
@@ -91,7 +91,7 @@ def _attach(program: str, table: Path, traced: Collection[int]) -> "subprocess.P
     return tracer
 
 
-def _calls(table: str) -> int:
+def calls_in(table: str) -> int:
     """Of all kinds, in what `strace -c` writes: `% time, seconds, usecs/call, calls, errors, syscall`."""
     return sum(
         int(found[1]) for found in re.finditer(r"(?m)^ *[\d.]+ +[\d.]+ +\d+ +(\d+) (?:.*(?:sync|range))$", table)

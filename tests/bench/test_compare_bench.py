@@ -2,11 +2,12 @@
 
 import json
 import shlex
+import sqlite3
 import subprocess
 import sys
 from array import array
 from collections.abc import Callable
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,19 +20,32 @@ from bench.fidelity import WrongRunError, check
 from bench.latency import compare as compare_waits
 from bench.latency import table as table_of_waits
 from bench.letters import Load, large_letter
+from bench.pace import Pace
 from bench.runs import Run, measure
 from bench.soak import Sample, Soaked, soak
 from bench.steady import percentiles
-from bench.syncs import Syncs
+from bench.syncs import Syncs, calls_in
 from bench.systems import AtSink, System
 from bench.way import STEPS, Way
 from bench.way import table as table_of_way
+from peers.daemon import CONFIG, RouterdDaemon
 from peers.load import SmtpSink
+from peers.machine import Process, wait_for
 from peers.readme import readme_example
+from peers.usage import cpu_seconds, pss_bytes
 
 REPOSITORY = Path(__file__).parents[2]
 SENT = b"From: <a@b.pl>\nDate: now\nMessage-Id: <1@b.pl>\nSubject: x\n\nbody\n"
 GOOD = Run(1000.0, 1100.0, 1.0, 100.0, 0.0)
+
+TRACED = """\
+% time     seconds  usecs/call     calls    errors syscall
+------ ----------- ----------- --------- --------- ----------------
+ 71.43    0.000050          10         5           fdatasync
+ 28.57    0.000020          10         2         1 fsync
+------ ----------- ----------- --------- --------- ----------------
+100.00    0.000070          10         7         1 total
+"""
 
 Peers = Callable[[], AbstractContextManager[None]]
 
@@ -159,6 +173,34 @@ def test_percentiles_are_in_milliseconds() -> None:
     """Of a thousand, the tenth from the end and the last but one."""
     found = percentiles(array("d", (number / 1000 for number in range(1000))))
     assert found == {"p50": 500.0, "p99": 990.0, "p99.9": 999.0}
+
+
+def test_what_children_have_used_counts_when_they_are_gone(tmp_path: Path) -> None:
+    """A peer is all of its session; its memory is that of who is there."""
+    burns = "timeout 0.3 sh -c 'while :; do :; done'; sleep 60"
+    process = Process(["bash", "-c", burns], tmp_path / "log")
+    try:
+        wait_for(lambda: cpu_seconds([process.pid]) >= 0.05, "some CPU to be used")
+        assert pss_bytes([process.pid]) > 0
+    finally:
+        process.kill()
+    assert pss_bytes([process.pid]) == 0
+
+
+def test_calls_are_counted_once() -> None:
+    """Of all kinds of syncs, without the line that sums them up."""
+    assert calls_in(TRACED) == 7
+    assert calls_in("") == 0
+
+
+def test_what_a_soak_brings_is_forgotten_soon(routerd: Callable[..., RouterdDaemon]) -> None:
+    """A machine's mail: its conversation is closed when it comes, so its bytes need not be kept."""
+    config = CONFIG + "bounce_window: 1s\nretain: {{events: 1s}}\n"
+    daemon = routerd(config=config, environ={"ROUTERD_REHEARSAL": "sweeps:0.2"})
+    with Pace(daemon.smtp_port, 10, 1.0, automatic=True) as pace:
+        assert pace.wait().messages == 10
+    with closing(sqlite3.connect(f"file:{daemon.state}/routerd.db?mode=ro", uri=True)) as db:
+        wait_for(lambda: db.execute("SELECT count(*) FROM bodies").fetchone() == (0,), "no bytes to be left")
 
 
 def test_a_soak_goes_from_end_to_end(peer_or_skip: Peers) -> None:
