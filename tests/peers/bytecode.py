@@ -1,12 +1,10 @@
 """Routerd compiled once, for the hundreds of daemons and commands that tests start."""
 
-import atexit
 import os
-import shutil
 import subprocess
 import sys
-import tempfile
 from functools import cache
+from pathlib import Path
 
 _IMPORT_ALL = """\
 import importlib, pkgutil, routerd
@@ -22,9 +20,9 @@ def bytecode_environ() -> dict[str, str]:
     """
     if not sys.dont_write_bytecode:
         return {}
-    folder = tempfile.mkdtemp(prefix="routerd-bytecode-")
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    found = {"PYTHONPYCACHEPREFIX": folder}
+    folder = Path.home() / ".cache/routerd-test-bytecode"  # for later runs, too: what has changed is compiled anew
+    folder.mkdir(0o700, parents=True, exist_ok=True)
+    found = {"PYTHONPYCACHEPREFIX": str(folder)}
     environ = {**os.environ, **found, "PYTHONDONTWRITEBYTECODE": ""}
     subprocess.run([sys.executable, "-c", _IMPORT_ALL], env=environ, check=True, timeout=300)
     return found
