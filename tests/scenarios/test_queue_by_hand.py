@@ -155,7 +155,7 @@ def test_a_person_is_forgotten_beside_the_daemon(desk: Desk, next_hop: Callable[
     assert (asked.returncode, "2 conversations with anna@klient.pl" in asked.stderr) == (1, True)
     done = desk.daemon.command("forget", "--yes", "--json", "Anna@klient.pl")
     assert done.returncode == 0, done.stderr
-    assert json.loads(done.stdout) == {"messages": 2, "conversations": 2, "dropped": 4}
+    assert json.loads(done.stdout) == {"messages": 2, "conversations": 2, "dropped": 4, "waiting": []}
     assert not [path for path in state.rglob("*") if path.is_file() and b"anna@klient" in path.read_bytes()]
     hop = next_hop()
     assert desk.daemon.command("queue", "retry", "all").stderr == "nothing fits\n"

@@ -18,6 +18,7 @@ from routerd.desk.timers import timed as plan_with_timers
 from routerd.desk.timers import unchanged
 from routerd.intake.queue_ids import QueueIds
 from routerd.message.envelope import QueueId
+from routerd.message.key_ring import KeyRing
 from routerd.message.view import MessageView
 from routerd.settling import Live, settled
 from routerd.store.base import Copy, Deed, NewCopy, Reroute, Settled, ThreadKeys
@@ -26,6 +27,7 @@ from routerd.timekeeper import Pace, Timekeeper
 
 HOUR = timedelta(hours=1)
 YEARS = timedelta(days=3653)
+KEYS = KeyRing.begun(b"k" * 32)
 PROMISING = "rules:\n  - {name: all, when: {always: true}, then: {respond_within: 4h}}\n"
 STEPS = [{"after": "0h", "watch": "ewa"}, {"after": "4h", "assign": "omar"}]
 INBOX = Inbox.model_validate({"default": "jan", "escalate": STEPS, "close_after": "14d"})
@@ -287,7 +289,7 @@ def _answered(timed: TimedDesk, known: Conversation) -> Deed:
     def settle(state: FullDeskState) -> Settled:
         after = replace(known, standing=after_message(known.standing, Voice.MEMBER, at))
         plan = plan_with_timers(unchanged(after), state, timed.timekeeper._house(live), at)
-        return settled(plan, state, live, b"k" * 32)
+        return settled(plan, state, live, KEYS)
 
     return Deed(known.id, at, settle)
 
@@ -319,8 +321,9 @@ async def test_who_goes_away_is_counted_at_the_next_look(timed: TimedDesk) -> No
     await timed.timekeeper.look()
     assert counted() == 0
     for change, count in ((Absence("jan", AbsenceSource.COMMAND, NOW, None), 1), (Back("jan"), 0)):
-        plan, live = replace(AWAY, absences=(change,)), timed.desk.live
-        await timed.desk.store.act(Deed(None, NOW, lambda state, plan=plan: settled(plan, state, live, b"k" * 32)))
+        plan = replace(AWAY, absences=(change,))
+        settle = partial(settled, plan, live=timed.desk.live, trace_keys=KEYS)
+        await timed.desk.store.act(Deed(None, NOW, settle))
         timed.clock.move(timedelta(seconds=5))
         await timed.timekeeper.look()
         assert counted() == count
