@@ -27,7 +27,7 @@ CONNECTIONS = ("new", "kept")
 RULES = (10, 1_000, 10_000)
 
 MOST_BYTES = 400_000_000  # of one run: they stay in routerd's store
-LEAST_MESSAGES = 200  # of a run, and of one in which all that arrives is looked at
+LEAST_MESSAGES = 200  # of a run, unless fewer are asked for
 FIGURES = ("rate", "accept_rate", "cpu_ms", "memory_mb")  # of a run, that ratios are made of
 BUSY = 0.1  # with so much for others, a machine is no place to measure
 _HEAD = ("msg/s", "accepted/s", "CPU ms/msg", "PSS MB", "syncs/msg", "others %")
@@ -47,12 +47,16 @@ class Case:
 
 @dataclass(frozen=True, slots=True)
 class Effort:
-    """How long it takes. `messages` a run; None: as many as take `seconds`. `proof`: messages that are looked at."""
+    """How long it takes. `messages` a run; None: as many as take `seconds`."""
 
     rounds: int
     seconds: float = 4.0
     messages: int | None = None
-    proof: int = LEAST_MESSAGES
+
+    @property
+    def proof(self) -> int:
+        """Messages of a run in which all that arrives is looked at."""
+        return min(self.messages or LEAST_MESSAGES, LEAST_MESSAGES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,8 +106,7 @@ def compare(
     with ExitStack() as stack:
         folder = stack.enter_context(open_folder("bench"))
         load = make_load(folder, case.size, keep_connections=case.connections == "kept")
-        # a rate that a short run gives is not much of a limit
-        found = Comparison(str(case), limit(replace(load, messages=_cap(2_000, load)), folder))
+        found = Comparison(str(case), limit(replace(load, messages=_cap(10 * effort.proof, load)), folder))
         systems = (
             [open_one(name, stack, case.rules) for name in names]
             if against is None

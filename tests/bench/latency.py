@@ -41,7 +41,7 @@ def compare(
     with ExitStack() as stack:
         systems = [open_one(name, stack, rules) for name in (POSTFIX, ROUTERD)]
         for system in systems:
-            measure(system, Load(400, keep_connections=keep))
+            measure(system, Load(min(round(max(rates) * seconds), 400), keep_connections=keep))  # to warm up
         found = []
         for rate in rates:
             runs: dict[str, list[Paced]] = {system.name: [] for system in systems}

@@ -57,7 +57,7 @@ def _arrived(number: int, top: bytes = b"X-Labels: measured\nReceived: here\n") 
 def test_all_systems_are_compared(peer_or_skip: Peers) -> None:
     """One small round of all three: nothing is lost, all figures are there, and their ratios."""
     with peer_or_skip():
-        found = compare(Case("4KiB", "new", 10), Effort(1, messages=40, proof=20), print)
+        found = compare(Case("4KiB", "new", 10), Effort(1, messages=20), print)
     assert not found.faults
     assert list(found.runs) == ["postfix", "postfix-sieve", "routerd"]
     for name in ("postfix", "postfix-sieve"):
@@ -177,14 +177,14 @@ def test_percentiles_are_in_milliseconds() -> None:
 
 def test_what_children_have_used_counts_when_they_are_gone(tmp_path: Path) -> None:
     """A peer is all of its session; its memory is that of who is there."""
-    burns = "timeout 0.3 sh -c 'while :; do :; done'; sleep 60"
+    burns = "timeout --foreground 0.3 sh -c 'while :; do :; done'; sleep 60"
     process = Process(["bash", "-c", burns], tmp_path / "log")
     try:
         wait_for(lambda: cpu_seconds([process.pid]) >= 0.05, "some CPU to be used")
         assert pss_bytes([process.pid]) > 0
     finally:
         process.kill()
-    assert pss_bytes([process.pid]) == 0
+    wait_for(lambda: pss_bytes([process.pid]) == 0, "all of them to be gone")
 
 
 def test_calls_are_counted_once() -> None:
