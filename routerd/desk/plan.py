@@ -215,7 +215,10 @@ class FullDeskState(DeskState, Protocol):
     def replies(
         self, since: datetime, *, address: str | None = None, template: str | None = None, inbox: str | None = None
     ) -> int:
-        """Automatic replies since then: all, or those to one address, of one template, of one inbox."""
+        """Automatic replies since then: all, or those to one address, of one template, of one inbox.
+
+        Addresses that differ in what stands behind a + are one: some senders have another one for each mail.
+        """
 
 
 @dataclass(frozen=True, slots=True)

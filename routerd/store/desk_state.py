@@ -13,7 +13,7 @@ from routerd.store.base import Known, StoreError, ThreadKeys
 from routerd.store.connection import Connection, Value, select, select_one
 from routerd.store.conversation_rows import CONVERSATION_COLUMNS, read_conversation
 from routerd.store.figures import how_it_went
-from routerd.store.rows import from_micros, message_key, storable, to_micros, to_minute
+from routerd.store.rows import from_micros, message_key, storable, to_micros, to_minute, with_any_detail
 from routerd.store.stored_json import (
     annotation_from_json,
     data_from_json,
@@ -346,11 +346,16 @@ class StoredDeskState:
     def replies(
         self, since: datetime, *, address: str | None = None, template: str | None = None, inbox: str | None = None
     ) -> int:
-        given: list[tuple[str, Value]] = [("at > ?", to_micros(since))]
-        given.append(("address <> ?", "") if address is None else ("address = ?", storable(address)))
-        given += [(f"{name} = ?", one) for name, one in (("template", template), ("inbox", inbox)) if one is not None]
+        given: list[tuple[str, tuple[Value, ...]]] = [("at > ?", (to_micros(since),))]
+        if address:
+            given.append(with_any_detail(storable(address)))
+        else:
+            given.append(("address <> ?" if address is None else "address = ?", ("",)))
+        given += [
+            (f"{name} = ?", (one,)) for name, one in (("template", template), ("inbox", inbox)) if one is not None
+        ]
         question = _REPLIES.format(wanted=" AND ".join(clause for clause, _ in given))
-        return int(select(self._db, question, [value for _, value in given])[0][0])
+        return int(select(self._db, question, [value for _, values in given for value in values])[0][0])
 
     def _look_for_twin(self, message_id: str, content_hash: bytes) -> None:
         since = to_micros(self._at - _TWIN_WINDOW)

@@ -163,3 +163,12 @@ def _count_at_once(rows: int) -> int:
     if rows <= _ANY_COUNT:
         return rows
     return min(rows // _STEP * _STEP, _MOST_ROWS)
+
+
+def with_any_detail(address: str) -> tuple[str, tuple[Value, ...]]:
+    """A clause, and its values: the column `address` is that, whatever stands behind a + in the one or the other."""
+    local, _, domain = address.rpartition("@")
+    base = local.partition("+")[0] or local
+    suffix = f"@{domain}"
+    clause = "(address = ? OR (address >= ? AND address < ? AND substr(address, ?) = ?))"
+    return clause, (base + suffix, f"{base}+", f"{base},", -len(suffix), suffix)

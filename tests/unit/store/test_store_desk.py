@@ -243,6 +243,7 @@ async def test_open_conversations_are_told_the_longest_waiting_first(store: Sqli
 
 
 async def test_automatic_replies_are_counted(store: SqliteStore) -> None:
+    """Whatever detail stands behind the + of an address."""
     _, known = await begun(store)
     queue_id = new_id()
     reply = Authored(
@@ -252,7 +253,7 @@ async def test_automatic_replies_are_counted(store: SqliteStore) -> None:
         f"{queue_id}@example.com",
         (),
         from_null=True,
-        replied=Replied("anna@klient.pl", "received"),
+        replied=Replied("anna+1@klient.pl", "received"),
     )
     mail = SettledMail(reply, annotation(queue_id), ())
     keys = thread("2@klient.pl", "1@klient.pl")
@@ -262,15 +263,19 @@ async def test_automatic_replies_are_counted(store: SqliteStore) -> None:
     def look(state: FullDeskState) -> None:
         found[:] = [
             state.replies(NOW - HOUR, address="anna@klient.pl"),
+            state.replies(NOW - HOUR, address="anna+2@klient.pl"),
             state.replies(NOW - HOUR, address="anna@klient.pl", template="other"),
             state.replies(NOW - HOUR, address="eve@evil.example"),
+            state.replies(NOW - HOUR, address="anna@evil.klient.pl"),
+            state.replies(NOW - HOUR, address="ann@klient.pl"),
+            state.replies(NOW - HOUR, address=""),
             state.replies(NOW - HOUR),
             state.replies(NOW),
         ]
 
     known = await store.recall(keys)
     await seen_by(store, look, thread("3@klient.pl", "2@klient.pl"), known)
-    assert found == [1, 0, 0, 1, 0]
+    assert found == [1, 1, 0, 0, 0, 0, 0, 1, 0]
 
 
 class TestTimers:
