@@ -148,6 +148,7 @@ class Worker:
     async def _work(self, turn: Turn) -> None:
         """Copy after copy, while there are any, the lane allows as many hands, and nobody else waits for a turn."""
         lane = turn.lane
+        turn.begin()
         try:
             while self._may_go_on(turn):
                 if not self._scribe.is_free:

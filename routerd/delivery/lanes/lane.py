@@ -35,6 +35,7 @@ class Lane:
     destination: str
     first_rest_seconds: float = FIRST_REST_SECONDS
     active: int = 0
+    beginning: int = 0  # of these, the hands that are at work only in a moment
     limit: int = FIRST_LIMIT
     answers: bool = False  # its next hop did, the last time: whatever it said of the copy
     has_more_in_store: bool = False
@@ -69,7 +70,7 @@ class Lane:
 
     @property
     def may_start(self) -> bool:
-        return self.active < self.limit and bool(self._fresh or self._fetched)
+        return self.active < self.limit and self.waiting > self.beginning
 
     def add(self, job: Job) -> None:
         (self._fresh if job.is_fresh else self._fetched).append(job)

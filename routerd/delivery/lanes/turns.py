@@ -12,10 +12,15 @@ _Line = dict[str, Lane]  # by destination, in the order in which they asked
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """Leave to make attempts, until it is given back."""
+    """Leave to make attempts: begun once, and given back."""
 
     lane: Lane
     is_proven: bool
+
+    def begin(self) -> None:
+        """Its hand is at work. Up to here it counts as one for whom a copy waits: a single fresh copy does not set as
+        many hands to work as the lane allows, all but one of which would find nothing."""
+        self.lane.beginning -= 1
 
 
 class Turns:
@@ -59,6 +64,7 @@ class Turns:
                 continue  # it has thought otherwise
             turn = Turn(lane, lane.answers)
             lane.active += 1
+            lane.beginning += 1
             self._taken += 1
             self._unproven += not turn.is_proven
             self.ask(lane)

@@ -30,6 +30,7 @@ def ended(turns: Turns, turn: Turn) -> list[Turn]:
 def _take(turns: Turns) -> list[Turn]:
     found = []
     for turn in turns.give():
+        turn.begin()
         turn.lane.next_job()
         found.append(turn)
     return found
@@ -42,6 +43,20 @@ def test_alone_a_destination_has_as_many_as_its_limit():
     assert len(given(turns, lane)) == lane.active == 7
     assert not given(turns, lane)
     assert not turns.somebody_waits
+
+
+def test_one_copy_sets_one_hand_to_work():
+    """However many more the lane allows: they would find nothing when they come to it."""
+    turns = Turns(most=40)
+    lane = lane_with("a", 1)
+    turns.ask(lane)
+    (turn,) = turns.give()
+    assert not lane.may_start
+    lane.add(Job(a_copy(1), None))
+    assert lane.may_start
+    turn.begin()
+    lane.next_job()
+    assert len(given(turns, lane)) == 1
 
 
 def test_where_it_is_crowded_destinations_take_turns():
