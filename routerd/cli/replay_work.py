@@ -69,7 +69,7 @@ class Replayer:
             if not recipients:
                 tally.add_not_ours()
                 return
-            envelope = Envelope(_sender_of(view), recipients)
+            envelope = Envelope(_sender_of(view, self._office.roster), recipients)
             # What our own servers wrote into it when it came is believed now as it was then.
             proofs = proofs_of(view, _OUR_SERVERS, self._office)
             facts = facts_of(view, envelope, _OUR_SERVERS, arrived_at(view, written_at), self._office, proofs)
@@ -122,11 +122,14 @@ def _given(envelope: Envelope, inbox: str) -> tuple[str, ...]:
     return tuple(str(recipient.address) for recipient in envelope.recipients if recipient.inbox == inbox)
 
 
-def _sender_of(view: MessageView) -> str:
-    """MAIL FROM as the last hop wrote it down (RFC 5321 4.4), else From."""
-    if view.header("return-path"):
-        return next((mailbox.address for mailbox in view.addresses("return-path")), "")
-    return view.author.address if view.author else ""
+def _sender_of(view: MessageView, roster: Roster) -> str:
+    """MAIL FROM as the last hop wrote it down (RFC 5321 4.4), else From. Of a copy of ours it is not known any more:
+    the hop had a return path of an inbox."""
+    author = view.author.address if view.author else ""
+    if not view.header("return-path"):
+        return author
+    sender = next((mailbox.address for mailbox in view.addresses("return-path")), "")
+    return author if roster.inbox_of(sender) is not None else sender
 
 
 def replay(job: Job, places: Iterator[Place], processes: int) -> Generator[tuple[int, Tally], None, None]:

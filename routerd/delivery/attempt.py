@@ -92,8 +92,16 @@ class Sender:
         sealer = self._policy.sealer if is_foreign else None
         addresses, trusts_us = self._policy.desk_addresses, route.trusts_us
         desk = NO_DESK_FIELDS if addresses is None else addresses.fields_of(copy, trusts_us=trusts_us)
+        sender = self._policy.return_paths.of(copy, now)
         prepare = partial(
-            content_of, copy, raw, trusts_us=trusts_us, desk=desk, sealer=sealer, signers=self._policy.signers
+            content_of,
+            copy,
+            raw,
+            trusts_us=trusts_us,
+            desk=desk,
+            sealer=sealer,
+            signers=self._policy.signers,
+            return_path=sender if route.transport == "maildir" else None,
         )
         content, fault = await asyncio.to_thread(prepare) if len(raw) > OFF_LOOP_BYTES else prepare()
         if fault:
@@ -101,7 +109,6 @@ class Sender:
         if route.transport == "maildir":
             letter = MaildirLetter(copy.id, copy.mailbox, copy.created_at, content, may_be_there=not is_fresh)
             return await self._maildirs.deliver(route, letter, self._policy.hostname)
-        sender = self._policy.return_paths.of(copy, now)
         return await self._next_hop(way).deliver(Letter(sender, copy.mailbox, content))
 
     def _next_hop(self, way: Way) -> NextHop:

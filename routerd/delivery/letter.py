@@ -16,6 +16,7 @@ from routerd.desk.changes import Role
 from routerd.message.address import Address, parse_address
 from routerd.message.annotate import Annotated, annotate, attach_original
 from routerd.message.desk_fields import NO_DESK_FIELDS, DeskFields
+from routerd.message.encode import clean
 from routerd.message.envelope import Raw
 from routerd.message.headers import HeaderBlock, find_header_end
 from routerd.message.key_ring import Keys
@@ -63,20 +64,30 @@ def content_of(
     desk: DeskFields = NO_DESK_FIELDS,
     sealer: Signer | None = None,
     signers: Signers = NO_SIGNERS,
+    return_path: str | None = None,
 ) -> tuple[Content, Exception | None]:
     """The copy's bytes; and why its original is only attached, should the annotation have failed.
 
     Where the next hop does not trust us, nothing is added that a DKIM signature may cover, unless From is ours, too.
     `desk`: by which a member speaks to the desk. `sealer`: who adds to the chain of ARC, where it was looked at when
-    the message came. `signers`: who signs what the inbox itself says. Raises ValueError for an answer without a head:
-    nothing else of its message may go outside.
+    the message came. `signers`: who signs what the inbox itself says. `return_path`: where nobody delivers it any
+    further, by which that is told on top (RFC 5321 4.4). Raises ValueError for an answer without a head: nothing else
+    of its message may go outside.
     """
+    top = b"" if return_path is None else f"Return-Path: <{clean(return_path)}>\r\n".encode("utf-8", "replace")
     if copy.role is Role.ANSWER:
-        return _answer(copy, raw, signers), None
+        return _answer(copy, raw, signers, top), None
     try:
         header = copy.annotation.head or raw
         may_add_priority = trusts_us or not copy.annotation.priority or not _is_signed(header)
-        annotated = annotate(header, copy.annotation, copy.id, may_add_priority=may_add_priority, desk=desk)
+        annotated = annotate(
+            header,
+            copy.annotation,
+            copy.id,
+            may_add_priority=may_add_priority,
+            desk=desk,
+            replaced=() if return_path is None else ("return-path",),
+        )
         if copy.annotation.head:
             body, start = joined(header[annotated.body_start :], raw)
             annotated = Annotated(annotated.head, start)
@@ -85,9 +96,9 @@ def content_of(
         head = annotated.head if sealer is None else _sealed(annotated, body, copy, sealer)
         if is_by_inbox(copy, desk):
             head = _signed(head, body, annotated.body_start, copy, signers)
-        return Content(head, body, annotated.body_start), None
+        return Content(top + head, body, annotated.body_start), None
     except Exception as error:
-        return Content(attach_original(raw, copy.annotation, copy.id)), error
+        return Content(top + attach_original(raw, copy.annotation, copy.id)), error
 
 
 def is_by_inbox(copy: Copy, desk: DeskFields) -> bool:
@@ -95,13 +106,13 @@ def is_by_inbox(copy: Copy, desk: DeskFields) -> bool:
     return copy.role in (Role.ANSWER, Role.DESK) or desk.sender is not None
 
 
-def _answer(copy: Copy, raw: Raw, signers: Signers) -> Content:
-    """Its head and the body, nothing of ours beside."""
+def _answer(copy: Copy, raw: Raw, signers: Signers, top: bytes) -> Content:
+    """Its head and the body, nothing of ours beside but `top`."""
     head = copy.annotation.head
     if not head:
         raise ValueError("an answer has lost its head")
     body_start = find_header_end(raw).body_start
-    return Content(_signed(head, raw, body_start, copy, signers), raw, body_start)
+    return Content(top + _signed(head, raw, body_start, copy, signers), raw, body_start)
 
 
 def _signed(head: bytes, raw: Raw, body_start: int, copy: Copy, signers: Signers) -> bytes:

@@ -33,18 +33,24 @@ class Annotated:
 
 
 def annotate(
-    raw: Raw, annotation: Annotation, copy_id: str, *, may_add_priority: bool, desk: DeskFields = NO_DESK_FIELDS
+    raw: Raw,
+    annotation: Annotation,
+    copy_id: str,
+    *,
+    may_add_priority: bool,
+    desk: DeskFields = NO_DESK_FIELDS,
+    replaced: tuple[str, ...] = (),
 ) -> Annotated:
     """The header of one copy: ours on top, then the message's own less what is forged, byte for byte.
 
     `may_add_priority`: a priority may show as Importance and X-Priority, though a DKIM signature may cover them.
     `desk`: by which the reader speaks to the desk; what gives way to it keeps its value under another name, which is
-    ours then.
+    ours then. `replaced`: names, in lower case, of further fields that are cut.
     Where no empty line ends the header one is added: at the end, or above the first line that is no header field.
     """
     end = find_header_end(raw)
     header = raw[: end.fields_end]
-    kept = cut_forged(header, annotation.cut_authserv_ids, (*annotation.cut_headers, *desk.originals))
+    kept = cut_forged(header, annotation.cut_authserv_ids, (*annotation.cut_headers, *desk.originals, *replaced))
     with_priority = may_add_priority and annotation.priority is not None and not _HAS_PRIORITY.search(b"\n" + kept)
     added = _added(annotation, copy_id, desk, with_priority=with_priority)
     kept = with_room_for(desk, kept)

@@ -205,6 +205,22 @@ def test_mail_for_others_is_counted(desk: Path) -> None:
     assert (wrong.exit_code, "is no inbox of ours" in wrong.output) == (2, True)
 
 
+def test_a_copy_of_ours_was_sent_by_its_author(desk: Path) -> None:
+    """Its Return-Path is one of ours: what stood in MAIL FROM when it came is not known any more. Any other is it."""
+    (desk / "new.d" / "20-bulk.yaml").write_text(
+        "rules: [{name: a, when: {sender: '*@bulk.example'}, then: {label: bulk}}]\n"
+    )
+    ours = f"support+b.{'a' * 29}@example.com"
+    for number, (path, author) in enumerate(
+        ((ours, "a@bulk.example"), ("x@bulk.example", "a@b.example"), ("", "a@bulk.example"), (ours, "a@b.example"))
+    ):
+        (desk / f"{number}.eml").write_bytes(
+            f"Return-Path: <{path}>\nFrom: {author}\nTo: support@example.com\nSubject: x\n\nx\n".encode()
+        )
+    labels = [found(f"{number}.eml", "--against", "new.d")["after"]["labels"] for number in range(4)]
+    assert labels == [{"bulk": 1}, {"bulk": 1}, {}, {}]
+
+
 def test_rules_that_are_wrong_are_said(desk: Path) -> None:
     """With the place in the folder that was named; nothing is replayed."""
     (desk / "new.d" / "20-bad.yaml").write_text("rules: [{name: a, when: {subjct: x}, then: {label: a}}]\n")

@@ -99,6 +99,37 @@ def test_a_note_goes_to_members_under_its_head_with_the_usual_words_on_top() -> 
     assert b"Secret" not in whole
 
 
+def test_where_nobody_delivers_it_further_it_says_where_it_left_from() -> None:
+    """On top, in the place of what another server or a stranger wrote there, folded, too; once whatever becomes of it."""
+    raw = b"Return-Path: <ceo@far.test>\r\nreturn-PATH :\r\n <spoof@far.test>\r\n" + RAW
+    for path in ("support+b.token@desk.test", "", "żaba@klient.test"):
+        first = f"Return-Path: <{path}>\r\n".encode()
+        for role in (Role.OWNER, Role.FORWARD):
+            content, _ = content_of(a_copy(role=role), raw, trusts_us=False, return_path=path)
+            whole = b"".join(content.pieces())
+            assert whole.startswith(first + b"Delivered-To: support@desk.test\r\n")
+            assert whole.endswith(b"\r\n" + RAW)
+            assert b"far.test" not in whole
+        answer = a_copy(role=Role.ANSWER, annotation=replace(a_copy().annotation, head=HEAD))
+        content, _ = content_of(answer, raw, trusts_us=False, return_path=path)
+        assert b"".join(content.pieces()) == first + HEAD + b"We have found it.\r\n"
+
+
+def test_on_the_way_nothing_is_said_or_cut_there() -> None:
+    """It is for the last server (RFC 5321 4.4)."""
+    raw = b"Return-Path: <anna@klient.test>\r\n" + RAW
+    content, _ = content_of(a_copy(), raw, trusts_us=True)
+    assert b"".join(content.pieces()).endswith(raw)
+
+
+def test_the_copy_with_its_original_as_a_file_says_it_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever failed, a bounce or an out-of-office has an address to go to."""
+    monkeypatch.setattr("routerd.delivery.letter.annotate", lambda *_args, **_more: 1 / 0)
+    content, fault = content_of(a_copy(), RAW, trusts_us=True, return_path="support+b.token@desk.test")
+    assert fault is not None
+    assert b"".join(content.pieces()).startswith(b"Return-Path: <support+b.token@desk.test>\r\nDelivered-To: ")
+
+
 class _BrokenKey:
     """As a library may fail on a key that it took before."""
 
