@@ -37,7 +37,7 @@ def daemon(routerd: Callable[..., RouterdDaemon]) -> RouterdDaemon:
     """It holds some messages."""
     daemon = routerd(config=HOLDING, rules=RULES)
     for number in range(MESSAGES):
-        with smtplib.SMTP("127.0.0.1", daemon.smtp_port, timeout=30) as client:
+        with smtplib.SMTP("127.0.0.1", daemon.smtp_port, timeout=60) as client:
             body = ("x" * 70 + "\r\n") * (LARGE // 72 if number == 1 else 1)
             message = f"From: a@klient.pl\r\nSubject: number {number}\r\n\r\n{body}end of {number}\r\n"
             client.sendmail("a@klient.pl", ["support@example.com"], message)
@@ -96,7 +96,7 @@ def test_damage_that_is_found_later_stops_the_mail(daemon: RouterdDaemon, tmp_pa
     assert (status, "the database is damaged" in text) == (503, True)
     assert daemon.http_status("/healthz") == 200
     assert daemon.metric("routerd_store_trouble") == 1
-    with smtplib.SMTP("127.0.0.1", daemon.smtp_port, timeout=30) as client:
+    with smtplib.SMTP("127.0.0.1", daemon.smtp_port, timeout=60) as client:
         client.ehlo("client.test")
         client.mail("a@klient.pl")
         client.rcpt("support@example.com")
@@ -105,7 +105,7 @@ def test_damage_that_is_found_later_stops_the_mail(daemon: RouterdDaemon, tmp_pa
 
 def _hand_over(daemon: RouterdDaemon, subject: str) -> int:
     """The last reply's code."""
-    with smtplib.SMTP("127.0.0.1", daemon.smtp_port, timeout=30) as client:
+    with smtplib.SMTP("127.0.0.1", daemon.smtp_port, timeout=60) as client:
         client.ehlo("client.test")
         for code, _ in (client.mail("a@klient.pl"), client.rcpt("support@example.com")):
             if code != 250:

@@ -43,7 +43,7 @@ class Desk:
         body = ("x" * 70 + "\r\n") * (size // 72)
         message = f"From: a@klient.pl\r\nSubject: number {number}\r\n\r\n{body}end of {number}\r\n"
         try:
-            with smtplib.SMTP("127.0.0.1", self.daemon.smtp_port, timeout=30) as client:
+            with smtplib.SMTP("127.0.0.1", self.daemon.smtp_port, timeout=60) as client:
                 client.ehlo("client.test")
                 for refused in (client.mail("a@klient.pl"), client.rcpt("support@example.com")):
                     if refused[0] != 250:
@@ -73,7 +73,7 @@ class Desk:
 
     async def ready(self, status: int) -> None:
         await asyncio.to_thread(
-            wait_for, lambda: self.daemon.http_status("/readyz") == status, f"readyz to say {status}", 30.0
+            wait_for, lambda: self.daemon.http_status("/readyz") == status, f"readyz to say {status}"
         )
 
 

@@ -54,7 +54,7 @@ def _body(number: int) -> str:
 def _fill(daemon: RouterdDaemon) -> None:
     """What waits for a next hop that is not there."""
     for number in range(MESSAGES):
-        with smtplib.SMTP("127.0.0.1", daemon.smtp_port, timeout=30) as client:
+        with smtplib.SMTP("127.0.0.1", daemon.smtp_port, timeout=60) as client:
             client.sendmail("a@klient.pl", ["support@example.com"], _body(number))
     daemon.wait_for_event("copy_deferred", MESSAGES)
 

@@ -100,7 +100,7 @@ class RouterdDaemon:
         if wait:
             self.wait_until_ready()
 
-    def wait_until_ready(self, seconds: float = 60.0) -> None:
+    def wait_until_ready(self, seconds: float = 120.0) -> None:
         def check() -> bool:
             status = self._running().exit_status
             if status is not None:
@@ -114,12 +114,12 @@ class RouterdDaemon:
         if self._process is not None:
             self._process.stop(30.0)
 
-    def terminate(self, seconds: float = 60.0) -> int:
+    def terminate(self, seconds: float = 120.0) -> int:
         """SIGTERM; gives the exit status, and raises PeerError where it does not end."""
         self.signal(signal.SIGTERM)
         return self.wait(seconds)
 
-    def wait(self, seconds: float = 60.0) -> int:
+    def wait(self, seconds: float = 120.0) -> int:
         """The exit status of a daemon that ends by itself."""
         return self._running().wait(seconds)
 
@@ -135,7 +135,7 @@ class RouterdDaemon:
 
     def http_get(self, path: str) -> tuple[int, str]:
         """Status and text; status 0 where nobody listens."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.http_port, timeout=10)
+        connection = http.client.HTTPConnection("127.0.0.1", self.http_port, timeout=60)
         try:
             connection.request("GET", path)
             answer = connection.getresponse()
@@ -175,7 +175,7 @@ class RouterdDaemon:
         files = [path for name in ("new", "cur") for path in (self.maildir(member) / name).glob("*")]
         return [path.read_bytes() for path in sorted(files, key=lambda path: (path.stat().st_mtime_ns, path.name))]
 
-    def wait_for_copies(self, count: int, *members: str, seconds: float = 60.0) -> list[bytes]:
+    def wait_for_copies(self, count: int, *members: str, seconds: float = 120.0) -> list[bytes]:
         """All copies of `members` (default: every Maildir) once there are `count`."""
 
         def check() -> list[bytes] | None:
@@ -195,7 +195,7 @@ class RouterdDaemon:
         found = [json.loads(line) for line in self.log_text().splitlines() if line.startswith("{")]
         return [one for one in found if event in (None, one["event"])]
 
-    def wait_for_event(self, event: str, count: int = 1, seconds: float = 60.0) -> list[dict[str, Any]]:
+    def wait_for_event(self, event: str, count: int = 1, seconds: float = 120.0) -> list[dict[str, Any]]:
         def check() -> list[dict[str, Any]] | None:
             found = self.log_events(event)
             return found if len(found) >= count else None

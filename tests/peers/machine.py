@@ -61,7 +61,7 @@ def free_port() -> int:
     raise PeerError("no port is free")
 
 
-def wait_for(condition: Callable[[], T], what: str, seconds: float = 60.0, trouble: Callable[[], object] = str) -> T:
+def wait_for(condition: Callable[[], T], what: str, seconds: float = 120.0, trouble: Callable[[], object] = str) -> T:
     """Polls until `condition` gives something true, and gives that; raises PeerError after `seconds`.
 
     `what` says what was waited for; `trouble` adds what a reader then wants to see, such as the end of a log.
@@ -137,7 +137,7 @@ class Process:
         except subprocess.TimeoutExpired:
             raise PeerError(f"{self._child.args} has not ended after {seconds:g} s\n{self.output()[-4000:]}") from None
 
-    def wait_until_listening(self, address: int | Path, seconds: float = 60.0) -> None:
+    def wait_until_listening(self, address: int | Path, seconds: float = 120.0) -> None:
         def check() -> bool:
             if self.exit_status is not None:
                 raise PeerError(f"{self._child.args} ended with {self.exit_status}\n{self.output()[-4000:]}")
@@ -157,4 +157,4 @@ class Process:
         """kill -9, the whole session."""
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self._child.pid, signal.SIGKILL)
-        self._child.wait(20)
+        self._child.wait(60)

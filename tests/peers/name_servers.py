@@ -144,7 +144,7 @@ class NameServers:
         self._resolver = Process(
             [self._unbound, "-d", "-c", self._folder / "unbound.conf"], self._folder / "unbound.output"
         )
-        wait_for(self._answers, "unbound to answer", 30.0, self._output)
+        wait_for(self._answers, "unbound to answer", 60.0, self._output)
 
     def stop_resolver(self) -> None:
         if self._resolver is not None:

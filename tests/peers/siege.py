@@ -84,7 +84,7 @@ class Fortress:
                 return False
             return descriptors is None or self.daemon.descriptors() <= descriptors
 
-        wait_for(is_quiet, "nobody connected", 30.0, lambda: f"{self.daemon.descriptors()} descriptors")
+        wait_for(is_quiet, "nobody connected", trouble=lambda: f"{self.daemon.descriptors()} descriptors")
         return self.daemon.descriptors()
 
     def withstand(self, kind: Kind, clients: int, *, good_messages: int) -> Siege:

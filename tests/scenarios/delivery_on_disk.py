@@ -104,7 +104,7 @@ async def running(
 
 async def until(store: SqliteStore, fits: Callable[[list[Copy]], bool]) -> list[Copy]:
     """The copies 1 to 9, once they fit."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while True:
             found = [await store.copy_by_number(number) for number in range(1, 10)]
             copies = [copy for copy in found if copy]

@@ -59,7 +59,7 @@ class MemoryQueue:
         """Waits until so many conclusions were written."""
         while len(self.conclusions) < count:
             self._changed.clear()
-            await asyncio.wait_for(self._changed.wait(), 10)
+            await asyncio.wait_for(self._changed.wait(), 60)
 
     async def conclude(self, copy: Copy, conclusion: Conclusion, at: datetime) -> tuple[Copy, ...]:
         await asyncio.sleep(0)

@@ -62,7 +62,7 @@ class NextHop:
         """Waits until so many messages were taken."""
         while len(self.taken) < count:
             self.got_one.clear()
-            await asyncio.wait_for(self.got_one.wait(), 10)
+            await asyncio.wait_for(self.got_one.wait(), 60)
         return self.taken
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

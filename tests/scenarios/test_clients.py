@@ -188,7 +188,7 @@ def test_a_message_arrives_as_it_was_sent(
         [copy] = wait_until(
             lambda: [copy for copy in desk.daemon.copies("jan") if mark in copy],
             "the copy",
-            seconds=20,
+            seconds=120,
             trouble=lambda: _all_logs(folder) + desk.daemon.log_text()[-4000:],
         )
     head = added_header(copy, (message + case.ending).encode())

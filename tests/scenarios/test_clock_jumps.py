@@ -20,7 +20,7 @@ PATIENT = CONFIG.replace("retry: {{first: 1s, factor: 1, max: 1s}}", "retry: {{f
 
 
 def _send(daemon: RouterdDaemon) -> None:
-    with smtplib.SMTP("127.0.0.1", daemon.smtp_port, timeout=30) as client:
+    with smtplib.SMTP("127.0.0.1", daemon.smtp_port, timeout=60) as client:
         message = "From: a@klient.pl\r\nSubject: hi\r\n\r\nhello\r\n"
         client.sendmail("a@klient.pl", ["support@example.com"], message)
 

@@ -5,6 +5,7 @@ import contextlib
 from collections.abc import Awaitable, Callable
 
 import pytest
+import simulated_time
 
 from routerd.config.settings import Route
 from routerd.delivery.outcome import Deferred, Delivered, Stage
@@ -21,8 +22,18 @@ STEPS = {"greeting": b"220", "EHLO": b"250", "MAIL": b"250", "RCPT": b"250", "DA
 Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
 
-async def outcome_of(serve: Serve, content: Content, timeouts: Timeouts = BRIEF) -> object:
-    """What becomes of one letter; a next hop that nobody gives up fails the test."""
+def outcome_of(serve: Serve, content: Content, timeouts: Timeouts = BRIEF) -> object:
+    """What becomes of one letter, in simulated time; a next hop that nobody gives up fails the test."""
+    outcomes = []
+
+    async def deliver() -> None:
+        outcomes.append(await _deliver(serve, content, timeouts))
+
+    simulated_time.run(deliver())
+    return outcomes[0]
+
+
+async def _deliver(serve: Serve, content: Content, timeouts: Timeouts) -> object:
     serving: set[asyncio.Task[None]] = set()
 
     async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -36,7 +47,7 @@ async def outcome_of(serve: Serve, content: Content, timeouts: Timeouts = BRIEF)
     route = Route.model_validate({"domain": "*", "smtp": f"127.0.0.1:{port}", "tls": "none"})
     hop = smtp_next_hop(route, "mx.desk.test", TlsContexts.of_system(), timeouts)
     try:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             return await hop.deliver(Letter("a@desk.test", "ewa@example.com", content))
     finally:
         hop.close()
@@ -80,15 +91,15 @@ def dripping_at(wanted: str, *, lines: bool = False) -> Serve:
 
 @pytest.mark.parametrize("lines", [False, True], ids=["bytes", "lines"])
 @pytest.mark.parametrize("step", STEPS)
-async def test_a_reply_that_drips_is_not_waited_for_any_longer(step: str, lines: bool) -> None:
+def test_a_reply_that_drips_is_not_waited_for_any_longer(step: str, lines: bool) -> None:
     """A byte or a line now and then wins the next hop no time: RFC 5321 4.5.3.2 is about the reply."""
-    outcome = await outcome_of(dripping_at(step, lines=lines), Content(b"Subject: hi\r\n\r\nhello\r\n"))
+    outcome = outcome_of(dripping_at(step, lines=lines), Content(b"Subject: hi\r\n\r\nhello\r\n"))
     assert isinstance(outcome, Deferred)
     assert "did not answer in time" in outcome.reason
     assert outcome.stage == {"EHLO": Stage.HELLO}.get(step, step.lower())
 
 
-async def test_each_reply_has_its_own_deadline() -> None:
+def test_each_reply_has_its_own_deadline() -> None:
     """A next hop that is slow at every step, in time at each, and late in all, is borne with."""
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -99,11 +110,11 @@ async def test_each_reply_has_its_own_deadline() -> None:
         await reader.readuntil(b"\r\n.\r\n")
         await drip(writer, b"250\r\n", 5)
 
-    outcome = await outcome_of(serve, Content(b"Subject: hi\r\n\r\nhello\r\n"), PATIENT)
+    outcome = outcome_of(serve, Content(b"Subject: hi\r\n\r\nhello\r\n"), PATIENT)
     assert isinstance(outcome, Delivered), outcome
 
 
-async def test_content_that_is_not_taken_is_not_sent_for_ever() -> None:
+def test_content_that_is_not_taken_is_not_sent_for_ever() -> None:
     """A next hop that reads nothing, but says a byte now and then, is given up as well."""
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -114,6 +125,6 @@ async def test_content_that_is_not_taken_is_not_sent_for_ever() -> None:
         writer.transport.pause_reading()
         await drip(writer, b"250-")
 
-    outcome = await outcome_of(serve, Content(b"X: " + b"x" * 32_000_000 + b"\r\n\r\n"))
+    outcome = outcome_of(serve, Content(b"X: " + b"x" * 32_000_000 + b"\r\n\r\n"))
     assert isinstance(outcome, Deferred)
     assert "does not take what is sent" in outcome.reason

@@ -22,7 +22,7 @@ class Client:
     """One connection, by lines."""
 
     def __init__(self, port: int) -> None:
-        self.socket = socket.create_connection(("127.0.0.1", port), timeout=30)
+        self.socket = socket.create_connection(("127.0.0.1", port), timeout=60)
         self.lines = self.socket.makefile("rb")
 
     def reply(self) -> bytes:
@@ -125,7 +125,7 @@ def test_a_new_certificate_comes_with_a_reload(routerd: Callable[..., RouterdDae
             assert after.say(HELLO).startswith(b"250")
         (tmp_path / "mx.pem").write_text("no certificate")
         daemon.signal(signal.SIGHUP)
-        wait_for(lambda: daemon.metric("routerd_reloads_total", result="error") == 1, "a refused reload", 30)
+        wait_for(lambda: daemon.metric("routerd_reloads_total", result="error") == 1, "a refused reload")
         assert in_data(before).say(TEXT % 1).startswith(b"250 2.0.0")
         with talk(daemon.smtp_port) as later:
             assert later.say(HELLO).startswith(b"250")
@@ -137,7 +137,7 @@ def test_descriptors_come_back_from_every_ending(routerd: Callable[..., RouterdD
     with talk(daemon.smtp_port) as first:
         assert in_data(first).say(TEXT % 0).startswith(b"250")
     daemon.wait_for_copies(1)
-    wait_for(lambda: daemon.metric("routerd_connections") == 0, "an idle daemon", 30)
+    wait_for(lambda: daemon.metric("routerd_connections") == 0, "an idle daemon")
     at_rest = daemon.descriptors()
     said = (b"", b"EHLO", HELLO, HELLO + b"STARTTLS\r\n", HELLO + START, HELLO + START + b"x" * 2_000_000, b"QUIT\r\n")
     for one in said * 3:
@@ -151,7 +151,7 @@ def test_descriptors_come_back_from_every_ending(routerd: Callable[..., RouterdD
     with ExitStack() as stack:
         for _ in range(20):
             stack.enter_context(talk(daemon.smtp_port))
-        wait_for(lambda: daemon.metric("routerd_rejections_total", reason="timeout") >= 20, "421 for the idle", 60)
-    wait_for(lambda: daemon.metric("routerd_connections") == 0, "all to be gone", 60)
-    wait_for(lambda: daemon.descriptors() <= at_rest, f"no more than {at_rest} descriptors", 60)
+        wait_for(lambda: daemon.metric("routerd_rejections_total", reason="timeout") >= 20, "421 for the idle")
+    wait_for(lambda: daemon.metric("routerd_connections") == 0, "all to be gone")
+    wait_for(lambda: daemon.descriptors() <= at_rest, f"no more than {at_rest} descriptors")
     assert daemon.terminate() == 0

@@ -204,7 +204,7 @@ async def test_what_fails_is_told_of_by_itself(office: Office) -> None:
     )
     looking = asyncio.create_task(notifier.run())
     await office.conclude(await office.copy(), Hold("552 5.3.4 too large"))
-    await asyncio.wait_for(written.wait(), 3)
+    await asyncio.wait_for(written.wait(), 60)
     looking.cancel()
 
 

@@ -42,7 +42,7 @@ class Desk:
     def send(self, *names: str) -> list[str]:
         """Messages of these Message-IDs; gives their queue ids."""
         for name in names:
-            with smtplib.SMTP("127.0.0.1", self.daemon.smtp_port, timeout=30) as client:
+            with smtplib.SMTP("127.0.0.1", self.daemon.smtp_port, timeout=60) as client:
                 client.sendmail("anna@klient.pl", ["support@example.com"], MESSAGE.format(name))
         self._sent += len(names)
         return [event["id"] for event in self.daemon.wait_for_event("message_accepted", self._sent)][-len(names) :]
@@ -135,7 +135,7 @@ def test_nobody_else_has_a_hand_in_it(routerd: Callable[..., RouterdDaemon]) -> 
         state, config = folder / "state", folder / "routerd.yaml"
         daemon = routerd(config=PATIENT.replace("{folder}/state", str(state)), rules=RULES)
         config.write_bytes(daemon.config_path.read_bytes())
-        with smtplib.SMTP("127.0.0.1", daemon.smtp_port, timeout=30) as client:
+        with smtplib.SMTP("127.0.0.1", daemon.smtp_port, timeout=60) as client:
             client.sendmail("anna@klient.pl", ["support@example.com"], MESSAGE.format("1"))
         [accepted] = daemon.wait_for_event("message_accepted")
         one = accepted["id"]

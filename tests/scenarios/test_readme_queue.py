@@ -82,7 +82,7 @@ class Desk:
         return self._hop
 
     def send(self, text: str, sender: str = "anna@klient.pl", to: str = "support@example.com") -> None:
-        with smtplib.SMTP("127.0.0.1", self.daemon.smtp_port, local_hostname="mail.klient.pl", timeout=30) as client:
+        with smtplib.SMTP("127.0.0.1", self.daemon.smtp_port, local_hostname="mail.klient.pl", timeout=60) as client:
             client.sendmail(sender, [to], text.encode())
 
     def ids(self) -> list[str]:

@@ -21,7 +21,7 @@ def _free_space(daemon: RouterdDaemon, before: str, after: str, reload: int) -> 
 
 
 def _send(daemon: RouterdDaemon, subject: str) -> None:
-    with smtplib.SMTP("127.0.0.1", daemon.smtp_port, timeout=30) as client:
+    with smtplib.SMTP("127.0.0.1", daemon.smtp_port, timeout=60) as client:
         message = f"From: a@klient.pl\r\nSubject: {subject}\r\n\r\nbody\r\n"
         client.sendmail("a@klient.pl", ["support@example.com"], message)
 
@@ -34,7 +34,7 @@ def test_without_room_the_queue_still_drains(routerd: Callable[..., RouterdDaemo
     [held] = json.loads(daemon.command("queue", "list", "--json").stdout)
 
     _free_space(daemon, "1B", "900000GB", 1)
-    with smtplib.SMTP("127.0.0.1", daemon.smtp_port, timeout=30) as client:
+    with smtplib.SMTP("127.0.0.1", daemon.smtp_port, timeout=60) as client:
         client.ehlo("client.test")
         code, text = client.mail("a@klient.pl")
         assert (code, text[:5]) == (452, b"4.3.1")

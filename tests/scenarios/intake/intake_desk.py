@@ -103,7 +103,7 @@ class Talker:
     async def reply(self) -> str:
         """The next whole reply; "" at the end of the connection."""
         text = ""
-        while line := (await asyncio.wait_for(self.reader.readline(), 20)).decode("ascii"):
+        while line := (await asyncio.wait_for(self.reader.readline(), 60)).decode("ascii"):
             text += line
             if line[3:4] != "-":
                 break
@@ -123,7 +123,7 @@ class Talker:
 
     async def ended(self) -> bytes:
         """What still comes before the connection ends; raises where it does not."""
-        return await asyncio.wait_for(self.reader.read(), 20)
+        return await asyncio.wait_for(self.reader.read(), 60)
 
     def abort(self) -> None:
         self.writer.transport.abort()

@@ -84,7 +84,7 @@ async def test_clients_that_wait_for_their_greeting_do_not_hold_up_a_drain() -> 
     async with open_intake(Desk(), delayed()) as intake, talk(intake, greeted=False) as client:
         while not intake.open_connections:
             await asyncio.sleep(0.01)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             assert await intake.drain(60) == 0
         assert (await client.ended()).startswith(b"421 4.3.2")
         assert intake.open_connections == 0
@@ -166,7 +166,7 @@ async def test_whom_dns_speaks_against_is_refused(
         talk(intake, greeted=False) as client,
     ):
         client.writer.write(FROM_FAR + HELLO)  # no delay is asked for, so this is no early talker
-        await asyncio.wait_for(dns.asked.wait(), 20)
+        await asyncio.wait_for(dns.asked.wait(), 60)
         dns.gate.set()
         assert (await client.reply()).startswith("220 ")
         await client.reply()
@@ -201,10 +201,10 @@ async def test_look_ups_end_with_their_client(leave: Callable[[Any], None]) -> N
     async with open_intake(desk, config, look_up=looking_up(config, dns, desk)) as intake:
         async with talk(intake, greeted=False) as client:
             client.writer.write(FROM_FAR)
-            await asyncio.wait_for(dns.asked.wait(), 20)
+            await asyncio.wait_for(dns.asked.wait(), 60)
             leave(client)
             if not client.writer.transport.is_closing():
-                async with asyncio.timeout(10):
+                async with asyncio.timeout(30):
                     await intake.drain(60)
         while intake.open_connections or len(asyncio.all_tasks()) > 1:
             await asyncio.sleep(0.01)

@@ -176,7 +176,7 @@ async def test_shutting_down() -> None:
     desk.gate.clear()
     async with open_intake(desk) as intake, talk(intake) as client, talk(intake) as idle:
         client.writer.write(HELLO + START + TEXT)
-        await asyncio.wait_for(desk.entered.wait(), 20)
+        await asyncio.wait_for(desk.entered.wait(), 60)
         draining = asyncio.create_task(intake.drain(20))
         assert (await idle.reply()).startswith("421 4.3.2")
         desk.gate.set()

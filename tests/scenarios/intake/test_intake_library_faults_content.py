@@ -19,13 +19,13 @@ async def test_a_client_that_leaves() -> None:
     handler.gate.clear()
     async with bare(handler) as client:
         client.writer.write(HELLO + START + TEXT)
-        await asyncio.wait_for(handler.entered.wait(), 20)
+        await asyncio.wait_for(handler.entered.wait(), 60)
         client.abort()
-        assert await asyncio.wait_for(handler.ended, 20) == "cancelled"
+        assert await asyncio.wait_for(handler.ended, 60) == "cancelled"
     desk.gate.clear()
     async with ours(desk) as client:
         client.writer.write(HELLO + START + TEXT)
-        await asyncio.wait_for(desk.entered.wait(), 20)
+        await asyncio.wait_for(desk.entered.wait(), 60)
         client.abort()
     assert len(desk.received) == 1
 
@@ -59,7 +59,7 @@ async def test_exceptions_that_are_not_ascii() -> None:
         await client.say(HELLO + START, 4)
         client.writer.write(TEXT + b"NOOP\r\n")
         with pytest.raises(UnicodeEncodeError):
-            await asyncio.wait_for(Held.tasks.pop(), 20)
+            await asyncio.wait_for(Held.tasks.pop(), 60)
     async with ours(Desk(verdicts=RuntimeError("żółć"))) as client:
         await client.say(HELLO + START, 4)
         assert await client.say(TEXT + b"NOOP\r\n") == "451 4.3.0 Try again later\r\n"

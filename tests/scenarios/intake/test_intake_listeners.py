@@ -19,7 +19,7 @@ async def test_draining() -> None:
         await sending.say(HELLO)
         await sending.say(START, 3)
         committing.writer.write(HELLO + START + TEXT)
-        await asyncio.wait_for(desk.entered.wait(), 20)
+        await asyncio.wait_for(desk.entered.wait(), 60)
         draining = asyncio.create_task(intake.drain(20))
         assert (await idle.reply()).startswith("421 4.3.2")
         assert await idle.ended() == b""
@@ -39,7 +39,7 @@ async def test_the_deadline_of_a_drain() -> None:
         await sending.say(HELLO)
         await sending.say(START, 3)
         committing.writer.write(HELLO + START + TEXT)
-        await asyncio.wait_for(desk.entered.wait(), 20)
+        await asyncio.wait_for(desk.entered.wait(), 60)
         assert await intake.drain(0.05) == 1
         assert (await sending.reply()).startswith("421 4.3.2")
         desk.gate.set()
@@ -85,7 +85,7 @@ async def test_a_unix_socket(tmp_path: Path) -> None:
     await intake.start()
     reader, writer = await asyncio.open_unix_connection(str(tmp_path / "lmtp"))
     writer.write(b"LHLO x\r\n" + START + b"bare\n.\r\n.\r\nQUIT\r\n")
-    assert b"250 2.0.0 Ok: queued" in await asyncio.wait_for(reader.read(), 20)
+    assert b"250 2.0.0 Ok: queued" in await asyncio.wait_for(reader.read(), 60)
     assert desk.received[0].client.protocol is Protocol.LMTP
     assert desk.received[0].client.trusted
     writer.close()

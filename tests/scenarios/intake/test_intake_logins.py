@@ -97,10 +97,10 @@ async def test_a_login_that_is_awaited_holds_nobody_up(
                 await one.reply()
                 await one.say(HELLO)
             client.writer.write(plain("jan", "open sesame") + b"NOOP\r\n" * 10)
-            await asyncio.wait_for(entered.wait(), 20)
+            await asyncio.wait_for(entered.wait(), 60)
             assert (await other.say(b"NOOP\r\n")).startswith("250")
             if is_drained:
-                async with asyncio.timeout(10):
+                async with asyncio.timeout(30):
                     assert await intake.drain(60) == 0
                 assert (await client.reply()).startswith("421 4.3.2")
             else:

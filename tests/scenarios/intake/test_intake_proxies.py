@@ -52,7 +52,7 @@ class InnerTls:
             except ssl.SSLWantReadError:
                 self.client.writer.write(before + self.outgoing.read())
                 before = b""
-                self.incoming.write(await asyncio.wait_for(self.client.reader.read(65536), 20))
+                self.incoming.write(await asyncio.wait_for(self.client.reader.read(65536), 60))
         if behind:
             self.tls.write(behind)
         self.client.writer.write(self.outgoing.read())
@@ -67,7 +67,7 @@ class InnerTls:
             try:
                 heard += self.tls.read(65536)
             except ssl.SSLWantReadError:
-                came = await asyncio.wait_for(self.client.reader.read(65536), 20)
+                came = await asyncio.wait_for(self.client.reader.read(65536), 60)
                 assert came, heard
                 self.incoming.write(came)
         return heard
@@ -213,7 +213,7 @@ async def test_a_handshake_of_many_octets_behind_the_header(tmp_path: Path) -> N
         for octet in FROM_FAR + inner.outgoing.read():
             client.writer.write(bytes((octet,)))
             await asyncio.sleep(0)
-        inner.incoming.write(await asyncio.wait_for(client.reader.read(65536), 20))
+        inner.incoming.write(await asyncio.wait_for(client.reader.read(65536), 60))
         await inner.shake_hands()
         assert (await inner.say(b"", b"\r\n")).startswith(b"220 ")
 

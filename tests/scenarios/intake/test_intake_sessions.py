@@ -60,11 +60,11 @@ async def test_a_client_that_leaves_does_not_cancel_the_commit() -> None:
         await client.say(HELLO)
         await client.say(START, 3)
         client.writer.write(TEXT)
-        await asyncio.wait_for(desk.entered.wait(), 20)
+        await asyncio.wait_for(desk.entered.wait(), 60)
         client.abort()
         async with talk(intake):  # a turn of the loop for the lost connection, and somebody else is served
             desk.gate.set()
-            await asyncio.wait_for(desk.done.wait(), 20)
+            await asyncio.wait_for(desk.done.wait(), 60)
         assert await intake.drain(20) == 0
         assert len(desk.received) == 1
         assert desk.value("connections", listener="127.0.0.1:0") == 0
@@ -152,7 +152,7 @@ async def test_memory_in_flight_is_bounded() -> None:
         await first.say(START, 3)
         await second.say(START, 3)
         first.writer.write(large)
-        await asyncio.wait_for(desk.entered.wait(), 20)
+        await asyncio.wait_for(desk.entered.wait(), 60)
         assert (await second.say(large)).startswith("452 4.3.1")
         assert (await second.say(b"MAIL FROM:<> SIZE=5000\r\n")).startswith("452 4.3.1")
         desk.gate.set()
@@ -273,7 +273,7 @@ async def test_no_timer_runs_in_the_commit() -> None:
     timeouts = Timeouts(idle_seconds=0.05, session_seconds=0.05, check_seconds=0.01)
     async with open_intake(desk, timeouts=timeouts) as intake, talk(intake) as client:
         client.writer.write(HELLO + START + TEXT)
-        await asyncio.wait_for(desk.entered.wait(), 20)
+        await asyncio.wait_for(desk.entered.wait(), 60)
         async with talk(intake) as other:  # whose own timeout shows that the clock went on
             await other.ended()
         desk.gate.set()

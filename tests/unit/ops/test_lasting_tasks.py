@@ -26,7 +26,7 @@ async def test_a_fault_begins_the_work_anew(monkeypatch: pytest.MonkeyPatch) -> 
     tasks = LastingTasks()
     tasks.start("done", done)
     tasks.start("work", work)
-    await asyncio.wait_for(goes_on.wait(), 20)
+    await asyncio.wait_for(goes_on.wait(), 60)
     await tasks.end()
     assert begun.count(0) == 1
     assert len(asyncio.all_tasks()) == 1

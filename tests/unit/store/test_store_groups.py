@@ -20,7 +20,7 @@ async def test_a_lone_sender_never_waits_for_a_group(store: SqliteStore, monkeyp
     an hour's.
     """
     monkeypatch.setattr(writer, "GROUPS_APART_SECONDS", 3600.0)
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         for _ in range(20):
             committed = await store.commit(entry())
             await store.conclude(committed.copies[0], Done("250"), NOW)
@@ -34,7 +34,7 @@ async def test_closing_writes_all_that_waits(state: Path, monkeypatch: pytest.Mo
     commits = [asyncio.create_task(store.commit(entry())) for _ in range(600)]
     await asyncio.sleep(0)
     closing = asyncio.create_task(store.close())
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         await asyncio.gather(*commits)
         await closing
     store = open_store(state)
@@ -49,11 +49,11 @@ async def test_a_sweep_takes_no_file_of_a_message_that_is_being_committed(state:
     def reach(point: str) -> None:
         if point == "after-body-file":
             is_written.set()
-            go_on.wait(20)
+            go_on.wait(60)
 
     store = open_store(state, reach=reach)
     under_way = asyncio.create_task(store.commit(entry(got=received(LARGE))))
-    await asyncio.to_thread(is_written.wait, 20)
+    await asyncio.to_thread(is_written.wait, 60)
     await store.sweep(NOW + timedelta(days=3000), RETENTION)
     go_on.set()
     committed = await under_way
