@@ -14,11 +14,12 @@ from routerd.config.auth_settings import DmarcPolicy
 from routerd.config.settings import Settings
 from routerd.desk.dmarc_policy import after_dmarc
 from routerd.desk.hearing import is_of_machine
-from routerd.desk.own_labels import BOUNCE
+from routerd.desk.own_labels import AUTOMATIC, BOUNCE
 from routerd.desk.plan import Author, Conversation, ConversationId, ConversationState, Standing, Voice
 from routerd.desk.roster import Roster
 from routerd.desk.said import Speaker
 from routerd.message.address import AddressError, parse_address
+from routerd.message.bounce import is_by_server
 from routerd.message.envelope import Client, Envelope, Purpose
 from routerd.message.key_ring import Keys
 from routerd.message.token import NOTICE, is_own_trace
@@ -48,7 +49,7 @@ def decide(facts: Facts, envelope: Envelope, office: Office) -> tuple[Decision, 
     """For each inbox its decision, the home inbox's first. `facts`: as `facts_of` gives them."""
     decisions = []
     for inbox, purpose in home_first(facts.view, envelope, office.roster):
-        decision = _ruled_by(purpose, office.settings.postmaster, inbox, envelope.sender)
+        decision = _ruled_by(purpose, office.settings.postmaster, inbox, facts.view, envelope.sender)
         if decision is None:
             addresses = tuple(str(one.address) for one in envelope.recipients if one.inbox == inbox)
             decision = office.ruleset.decide(facts.at_inbox(inbox, addresses))
@@ -308,7 +309,7 @@ def _dmarc_policy(purpose: Purpose, inbox: str, office: Office) -> DmarcPolicy:
     return found.dmarc if found is not None else DmarcPolicy.REPORT
 
 
-def _ruled_by(purpose: Purpose, postmaster: str, inbox: str, sender: str) -> Decision | None:
+def _ruled_by(purpose: Purpose, postmaster: str, inbox: str, view: MessageView, sender: str) -> Decision | None:
     """Rules read mail that comes to inboxes; what comes to other addresses of ours is the postmaster's."""
     match purpose:
         case Purpose.INBOX:
@@ -318,5 +319,12 @@ def _ruled_by(purpose: Purpose, postmaster: str, inbox: str, sender: str) -> Dec
         case Purpose.POSTMASTER:
             return Decision(inbox, assign=Assign(postmaster, RuleRef("routerd", "postmaster")))
         case Purpose.RETURN_PATH | Purpose.WRAPPED:
-            labels = (BOUNCE,) if not sender else ()  # a bounce comes from nobody (RFC 3464 2)
-            return Decision(inbox, assign=Assign(postmaster, RuleRef("routerd", "return-path")), labels=labels)
+            ruled = Assign(postmaster, RuleRef("routerd", "return-path"))
+            return Decision(inbox, assign=ruled, labels=_labels_of_returned(view, sender))
+
+
+def _labels_of_returned(view: MessageView, sender: str) -> tuple[str, ...]:
+    """A bounce comes from nobody (RFC 3464 2), and so do most out-of-offices (RFC 3834 3.3)."""
+    if "auto" in view.kinds and "bounce" not in view.kinds and not is_by_server(view):
+        return (AUTOMATIC,)
+    return () if sender else (BOUNCE,)

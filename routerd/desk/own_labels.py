@@ -2,6 +2,7 @@
 
 REROUTED = "rerouted"
 BOUNCE = "bounce"
+AUTOMATIC = "auto"
 DMARC_FAIL = "dmarc-fail"
 SUSPECT = "thread-suspect"
 OVERDUE = "overdue"
@@ -10,8 +11,10 @@ UNDECIDED = "routerd-error"
 OWN_LABELS = {
     REROUTED: "this copy took the place of another that could not be delivered, or was released while its owner was"
     " away; `X-Routerd-Why` begins with the reason",
-    BOUNCE: "came from the null sender to the return path of one of our copies and is to be read by a person: an"
-    " out-of-office, a bounce that could not be acted upon",
+    BOUNCE: "came from the null sender to the return path of one of our copies and is to be read by a person: a bounce"
+    " that could not be acted upon",
+    AUTOMATIC: "came to such a return path and says that a machine wrote it, no mail server: a customer's"
+    " out-of-office, a receipt",
     DMARC_FAIL: "[fails DMARC](#who-wrote-it)",
     SUSPECT: "refers to a conversation in which its author has had no part, so it does not join it",
     OVERDUE: "is of a conversation whose [promised answer](#what-comes-by-itself) is late; the label goes with the"

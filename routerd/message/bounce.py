@@ -56,7 +56,7 @@ def parse_bounce(view: MessageView, sender: str) -> DeliveryReport | NoReport:
         return report
     if _is_other_report(view.root):
         return NoReport.AUTOMATIC
-    if not sender or _is_by_server(view) or sender.partition("@")[0].lower() in _OF_SERVERS:
+    if not sender or is_by_server(view) or sender.partition("@")[0].lower() in _OF_SERVERS:
         failed = [mailbox.address for mailbox in view.addresses("x-failed-recipients")][:MAX_RECIPIENTS]
         report = _of_others(read_text(text, view.subject, failed), view)
         if report is not None:
@@ -76,10 +76,11 @@ def _is_answer(view: MessageView) -> bool:
         return True
     said = (value.partition(b";")[0].partition(b"(")[0] for value in view.headers.raw_values("auto-submitted"))
     is_reply = any(value.strip().lower() == b"auto-replied" for value in said)
-    return is_reply and not _is_by_server(view) and not view.headers.raw_values("x-failed-recipients")
+    return is_reply and not is_by_server(view) and not view.headers.raw_values("x-failed-recipients")
 
 
-def _is_by_server(view: MessageView) -> bool:
+def is_by_server(view: MessageView) -> bool:
+    """Whether a mail server's own address wrote it."""
     return view.author is not None and view.author.address.partition("@")[0] in _OF_SERVERS
 
 

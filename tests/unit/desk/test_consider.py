@@ -125,6 +125,28 @@ def test_what_comes_to_a_return_path_is_the_postmasters_and_a_bounce_only_from_n
         assert (decision.assign.target, decision.labels) == ("jan", labels)
 
 
+@pytest.mark.parametrize(
+    ("header", "label"),
+    [
+        ("From: anna@klient.pl\nSubject: Automatic reply: parcel\nAuto-Submitted: auto-replied", "auto"),
+        ("From: anna@klient.pl\nSubject: Poza biurem\nX-Autoreply: yes", "auto"),
+        (
+            "From: anna@klient.pl\nContent-Type: multipart/report; report-type=disposition-notification; boundary=b",
+            "auto",
+        ),
+        ("From: Mail Delivery System <MAILER-DAEMON@a.pl>\nAuto-Submitted: auto-replied", "bounce"),
+        ("From: postmaster@a.pl\nSubject: Undelivered\nAuto-Submitted: auto-generated", "bounce"),
+        ("From: x@a.pl\nContent-Type: multipart/report; report-type=delivery-status; boundary=b", "bounce"),
+        ("From: x@a.pl\nSubject: what is this", "bounce"),
+    ],
+)
+def test_an_out_of_office_at_a_return_path_is_no_bounce(header: str, label: str) -> None:
+    """Whoever reads it, or has a rule for bounces, is not told of a failure that there was not."""
+    returned = recipient("support+b.token@example.com", Purpose.RETURN_PATH, SUPPORT)
+    [decision] = _decided(view(header), Envelope("", (returned,)))
+    assert decision.labels == (label,)
+
+
 def test_a_message_that_passed_an_inbox_loops_when_it_comes_back_to_it_and_only_then() -> None:
     """The proof goes on with it through other inboxes, so that no circle of inboxes is too wide."""
     trace = f"X-Routerd-Trace: 01J {trace_mac(KEY, '01J', BILLING)} {trace_mac(KEY, '01J', SUPPORT)}"
