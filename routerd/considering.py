@@ -15,7 +15,7 @@ from routerd.desk.consider import (
     passed_inboxes,
     speaker_of,
 )
-from routerd.desk.hearing import hear, is_named, speaking_as
+from routerd.desk.hearing import answers_by_itself, hear, is_named, speaking_as
 from routerd.desk.matter import MERE_MAIL, Matter
 from routerd.desk.own_labels import SUSPECT
 from routerd.desk.plan import Author
@@ -137,9 +137,12 @@ def judge(
 
 
 def _reply_name(facts: Facts, envelope: Envelope, author: Author) -> str:
-    """Of mail that somebody outside may be answered to. List mail is answered to its list, as it comes."""
+    """Of mail that somebody outside may be answered to. List mail is answered to its list, as it comes; what answers by
+    itself by nobody, lest a mailbox that does not look does."""
     view = facts.view
     if not envelope.sender or not author.outside or "list" in view.kinds or view.author is None:
+        return ""
+    if answers_by_itself(view, envelope):
         return ""
     return (without_turns(view.author.name) or view.author.address)[:MAX_REPLY_NAME]
 

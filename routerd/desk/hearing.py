@@ -14,6 +14,7 @@ from routerd.desk.commands import Speaking, read_spoken, why_not_apart
 from routerd.desk.plan import Conversation
 from routerd.desk.roster import Roster
 from routerd.desk.said import Kind, Said, Speaker, Spoken
+from routerd.message.bounce import is_by_server, is_daemon
 from routerd.message.envelope import Envelope, Purpose, Recipient
 from routerd.message.kinds import is_of_list, marks_of_machine
 from routerd.message.subject import cut_prefixes, says_out_of_office
@@ -118,16 +119,13 @@ def _says_it_to_the_inbox(view: MessageView, envelope: Envelope, speaker: Speake
 def is_of_machine(view: MessageView, envelope: Envelope, *, is_at_desk: bool) -> bool:
     """Whether a member's mail is automatic, which is never an answer, a note or a command (RFC 3834).
 
-    A person who answers such mail keeps its subject; and some companies' gateways mark all that leaves them as bulk, or
-    as what nobody's mailbox shall answer by itself. `is_at_desk`: it names an address of ours for answers or notes, as
-    nothing does that is for a list.
+    Some companies' gateways mark all that leaves them as bulk, or as what nobody's mailbox shall answer by itself.
+    `is_at_desk`: it names an address of ours for answers or notes, as nothing does that is for a list.
     """
     if not envelope.sender or "bounce" in view.kinds:
         return True
-    if "auto" in view.kinds:
-        bare = cut_prefixes(view.subject)
-        if (bare.meaning is None and says_out_of_office(bare.text)) or marks_of_machine(view.headers, view.root):
-            return True
+    if "auto" in view.kinds and (_says_it_is_out_of_office(view) or marks_of_machine(view.headers, view.root)):
+        return True
     return not is_at_desk and is_of_list(view.headers)
 
 
@@ -145,6 +143,24 @@ def is_out_of_office(view: MessageView, purposes: Collection[Purpose], *, in_rep
     if not in_reply and _OF_COPIES.isdisjoint(purposes):
         return False
     return says_out_of_office(view.bare_subject) or _is_auto_replied(view)
+
+
+def answers_by_itself(view: MessageView, envelope: Envelope) -> bool:
+    """Whether a mail server or a mailbox has answered by itself, so that nobody is there to be answered.
+
+    A form that writes for a person says that a machine did, and who names an address for answers wants some.
+    """
+    if "bounce" in view.kinds or is_daemon(envelope.sender):
+        return True
+    if "auto" not in view.kinds or view.header("reply-to"):
+        return False
+    return is_by_server(view) or _says_it_is_out_of_office(view) or _is_auto_replied(view)
+
+
+def _says_it_is_out_of_office(view: MessageView) -> bool:
+    """A person who answers such mail keeps its subject."""
+    bare = cut_prefixes(view.subject)
+    return bare.meaning is None and says_out_of_office(bare.text)
 
 
 def _was_written_lately(view: MessageView, now: datetime) -> bool:

@@ -30,7 +30,8 @@ MAX_TEXT_BYTES = 64_000  # of what is written for people
 
 _STATUS_TYPES = frozenset(("message/delivery-status", "message/global-delivery-status"))  # RFC 3464, RFC 6533
 _TEXT_TYPES = frozenset(("text/plain", "text/html"))
-_OF_SERVERS = frozenset(("mailer-daemon", "mailerdaemon", "postmaster", "mail-daemon"))
+_DAEMONS = frozenset(("mailer-daemon", "mailerdaemon", "mail-daemon"))
+_OF_SERVERS = _DAEMONS | {"postmaster"}
 _EMPTY_LINES = re.compile(rb"\r?\n(?:[ \t]*\r?\n)+")
 _FIELDS_IN_TEXT = re.compile(r"^Final-Recipient[ \t]*:", re.IGNORECASE | re.MULTILINE)
 _FIRST_FIELD = re.compile(r"^(?:Reporting-MTA|Final-Recipient|Original-Recipient)[ \t]*:", re.IGNORECASE | re.MULTILINE)
@@ -82,6 +83,11 @@ def _is_answer(view: MessageView) -> bool:
 def is_by_server(view: MessageView) -> bool:
     """Whether a mail server's own address wrote it."""
     return view.author is not None and view.author.address.partition("@")[0] in _OF_SERVERS
+
+
+def is_daemon(address: str) -> bool:
+    """Whether only mail servers write from it, as from postmaster@ people do, too."""
+    return address.partition("@")[0].lower() in _DAEMONS
 
 
 def _structured(view: MessageView, parts: list[Part], text: str) -> DeliveryReport | None:

@@ -8,6 +8,7 @@ import pytest
 from routerd.auth.results import MethodResult
 from routerd.auth.verification import NOT_VERIFIED, Verification
 from routerd.config.settings import Settings
+from routerd.considering import judge
 from routerd.desk import consider
 from routerd.desk.consider import (
     Office,
@@ -41,6 +42,7 @@ from routerd.message.view import MessageView
 from routerd.rules.compile import compile_ruleset
 from routerd.rules.decision import Decision
 from routerd.rules.facts import ConversationFacts, Facts
+from routerd.store.base import Known
 
 KEY = KeyRing.begun(b"k" * 32)
 NOW = datetime(2026, 1, 15, 10, tzinfo=UTC)
@@ -145,6 +147,31 @@ def test_an_out_of_office_at_a_return_path_is_no_bounce(header: str, label: str)
     returned = recipient("support+b.token@example.com", Purpose.RETURN_PATH, SUPPORT)
     [decision] = _decided(view(header), Envelope("", (returned,)))
     assert decision.labels == (label,)
+
+
+@pytest.mark.parametrize(
+    ("sender", "header", "is_answered"),
+    [
+        ("anna@klient.pl", "From: anna@klient.pl\nSubject: parcel", True),
+        ("postmaster@klient.pl", "From: postmaster@klient.pl\nSubject: parcel", True),
+        ("www@host.pl", "From: anna@klient.pl\nSubject: Form\nAuto-Submitted: auto-generated", True),
+        ("www@host.pl", "From: www@host.pl\nReply-To: anna@klient.pl\nAuto-Submitted: auto-generated", True),
+        ("desk@shop.pl", "From: desk@shop.pl\nReply-To: desk+7@shop.pl\nAuto-Submitted: auto-replied", True),
+        ("anna@klient.pl", "From: anna@klient.pl\nSubject: Re: Automatic reply: parcel", True),
+        ("anna@klient.pl", "From: anna@klient.pl\nSubject: Automatic reply: parcel", False),
+        ("anna@klient.pl", "From: anna@klient.pl\nSubject: parcel\nAuto-Submitted: auto-replied", False),
+        ("MAILER-DAEMON@klient.pl", "From: anna@klient.pl\nSubject: Undelivered", False),
+        ("x@klient.pl", "From: Mailer-Daemon@klient.pl\nReply-To: a@klient.pl\nSubject: Undelivered", False),
+        ("x@klient.pl", "From: postmaster@klient.pl\nSubject: Undelivered\nAuto-Submitted: auto-generated", False),
+    ],
+)
+def test_what_answers_by_itself_is_not_to_be_answered(sender: str, header: str, is_answered: bool) -> None:
+    """Lest a mailbox that does not look does. A form that writes for a person, and who says where to, is."""
+    envelope = Envelope(sender, (recipient(SUPPORT),))
+    message = view(f"To: {SUPPORT}\n{header}")
+    received = Received(QueueId("01J"), envelope, STRANGER, message.raw, NOW)
+    matter, barred = judge(message, received, office(), Known(), proofs_of(message, STRANGER, office()))
+    assert (bool(matter.reply_name), barred) == (is_answered, None)
 
 
 def test_a_message_that_passed_an_inbox_loops_when_it_comes_back_to_it_and_only_then() -> None:
