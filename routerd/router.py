@@ -35,7 +35,7 @@ from routerd.desk.dmarc_policy import unless_told
 from routerd.desk.matter import House, Matter
 from routerd.desk.own_labels import UNDECIDED
 from routerd.desk.pick import Choose
-from routerd.desk.plan import FullDeskState, Plan
+from routerd.desk.plan import FullDeskState
 from routerd.desk.refusal import FULL, LOOP, TROUBLE, Barred, for_all, for_each, refusals
 from routerd.desk.settle import settle
 from routerd.message.annotate import received_value
@@ -250,32 +250,42 @@ class Router:
         """A plan that fails gives way to the last resort."""
         received = considered.matter.received
         try:
-            return await self._store.commit(_entry(considered, partial(self._settle, considered, live)))
+            stamp = self._stamp(considered, live)
+            return await self._store.commit(_entry(considered, partial(self._settle, considered, live, stamp)))
         except PlanFailedError:
             log.exception("message_undecided", id=received.id, reason="no plan could be made")
             undecided = self._undecided(received)
             try:
-                return await self._store.commit(_entry(undecided, partial(self._settle_anyhow, undecided, live)))
+                stamp = self._stamp(undecided, live)
+                return await self._store.commit(_entry(undecided, partial(self._settle_anyhow, undecided, live, stamp)))
             except PlanFailedError as error:
                 raise StoreError("not even the last resort could be planned") from error
 
-    def _settle(self, considered: Considered, live: Live, state: FullDeskState) -> Settled:
+    def _settle(self, considered: Considered, live: Live, stamp: Annotation, state: FullDeskState) -> Settled:
         """The desk's part of the transaction. The writer calls it; it may be called again."""
         house = House(live.settings, live.roster, self._world.choose, self._world.new_id)
-        return self._settled(considered, settle(considered.matter, state, house), state, live)
+        plan = settle(considered.matter, state, house)
+        return settled(plan, state, live, self._trace_keys, stamp, considered.decisions)
 
-    def _settle_anyhow(self, considered: Considered, live: Live, state: FullDeskState) -> Settled:
+    def _settle_anyhow(self, considered: Considered, live: Live, stamp: Annotation, state: FullDeskState) -> Settled:
         matter = considered.matter
         plan = last_resort_plan(matter.decisions[0].inbox, UNDECIDED, live.roster, matter.at)
-        return self._settled(considered, plan, state, live)
+        return settled(plan, state, live, self._trace_keys, stamp, considered.decisions)
 
-    def _settled(self, considered: Considered, plan: Plan, state: FullDeskState, live: Live) -> Settled:
-        """The plan, what its copies say on top, and their ways."""
+    def _stamp(self, considered: Considered, live: Live) -> Annotation:
+        """What the copies say on top, as far as no state has a say in it: made before the transaction, in which
+        everybody else waits. Raises PlanFailedError."""
+        try:
+            return self._stamped(considered, live)
+        except Exception as error:
+            raise PlanFailedError(f"{type(error).__name__}: {error}") from error
+
+    def _stamped(self, considered: Considered, live: Live) -> Annotation:
         received, decisions = considered.matter.received, considered.decisions
         inboxes = [decision.inbox for decision in decisions]
         hostname = live.settings.hostname
         verification = considered.verification or NOT_VERIFIED
-        stamp = Annotation(
+        return Annotation(
             queue_id=received.id,
             inbox=inboxes[0],
             assigned_to="",
@@ -293,7 +303,6 @@ class Router:
             cut_headers=live.ruleset.given_headers,
             reply_name=considered.matter.reply_name,
         )
-        return settled(plan, state, live, self._trace_keys, stamp, decisions)
 
     # Afterwards.
 

@@ -18,8 +18,8 @@ from routerd.message.envelope import Purpose, Received
 from routerd.rules.decision import Assign, Decision, Evidence, Match, Priority, Reply, RuleRef, Skipped, Trace, Trial
 
 # ASCII only: a lone surrogate in a damaged header cannot be bound as UTF-8, escaped it can.
-# `JSONEncoder.encode` makes this encoder anew for each value: made once, small values cost a third, and each message has
-# some seven of them. What is encoded holds no cycles, for which the other would look.
+# `JSONEncoder.encode` makes this encoder anew for each value: made once, small values cost half or less, and each
+# message has some seven of them. What is encoded holds no cycles, for which the other would look.
 _chunks = json.encoder.c_make_encoder(  # type: ignore[attr-defined]
     None, str, json.encoder.encode_basestring_ascii, None, ":", ",", False, False, True
 )
