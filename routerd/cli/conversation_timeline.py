@@ -82,6 +82,7 @@ _SAID: dict[Part, Callable[[str, PastMessage], str]] = {
     Part.DRAFT: lambda who, message: f"{who} wrote a draft{_then(', shown to ', _to(message, Role.DESK))}",
     Part.TOLD: lambda _, message: f"routerd told {_told(message)}",
     Part.AWAY: lambda who, _: f"{who} is away, says an automatic mail",
+    Part.CALENDAR: lambda who, message: f"{who} answered an invitation{_then(', to ', _to(message, Role.ANSWER))}",
     Part.REPLIED: lambda _, message: f"routerd replied by itself to {_told(message)}",
 }
 _HELD = {

@@ -111,7 +111,7 @@ _SENTENCES: dict[str, Callable[[Data], str]] = {
     "answer_failed": lambda data: (
         f"the answer of {data.get('member')} could not be delivered to {data.get('to')}{_because(data, 'reason')}"
     ),
-    "calendar_reply_sent": lambda data: f"{data.get('member')} answered an invitation, to {_said(data.get('to'))}",
+    "calendar_reply_sent": _nothing,
     "approval_asked": lambda data: f"it waits for a #send of {_said(data.get('of'))}",
     "held_dropped": _dropped,
     "auto_reply_sent": _nothing,

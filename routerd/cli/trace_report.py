@@ -274,6 +274,9 @@ _SENTENCES: dict[str, Callable[[PastEvent], str | None]] = {
     "note_kept_back": lambda event: f"shown to nobody: {event.data.get('member')} wrote {event.data.get('why')}",
     "answer_held": _held,
     "answer_sent": _answered,
+    "calendar_reply_sent": lambda event: (
+        f"{event.data.get('member')} answered an invitation, to {_names(event.data.get('to'))}"
+    ),
     "auto_reply_sent": lambda event: f"routerd replied to {event.data.get('to')} by itself: {event.data.get('mail')}",
     "away_heard": lambda event: f"it says that {event.data.get('member')} is away",
     "copy_added": lambda event: f"{_copy(event)}: made later{_because(event.data, 'why')}",

@@ -33,7 +33,7 @@ from routerd.message.view import MessageView
 
 APPROVE_PREFIX = "[approve] "
 _BY_ANSWERING = "owner by answering"
-_OURS = frozenset({Part.ANSWER, Part.NOTE, Part.DRAFT})
+_OURS = frozenset({Part.ANSWER, Part.NOTE, Part.DRAFT, Part.CALENDAR})
 
 
 def answer_plan(matter: Matter, member: str, conversation: Conversation, state: FullDeskState, house: House) -> Plan:
@@ -75,8 +75,8 @@ def reply_plan(
 
 
 def is_echo(state: FullDeskState) -> bool:
-    """Whether the message was here before as an answer, a note or a draft: what the same mail says at another address
-    of ours is not said twice. An answer that was dropped may be sent anew."""
+    """Whether the message was here before as an answer, a note, a draft or a calendar's: what the same mail says at
+    another address of ours is not said twice. An answer that was dropped may be sent anew."""
     twin = state.twin
     if twin is None or twin.parts.isdisjoint(_OURS):
         return False
@@ -214,7 +214,7 @@ def _passed_on(matter: Matter, member: str, conversation: Conversation, state: F
         unchanged(conversation, event),
         copies=(*out.copies, *_for_members(matter, member, conversation, state, house)),
         standing=replace(conversation.standing, messages=conversation.standing.messages + 1),
-        part=Part.ASIDE,
+        part=Part.CALENDAR,
         member=member,
     )
 

@@ -22,10 +22,11 @@ class Part(StrEnum):
     TOLD = "told"  # what routerd itself has to say: returned answers, summaries, reminders, digests, notices, bounces
     AWAY = "away"  # a member's out-of-office
     REPLIED = "replied"  # an automatic reply to a customer: ours
+    CALENDAR = "calendar"  # a member's answer to an invitation, for the customer's calendar; nobody is answered by it
 
 
 # One of these that comes without a conversation begins none.
-NEVER_FIRST = frozenset({Part.ANSWER, Part.NOTE, Part.DRAFT, Part.TOLD, Part.AWAY, Part.REPLIED})
+NEVER_FIRST = frozenset({Part.ANSWER, Part.NOTE, Part.DRAFT, Part.TOLD, Part.AWAY, Part.REPLIED, Part.CALENDAR})
 # What stands in their headers makes nobody a participant.
 AMONG_US = frozenset({Part.NOTE, Part.DRAFT, Part.TOLD, Part.AWAY})
 

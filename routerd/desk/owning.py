@@ -24,6 +24,7 @@ _TOLD = {
     Part.REPLY: "answered",
     Part.ANSWER: "answered",
     Part.NOTE: "noted",
+    Part.CALENDAR: "answered an invitation",
 }
 
 

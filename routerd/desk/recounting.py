@@ -21,6 +21,7 @@ _WROTE = {
     Part.TOLD: "told members",
     Part.AWAY: "is away",
     Part.REPLIED: "replied automatically",
+    Part.CALENDAR: "answered an invitation",
 }
 # Events that say more than their message does. What stands in braces is of the event; the rest is not told here.
 _SAID = {

@@ -29,7 +29,7 @@ def tell_accepted(received: Received, plan: Plan, decisions: Sequence[Decision],
         metrics.labels.labels(label).inc()
     if plan.reply_withheld or any(mail.part is Part.REPLIED for mail in plan.authored):
         metrics.auto_replies.labels(plan.reply_withheld or "sent").inc()
-    if plan.part in NEVER_FIRST:
+    if plan.part in NEVER_FIRST or _is_refused(plan):
         _tell_said(plan, metrics)
     else:
         _tell_owned(received, plan, metrics)
@@ -47,6 +47,11 @@ def tell_accepted(received: Received, plan: Plan, decisions: Sequence[Decision],
         **({} if received.client.member is None else {"login": received.client.member}),
         revision=decisions[0].revision,
     )
+
+
+def _is_refused(plan: Plan) -> bool:
+    """A member's answer that goes to nobody, of which he alone is told."""
+    return plan.part is Part.ASIDE and plan.member is not None and not plan.copies
 
 
 def _tell_owned(received: Received, plan: Plan, metrics: Metrics) -> None:

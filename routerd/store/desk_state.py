@@ -83,7 +83,7 @@ _LAST_OWNER = "SELECT owner FROM conversations WHERE customer = ? ORDER BY last_
 _NAMESAKES = """
 SELECT number, queue_id, content_hash, envelope_json, twin_of, conversation, part FROM messages AS m
 WHERE message_id = ? AND (
-  part IN ('answer', 'note', 'draft', 'away')
+  part IN ('answer', 'note', 'draft', 'away', 'calendar')
   OR received_at > ?
   AND EXISTS (SELECT 1 FROM copies AS c WHERE c.message = m.number AND c.state IN ('queued', 'delivered'))
   AND NOT EXISTS (SELECT 1 FROM copies AS c WHERE c.message = m.number AND c.state IN ('held', 'dropped'))

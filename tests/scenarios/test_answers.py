@@ -267,6 +267,7 @@ async def test_an_answer_to_an_invitation_passes_and_counts_for_nothing(desk: An
     [out] = await desk.outside()
     assert out.body == CALENDAR.partition("\r\n\r\n")[2].encode()
     assert out.mail.get_content_type() == "text/calendar"
+    assert b"routerd_unowned_messages_total 0.0" in desk.metrics.exposition()
     await desk.member("jan", answers_to)
     assert len(await desk.outside()) == 1
 

@@ -77,6 +77,19 @@ async def test_an_answer_that_the_customer_got_is_not_sent_again(desk: AnswerDes
 
 
 @pytest.mark.parametrize("after", LATER)
+async def test_an_answer_to_an_invitation_passes_once(desk: AnswerDesk, after: timedelta) -> None:
+    """Who has it could send the customer's calendar the yes of last year, when it was a no since."""
+    answer, _, _ = await addresses(desk)
+    reply = "Content-Type: text/calendar; method=REPLY"
+    await by_hop(desk, answer, answer, more=reply)
+    assert [one.copy.mailbox for one in await desk.outside()] == [ANNA]
+    desk.pass_by(after)
+    again = await by_hop(desk, answer, answer, sender="x@zly.test", above=f"{FOUND}\r\nX-Mine: 1", more=reply)
+    assert isinstance(again, Accepted)
+    assert await desk.out() == []
+
+
+@pytest.mark.parametrize("after", LATER)
 async def test_a_command_is_obeyed_once(desk: AnswerDesk, after: timedelta) -> None:
     """Though the customer stood in Cc."""
     answer, note, _ = await addresses(desk)

@@ -80,6 +80,11 @@ def test_only_what_customers_write_is_given_to_somebody() -> None:
     }
 
 
+def test_what_is_refused_of_a_members_mail_belongs_to_nobody() -> None:
+    """He is told, and nobody else has to do with it."""
+    assert told(replace(PLAN, part=Part.ASIDE, member="ewa", copies=())) == {}
+
+
 def test_series_name_nobody_where_reports_may_not() -> None:
     """Those that did before a reload are gone."""
     metrics = Metrics()
