@@ -110,13 +110,15 @@ def send_held(
     The plan has neither copies nor a part of the mail that said so: whoever obeys the command adds them. The bytes are
     kept as long as they wait (`FullDeskState.content`).
     """
+    # Of who has left, it becomes the answer of who sends it.
+    author = held.member if house.roster.member(held.member) is not None else by
     raw = state.content(held.message)
     out = GoingOut((), ())
     if raw is not None:
         customers = customers_of(conversation, state, house.roster)
-        out = going_out(raw, held.member, conversation, customers, _named_in(MessageView(raw)), state, house, at)
-    copies = (*out.copies, *_concerned(conversation, held.member, house.roster))
-    owner = _owner_after(conversation.owner, held.member, conversation, house)
+        out = going_out(raw, author, conversation, customers, _named_in(MessageView(raw)), state, house, at)
+    copies = (*out.copies, *_concerned(conversation, author, house.roster))
+    owner = _owner_after(conversation.owner, author, conversation, house)
     plan = unchanged(conversation, _told(held.member, out, by=by), *_owner_events(conversation, owner))
     return replace(
         plan,
@@ -128,7 +130,7 @@ def send_held(
             answers=conversation.standing.answers + 1,
         ),
         held_ended=(HeldEnded(held.id, HeldEnd.SENT),),
-        answered=answered_by(held.member, conversation, at, house.roster),
+        answered=answered_by(author, conversation, at, house.roster),
     )
 
 

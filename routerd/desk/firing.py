@@ -14,8 +14,7 @@ from routerd.desk.changes import Back, HeldEnd, HeldEnded, HeldKind, Timer, Time
 from routerd.desk.digest import digest_plan
 from routerd.desk.escalating import escalate
 from routerd.desk.matter import House
-from routerd.desk.owning import hand_over, with_handover
-from routerd.desk.pick import Picker
+from routerd.desk.owning import hand_over, owned, somebody, with_handover
 from routerd.desk.plan import Conversation, Event, FullDeskState, Plan, Standing
 from routerd.desk.reminding import become_overdue, note_of, remind
 from routerd.desk.standing import Act, after_act
@@ -49,23 +48,20 @@ def fire(timer: Timer, state: FullDeskState, house: House, at: datetime) -> Plan
     early = _early(timer, conversation, house, at)
     if early > timedelta(0):
         if timer.kind in _BY_CONFIG and not _is_ahead(conversation.standing, at):  # which puts it off by now
-            return timed(unchanged(conversation), state, house, at)
+            return timed(owned(unchanged(conversation), state, house, at), state, house, at)
         conversation = replace(conversation, standing=_brought_back(conversation.standing, early, at))
-    owned = _owned(conversation, state, house, at)
-    plan = fired(timer, owned, state, house, at)
-    if plan is not None and owned is not conversation:
+    its_own = _owned(conversation, state, house, at)
+    plan = fired(timer, its_own, state, house, at)
+    if plan is not None and its_own is not conversation:
         plan = with_handover(plan, conversation, state, house, at)
     return None if plan is None else timed(plan, state, house, at)
 
 
 def _owned(conversation: Conversation, state: FullDeskState, house: House, at: datetime) -> Conversation:
     """By somebody: who is not in the config any more is followed by whom the inbox's default names."""
-    roster = house.roster
-    if roster.member(conversation.owner) is not None:
+    if house.roster.member(conversation.owner) is not None:
         return conversation
-    picker = Picker(roster, state, at, house.choose)
-    names = (roster.default_of(conversation.inbox), roster.postmaster)
-    picked = next((one for one in map(picker.pick, names) if one is not None), None) or picker.last_resort()
+    picked = somebody(conversation.inbox, state, house, at)
     return replace(conversation, owner=picked.member, team=picked.team)
 
 

@@ -7,7 +7,7 @@ from datetime import datetime
 from routerd.desk.changes import Authored, Part, PlannedCopy, Resent, Role
 from routerd.desk.commands import below_commands
 from routerd.desk.matter import House
-from routerd.desk.pick import reason_of
+from routerd.desk.pick import Picked, Picker, ownership, reason_of
 from routerd.desk.plan import Conversation, ConversationState, Event, FullDeskState, Past, Plan, Standing
 from routerd.desk.roster import Roster
 from routerd.desk.telling import Told, note_address, tell
@@ -94,6 +94,22 @@ def with_handover(
         authored=(*handed.authored, *plan.authored),
         events=plan.events if is_told else (*plan.events, *handed.events),
     )
+
+
+def somebody(inbox: str, state: FullDeskState, house: House, at: datetime) -> Picked:
+    """Who follows an owner that is not in the config any more: whom the inbox's default names."""
+    picker = Picker(house.roster, state, at, house.choose)
+    names = (house.roster.default_of(inbox), house.roster.postmaster)
+    return next((one for one in map(picker.pick, names) if one is not None), None) or picker.last_resort()
+
+
+def owned(plan: Plan, state: FullDeskState, house: House, at: datetime) -> Plan:
+    """`plan` with an owner who is a member: the conversation of who has left goes on with whatever is done in it."""
+    if house.roster.member(plan.owner) is not None:
+        return plan
+    picked = somebody(plan.inbox, state, house, at)
+    given = replace(plan, owner=picked.member, team=picked.team, why=ownership(picked.why, picked.member))
+    return given if state.conversation is None else with_handover(given, state.conversation, state, house, at)
 
 
 def so_far(member: str, state: FullDeskState) -> tuple[Past, ...]:

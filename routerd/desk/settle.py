@@ -7,7 +7,7 @@ from routerd.desk.by_itself import noted_by_itself
 from routerd.desk.drafting import draft_plan
 from routerd.desk.matter import House, Matter
 from routerd.desk.noting import answers_colleagues, note_plan, unheard_plan
-from routerd.desk.owning import with_handover
+from routerd.desk.owning import owned, with_handover
 from routerd.desk.plan import Conversation, FullDeskState, Plan, Voice
 from routerd.desk.replying import with_reply
 from routerd.desk.said import Kind
@@ -18,7 +18,8 @@ def settle(matter: Matter, state: FullDeskState, house: House) -> Plan:
     """Pure, on the state as it is now: whatever depends on what others did meanwhile is decided here."""
     back = return_of(matter, state)
     house = house.as_of(state, back)
-    plan = timed(with_return(_plan(matter, state, house), back), state, house, matter.at)
+    plan = owned(with_return(_plan(matter, state, house), back), state, house, matter.at)
+    plan = timed(plan, state, house, matter.at)
     if matter.reply_due is None:
         return plan
     return with_reply(plan, matter.reply_due, matter.received.id, state, house, matter.at)

@@ -5,6 +5,7 @@ from datetime import datetime
 
 from routerd.desk.changes import Part
 from routerd.desk.matter import House
+from routerd.desk.owning import owned
 from routerd.desk.plan import Conversation, Event, FullDeskState, Past, Plan
 from routerd.desk.reminding import note_of
 from routerd.desk.roster import Roster
@@ -53,7 +54,8 @@ def undelivered_plan(trouble: Undelivered, state: FullDeskState, house: House, a
     )
     word = "late" if trouble.is_late else "not delivered"
     note = note_of(opened, word, _text(trouble, answer, state), state, house, at, to=(author,))
-    return timed(unchanged(opened, event, authored=(note,)), state, house, at)
+    plan = owned(unchanged(opened, event, authored=(note,)), state, house, at)
+    return timed(plan, state, house, at)
 
 
 def _author(answer: Past | None, conversation: Conversation, roster: Roster) -> str | None:
