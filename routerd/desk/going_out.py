@@ -16,6 +16,7 @@ from routerd.message.outgoing import Letterhead, outgoing_head
 from routerd.message.view import MessageView
 
 _LOOKED_AT = 20  # messages
+_MAY_BE_NAMED = 1_000  # messages of the conversation: References names what is long past, too
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +55,7 @@ def going_out(
         date=format_datetime(at),
         message_id=fresh_message_id(conversation.inbox, house, at),
         unseen=frozenset(
-            one.message_id for one in state.past(_LOOKED_AT) if one.part in AMONG_US and one.message_id is not None
+            one.message_id for one in state.past(_MAY_BE_NAMED) if one.part in AMONG_US and one.message_id is not None
         ),
     )
     head = outgoing_head(raw, letterhead)

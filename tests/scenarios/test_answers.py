@@ -72,6 +72,16 @@ async def test_an_answer_names_no_note_to_the_customer(desk: AnswerDesk) -> None
     assert (out.mail["References"], out.mail["In-Reply-To"]) == ("<1@klient>", None)
 
 
+async def test_an_answer_names_no_note_of_long_ago(desk: AnswerDesk) -> None:
+    answers_to = await asked(desk, Message_ID="<1@klient>")
+    notes = [f"<n{number}@team>" for number in range(25)]
+    for note in notes:
+        await desk.member("ewa", "support+note@example.com", "Who knows?", Message_ID=note, References="<1@klient>")
+    await desk.member("ewa", answers_to, References="\r\n ".join(("<1@klient>", *notes)))
+    [out] = await desk.outside()
+    assert out.mail["References"] == "<1@klient>"
+
+
 @pytest.mark.parametrize("mark", ["Precedence", "X_Auto_Response_Suppress"])
 async def test_what_a_gateway_marks_goes_out_all_the_same(desk: AnswerDesk, mark: str) -> None:
     """Some add such a field to all that leaves the company."""

@@ -46,7 +46,7 @@ async def test_an_answer_goes_its_way_where_the_owner_has_left(desk: AnswerDesk,
     told = [str(one.mail.get_content()) for one in out if one.copy.member == "omar"]
     assert any("Where is it?" in one for one in told)
     assert any("is yours now; it was ewa's." in one for one in told)
-    assert desk.metrics.undecided_messages._value.get() == 0
+    assert b"routerd_undecided_messages_total 0.0" in desk.metrics.exposition()
 
 
 async def test_who_answered_hears_of_trouble_where_the_owner_has_left(desk: AnswerDesk) -> None:
