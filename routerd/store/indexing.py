@@ -61,7 +61,11 @@ class Indexing:
         found = await self._index.unindexed(AT_ONCE)
         if not found:
             return False
-        words = [await self._words(one) for one in found if one.conversation]
+        words: list[Words] = []
+        for one in found:
+            if one.conversation:
+                words.append(await self._words(one))
+                await asyncio.sleep(0)  # mail that came meanwhile waits for one message, not for all of these
         await self._index.index_words(words, found[-1].number)
         return len(found) == AT_ONCE
 

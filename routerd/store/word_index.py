@@ -12,7 +12,7 @@ from routerd.message.fold import fold
 from routerd.store.base import StoreError
 from routerd.store.batch import Batch
 from routerd.store.connection import Connection, select, select_one
-from routerd.store.rows import storable
+from routerd.store.rows import RowWriter, storable
 from routerd.store.stored_json import texts_from_json
 
 _UNINDEXED = """
@@ -20,13 +20,13 @@ SELECT m.number, m.queue_id, CASE WHEN m.twin_of IS NULL THEN m.conversation ELS
 FROM messages AS m LEFT JOIN bodies AS b ON b.message = m.number
 WHERE m.number > (SELECT up_to FROM search_state) ORDER BY m.number LIMIT ?
 """
-_HAS_BODY = "SELECT EXISTS (SELECT 1 FROM bodies WHERE message = ?)"
+_HAVE_BODIES = "SELECT message FROM bodies WHERE message IN (SELECT value FROM json_each(?))"
 _HEAD = """
 SELECT v.number, v.subject, v.participants_json FROM messages AS m JOIN conversations AS v ON v.number = m.conversation
 WHERE m.number = ?
 """
-_ADD = "INSERT OR REPLACE INTO words (rowid, head, text) VALUES (?, ?, ?)"
-_ADD_SEARCHED = "INSERT OR REPLACE INTO searched VALUES (?, ?)"
+_WORDS = RowWriter("INSERT OR REPLACE INTO words (rowid, head, text) VALUES ROWS", 3)
+_SEARCHED = RowWriter("INSERT OR REPLACE INTO searched VALUES ROWS", 2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,11 +63,15 @@ def index_words(batch: Batch, found: Sequence[Words], up_to: int) -> None:
     """All up to that message are in then. What was forgotten meanwhile stays so."""
     batch.flush()
     db = batch.db
+    numbers = f"[{','.join(str(one.number) for one in found)}]"
+    whole = {number for (number,) in select(db, _HAVE_BODIES, (numbers,))}.intersection(
+        one.number for one in found if one.head
+    )
+    # A statement for all of them: mail waits for the end of this transaction, and for the lock after each statement.
+    _WORDS.write(db, [(one.number, storable(one.head), storable(one.text)) for one in found if one.number in whole])
+    _SEARCHED.write(db, [(one.number, one.conversation) for one in found if one.number in whole])
     for one in found:
-        if one.head and select(db, _HAS_BODY, (one.number,))[0][0]:
-            db.execute(_ADD, (one.number, storable(one.head), storable(one.text)))
-            db.execute(_ADD_SEARCHED, (one.number, one.conversation))
-        else:
+        if one.number not in whole:
             leave_head(db, one.number, is_new=True)
     db.execute("UPDATE search_state SET up_to = max(up_to, ?)", (up_to,))
 
@@ -85,8 +89,8 @@ def leave_head(db: Connection, message: int, *, is_new: bool = False) -> None:
         return
     conversation, subject, participants = row
     head = fold(" ".join((storable(subject), *texts_from_json(participants))))
-    db.execute(_ADD, (message, head, ""))
-    db.execute(_ADD_SEARCHED, (message, conversation))
+    _WORDS.write(db, [(message, head, "")])
+    _SEARCHED.write(db, [(message, conversation)])
 
 
 def forget_words(db: Connection, message: int) -> None:
