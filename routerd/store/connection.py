@@ -126,15 +126,23 @@ def open_onlooker(path: Path, *, at_rest: bool) -> Connection:
 
 
 def has_frames(path: Path) -> bool:
-    """Whether the log beside the file holds anything: all of a commit, or a part of one.
+    """Whether the log beside the file holds anything: all of a commit, or a part of one."""
+    return _log_bytes(path) > _WAL_HEADER_BYTES
 
-    Of one with a header alone, which a disk without room leaves behind, an onlooker can make no index (SQLite counts it
-    as none while it looks for one): the file is the whole truth then.
+
+def has_header_alone(path: Path) -> bool:
+    """Whether the log beside the file is one that a disk without room left behind: the file is the whole truth then.
+
+    An onlooker can make no index of it: SQLite counts it as none, and looks for one for ten seconds at each statement.
     """
+    return _log_bytes(path) == _WAL_HEADER_BYTES
+
+
+def _log_bytes(path: Path) -> int:
     try:
-        return path.with_name(f"{path.name}-wal").stat().st_size > _WAL_HEADER_BYTES
+        return path.with_name(f"{path.name}-wal").stat().st_size
     except FileNotFoundError:
-        return False
+        return 0
 
 
 def select(db: Connection, statement: str, bindings: Sequence[Value] = ()) -> list[tuple[Any, ...]]:

@@ -30,6 +30,7 @@ from routerd.store.connection import (
     Error,
     Value,
     has_frames,
+    has_header_alone,
     open_onlooker,
     select,
     select_one,
@@ -209,7 +210,7 @@ class QueueView:
         A daemon that comes or goes between the look and the opening is met by a second look.
         """
         try:
-            return self._try_open(at_rest=not _has_log(self._path))
+            return self._try_open(at_rest=not _has_log(self._path) or has_header_alone(self._path))
         except StoreError as error:
             if isinstance(error, StoreMissingError):
                 raise
