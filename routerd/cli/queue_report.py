@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 
 import click
 
+from routerd.cli.message_events import print_told, went_on
 from routerd.cli.moments import iso_or_none, shown_span, shown_time
 from routerd.cli.options import EXIT_FOUND_WRONG
 from routerd.cli.paragraphs import columns_of, folded, terminal_width
@@ -122,7 +123,7 @@ def owner_now(history: MessageHistory) -> str:
 
 
 def print_history(history: MessageHistory, where: Where, zone: ZoneInfo) -> None:
-    """All that is known of a message: where it came from, what was decided, its copies, its events.
+    """All that is known of a message: where it came from, what was decided, its copies, what happened since.
 
     `zone`: of the calendar by which its owner works; what happened is told in UTC, as in the logs.
     """
@@ -134,11 +135,10 @@ def print_history(history: MessageHistory, where: Where, zone: ZoneInfo) -> None
         print_copies(history.copies, where)
     else:
         click.echo("Nobody was sent a copy of it.")
-    click.echo()
-    for event in history.events:
-        told = ", ".join(f"{key}={value}" for key, value in event.data.items() if value is not None)
-        for line in folded(display(told, 1000), terminal_width(), f"{shown_time(event.at)}  {event.kind}  ", _INDENT):
-            click.echo(line.rstrip())
+    told = tuple(went_on(history))
+    if told:
+        click.echo()
+        print_told(told)
 
 
 def _facts(history: MessageHistory, zone: ZoneInfo) -> Iterator[tuple[str, str]]:

@@ -243,12 +243,14 @@ def test_show_names_the_present_owner(queue: Run, tmp_path: Path) -> None:
 
 
 def test_show_tells_a_messages_history(queue: Run, tmp_path: Path) -> None:
-    """By copy id or Message-ID; nothing in it drives the terminal."""
+    """By copy id or Message-ID, in the words of `trace`; nothing in it drives the terminal."""
     asyncio.run(commit_one(tmp_path / "state", None))
+    queue("hold", f"{ID}-2", "--reason", "wait")
     for name in (f"{ID}-2", "<a@klient.pl>"):
         result = queue("show", name)
         assert result.exit_code == 0
         assert "20-finance.yaml/invoices" in result.output
+        assert "Z  copy 2 for jan: held, by the postmaster's hand: wait\n" in result.output
         assert "\x1b" not in result.output
         assert "\u202e" not in result.output
     told = json.loads(queue("show", ID, "--json").output)
