@@ -302,6 +302,7 @@ class Router:
             cut_authserv_ids=(hostname, *(() if received.client.trusted else live.settings.authserv_ids)),
             cut_headers=live.ruleset.given_headers,
             reply_name=considered.matter.reply_name,
+            answered_by=considered.matter.answered_by,
         )
 
     # Afterwards.

@@ -30,8 +30,11 @@ class DeskAddresses:
         if inbox is None or copy.role in _OUTSIDE:
             return NO_DESK_FIELDS
         note, draft = self._issue(NOTE, copy), self._issue(DRAFT, copy)
+        among_us = Mailbox(f"{name_of_inbox(copy.annotation.inbox)} (note)", note)
         if copy.role is Role.DESK:
-            return DeskFields(note, draft, Mailbox(f"{name_of_inbox(copy.annotation.inbox)} (note)", note))
+            return DeskFields(note, draft, among_us)
+        if copy.annotation.answered_by:
+            return DeskFields(note, draft, among_us if trusts_us and inbox.takes_answers(trusts_us=True) else None)
         reply_to = self._reply_to(copy, inbox, trusts_us=trusts_us)
         sender = Mailbox(reply_to.name, copy.annotation.inbox) if reply_to is not None and not trusts_us else None
         goes_by_tags = (trusts_us or sender is not None) and self._wants_tags(copy.member)

@@ -36,6 +36,11 @@ class Matter:
     def at(self) -> datetime:
         return self.received.at
 
+    @property
+    def answered_by(self) -> str:
+        """The member who answers a customer by it; "" where nobody does."""
+        return self.said.member or "" if self.said.kind is Kind.ANSWER else ""
+
 
 @dataclass(frozen=True, slots=True)
 class House:

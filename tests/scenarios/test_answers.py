@@ -121,6 +121,18 @@ async def test_an_answer_of_another_takes_the_conversation(desk: AnswerDesk) -> 
     assert "jan" in {one.copy.member for one in await desk.out() if one.copy.role is Role.OWNER}
 
 
+async def test_a_reply_to_a_colleagues_answer_is_a_note(desk: AnswerDesk) -> None:
+    """As to all that members are shown: its author gets it, it is kept with the conversation, and no customer hears."""
+    await desk.customer()
+    [ewas] = await desk.out()
+    await desk.member("jan", ewas.address("Reply-To"), Reply_To="jan@home.example")
+    copy = await desk.of("ewa")
+    assert (copy.mail["From"], copy.mail["X-Original-Reply-To"]) == ("jan <jan@team.example>", "jan@home.example")
+    await desk.member("ewa", copy.address("Reply-To"), "Well said.")
+    [note] = await desk.out()
+    assert (note.copy.member, note.copy.role, note.body) == ("jan", Role.DESK, b"Well said.\r\n")
+
+
 async def test_where_answering_takes_nothing_the_owner_stays(tmp_path: Path) -> None:
     """`takes: false`"""
     desk = AnswerDesk(tmp_path, inboxes={SUPPORT: {"default": "ewa", "takes": False, "from": "{member} at Support"}})

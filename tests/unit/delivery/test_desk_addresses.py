@@ -99,6 +99,24 @@ def test_a_note_is_answered_by_a_note() -> None:
         assert made.reply_to.address == made.note
 
 
+def test_a_colleagues_answer_is_answered_by_a_note() -> None:
+    """Where a Reply-To breaks no signature of his, and the inbox takes answers; what goes outside says nothing of it."""
+    annotation = replace(a_copy().annotation, answered_by="ewa")
+    for role in (*MEMBERS, Role.ANSWER, Role.FORWARD):
+        copy = a_copy(role=role, annotation=annotation, number=4711)
+        for trusts_us, inbox, is_led in (
+            (True, {}, True),
+            (False, {}, False),
+            (False, {"replies": "through", "from_via": True}, False),
+            (True, {"replies": "observe"}, False),
+        ):
+            made = settings_with(ROUTE, inboxes={SUPPORT: {"default": "jan", **inbox}})
+            found = DeskAddresses(made, KEY).fields_of(copy, trusts_us=trusts_us)
+            assert (found.reply_to is not None) == (is_led and role in MEMBERS)
+            if found.reply_to is not None:
+                assert (found.reply_to.name, found.reply_to.address) == ("Support (note)", found.note)
+
+
 def test_what_nobody_outside_is_answered_to_keeps_its_reply_to() -> None:
     """List mail, members' own mail, bounces; a mail to the postmaster has no note either."""
     settings = settings_with(ROUTE)
