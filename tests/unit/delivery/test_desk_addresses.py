@@ -100,7 +100,7 @@ def test_a_note_is_answered_by_a_note() -> None:
 
 
 def test_a_colleagues_answer_is_answered_by_a_note() -> None:
-    """Where a Reply-To breaks no signature of his, and the inbox takes answers; what goes outside says nothing of it."""
+    """Where a Reply-To breaks no signature, and the inbox takes answers; what goes outside says nothing of it."""
     annotation = replace(a_copy().annotation, answered_by="ewa")
     for role in (*MEMBERS, Role.ANSWER, Role.FORWARD):
         copy = a_copy(role=role, annotation=annotation, number=4711)
