@@ -1,7 +1,6 @@
 """The postmaster's commands on a disk without room, and killed in the middle: done or not done, and said so."""
 
 import errno
-import json
 import smtplib
 from collections.abc import Callable
 from pathlib import Path
@@ -10,10 +9,15 @@ import pytest
 from peers.daemon import CONFIG, RouterdDaemon
 from shimmed_daemon import ShimmedDisk, start
 
+from routerd.store.base import CopyState
+from routerd.store.queue_view import QueueView
+from routerd.store.selection import Selection
+
 MESSAGES = 3
 LARGE = 300_000
 PATIENT = CONFIG.replace("retry: {{first: 1s, factor: 1, max: 1s}}", "retry: {{first: 1h}}")
 QUEUED = ["queued"] * MESSAGES
+EVERY = [state for state in CopyState if state is not CopyState.DELIVERED]
 # One after the other, and what they leave; a bounce finds nobody behind jan.
 COMMANDS = {
     "retry": QUEUED,
@@ -59,9 +63,10 @@ def _fill(daemon: RouterdDaemon) -> None:
     daemon.wait_for_event("copy_deferred", MESSAGES)
 
 
-def _states(daemon: RouterdDaemon) -> list[str]:
-    every = (f"--state={state}" for state in ("queued", "held", "dropped", "rerouted", "failed"))
-    return [copy["state"] for copy in json.loads(daemon.command("queue", "list", "--json", *every).stdout)]
+def _states(disk: ShimmedDisk) -> list[str]:
+    """As `routerd queue list` reads them."""
+    with QueueView.open(disk.state) as view:
+        return [copy.state.value for copy in view.list(Selection(states=EVERY))]
 
 
 def _do(daemon: RouterdDaemon, command: str) -> tuple[int, str]:
@@ -100,9 +105,9 @@ def test_without_room_a_command_changes_nothing_and_says_so(
             status, said = _do(filled, command)
             assert (status, "no room left where the state lives" in said) == (1, True), said
             disk.heal()
-            assert _states(filled) == before
+            assert _states(disk) == before
         assert _do(filled, command)[0] == 0
-        assert _states(filled) == then
+        assert _states(disk) == then
         before = then
 
 
@@ -125,7 +130,7 @@ def test_an_export_to_a_full_disk_leaves_nothing_torn(filled: RouterdDaemon, dis
     assert len(list(folder.iterdir())) == MESSAGES
 
 
-def test_a_command_that_is_killed_was_done_or_was_not(filled: RouterdDaemon) -> None:
+def test_a_command_that_is_killed_was_done_or_was_not(filled: RouterdDaemon, disk: ShimmedDisk) -> None:
     """Never in half, and the next daemon goes by it."""
     filled.stop()
     before = QUEUED
@@ -133,17 +138,17 @@ def test_a_command_that_is_killed_was_done_or_was_not(filled: RouterdDaemon) -> 
         for point in ("before-write", "after-write"):
             filled.environ["ROUTERD_CRASH_AT"] = point
             assert _do(filled, command) == (-9, "")
-            assert _states(filled) == (before if point == "before-write" else then)
+            assert _states(disk) == (before if point == "before-write" else then)
         before = then
     del filled.environ["ROUTERD_CRASH_AT"]
     filled.start()
     assert filled.metric("routerd_store_trouble") == 0
-    assert _states(filled) == before
+    assert _states(disk) == before
 
 
 @pytest.mark.parametrize("when", ["before", "after"])
 def test_a_daemon_that_is_killed_in_a_command_has_done_it_or_not(
-    filled: RouterdDaemon, tmp_path: Path, when: str
+    filled: RouterdDaemon, disk: ShimmedDisk, tmp_path: Path, when: str
 ) -> None:
     """The command says that it does not know; said again, it is done."""
     filled.stop()
@@ -154,9 +159,9 @@ def test_a_daemon_that_is_killed_in_a_command_has_done_it_or_not(
     assert filled.wait() == -9
     assert status == 1
     assert "the daemon broke off before it had answered: see by 'routerd queue list' what it did" in said
-    assert _states(filled) == (QUEUED if when == "before" else COMMANDS["hold"])
+    assert _states(disk) == (QUEUED if when == "before" else COMMANDS["hold"])
     assert _do(filled, "hold")[1] == ("" if when == "before" else "nothing fits\n")
-    assert _states(filled) == COMMANDS["hold"]
+    assert _states(disk) == COMMANDS["hold"]
 
 
 def test_an_export_that_is_killed_leaves_whole_files(filled: RouterdDaemon, tmp_path: Path) -> None:
