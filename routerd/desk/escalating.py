@@ -91,6 +91,6 @@ def _told(
     to = tuple(dict.fromkeys(one for one in people if not is_moved or one != owner))
     if not to:
         return
-    name = house.roster.display_name(owner) if house.roster.member(owner) else owner
+    name = house.roster.display_name(owner)
     has = f"{name} has it now." if is_moved else f"{name} has it."
     yield note_of(after, "overdue", f"{waits(after, house.roster)} {has}", state, house, at, to=to)

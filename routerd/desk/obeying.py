@@ -249,7 +249,9 @@ def _send(_command: Send, work: Work, scene: Scene) -> Work:
         raise ForbiddenError("what was held is not kept any more; write it again")
     others = [sent for sent in meanwhile(scene.member, scene.state) if sent.message != held.message]
     if others:
-        said = "; ".join(f"{_name(sent.member, scene.roster)} on {sent.at:%Y-%m-%d at %H:%M} UTC" for sent in others)
+        said = "; ".join(
+            f"{scene.roster.display_name(sent.member)} on {sent.at:%Y-%m-%d at %H:%M} UTC" for sent in others
+        )
         raise ForbiddenError(
             f"meanwhile it was answered: {said}. Look at that first; to send this one all the same, "
             "reply to this mail with #send",
@@ -291,7 +293,7 @@ def _drop(_command: Drop, work: Work, scene: Scene) -> Work:
     now = work.now()
     held = _meant(work, scene, "drop")
     if held.member != scene.member and not may_release(held, scene.member, now, scene.roster):
-        raise ForbiddenError(f"only {_name(held.member, scene.roster)} and who may #send it may drop it", held.id)
+        raise ForbiddenError(f"only {scene.roster.display_name(held.member)} and who may #send it may drop it", held.id)
     event = Event("held_dropped", {"by": scene.member, "member": held.member, "kind": str(held.kind)})
     return work.but(event, held_ended=(*work.plan.held_ended, HeldEnded(held.id, HeldEnd.DROPPED)))
 
@@ -326,10 +328,6 @@ def _help(_command: Help, work: Work, scene: Scene) -> Work:
     return work.telling(
         f"Commands stand at the top of a note, one on a line; what follows is the note.\n\n{HELP.rstrip()}"
     )
-
-
-def _name(member: str, roster: Roster) -> str:
-    return roster.display_name(member) if roster.member(member) is not None else member
 
 
 Obey = Callable[[Any, Work, Scene], Work]

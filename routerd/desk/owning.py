@@ -9,7 +9,6 @@ from routerd.desk.commands import below_commands
 from routerd.desk.matter import House
 from routerd.desk.pick import Picked, Picker, ownership, reason_of
 from routerd.desk.plan import Conversation, ConversationState, Event, FullDeskState, Past, Plan, Standing
-from routerd.desk.roster import Roster
 from routerd.desk.telling import Told, note_address, tell
 from routerd.message.address_list import Mailbox
 from routerd.message.outgoing import Letterhead, outgoing_head
@@ -217,12 +216,12 @@ def _lines(
     conversation: Conversation, to: str, why: str, word: Word | None, past: tuple[Past, ...], house: House
 ) -> Iterator[str]:
     standing, roster = conversation.standing, house.roster
-    yield f"This conversation of {conversation.inbox} is yours now; it was {_name(conversation.owner, roster)}'s."
+    yield f"This conversation of {conversation.inbox} is yours now; it was {roster.display_name(conversation.owner)}'s."
     if word is None:
         yield f"Why: {why}."
     else:
         yield ""
-        yield f"{_name(word.member, roster)} writes:"
+        yield f"{roster.display_name(word.member)} writes:"
         yield from (f"> {line}" for line in word.text.splitlines())
     yield ""
     yield from _stands(standing)
@@ -235,7 +234,7 @@ def _lines(
     for one in past:
         who = "the customer" if one.part is Part.CUSTOMER else "a machine or a colleague"
         if one.member is not None:
-            who = _name(one.member, roster)
+            who = roster.display_name(one.member)
         kept = "" if one.has_bytes else " (not kept any more)"
         yield f"  {_moment(one.at)}  {who} {_TOLD[one.part]}{kept}"
 
@@ -244,7 +243,7 @@ def _stands(standing: Standing) -> Iterator[str]:
     if standing.subject:
         yield f"Subject: {standing.subject}"
     if standing.outside:
-        yield f"With: {', '.join(f'{name} <{address}>' if name else address for name, address in standing.outside)}"
+        yield f"With: {', '.join(standing.named_outside)}"
     state = str(standing.state)
     if standing.state is ConversationState.SNOOZED and standing.snoozed_until is not None:
         state += f" until {_moment(standing.snoozed_until)}"
@@ -259,10 +258,6 @@ def _stands(standing: Standing) -> Iterator[str]:
         yield f"Priority: {standing.priority}"
     if standing.labels:
         yield f"Labels: {', '.join(standing.labels)}"
-
-
-def _name(member: str, roster: Roster) -> str:
-    return roster.display_name(member) if roster.member(member) is not None else member
 
 
 def _moment(at: datetime) -> str:

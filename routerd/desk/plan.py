@@ -79,6 +79,11 @@ class Standing:
     remind_at: datetime | None = None  # when the owner is told that time runs out; None: nothing is promised, or he was
     escalated: int = 0  # steps of the inbox's `escalate` that were taken
 
+    @property
+    def named_outside(self) -> tuple[str, ...]:
+        """Whom an answer goes to, as people read it."""
+        return tuple(f"{name} <{address}>" if name else address for name, address in self.outside)
+
 
 @dataclass(frozen=True, slots=True)
 class Conversation:

@@ -55,16 +55,16 @@ def history_of(conversation: Conversation, state: FullDeskState, house: House) -
 def _standing(conversation: Conversation, roster: Roster) -> Iterator[str]:
     standing = conversation.standing
     yield f"Subject: {standing.subject}"
-    yield f"Owner: {_name(conversation.owner, roster)}" + (f" ({conversation.team})" if conversation.team else "")
+    yield f"Owner: {roster.display_name(conversation.owner)}" + (f" ({conversation.team})" if conversation.team else "")
     yield f"State: {standing.state}" + (f" until {_moment(standing.snoozed_until)}" if standing.snoozed_until else "")
     if standing.outside:
-        yield f"With: {', '.join(f'{name} <{address}>' if name else address for name, address in standing.outside)}"
+        yield f"With: {', '.join(standing.named_outside)}"
     if standing.labels:
         yield f"Labels: {', '.join(standing.labels)}"
     if standing.priority is not None:
         yield f"Priority: {standing.priority}"
     if standing.watchers:
-        yield f"Watching: {', '.join(_name(member, roster) for member in standing.watchers)}"
+        yield f"Watching: {', '.join(roster.display_name(member) for member in standing.watchers)}"
     if standing.waiting_since is not None:
         yield f"Waiting since: {_moment(standing.waiting_since)}"
     if standing.respond_by is not None:
@@ -86,7 +86,7 @@ def _timeline(state: FullDeskState, roster: Roster) -> Iterator[str]:
 
 
 def _wrote(one: Past, past: tuple[Past, ...], state: FullDeskState, roster: Roster) -> str:
-    who = _name(one.member, roster) if one.member else _NOT_OURS.get(one.part, "somebody")
+    who = roster.display_name(one.member) if one.member else _NOT_OURS.get(one.part, "somebody")
     return f"{who} {_WROTE[one.part] if says_something(one, past, state) else 'gave commands'}"
 
 
@@ -119,11 +119,7 @@ def _in_words(value: object, roster: Roster | None) -> str:
     if isinstance(value, list | tuple):
         return ", ".join(_in_words(one, roster) for one in value) or "none"
     text = str(value)[:300]
-    return _name(text, roster) if roster is not None else text
-
-
-def _name(member: str, roster: Roster) -> str:
-    return roster.display_name(member) if roster.member(member) is not None else member
+    return roster.display_name(text) if roster is not None else text
 
 
 def _moment(at: datetime) -> str:

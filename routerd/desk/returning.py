@@ -42,7 +42,7 @@ def returned(
     """To its author. `kind`: why it is held: `#send` said to this mail sends what he wrote, as he wrote it; None: it is
     not kept, since it goes to nobody."""
     counted = house.roster.approvers(member, conversation.standing.approve)
-    approvers = " or ".join(_name(name, house) for name in counted)
+    approvers = " or ".join(house.roster.display_name(name) for name in counted)
     why = _WHY[kind].format(approvers=approvers, inbox=conversation.inbox)
     lines = [why, ""]
     if kind is HeldKind.CONFLICT:
@@ -105,11 +105,7 @@ def _quoted(text: str) -> Iterator[str]:
 
 
 def _who(one: Past, house: House) -> str:
-    return "The customer" if one.member is None else _name(one.member, house)
-
-
-def _name(name: str, house: House) -> str:
-    return house.roster.display_name(name) if house.roster.member(name) is not None else name
+    return "The customer" if one.member is None else house.roster.display_name(one.member)
 
 
 def _moment(at: datetime) -> str:

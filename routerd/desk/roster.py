@@ -96,7 +96,9 @@ class Roster:
         return next((box for box in map(found.show.mailbox_for, labels) if box is not None), found.mailbox)
 
     def display_name(self, member: str) -> str:
-        return self._members[member].name or member
+        """How people see him named. Of who has left nothing but the name in the config is known."""
+        found = self._members.get(member)
+        return found.name or member if found is not None else member
 
     @property
     def own_addresses(self) -> frozenset[str]:

@@ -50,7 +50,7 @@ def head_of_waiting(
     """Of an answer or a draft that waits for #send: it says on top what that is about, and how to say it."""
     head = head_for(prefix, raw, author, conversation.inbox, members, house, at)
     roster, approve = house.roster, conversation.standing.approve
-    outside = [f"{name} <{address}>" if name else address for name, address in conversation.standing.outside]
+    outside = conversation.standing.named_outside
     to = f" to {', '.join(outside[:MAX_SHOWN])}{', …' if outside[MAX_SHOWN:] else ''}" if outside else ""
     approvers = [roster.display_name(name) for name in roster.approvers(author, approve)]
     waits = f"waits for the #send of {' or '.join(approvers)}" if approvers else "waits for somebody's #send"

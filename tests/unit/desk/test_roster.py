@@ -34,6 +34,16 @@ def test_copies_go_where_their_labels_are_filed(labels: tuple[str, ...], mailbox
     assert str(ROSTER.mailbox_for("adam", labels)) == "adam@example.com"
 
 
+def test_who_has_left_is_called_as_he_was_in_the_config() -> None:
+    """What he wrote is told of still."""
+    roster = Roster(
+        settings(
+            members={"ewa": {"name": "Ewa Nowak", "mailbox": "e@example.com"}, "jan": {"mailbox": "j@example.com"}}
+        )
+    )
+    assert [roster.display_name(name) for name in ("ewa", "jan", "gone")] == ["Ewa Nowak", "jan", "gone"]
+
+
 INBOXES = {
     "support@example.com": {"default": "adam", "aliases": ["help@example.org"]},
     "customer-care@example.com": {"default": "adam"},
