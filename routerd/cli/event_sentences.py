@@ -32,7 +32,8 @@ def _said(value: object) -> str:
     return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
-def _because(data: Data, key: str = "why") -> str:
+def because(data: Data, key: str = "why") -> str:
+    """The reason behind what is told, where one is kept."""
     return f": {data[key]}" if data.get(key) else ""
 
 
@@ -61,7 +62,7 @@ def _dropped(data: Data) -> str:
 
 def _by_hand(data: Data) -> str:
     by = f" by the {data['by']}" if data.get("by") else ""
-    return f"{by}{_because(data, 'reason')}"
+    return f"{by}{because(data, 'reason')}"
 
 
 def _labels(data: Data) -> str:
@@ -73,11 +74,11 @@ def _labels(data: Data) -> str:
 
 def _away(data: Data) -> str:
     until = _until(data)
-    return f"{data.get('member')} is away{f' until {until}' if until else ''}{_because(data)}"
+    return f"{data.get('member')} is away{f' until {until}' if until else ''}{because(data)}"
 
 
 def _closed(data: Data) -> str:
-    return f"closed by {data['by']}" if data.get("by") else f"closed{_because(data)}"
+    return f"closed by {data['by']}" if data.get("by") else f"closed{because(data)}"
 
 
 def _snoozed(data: Data) -> str:
@@ -91,44 +92,44 @@ def _escalated(data: Data) -> str:
 
 
 _SENTENCES: dict[str, Callable[[Data], str]] = {
-    "message_assigned": lambda data: f"given to {data.get('member')}{_because(data)}",
+    "message_assigned": lambda data: f"given to {data.get('member')}{because(data)}",
     "message_joined": lambda data: f"the same as {data.get('twin')}",
-    "owner_changed": lambda data: f"the owner is {data.get('to')}, no longer {data.get('from')}{_because(data)}",
+    "owner_changed": lambda data: f"the owner is {data.get('to')}, no longer {data.get('from')}{because(data)}",
     "copy_rerouted": lambda data: (
-        f"the copy for {data.get('member')} went to {data.get('to_member')}{_because(data, 'reason')}"
+        f"the copy for {data.get('member')} went to {data.get('to_member')}{because(data, 'reason')}"
     ),
     "copy_dropped": lambda data: f"the copy for {data.get('member') or 'him'} was dropped{_by_hand(data)}",
     "mail_written": _nothing,
     "note_written": _nothing,
-    "note_kept_back": lambda data: f"it was shown to nobody{_because(data)}",
+    "note_kept_back": lambda data: f"it was shown to nobody{because(data)}",
     "draft_held": _nothing,
     "answer_held": _nothing,
     "answer_sent": _sent,
-    "answer_refused": lambda data: f"it went to nobody{_because(data)}",
+    "answer_refused": lambda data: f"it went to nobody{because(data)}",
     "answer_late": lambda data: (
-        f"the answer of {data.get('member')} has not reached {data.get('to')} yet{_because(data, 'reason')}"
+        f"the answer of {data.get('member')} has not reached {data.get('to')} yet{because(data, 'reason')}"
     ),
     "answer_failed": lambda data: (
-        f"the answer of {data.get('member')} could not be delivered to {data.get('to')}{_because(data, 'reason')}"
+        f"the answer of {data.get('member')} could not be delivered to {data.get('to')}{because(data, 'reason')}"
     ),
     "calendar_reply_sent": _nothing,
     "approval_asked": lambda data: f"it waits for a #send of {_said(data.get('of'))}",
     "held_dropped": _dropped,
     "auto_reply_sent": _nothing,
-    "auto_reply_withheld": lambda data: f"no automatic reply {data.get('template')}{_because(data, 'reason')}",
+    "auto_reply_withheld": lambda data: f"no automatic reply {data.get('template')}{because(data, 'reason')}",
     "command_obeyed": lambda data: f"{data.get('member')} said #{data.get('command')}",
-    "command_refused": lambda data: f"#{data.get('command')} of {data.get('member')} was not obeyed{_because(data)}",
+    "command_refused": lambda data: f"#{data.get('command')} of {data.get('member')} was not obeyed{because(data)}",
     "labels_changed": _labels,
     "priority_set": lambda data: f"priority {data.get('priority')}, by {data.get('by')}",
     "watch_begun": lambda data: f"{data.get('member')} watches from now on",
     "watch_ended": lambda data: f"{data.get('member')} watches no longer",
     "away_begun": _away,
-    "away_ended": lambda data: f"{data.get('member')} is there again{_because(data)}",
+    "away_ended": lambda data: f"{data.get('member')} is there again{because(data)}",
     "away_heard": _nothing,
     "owner_reminded": lambda data: f"{data.get('member')} was reminded",
     "conversation_overdue": lambda data: f"overdue: an answer was promised by {_until(data, 'respond_by')}",
     "conversation_escalated": _escalated,
-    "conversation_woke": lambda data: f"it is in sight again{_because(data)}",
+    "conversation_woke": lambda data: f"it is in sight again{because(data)}",
     "conversation_closed": _closed,
     "conversation_opened": lambda data: f"opened again by {data.get('by')}",
     "conversation_snoozed": _snoozed,

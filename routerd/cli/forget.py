@@ -6,7 +6,8 @@ from typing import Any
 
 import click
 
-from routerd.cli.options import config_option, load_or_exit, why_not
+from routerd.cli.asking import ask_or_fail
+from routerd.cli.options import config_option, load_or_exit
 from routerd.cli.queue_hand import hand_on
 from routerd.cli.queue_report import MAX_TEXT, fail
 from routerd.cli.state import fail_by, reading_state
@@ -16,7 +17,6 @@ from routerd.message.address import Address, parse_address
 from routerd.message.fold import display
 from routerd.store.base import StoreError
 from routerd.store.conversations import Wanted
-from routerd.web.control import ControlRefusedError
 
 _MANY = 10_000
 _NAMED = 20
@@ -77,25 +77,12 @@ def _ask(person: Address, settings: Settings) -> None:
         fail_by(error)
     known = "No conversation" if not count else "1 conversation" if count == 1 else f"{count:,} conversations"
     click.echo(f"{known} with {display(str(person), MAX_TEXT)}; he may have a part in others.", err=True)
-    try:
-        is_agreed = click.confirm("Forget this person for good?", err=True)
-    except click.Abort:  # nobody is there to answer
-        click.echo(err=True)
-        is_agreed = False
-    if not is_agreed:
-        fail("nothing was forgotten (--yes forgets without a question)")
+    ask_or_fail("Forget this person for good?", "nothing was forgotten (--yes forgets without a question)")
 
 
 def _forget(person: Address, settings: Settings) -> dict[str, Any]:
     with hand_on(settings) as hand:
-        try:
-            return hand.forget(str(person))
-        except StoreError as error:
-            fail_by(error)
-        except OSError as error:
-            fail(why_not(error))
-        except (ValueError, ControlRefusedError) as error:
-            fail(str(error))
+        return hand.forget(str(person))
 
 
 def _told(done: dict[str, Any]) -> str:

@@ -8,16 +8,15 @@ from typing import Any
 
 import click
 
-from routerd.cli.options import config_option, load_or_exit, why_not
+from routerd.cli.asking import ask_or_fail
+from routerd.cli.options import config_option, load_or_exit
 from routerd.cli.queue_hand import hand_on
-from routerd.cli.queue_report import fail
 from routerd.cli.state import fail_by, reading_state
 from routerd.cli.table import print_table
 from routerd.config.settings import Settings
 from routerd.message.key_ring import KeyRing, day_of
 from routerd.message.token import BOUNCE, TRACE
 from routerd.store.base import StoreError
-from routerd.web.control import ControlRefusedError
 
 _SIGNS = {BOUNCE: "addresses", TRACE: "traces"}  # what the keys of each ring sign
 _BREAKS = """\
@@ -73,14 +72,7 @@ def renew(ctx: click.Context, config: Path | None, revoke: bool, yes: bool, as_j
     if revoke and not yes:
         _ask()
     with hand_on(settings) as hand:
-        try:
-            hand.renew_keys(revoke=revoke)
-        except StoreError as error:
-            fail_by(error)
-        except OSError as error:
-            fail(why_not(error))
-        except (ValueError, ControlRefusedError) as error:
-            fail(str(error))
+        hand.renew_keys(revoke=revoke)
     if not revoke and not as_json:
         click.echo(_MENDS, err=True)
     ctx.invoke(list_keys, config=config, as_json=as_json)
@@ -88,13 +80,7 @@ def renew(ctx: click.Context, config: Path | None, revoke: bool, yes: bool, as_j
 
 def _ask() -> None:
     click.echo(_BREAKS, err=True)
-    try:
-        is_agreed = click.confirm("Revoke the keys of all addresses?", err=True)
-    except click.Abort:  # nobody is there to answer
-        click.echo(err=True)
-        is_agreed = False
-    if not is_agreed:
-        fail("nothing was revoked (--yes revokes without a question)")
+    ask_or_fail("Revoke the keys of all addresses?", "nothing was revoked (--yes revokes without a question)")
 
 
 def _listed(settings: Settings) -> list[dict[str, Any]]:

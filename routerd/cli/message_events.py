@@ -7,7 +7,7 @@ from datetime import datetime
 import click
 
 from routerd.cli.conversation_timeline import WHY_HELD
-from routerd.cli.event_sentences import event_sentence, in_words
+from routerd.cli.event_sentences import because, event_sentence, in_words
 from routerd.cli.moments import shown_time
 from routerd.cli.paragraphs import folded, terminal_width
 from routerd.message.fold import display
@@ -76,16 +76,12 @@ def _led(data: Data) -> str:
     return f" by {data['destination']}" if data.get("destination") else ""
 
 
-def _because(data: Data, key: str = "reason") -> str:
-    return f": {data[key]}" if data.get(key) else ""
-
-
 def _by(data: Data) -> str:
     return _HAND.get(str(data.get("by", "")), "")
 
 
 def _delivered(event: PastEvent) -> str:
-    return f"{_copy(event)}: delivered; its server said{_because(event.data, 'reply') or ' nothing'}"
+    return f"{_copy(event)}: delivered; its server said{because(event.data, 'reply') or ' nothing'}"
 
 
 def _deferred(event: PastEvent) -> str:
@@ -94,16 +90,17 @@ def _deferred(event: PastEvent) -> str:
         when = f", again at {shown_time(datetime.fromisoformat(again))}" if again else ""
     except ValueError:
         when = ""
-    return f"{_copy(event)}: not delivered{when}{_because(event.data)}"
+    return f"{_copy(event)}: not delivered{when}{because(event.data, 'reason')}"
 
 
 def _rerouted(event: PastEvent) -> str:
     data = event.data
-    return f"{_copy(event)}: given to {data.get('to_member')} as {which(data.get('to'))}{_by(data)}{_because(data)}"
+    given = f"given to {data.get('to_member')} as {which(data.get('to'))}{_by(data)}"
+    return f"{_copy(event)}: {given}{because(data, 'reason')}"
 
 
 def _moved(done: str) -> Callable[[PastEvent], str]:
-    return lambda event: f"{_copy(event)}: {done}{_by(event.data)}{_because(event.data)}"
+    return lambda event: f"{_copy(event)}: {done}{_by(event.data)}{because(event.data, 'reason')}"
 
 
 def _bounced(event: PastEvent) -> str:
@@ -132,13 +129,13 @@ def _ignored(event: PastEvent) -> str:
     data = event.data
     return (
         f"{_copy(event)}: an attempt ended when the copy was {data.get('state')} already;"
-        f" that changed nothing{_because(data)}"
+        f" that changed nothing{because(data, 'reason')}"
     )
 
 
 def _changed_owner(event: PastEvent) -> str:
     data = event.data
-    return f"the conversation goes from {data.get('from')} to {data.get('to')}{_because(data, 'why')}"
+    return f"the conversation goes from {data.get('from')} to {data.get('to')}{because(data)}"
 
 
 def _held(event: PastEvent) -> str:
@@ -169,7 +166,7 @@ _SENTENCES: dict[str, Callable[[PastEvent], str | None]] = {
     "message_assigned": _nothing,
     "message_joined": _nothing,
     "owner_changed": _changed_owner,
-    "mail_written": lambda event: f"routerd wrote it{_because(event.data, 'why')}",
+    "mail_written": lambda event: f"routerd wrote it{because(event.data)}",
     "note_written": lambda event: f"{event.data.get('member')} noted it, for {_names(event.data.get('to'))}",
     "draft_held": lambda event: f"{event.data.get('member')} wrote it as a draft, for {_names(event.data.get('to'))}",
     "note_kept_back": lambda event: f"shown to nobody: {event.data.get('member')} wrote {event.data.get('why')}",
@@ -180,7 +177,7 @@ _SENTENCES: dict[str, Callable[[PastEvent], str | None]] = {
     ),
     "auto_reply_sent": lambda event: f"routerd replied to {event.data.get('to')} by itself: {event.data.get('mail')}",
     "away_heard": lambda event: f"it says that {event.data.get('member')} is away",
-    "copy_added": lambda event: f"{_copy(event)}: made later{_because(event.data, 'why')}",
+    "copy_added": lambda event: f"{_copy(event)}: made later{because(event.data)}",
     "copy_delivered": _delivered,
     "copy_deferred": _deferred,
     "copy_rerouted": _rerouted,

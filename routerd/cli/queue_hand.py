@@ -13,6 +13,7 @@ from typing import Any
 
 import click
 
+from routerd.cli.asking import ask_or_fail
 from routerd.cli.json_array import print_array
 from routerd.cli.options import EXIT_FOUND_WRONG, config_option, load_or_exit, why_not
 from routerd.cli.queue_report import MAX_TEXT, fail, print_copies
@@ -179,13 +180,7 @@ def _ask_whether_to_drop(picked: _Picked) -> None:
     if count > len(picked.first):
         click.echo(f"… and {count - len(picked.first):,} more", err=True)
     question = "Drop this copy for good?" if count == 1 else f"Drop these {count:,} copies for good?"
-    try:
-        is_agreed = click.confirm(question, err=True)
-    except click.Abort:  # nobody is there to answer
-        click.echo(err=True)
-        is_agreed = False
-    if not is_agreed:
-        fail("nothing was dropped (--yes drops without a question)")
+    ask_or_fail(question, "nothing was dropped (--yes drops without a question)")
 
 
 def _change(settings: Settings, name: str, picked: _Picked, reason: str, as_json: bool) -> None:
@@ -220,22 +215,21 @@ def _change(settings: Settings, name: str, picked: _Picked, reason: str, as_json
 def _replies(settings: Settings, name: str, ids: Sequence[str], reason: str) -> Iterator[dict[str, Any]]:
     with hand_on(settings) as hand:
         for start in range(0, len(ids), PAGE_COPIES):
-            try:
-                yield hand.do({"do": name, "copies": list(ids[start : start + PAGE_COPIES]), "reason": reason})
-            except StoreError as error:
-                fail_by(error)
-            except OSError as error:
-                fail(why_not(error))
-            except (PlanFailedError, ValueError, ControlRefusedError) as error:
-                fail(str(error))
+            yield hand.do({"do": name, "copies": list(ids[start : start + PAGE_COPIES]), "reason": reason})
 
 
 @contextmanager
 def hand_on(settings: Settings) -> Iterator[Hand]:
-    """What was opened is closed at the end."""
+    """What was opened is closed at the end. What it could not do is said, and ends the command with 1."""
     hand = Hand(settings)
     try:
         yield hand
+    except StoreError as error:
+        fail_by(error)
+    except OSError as error:
+        fail(why_not(error))
+    except (PlanFailedError, ValueError, ControlRefusedError) as error:
+        fail(str(error))
     finally:
         hand.close()
 
