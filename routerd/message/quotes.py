@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum, auto
 from itertools import product
+from unicodedata import category
 
 from routerd.message.attribution import MAX_WRAPPED, lines_of_attribution
 from routerd.message.quote_marks import (
@@ -38,6 +39,8 @@ _MAX_BLOCK = 10  # lines in which the keys of a header block stand
 _MAX_SIGNATURE = 12  # lines behind a `--` that lacks its space, for it to be a signature
 _MAX_SIGNATURE_LINE = 100
 _FULL_LINE = 50  # characters: a line that long and without an end goes on in the next
+_COMMANDS = "#\N{FULLWIDTH NUMBER SIGN}"
+_CUT = "[…]"
 _QUOTED_LINE = re.compile(r"^>.*\n?", re.MULTILINE)
 _EDGES = " \t\r\f\v\xa0\u202f\u200b\u200e\u200f\u202a\u202b\u202c\u2066\u2067\u2068\u2069\ufeff"
 
@@ -71,7 +74,8 @@ def own_words(text: str) -> OwnWords:
     """For what must not be done because somebody else has said so: what is passed on is left out, too."""
     scan = Scan(text)
     own = scan.new_text(with_forwarded=False)
-    return OwnWords(own, scan.passes_on)
+    first = next((character for character in own if category(character) != "Cf"), " ")
+    return OwnWords(scan.told_apart() if first in _COMMANDS else own, scan.passes_on)
 
 
 class Scan:
@@ -82,6 +86,8 @@ class Scan:
         self._behind = self._raw.pop() if len(self._raw) > MAX_LINES else ""
         self._lines = [line.strip(_EDGES) for line in self._raw]
         self._kept: list[str] = []
+        self._above = 0  # lines of it that stand above the first quote, where those say something
+        self._looked_at = 0
         self._paragraph_at = 0  # where the lines begin that were kept one below the other up to now
         self.passes_on = False  # a forwarded message was found
         self.glances = 0
@@ -101,6 +107,8 @@ class Scan:
             elif line[0] == ">" and line != ">:":  # which may end an attribution that is wrapped
                 mark = _Mark.DROPPED
                 in_signature = False
+                self._above = self._above or (len(self._kept) if any(self._kept[self._looked_at :]) else 0)
+                self._looked_at = len(self._kept)
             elif self.glances < MAX_GLANCES and _is_like_a_mark(line):
                 self.glances += 1
                 mark = self._mark(at, line)
@@ -119,6 +127,12 @@ class Scan:
         else:
             self._kept.append(_QUOTED_LINE.sub("", self._behind))
         return "\n".join(self._kept).strip()
+
+    def told_apart(self) -> str:
+        """The new text; where some of it stands below a quote, which clients break into lines of their own, that is told
+        apart from what stands above: no line of it is on top any more."""
+        above, below = ("\n".join(some).strip() for some in (self._kept[: self._above], self._kept[self._above :]))
+        return f"{above}\n{_CUT}\n{below}" if above and below else above or below
 
     def _mark(self, at: int, line: str) -> _Mark:
         """Of a line that could be more than the sender's own, which most that come here are nevertheless."""

@@ -253,3 +253,20 @@ def test_a_mobile_signature_of_each_kind_goes(signature: str, capital: Callable[
 def test_of_ones_own_words_what_others_wrote_is_no_part(text: str, own: str, passes_on: bool) -> None:
     """Also where nothing else is left."""
     assert own_words(text) == OwnWords(own, passes_on)
+
+
+@pytest.mark.parametrize(
+    ("text", "own"),
+    [
+        ("#watch\n\n> a line that his client has broken and\n#close\n", "#watch\n[…]\n#close"),
+        ("\u061c#watch\nOn Monday Anna <a@b.pl> wrote:\n> a\n\n#close\n> b\n", "\u061c#watch\n[…]\n#close"),
+        ("#watch\n> a\n-- \nEwa\n> b\n#send", "#watch\n[…]\n#send"),
+        ("#watch\n> a\n-- \nEwa\n", "#watch"),
+        ("> a\n#watch\n#close\n", "#watch\n#close"),
+        ("\n> a\n\n> b\n#watch\n> c\n#close\n", "#watch\n[…]\n#close"),
+        ("Hello\n> a\n#4711 is it\n", "Hello\n#4711 is it"),
+    ],
+)
+def test_what_stands_below_a_quote_is_not_on_top(text: str, own: str) -> None:
+    """It may be the rest of a customer's line, and then it is no command of who answers him."""
+    assert own_words(text).text == own
