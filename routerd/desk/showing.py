@@ -14,6 +14,7 @@ from routerd.message.leading import led_by
 from routerd.message.outgoing import Letterhead, outgoing_head
 
 MAX_SHOWN = 3  # customers that are named
+MAX_NAMED = 50  # members in To: each copy has the header for itself, so that it would grow by the square
 _HOW = """\
 To send it as it stands below, reply with #send as the first line; #drop drops it.
 Any other reply is a note to colleagues. Replies go to {note},
@@ -30,7 +31,7 @@ def head_for(
     roster = house.roster
     letterhead = Letterhead(
         sender=Mailbox(roster.display_name(author), note_address(inbox, house.settings.addresses)),
-        to=tuple(Mailbox(roster.display_name(name), str(roster.mailbox(name))) for name in members),
+        to=tuple(Mailbox(roster.display_name(name), str(roster.mailbox(name))) for name in members[:MAX_NAMED]),
         prefix=prefix,
         date=format_datetime(at),
         message_id=fresh_message_id(inbox, house, at),

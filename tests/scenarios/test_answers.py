@@ -374,3 +374,19 @@ async def test_the_signature_of_what_waits_covers_the_words_above_it(tmp_path: P
     digest = body_digest(Form.RELAXED, shown.raw, shown.raw.index(b"\r\n\r\n") + 4)
     assert "".join(found[1].split()) == b64encode(digest).decode()
     await desk.close()
+
+
+async def test_a_note_to_a_crowd_names_the_first_of_them(tmp_path: Path) -> None:
+    """Each copy has its header for itself."""
+    members = {f"m{number}": {"mailbox": f"m{number}@team.example"} for number in range(200)}
+    teams = {"all": {"members": [*members]}}
+    rules = "rules:\n  - {name: all, when: {always: true}, then: {watch: all}}\n"
+    inboxes = {SUPPORT: {"default": "m0"}}
+    desk = AnswerDesk(tmp_path, rules, members=members, teams=teams, postmaster="m0", inboxes=inboxes)
+    await desk.customer(Message_ID="<1@klient>")
+    await desk.out()
+    await desk.member("m0", "support+note@example.com", "Who knows?", References="<1@klient>")
+    out = await desk.out()
+    assert len(out) == 199
+    assert {len(one.mail["To"].addresses) for one in out} == {50}
+    await desk.close()
