@@ -22,6 +22,7 @@ from routerd.message.address import AddressError, parse_address
 from routerd.message.bounce import is_by_server
 from routerd.message.envelope import Client, Envelope, Purpose
 from routerd.message.key_ring import Keys
+from routerd.message.kinds import OF_MACHINES
 from routerd.message.token import NOTICE, is_own_trace
 from routerd.message.view import MessageView
 from routerd.rules.conditions.proofs import TEMPORARY
@@ -33,7 +34,6 @@ MAX_HOPS = 50  # RFC 5321 6.3: loops are found by counting Received
 MAX_TRACES = 10  # we leave one; more are somebody's noise
 MAX_OUTSIDE = 50  # addresses that an answer may go to
 MAX_NAME_CHARACTERS = 200
-_OF_MACHINES = frozenset(("auto", "bounce", "bulk", "list"))
 
 
 @dataclass(frozen=True)
@@ -206,7 +206,7 @@ def author_of(facts: Facts, envelope: Envelope, roster: Roster) -> Author:
 def _is_automatic(view: MessageView, envelope: Envelope, *, is_member: bool) -> bool:
     if is_member:
         return is_of_machine(view, envelope, is_at_desk=False)
-    return not envelope.sender or not view.kinds.isdisjoint(_OF_MACHINES)
+    return not envelope.sender or not view.kinds.isdisjoint(OF_MACHINES)
 
 
 def outside_of(view: MessageView, roster: Roster) -> tuple[tuple[str, str], ...]:

@@ -9,11 +9,11 @@ from routerd.auth.results import AuthResults
 from routerd.desk.roster import Roster
 from routerd.message.address import AddressError, parse_address
 from routerd.message.envelope import Envelope, Purpose
+from routerd.message.kinds import OF_MACHINES
 from routerd.message.view import MessageView
 from routerd.rules.decision import Decision, Reply
 from routerd.rules.facts import Facts
 
-_OF_MACHINES = frozenset(("auto", "bounce", "list", "bulk"))
 # RFC 3834 2, RFC 2142, and what people call mailboxes that nobody reads.
 _NOBODY_READS = re.compile(
     r"(?:.*[-._+])?(?:no|not|non|do-?not|dont|nie-?odpowiada[jć]|never)[-._]?(?:reply|respond|answer|odpowiadaj|responder)"
@@ -83,7 +83,7 @@ def _withheld(facts: Facts, envelope: Envelope, inbox: str, proofs: AuthResults,
     local, _, domain = envelope.sender.lower().rpartition("@")
     reasons: tuple[tuple[Withheld, Callable[[], bool]], ...] = (
         (Withheld.NULL_SENDER, lambda: not envelope.sender),
-        (Withheld.AUTOMATIC, lambda: not view.kinds.isdisjoint(_OF_MACHINES)),
+        (Withheld.AUTOMATIC, lambda: not view.kinds.isdisjoint(OF_MACHINES)),
         (Withheld.NO_REPLY, lambda: _NOBODY_READS.fullmatch(local) is not None),
         (Withheld.OURS, lambda: _is_ours(envelope.sender, roster)),
         (Withheld.NOT_A_CUSTOMER, lambda: facts.internal is True),
