@@ -110,6 +110,17 @@ async def test_the_customers_reply_comes_to_the_same_owner(desk: AnswerDesk) -> 
     assert copy.mail["X-Assigned-To"] == "ewa@team.example"
 
 
+async def test_the_customers_out_of_office_reaches_the_owner_as_what_it_is(desk: AnswerDesk) -> None:
+    """In the conversation, labelled as no bounce; and nobody's mailbox is led to answer it."""
+    await desk.member("ewa", await asked(desk), Message_ID="<e1@team>")
+    [out] = await desk.outside()
+    away = f"From: {ANNA}\r\nSubject: Automatic reply: Parcel\r\nAuto-Submitted: auto-replied\r\n"
+    away += "In-Reply-To: <e1@team>\r\nMessage-ID: <away@klient>\r\n\r\nBack in May.\r\n"
+    await desk.raw(away.encode(), (out.sender,), sender="")
+    [copy] = await desk.out()
+    assert (copy.copy.member, copy.mail["X-Labels"], copy.mail["Reply-To"]) == ("ewa", "auto", None)
+
+
 async def test_an_answer_of_another_takes_the_conversation(desk: AnswerDesk) -> None:
     """The former owner sees it; the next mail is the new one's."""
     await desk.customer()
