@@ -19,7 +19,8 @@ _PAGE_BYTES = 8192  # a usual message takes one or two; against 4096 a third les
 _WRITER_CACHE_KIB = 32_768
 _READER_CACHE_KIB = 4_096
 _ONLOOKER_CACHE_KIB = 65_536  # a report goes all over the file
-_CHECKPOINT_PAGES = 4_000  # about 16 MB of WAL; SQLite's 1,000 has the writer pause three times as often
+_CHECKPOINT_PAGES = 4_000  # about 32 MB of WAL; SQLite's 1,000 has the writer pause three times as often
+_FORCED = 4  # times as long: where nobody brings the log into the file between transactions, a commit does
 _WAL_HEADER_BYTES = 32
 _WAL_KEPT_BYTES = 64_000_000
 _BUSY_MS = 10_000
@@ -54,30 +55,44 @@ class Place:
             raise StoreError(f"{self.path} was moved or removed while it is in use: put it back, or restart")
 
 
-def open_writer(path: Path, note: Callable[[StoreError], None] = lambda _: None) -> Connection:
+class WritingConnection(apsw.Connection):
+    """Knows how long the log is."""
+
+    log_pages = 0  # after the latest commit
+
+    def carry_over(self, note: Callable[[StoreError], None], times: int = 1) -> None:
+        """Brings the log into the file where it has grown long, `times` as long as usual. Never raises: `note` is told
+        why it could not be done, which otherwise nobody hears of: the commit before stands."""
+        if self.log_pages < _CHECKPOINT_PAGES * times:
+            return
+        self.log_pages = 0  # so that what fails is tried again after the next commit, not without one
+        try:
+            self.wal_checkpoint()
+        except Error as error:
+            note(store_error(error, self))
+
+
+def open_writer(path: Path, note: Callable[[StoreError], None] = lambda _: None) -> WritingConnection:
     """The one connection that writes. Makes the file if there is none. Raises StoreError.
 
-    What it has committed outlives a loss of power: WAL with `synchronous=FULL` syncs the log at each commit. `note`:
-    told why the log could not be brought into the file, which otherwise nobody hears of: the commit before stands.
+    What it has committed outlives a loss of power: WAL with `synchronous=FULL` syncs the log at each commit. Whoever
+    commits often has it `carry_over` between transactions, when nobody waits.
     """
 
-    def carry_over(db: Connection, name: str, pages: int) -> int:
-        if pages >= _CHECKPOINT_PAGES:
-            try:
-                db.wal_checkpoint(name)
-            except Error as error:
-                note(store_error(error, db))
+    def measure(_db: Connection, _name: str, pages: int) -> int:
+        db.log_pages = pages
+        db.carry_over(note, _FORCED)
         return apsw.SQLITE_OK
 
     try:
-        db = Connection(str(path), statementcachesize=_STATEMENTS_KEPT)
+        db = WritingConnection(str(path), statementcachesize=_STATEMENTS_KEPT)
         db.execute(f"PRAGMA page_size={_PAGE_BYTES}")  # has a meaning only before the first table
         db.execute("PRAGMA journal_mode=WAL")
         db.execute("PRAGMA synchronous=FULL")
         db.execute("PRAGMA foreign_keys=ON")
         db.execute("PRAGMA secure_delete=ON")  # what is forgotten is overwritten
         db.execute(f"PRAGMA cache_size=-{_WRITER_CACHE_KIB}")
-        db.set_wal_hook(carry_over)  # instead of wal_autocheckpoint, which keeps its failures to itself
+        db.set_wal_hook(measure)  # instead of wal_autocheckpoint, which keeps its failures to itself
         db.execute(f"PRAGMA journal_size_limit={_WAL_KEPT_BYTES}")
         db.execute("PRAGMA temp_store=MEMORY")
         db.set_busy_timeout(_BUSY_MS)

@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 
 from routerd.store.bodies import BodyFiles
-from routerd.store.connection import Connection, Error, open_writer, select_one, store_error
+from routerd.store.connection import Error, WritingConnection, open_writer, select_one, store_error
 from routerd.store.health import Health, look_at_once, refuse_a_lost_database, renew_log, was_left_open
 from routerd.store.migration import check_version, migrate
 
@@ -38,7 +38,7 @@ def prepare_file(path: Path, bodies: BodyFiles, health: Health) -> bool:
     return is_seen_through
 
 
-def reopen(path: Path, health: Health) -> Connection:
+def reopen(path: Path, health: Health) -> WritingConnection:
     """The writing connection, also after a crash or a failed write. Raises StoreError."""
     renew_log(path)
     return open_writer(path, health.note)

@@ -17,7 +17,14 @@ from typing import Any, Generic, Protocol, TypeVar
 
 from routerd.store.base import PlanFailedError, StaleError, StoreError
 from routerd.store.batch import Batch, Numbers
-from routerd.store.connection import Connection, Error, is_of_the_disk, leave_as_it_is, store_error
+from routerd.store.connection import (
+    Connection,
+    Error,
+    WritingConnection,
+    is_of_the_disk,
+    leave_as_it_is,
+    store_error,
+)
 from routerd.store.health import Health
 
 MAX_GROUP = 256
@@ -81,7 +88,7 @@ class Writer:
 
     def __init__(
         self,
-        open_connection: Callable[[], Connection],
+        open_connection: Callable[[], WritingConnection],
         metrics: CommitMetrics | None,
         reach: Callable[[str], None],
         check: Callable[[], None] = lambda: None,
@@ -97,7 +104,7 @@ class Writer:
         self._check = check
         self._health = health or Health()
         self._queue: SimpleQueue[_Waiting | None] = SimpleQueue()
-        self._db: Connection | None = open_connection()
+        self._db: WritingConnection | None = open_connection()
         try:
             self._numbers = Numbers.read(self._db)
         except Error as error:
@@ -160,6 +167,9 @@ class Writer:
             group, is_open = self._gather(first)
             if group:
                 self._answer(self._do_group(group))
+                # Not within the commit, where SQLite would do it: all of this group would wait 20 ms and more for it.
+                if self._db is not None:
+                    self._db.carry_over(self._health.note)
             is_busy = sum(waiting.job.adds_message for waiting in group) >= MANY_MESSAGES
             next_at = began + GROUPS_APART_SECONDS if is_busy else 0.0
 
