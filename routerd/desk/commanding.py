@@ -9,9 +9,10 @@ from dataclasses import dataclass, replace
 
 from routerd.desk.changes import Authored, HeldId
 from routerd.desk.matter import House, Matter
-from routerd.desk.obeying import ForbiddenError, Scene, Work, obey
+from routerd.desk.obeying import obey
 from routerd.desk.plan import Event, FullDeskState, Plan
 from routerd.desk.said import BadCommand, Command, name_of
+from routerd.desk.scene import ForbiddenError, Scene, Work
 from routerd.desk.telling import Told, tell
 from routerd.message.subject import cut_prefixes
 

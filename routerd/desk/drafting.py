@@ -6,9 +6,9 @@ from routerd.desk.changes import HeldEnd, HeldEnded, HeldKind, NewHeld, Part, Pl
 from routerd.desk.commanding import refuse
 from routerd.desk.matter import House, Matter
 from routerd.desk.noting import colleagues, note_plan, plan_of, says_more
-from routerd.desk.obeying import watched_by, watching
 from routerd.desk.plan import Event, FullDeskState, Plan
 from routerd.desk.showing import head_of_waiting
+from routerd.desk.watching import watched_by, watching
 
 PREFIX = "[draft] "
 _NO_COMMANDS = (

@@ -9,7 +9,6 @@ from dataclasses import replace
 from routerd.desk.changes import AMONG_US, Part, PlannedCopy, Role
 from routerd.desk.commanding import obey_all, refuse
 from routerd.desk.matter import House, Matter
-from routerd.desk.obeying import watched_by, watching
 from routerd.desk.owning import Word, about, shown, with_handover
 from routerd.desk.pick import reason_of
 from routerd.desk.plan import Conversation, Event, FullDeskState, Plan, Voice
@@ -17,6 +16,7 @@ from routerd.desk.roster import Roster
 from routerd.desk.showing import head_for
 from routerd.desk.standing import after_message
 from routerd.desk.telling import Told, tell
+from routerd.desk.watching import watched_by, watching
 from routerd.message.envelope import Purpose
 
 PREFIX = "[note] "

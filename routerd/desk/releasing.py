@@ -1,0 +1,110 @@
+"""#send and #drop: what is held goes out, or does not. Pure."""
+
+from routerd.desk.answering import APPROVE_PREFIX, meanwhile, send_held
+from routerd.desk.changes import (
+    WAITS_FOR_AUTHOR,
+    Held,
+    HeldEnd,
+    HeldEnded,
+    HeldForApproval,
+    PlannedCopy,
+    Resent,
+    Role,
+)
+from routerd.desk.plan import Conversation, Event
+from routerd.desk.roster import Roster
+from routerd.desk.said import Drop, Send
+from routerd.desk.scene import ForbiddenError, Scene, Work
+from routerd.desk.showing import head_of_waiting
+from routerd.desk.watching import watching
+
+
+def send(_command: Send, work: Work, scene: Scene) -> Work:
+    now = work.now()
+    held = _meant(work, scene, "send")
+    if not may_release(held, scene.member, now, scene.roster):
+        if held.member == scene.member and now.standing.approve and held.kind in WAITS_FOR_AUTHOR:
+            return _asked_for(held, work, scene)
+        counted = scene.roster.approvers(held.member, now.standing.approve or held.release)
+        who = " or ".join(map(scene.roster.display_name, counted)) or "its author, the owner or who watches"
+        raise ForbiddenError(f"it waits for the #send of {who}", held.id)
+    if scene.state.content(held.message) is None:
+        raise ForbiddenError("what was held is not kept any more; write it again")
+    others = [sent for sent in meanwhile(scene.member, scene.state) if sent.message != held.message]
+    if others:
+        said = "; ".join(
+            f"{scene.roster.display_name(sent.member)} on {sent.at:%Y-%m-%d at %H:%M} UTC" for sent in others
+        )
+        raise ForbiddenError(
+            f"meanwhile it was answered: {said}. Look at that first; to send this one all the same, "
+            "reply to this mail with #send",
+            held.id,
+        )
+    sent = send_held(held, scene.member, now, scene.state, scene.house, scene.at)
+    return work.but(
+        *sent.events,
+        owner=sent.owner,
+        team=sent.team,
+        why=sent.why if sent.owner != now.owner else work.plan.why,
+        standing=sent.standing,
+        resent=(*work.plan.resent, *sent.resent),
+        authored=(*work.plan.authored, *sent.authored),
+        held_ended=(*work.plan.held_ended, *sent.held_ended),
+        answered=sent.answered,
+    )
+
+
+def _asked_for(held: Held, work: Work, scene: Scene) -> Work:
+    """Its author wants it sent, and a rule wants somebody's word before: who may say it gets it now."""
+    wanted, roster, raw = work.standing.approve, scene.roster, scene.state.content(held.message)
+    approvers = roster.approvers(held.member, wanted)
+    who = " or ".join(map(roster.display_name, approvers))
+    if raw is None:
+        raise ForbiddenError(f"it waits for the #send of {who}, and is not kept any more; write it again")
+    head = head_of_waiting(APPROVE_PREFIX, raw, held.member, work.now(), approvers, scene.house, scene.at)
+    shown = tuple(Resent(held.message, PlannedCopy(name, Role.DESK, head=head)) for name in approvers)
+    event = Event("approval_asked", {"member": held.member, "of": list(wanted)})
+    asked = work.but(
+        event,
+        resent=(*work.plan.resent, *shown),
+        held_for_approval=(*work.plan.held_for_approval, HeldForApproval(held.id, wanted)),
+    )
+    return asked.telling(f"#send: a rule wants the word of {who} before. It was sent there to be read.")
+
+
+def drop(_command: Drop, work: Work, scene: Scene) -> Work:
+    now = work.now()
+    held = _meant(work, scene, "drop")
+    if held.member != scene.member and not may_release(held, scene.member, now, scene.roster):
+        raise ForbiddenError(f"only {scene.roster.display_name(held.member)} and who may #send it may drop it", held.id)
+    event = Event("held_dropped", {"by": scene.member, "member": held.member, "kind": str(held.kind)})
+    return work.but(event, held_ended=(*work.plan.held_ended, HeldEnded(held.id, HeldEnd.DROPPED)))
+
+
+def _meant(work: Work, scene: Scene, word: str) -> Held:
+    """The one that the mail shows which he answers; else the only one that waits."""
+    ended = {one.id for one in work.plan.held_ended}
+    waiting = [held for held in scene.state.held() if held.id not in ended]
+    seen = scene.state.seen
+    if seen is not None and seen.held is not None:
+        for held in waiting:
+            if held.id == seen.held:
+                return held
+        raise ForbiddenError("what that mail shows does not wait any more: it was sent, dropped or replaced")
+    if not waiting:
+        raise ForbiddenError(
+            f"nothing waits for #send or #drop in this conversation; #{word} answers the mail that it is about"
+        )
+    if len(waiting) > 1:
+        raise ForbiddenError(
+            f"{len(waiting)} answers and drafts wait here; say #{word} in a reply to the mail that shows the one"
+        )
+    return waiting[0]
+
+
+def may_release(held: Held, member: str, conversation: Conversation, roster: Roster) -> bool:
+    """Whether his #send counts. Where a rule wants somebody's word, nobody else's does; his own is another's."""
+    counted = roster.approvers(held.member, conversation.standing.approve or held.release)
+    if counted:
+        return member in counted
+    return member in {held.member, conversation.owner, *watching(conversation.standing)}
