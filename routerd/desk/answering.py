@@ -23,15 +23,15 @@ from routerd.desk.changes import (
 )
 from routerd.desk.going_out import GoingOut, customers_of, going_out
 from routerd.desk.matter import House, Matter
-from routerd.desk.plan import Conversation, Event, FullDeskState, Plan, Sent, Voice
+from routerd.desk.plan import Conversation, Event, FullDeskState, Plan, Sent, Standing, Voice
 from routerd.desk.returning import returned
 from routerd.desk.roster import Roster
-from routerd.desk.showing import head_of_waiting
+from routerd.desk.showing import APPROVE_PREFIX, head_of_waiting
 from routerd.desk.standing import after_message
 from routerd.desk.timers import unchanged
+from routerd.desk.waiting import waited_in
 from routerd.message.view import MessageView
 
-APPROVE_PREFIX = "[approve] "
 _BY_ANSWERING = "owner by answering"
 _OURS = frozenset({Part.ANSWER, Part.NOTE, Part.DRAFT, Part.CALENDAR})
 
@@ -119,7 +119,9 @@ def send_held(
         out = going_out(raw, author, conversation, customers, _named_in(MessageView(raw)), state, house, at)
     copies = (*out.copies, *_concerned(conversation, author, house.roster))
     owner = _owner_after(conversation.owner, author, conversation, house)
-    plan = unchanged(conversation, _told(held.member, out, by=by), *_owner_events(conversation, owner))
+    plan = unchanged(
+        conversation, _told(held.member, out, conversation.standing, by=by), *_owner_events(conversation, owner)
+    )
     return replace(
         plan,
         owner=owner,
@@ -166,7 +168,7 @@ def _sent(
     matter: Matter, member: str, conversation: Conversation, out: GoingOut, state: FullDeskState, house: House
 ) -> Plan:
     owner = _owner_after(conversation.owner, member, conversation, house)
-    plan = unchanged(conversation, _told(member, out), *_owner_events(conversation, owner))
+    plan = unchanged(conversation, _told(member, out, conversation.standing), *_owner_events(conversation, owner))
     standing = after_message(conversation.standing, Voice.MEMBER, matter.at)
     return replace(
         plan,
@@ -221,8 +223,9 @@ def _passed_on(matter: Matter, member: str, conversation: Conversation, state: F
     )
 
 
-def _told(member: str, out: GoingOut, **more: object) -> Event:
-    return Event("answer_sent", {"member": member, "to": [mailbox.address for mailbox in out.to], **more})
+def _told(member: str, out: GoingOut, before: Standing, **more: object) -> Event:
+    to = [mailbox.address for mailbox in out.to]
+    return Event("answer_sent", {"member": member, "to": to, **more, **waited_in(before)})
 
 
 def _owner_after(owner: str, member: str, conversation: Conversation, house: House) -> str:

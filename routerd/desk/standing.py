@@ -6,6 +6,7 @@ from enum import StrEnum
 
 from routerd.desk.own_labels import OVERDUE
 from routerd.desk.plan import ConversationState, Standing, Voice
+from routerd.desk.waiting import Waited, waits_again
 
 OPEN, ANSWERED, SNOOZED, CLOSED = (
     ConversationState.OPEN,
@@ -66,8 +67,11 @@ ACTS: dict[tuple[ConversationState, Act], ConversationState] = {
 }
 
 
-def after_act(before: Standing, act: Act, now: datetime, until: datetime | None = None) -> Standing:
-    """`until`: of a snooze. Equal to `before` where the act changes nothing.
+def after_act(
+    before: Standing, act: Act, now: datetime, until: datetime | None = None, waited: Waited | None = None
+) -> Standing:
+    """`until`: of a snooze; `waited`: who waited for the answer that did not arrive. Equal to `before` where the act
+    changes nothing.
 
     Who waited goes on waiting through a snooze. With a close nobody waits any more; nobody is promised anything then.
     """
@@ -78,7 +82,7 @@ def after_act(before: Standing, act: Act, now: datetime, until: datetime | None 
     if state is CLOSED:
         return nobody_waits(moved)
     if act is Act.FAILED:
-        return replace(moved, waiting_since=before.waiting_since or now)
+        return waits_again(moved, waited, now)
     return moved
 
 

@@ -11,10 +11,11 @@ from routerd.desk.reminding import note_of
 from routerd.desk.roster import Roster
 from routerd.desk.standing import Act, after_act
 from routerd.desk.timers import timed, unchanged
+from routerd.desk.waiting import LOOKED_AT, waited_for
 from routerd.message.view import MessageView
 
 MAX_QUOTED = 10_000  # characters
-_LOOKED_AT = 200  # messages of the conversation
+_MESSAGES = 200  # of the conversation, that are looked at
 _READ_TEXT = 60_000  # characters
 _WHY = {
     False: "Your answer could not be delivered to {address}:\n\n  {reason}\n\nThe conversation is open again.",
@@ -41,13 +42,15 @@ def undelivered_plan(trouble: Undelivered, state: FullDeskState, house: House, a
     conversation = state.conversation
     if conversation is None:
         return None
-    answer = next((one for one in state.past(_LOOKED_AT) if one.message == trouble.message), None)
+    answer = next((one for one in state.past(_MESSAGES) if one.message == trouble.message), None)
     author = _author(answer, conversation, house.roster)
     if author is None:
         return None
     opened = conversation
     if answer is None or answer.part is Part.ANSWER:
-        opened = replace(conversation, standing=after_act(conversation.standing, Act.FAILED, at))
+        sent = next((one for one in state.sent() if one.message == trouble.message), None)
+        waited = waited_for(sent, state.happened(LOOKED_AT))
+        opened = replace(conversation, standing=after_act(conversation.standing, Act.FAILED, at, waited=waited))
     event = Event(
         "answer_late" if trouble.is_late else "answer_failed",
         {"member": author, "to": trouble.address, "reason": trouble.reason},

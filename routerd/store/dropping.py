@@ -7,13 +7,14 @@ from datetime import datetime
 from routerd.desk.changes import Part, Role
 from routerd.desk.plan import Conversation, ConversationState, Event, Plan
 from routerd.desk.standing import Act, after_act
-from routerd.desk.timers import unchanged
+from routerd.desk.timers import timers_of, unchanged
+from routerd.desk.waiting import LOOKED_AT, waited_for
 from routerd.message.annotation import Annotation
-from routerd.store.base import Copy, Settled
+from routerd.store.base import Copy, Known, Settled, ThreadKeys
 from routerd.store.batch import Batch
 from routerd.store.connection import select_one
 from routerd.store.deeds import write_plan
-from routerd.store.desk_state import conversation_by_number
+from routerd.store.desk_state import StoredDeskState, conversation_by_number
 
 NOBODY_HAS_IT = "whatever the customer wrote in it was dropped by the postmaster, and nobody has it"
 NEVER_LEFT = "dropped by the postmaster"
@@ -59,5 +60,10 @@ def _plan(
         return unchanged(moved, event, timers=())
     if part == Part.ANSWER and copy.role is Role.ANSWER and select_one(db, _GOES_OUT, (copy.message,)) is None:
         event = Event("answer_failed", {"member": member, "to": copy.mailbox, "reason": NEVER_LEFT})
-        return unchanged(replace(conversation, standing=after_act(standing, Act.FAILED, at)), event)
+        state = StoredDeskState(db, ThreadKeys(None, vouched=True), Known(conversation), at)
+        sent = next((one for one in state.sent() if one.message == copy.message), None)
+        waited = waited_for(sent, state.happened(LOOKED_AT))
+        opened = replace(conversation, standing=after_act(standing, Act.FAILED, at, waited=waited))
+        # Without its inbox and calendar, which count for what comes after it is overdue.
+        return unchanged(opened, event, timers=timers_of(opened.standing, None, None, state.held()))
     return None

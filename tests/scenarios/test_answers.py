@@ -11,10 +11,11 @@ from answer_desk import ANNA, SUPPORT, AnswerDesk
 
 from routerd.auth.dkim_signing import Signer
 from routerd.auth.signers import Signers
-from routerd.desk.changes import Role
+from routerd.desk.changes import Role, TimerKind
 from routerd.message.dkim_canonical import Form, body_digest
 from routerd.message.dkim_keys import KeyKind, new_private_key, parse_private_key
-from routerd.store.base import Forgo, RetryAt
+from routerd.store.base import CopyState, Forgo, RetryAt
+from routerd.store.queue_view import QueueView
 
 NOTE = "support+note@example.com"
 
@@ -322,6 +323,33 @@ async def test_an_answer_that_fails_comes_back_to_its_author(desk: AnswerDesk) -
     assert "> It comes on Friday." in failed.mail.get_content()
     await desk.member("ewa", failed.address("Reply-To"), "#history")
     assert "open" in (await desk.of("ewa")).mail.get_content()
+
+
+@pytest.mark.parametrize("by_hand", [False, True])
+async def test_the_promise_holds_again_where_its_answer_does_not_arrive(tmp_path: Path, by_hand: bool) -> None:
+    """The customer has waited since he wrote, not since it failed; what was due then is due, and its timers are set."""
+    desk = AnswerDesk(tmp_path, "rules:\n  - {name: all, when: {always: true}, then: {respond_within: 4h}}\n")
+    answers_to = await asked(desk)
+    began = desk.now
+    desk.pass_by(timedelta(hours=1))
+    await desk.member("jan", answers_to)
+    [out] = await desk.outside()
+    await desk.member("jan", answers_to, "And this.")
+    desk.pass_by(timedelta(hours=1))
+    if by_hand:
+        await desk.store.change_copies([out.copy.number], CopyState.DROPPED, "a mistake", desk.now)
+    else:
+        await desk.conclude(out.copy, Forgo("550 5.1.1 no such user"))
+    await desk.close()
+    with QueueView.open(tmp_path) as view:
+        whole = view.conversation(out.copy.queue_id)
+    assert whole is not None
+    standing = whole.listed.conversation.standing
+    assert (standing.waiting_since, standing.respond_by) == (began, began + timedelta(hours=4))
+    assert {timer.kind: timer.at - began for timer in whole.timers} == {
+        TimerKind.REMIND: timedelta(hours=3),
+        TimerKind.OVERDUE: timedelta(hours=4),
+    }
 
 
 async def test_an_answer_for_which_there_is_no_address_goes_back(desk: AnswerDesk) -> None:
