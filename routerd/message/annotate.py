@@ -21,6 +21,8 @@ _PRIORITIES = {
     "low": b"Importance: low\r\nX-Priority: 5\r\n",
 }
 _HAS_PRIORITY = re.compile(rb"\n(?:Importance|X-Priority|X-MSMail-Priority|Priority)[ \t]*:", re.IGNORECASE)
+MAX_OTHER_TRACES = 9
+_TRACE = re.compile(rb"(?:\A|\n)X-Routerd-Trace: ([0-9A-Z]{26}(?:(?:\r?\n)? [a-z2-7]{16}){1,50})\r?(?=\n(?![ \t])|\Z)")
 _NOT_IN_DOMAINS = re.compile(r"[^A-Za-z0-9._:\[\]-]")
 
 
@@ -52,7 +54,7 @@ def annotate(
     header = raw[: end.fields_end]
     kept = cut_forged(header, annotation.cut_authserv_ids, (*annotation.cut_headers, *desk.originals, *replaced))
     with_priority = may_add_priority and annotation.priority is not None and not _HAS_PRIORITY.search(b"\n" + kept)
-    added = _added(annotation, copy_id, desk, with_priority=with_priority)
+    added = _added(annotation, copy_id, desk, with_priority=with_priority) + _traces_of_others(header)
     kept = with_room_for(desk, kept)
     if end.closed:
         empty_line = raw[end.fields_end : end.body_start]
@@ -146,6 +148,13 @@ def _added(annotation: Annotation, copy_id: str, desk: DeskFields, *, with_prior
     if annotation.received:
         fields.append(structured_field("Received", annotation.received))
     return b"".join(fields)
+
+
+def _traces_of_others(header: bytes) -> bytes:
+    """As other routerds wrote them: each knows its own alone, and two that send on to each other would go round until
+    there are too many Received. To anybody else they say nothing."""
+    found = _TRACE.findall(bytes(header))[:MAX_OTHER_TRACES]
+    return b"".join(structured_field("X-Routerd-Trace", " ".join(one.decode().split())) for one in found)
 
 
 def _boundary(original: bytes, copy_id: str) -> str:

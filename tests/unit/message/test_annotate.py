@@ -329,3 +329,15 @@ def test_attaching_never_fails(original: bytes, inbox: str, received: str) -> No
     head, _, rest = copy.partition(b"\r\n\r\n")
     assert original in rest
     assert not re.search(rb"[^\r\n\x20-\x7e]|\r(?!\n)|(?<!\r)\n", head)
+
+
+def test_traces_of_others_stay_and_nothing_else_of_that_name() -> None:
+    """Below ours, as far as they look like one: without them two routerds would not know their own again."""
+    trace, longer = b"01JBBBBBBBBBBBBBBBBBBBBBBB abcdefghijklmnop", b" ".join([b"abcdefghijklmnop"] * 6)
+    raw = (
+        b"X-Routerd-Trace: " + trace + b"\r\nX-Routerd-Trace: 01J x\r\nX-Routerd-Trace: " + trace + b"\r\n evil\r\n"
+        b"x-routerd-trace: " + trace + b"\r\nX-Routerd-Trace: 01JCCCCCCCCCCCCCCCCCCCCCCC\r\n " + longer + b"\r\n\r\n"
+    )
+    values = [value.replace("\r\n", "") for value in message_from_bytes(copy_of(raw)).get_all("X-Routerd-Trace", [])]
+    assert values[1:] == [trace.decode(), f"01JCCCCCCCCCCCCCCCCCCCCCCC {longer.decode()}"]
+    assert len(message_from_bytes(copy_of(b"X-Routerd-Trace: " + trace + b"\r\n" + raw * 20)).keys()) < 30
