@@ -129,8 +129,8 @@ class Scan:
         return "\n".join(self._kept).strip()
 
     def told_apart(self) -> str:
-        """The new text; where some of it stands below a quote, which clients break into lines of their own, that is told
-        apart from what stands above: no line of it is on top any more."""
+        """The new text; where some of it stands below a quote, whose lines clients break, that is told apart from what
+        stands above: no line of it is on top any more."""
         above, below = ("\n".join(some).strip() for some in (self._kept[: self._above], self._kept[self._above :]))
         return f"{above}\n{_CUT}\n{below}" if above and below else above or below
 
