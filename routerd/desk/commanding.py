@@ -7,7 +7,7 @@ done. What was obeyed without a word stands in the conversation's timeline.
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from routerd.desk.changes import Authored, HeldId
+from routerd.desk.changes import Authored, HeldId, Resent
 from routerd.desk.matter import House, Matter
 from routerd.desk.obeying import obey
 from routerd.desk.plan import Event, FullDeskState, Plan
@@ -33,6 +33,7 @@ def obey_all(plan: Plan, matter: Matter, state: FullDeskState, house: House, mor
     spoken, member = matter.said.spoken, plan.member or ""
     scene = Scene(member, matter.at, state, house)
     work, bad, shows = Work(plan, state.conversation), list(spoken.bad), None
+    brings: tuple[Resent, ...] = ()
     for command in spoken.commands:
         try:
             work = obey(command, work, scene)
@@ -40,8 +41,10 @@ def obey_all(plan: Plan, matter: Matter, state: FullDeskState, house: House, mor
             name = name_of(command)
             bad.append(BadCommand(f"#{name}", name, str(error)))
             shows = shows or error.shows
+            brings = brings or error.brings
     if bad:
-        return Obeyed(_refused(plan, bad, shows, matter, house), was_done=False)
+        no = _refused(plan, bad, shows, matter, house)
+        return Obeyed(replace(no, resent=(*no.resent, *brings)), was_done=False)
     done = work.but(*(_obeyed(command, member) for command in spoken.commands)).plan
     told_of = (*work.told, *more)
     if told_of:

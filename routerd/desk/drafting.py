@@ -7,10 +7,9 @@ from routerd.desk.commanding import refuse
 from routerd.desk.matter import House, Matter
 from routerd.desk.noting import colleagues, note_plan, plan_of, says_more
 from routerd.desk.plan import Event, FullDeskState, Plan
-from routerd.desk.showing import head_of_waiting
+from routerd.desk.showing import DRAFT_PREFIX, head_of_waiting
 from routerd.desk.watching import watched_by, watching
 
-PREFIX = "[draft] "
 _NO_COMMANDS = (
     "A draft goes to the customer as it stands, so it cannot begin with a command. "
     "Commands go to the note address; a draft that is shown to you is sent by #send in a reply to it."
@@ -34,7 +33,7 @@ def draft_plan(matter: Matter, state: FullDeskState, house: House) -> Plan:
     standing = watched_by(plan.standing, (one for one in named if one not in (plan.owner, author)))
     members = colleagues((plan.owner, *watching(standing), *named, *standing.approve), roster)
     shows = replace(conversation, standing=standing)
-    head = head_of_waiting(PREFIX, matter.received.raw, author or "", shows, members, house, matter.at)
+    head = head_of_waiting(DRAFT_PREFIX, matter.received.raw, author or "", shows, members, house, matter.at)
     shown = state.seen.held if state.seen else None
     replaced = tuple(
         HeldEnded(held.id, HeldEnd.REPLACED)

@@ -1,12 +1,13 @@
 """#send and #drop: what is held goes out, or does not. Pure."""
 
-from routerd.desk.answering import APPROVE_PREFIX, meanwhile, send_held
+from routerd.desk.answering import meanwhile, send_held
 from routerd.desk.changes import (
     WAITS_FOR_AUTHOR,
     Held,
     HeldEnd,
     HeldEnded,
     HeldForApproval,
+    HeldKind,
     PlannedCopy,
     Resent,
     Role,
@@ -15,8 +16,10 @@ from routerd.desk.plan import Conversation, Event
 from routerd.desk.roster import Roster
 from routerd.desk.said import Drop, Send
 from routerd.desk.scene import ForbiddenError, Scene, Work
-from routerd.desk.showing import head_of_waiting
+from routerd.desk.showing import APPROVE_PREFIX, DRAFT_PREFIX, head_of_waiting
 from routerd.desk.watching import watching
+
+MAX_BROUGHT = 5  # answers and drafts
 
 
 def send(_command: Send, work: Work, scene: Scene) -> Work:
@@ -56,13 +59,12 @@ def send(_command: Send, work: Work, scene: Scene) -> Work:
 
 def _asked_for(held: Held, work: Work, scene: Scene) -> Work:
     """Its author wants it sent, and a rule wants somebody's word before: who may say it gets it now."""
-    wanted, roster, raw = work.standing.approve, scene.roster, scene.state.content(held.message)
+    wanted, roster = work.standing.approve, scene.roster
     approvers = roster.approvers(held.member, wanted)
     who = " or ".join(map(roster.display_name, approvers))
-    if raw is None:
+    if scene.state.content(held.message) is None:
         raise ForbiddenError(f"it waits for the #send of {who}, and is not kept any more; write it again")
-    head = head_of_waiting(APPROVE_PREFIX, raw, held.member, work.now(), approvers, scene.house, scene.at)
-    shown = tuple(Resent(held.message, PlannedCopy(name, Role.DESK, head=head)) for name in approvers)
+    shown = show(held, approvers, work.now(), scene)
     event = Event("approval_asked", {"member": held.member, "of": list(wanted)})
     asked = work.but(
         event,
@@ -82,24 +84,51 @@ def drop(_command: Drop, work: Work, scene: Scene) -> Work:
 
 
 def _meant(work: Work, scene: Scene, word: str) -> Held:
-    """The one that the mail shows which he answers; else the only one that waits."""
+    """The one that the mail shows which he answers: nobody lets go what he has not had before his eyes. What one wrote
+    oneself one knows, so that where nothing else waits any mail will do."""
     ended = {one.id for one in work.plan.held_ended}
     waiting = [held for held in scene.state.held() if held.id not in ended]
-    seen = scene.state.seen
-    if seen is not None and seen.held is not None:
-        for held in waiting:
-            if held.id == seen.held:
-                return held
-        raise ForbiddenError("what that mail shows does not wait any more: it was sent, dropped or replaced")
+    shown = scene.state.seen.held if scene.state.seen is not None else None
+    for held in waiting:
+        if held.id == shown:
+            return held
+    if shown is None and len(waiting) == 1 and waiting[0].member == scene.member:
+        return waiting[0]
+    gone = "what that mail shows does not wait any more: it was sent, dropped or replaced"
     if not waiting:
-        raise ForbiddenError(
-            f"nothing waits for #send or #drop in this conversation; #{word} answers the mail that it is about"
-        )
-    if len(waiting) > 1:
-        raise ForbiddenError(
-            f"{len(waiting)} answers and drafts wait here; say #{word} in a reply to the mail that shows the one"
-        )
-    return waiting[0]
+        nothing = f"nothing waits for #send or #drop in this conversation; #{word} answers the mail that it is about"
+        raise ForbiddenError(nothing if shown is None else gone)
+    why = "the mail that you answer shows none of what waits here" if shown is None else gone
+    raise _not_shown(why, waiting, work, scene, word)
+
+
+def _not_shown(why: str, waiting: list[Held], work: Work, scene: Scene, word: str) -> ForbiddenError:
+    """Says what waits, and brings of it what the speaker may let go: by these mails he can say which he means."""
+    now, roster = work.now(), scene.roster
+    mine = [held for held in waiting if may_release(held, scene.member, now, roster)][:MAX_BROUGHT]
+    named = [
+        f"the {'draft' if held.kind is HeldKind.DRAFT else 'answer'} of {roster.display_name(held.member)} "
+        f"of {held.at:%Y-%m-%d %H:%M} UTC"
+        for held in waiting[:MAX_BROUGHT]
+    ]
+    brings = tuple(one for held in mine for one in show(held, (scene.member,), now, scene))
+    how = f"say #{word} in a reply to the mail that shows it"
+    if brings:
+        how += ", which comes to you again now" if len(brings) == 1 else "; these mails come to you again now"
+    more = f" and {len(waiting) - MAX_BROUGHT} more" if len(waiting) > MAX_BROUGHT else ""
+    waits = "waits" if len(waiting) == 1 else "wait"
+    return ForbiddenError(f"{why}. Here {waits} {'; '.join(named)}{more}: {how}", brings=brings)
+
+
+def show(held: Held, members: tuple[str, ...], conversation: Conversation, scene: Scene) -> tuple[Resent, ...]:
+    """What waits, for `members` to read, as far as it is kept. #send said to such a copy sends what it shows."""
+    raw = scene.state.content(held.message)
+    if raw is None:
+        return ()
+    prefix = DRAFT_PREFIX if held.kind is HeldKind.DRAFT else APPROVE_PREFIX
+    author = held.member if scene.roster.member(held.member) is not None else members[0]
+    head = head_of_waiting(prefix, raw, author, conversation, members, scene.house, scene.at)
+    return tuple(Resent(held.message, PlannedCopy(name, Role.DESK, head=head)) for name in members)
 
 
 def may_release(held: Held, member: str, conversation: Conversation, roster: Roster) -> bool:

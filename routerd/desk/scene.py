@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from routerd.desk.changes import HeldId
+from routerd.desk.changes import HeldId, Resent
 from routerd.desk.matter import House
 from routerd.desk.plan import Conversation, Event, FullDeskState, Plan, Standing
 from routerd.desk.roster import Roster
@@ -13,11 +13,13 @@ NO_CONVERSATION = "this mail belongs to no conversation; write it as a reply to 
 
 
 class ForbiddenError(Exception):
-    """Why a command cannot be obeyed, and what would be right. `shows`: the held answer that is told of by this."""
+    """Why a command cannot be obeyed, and what would be right. `shows`: the held answer that is told of by this.
+    `brings`: earlier mails that the speaker gets along with it."""
 
-    def __init__(self, problem: str, shows: HeldId | None = None) -> None:
+    def __init__(self, problem: str, shows: HeldId | None = None, brings: tuple[Resent, ...] = ()) -> None:
         super().__init__(problem)
         self.shows = shows
+        self.brings = brings
 
 
 @dataclass(frozen=True, slots=True)

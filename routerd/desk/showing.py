@@ -13,6 +13,8 @@ from routerd.message.envelope import Raw
 from routerd.message.leading import led_by
 from routerd.message.outgoing import Letterhead, outgoing_head
 
+APPROVE_PREFIX = "[approve] "
+DRAFT_PREFIX = "[draft] "
 MAX_SHOWN = 3  # customers that are named
 MAX_NAMED = 50  # members in To: each copy has the header for itself, so that it would grow by the square
 _HOW = """\

@@ -60,7 +60,22 @@ def kinds(plan: Plan) -> list[str]:
 
 def refused(plan: Plan) -> str:
     """That nothing was done; and why."""
-    assert (plan.copies, plan.resent, plan.held_ended, plan.absences, plan.turns) == ((), (), (), (), ())
+    assert plan.resent == ()
+    return not_done(plan)
+
+
+def brought(plan: Plan, *messages: int) -> str:
+    """That nothing was done, but that the speaker gets those messages that wait, each as one that #send answers; and
+    why."""
+    assert [(one.message, one.copy.member, one.copy.role) for one in plan.resent] == [
+        (message, plan.member, Role.DESK) for message in messages
+    ]
+    assert all(b"From: =?utf-8?b?2LnZhdix?= <support+note@example.com>" in one.copy.head for one in plan.resent)
+    return not_done(plan)
+
+
+def not_done(plan: Plan) -> str:
+    assert (plan.copies, plan.held_ended, plan.absences, plan.turns) == ((), (), (), ())
     assert set(kinds(plan)) == {"command_refused"}
     return answer_to(plan)
 
@@ -202,7 +217,7 @@ def test_a_note_beside_send_goes_to_colleagues_alone() -> None:
 @pytest.mark.parametrize(("member", "may"), [("omar", True), ("ewa", True), ("jan", False), ("adam", True)])
 def test_who_may_send(member: str, may: bool) -> None:
     """The author, the owner and the watchers."""
-    plan = said("#send", holding(watchers=("adam",)), member=member)
+    plan = said("#send", holding(seen=SHOWN, watchers=("adam",)), member=member)
     if may:
         assert plan.held_ended == (HeldEnded(HeldId(3), HeldEnd.SENT),)
     else:
@@ -214,7 +229,7 @@ def test_who_may_send(member: str, may: bool) -> None:
 def test_where_a_rule_wants_somebodys_word_no_other_counts(kind: HeldKind, member: str, may: bool) -> None:
     """Whatever it is held for. A team stands for its members."""
     held = replace(HELD, kind=kind, release=("duty",) if kind is HeldKind.APPROVAL else ())
-    plan = said("#send", holding(held, approve=("duty",)), member=member)
+    plan = said("#send", holding(held, seen=SHOWN, approve=("duty",)), member=member)
     assert bool(plan.held_ended) is may
     assert may or all(one.copy.role is Role.DESK for one in plan.resent)
     if not may and (member != "omar" or kind in (HeldKind.DRAFT, HeldKind.APPROVAL)):
@@ -223,7 +238,8 @@ def test_where_a_rule_wants_somebodys_word_no_other_counts(kind: HeldKind, membe
 
 def test_nobody_approves_his_own_answer_where_somebody_else_can() -> None:
     """Four eyes are meant. Who is the only one to ask needs nobody."""
-    both = holding(replace(HELD, kind=HeldKind.APPROVAL, release=("omar", "duty")), approve=("omar", "duty"))
+    wanted = replace(HELD, kind=HeldKind.APPROVAL, release=("omar", "duty"))
+    both = holding(wanted, seen=SHOWN, approve=("omar", "duty"))
     assert "it waits for the #send of adam" in refused(said("#send", both, member="omar"))
     assert said("#send", both, member="adam").held_ended == (HeldEnded(HeldId(3), HeldEnd.SENT),)
     alone = holding(replace(HELD, kind=HeldKind.DRAFT), approve=("omar",))
@@ -255,7 +271,7 @@ def test_an_author_may_always_drop_what_he_wrote() -> None:
     plan = said("#drop", holding(approve=("duty",)), member="omar")
     assert plan.held_ended == (HeldEnded(HeldId(3), HeldEnd.DROPPED),)
     assert plan.resent == ()
-    assert "may drop it" in refused(said("#drop", holding()))
+    assert "may drop it" in refused(said("#drop", holding(seen=SHOWN)))
 
 
 def test_what_was_answered_meanwhile_is_told_before_it_is_sent() -> None:
@@ -273,11 +289,34 @@ def test_what_was_answered_meanwhile_is_told_before_it_is_sent() -> None:
 
 def test_of_several_that_wait_the_mail_that_is_answered_says_which() -> None:
     other = replace(HELD, id=HeldId(4), message=21)
-    assert "2 answers and drafts wait" in refused(said("#send", holding(HELD, other), member="omar"))
+    assert "Here wait the answer of عمر" in brought(said("#send", holding(HELD, other), member="omar"), 11, 21)
     plan = said("#send", holding(HELD, other, seen=SHOWN), member="omar")
     assert plan.held_ended == (HeldEnded(HeldId(3), HeldEnd.SENT),)
     gone = replace(SHOWN, held=HeldId(9))
-    assert "does not wait any more" in refused(said("#send", holding(HELD, seen=gone), member="omar"))
+    assert "does not wait any more" in brought(said("#send", holding(HELD, seen=gone), member="omar"), 11)
+
+
+@pytest.mark.parametrize("word", ["#send", "#drop"])
+@pytest.mark.parametrize("kind", [HeldKind.APPROVAL, HeldKind.DRAFT])
+def test_what_somebody_else_wrote_is_let_go_by_an_answer_to_the_mail_that_shows_it(word: str, kind: HeldKind) -> None:
+    """Not by one to an older note, nor to a mail that shows what was sent long ago: he gets it then, and says it again.
+    Of what waits for others he hears how it is said, and gets nothing."""
+    held, note = replace(HELD, kind=kind), Seen(2, "adam", NOW)
+    for seen in (note, None, replace(SHOWN, held=HeldId(2))):
+        told = brought(said(word, holding(held, seen=seen, approve=("duty",)), member="adam"), 11)
+        assert f"Here waits the {'draft' if kind is HeldKind.DRAFT else 'answer'} of عمر of 2026-12-24 12:00 UTC" in told
+        assert f"say {word} in a reply to the mail that shows it, which comes to you again now" in told
+    assert said(word, holding(held, seen=SHOWN, approve=("duty",)), member="adam").held_ended
+    told = refused(said(word, holding(held, seen=note, approve=("duty",)), member="jan"))
+    assert "in a reply to the mail that shows it" in told
+
+
+def test_what_one_wrote_oneself_one_knows() -> None:
+    """Any reply of the conversation will do, where nothing else waits."""
+    note = Seen(2, "omar", NOW)
+    assert said("#send", holding(seen=note), member="omar").held_ended == (HeldEnded(HeldId(3), HeldEnd.SENT),)
+    other = replace(HELD, id=HeldId(4), message=21, member="jan", kind=HeldKind.DRAFT)
+    assert "Here wait" in brought(said("#send", holding(HELD, other, seen=note), member="omar"), 11)
 
 
 def test_nothing_waits() -> None:
