@@ -140,7 +140,7 @@ def speaker_of(view: MessageView, client: Client, office: Office, proofs: AuthRe
         dmarc = proofs.result("dmarc")
         shown = f"for its From DMARC says {dmarc}" if dmarc else "nothing proves its From"
         if not proven:
-            return Speaker(None, missing=f"{shown}, and there was no login of that member")
+            return Speaker(None, missing=f"{shown}, and there was no login of that member", is_claimed=True)
         is_here = client.member == member or _is_for_members(client, office)
         logged_in = is_here or proofs.author in proofs.logins
         is_sent_on = not logged_in and not proves_addressees(view.headers, proofs)

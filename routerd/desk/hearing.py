@@ -23,6 +23,7 @@ from routerd.message.view import MessageView
 OLD = timedelta(days=6)  # longer than mail servers try (RFC 5321 4.5.4.1)
 MAX_DATE = 100  # characters
 MISSING = "Notes and drafts are taken from members alone: {why}"
+NOT_ANSWERED = "Not sent to the customer, as nothing shows that a member wrote it: {why}"
 NOT_NAMED = "its To and Cc do not name this address, and no member has logged in"
 NOT_PROVEN = (
     "no signature of its author's domain covers its To and Cc, SPF does not pass for that, and no member has logged in"
@@ -47,11 +48,11 @@ def hear(
     if speaker.member is not None and not speaker.has_logged_in:
         said_to = [recipient for recipient in envelope.recipients if recipient.purpose in _KINDS]
         if said_to and (speaker.is_sent_on or not all(is_named(view, recipient) for recipient in said_to)):
-            speaker = Speaker(None, missing=NOT_PROVEN if speaker.is_sent_on else NOT_NAMED)
+            speaker = Speaker(None, missing=NOT_PROVEN if speaker.is_sent_on else NOT_NAMED, is_claimed=True)
     kind = _KINDS.get(next((purpose for purpose in _WEIGHTIEST if purpose in purposes), Purpose.INBOX), Kind.MAIL)
     member = speaker.member
     if member is None:
-        return _of_nobody(kind, speaker)
+        return _of_nobody(kind, speaker, by_machine=is_of_machine(view, envelope, is_at_desk=True))
     if is_of_machine(view, envelope, is_at_desk=kind is not Kind.MAIL):
         if is_out_of_office(view, purposes, in_reply=conversation is not None):
             is_of_now = speaker.has_logged_in or _was_written_lately(view, speaking(member).at)
@@ -93,13 +94,20 @@ def _unheard(
     return Said(Kind.MAIL)
 
 
-def _of_nobody(kind: Kind, speaker: Speaker) -> Said:
-    """Who is no member may write to an address for answers as to the inbox: he may have it from one."""
-    if kind not in (Kind.NOTE, Kind.DRAFT) and not (kind is Kind.ANSWER and speaker.is_unsure):
+def _of_nobody(kind: Kind, speaker: Speaker, *, by_machine: bool) -> Said:
+    """Who is no member may write to an address for answers as to the inbox: he may have it from one.
+
+    Not under a member's own address: if it is he, he has to hear that the customer did not get it.
+    """
+    if kind not in (Kind.ANSWER, Kind.NOTE, Kind.DRAFT):
         return Said(Kind.MAIL)
     if speaker.is_unsure:
         return Said(Kind.BARRED, missing=NOT_NOW, temporary=True)
-    return Said(Kind.BARRED, missing=MISSING.format(why=speaker.missing))
+    if kind is not Kind.ANSWER:
+        return Said(Kind.BARRED, missing=MISSING.format(why=speaker.missing))
+    if speaker.is_claimed and not by_machine:
+        return Said(Kind.BARRED, missing=NOT_ANSWERED.format(why=speaker.missing))
+    return Said(Kind.MAIL)
 
 
 def is_named(view: MessageView, recipient: Recipient) -> bool:

@@ -22,7 +22,8 @@ TROUBLE = Barred(451, "4.3.0", "temporary trouble, try again later", "store_fail
 
 
 def unheard(said: Said) -> Barred:
-    """To who writes to colleagues alone, and is not proven to be one; or is one, and writes of nothing that we know."""
+    """To who writes to colleagues alone or answers as one of them, and is not proven to be one; or is one, and writes
+    of nothing that we know."""
     if said.member is not None:
         return Barred(550, "5.6.0", said.missing, "no_conversation")
     if said.temporary:

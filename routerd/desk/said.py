@@ -168,6 +168,7 @@ class Speaker:
     has_logged_in: bool = False  # or comes from where only members are; else he is known by what the mail bears
     is_unsure: bool = False  # it could not be told now
     is_sent_on: bool = False  # nothing proves whom it was written to: anybody who has it may have sent it
+    is_claimed: bool = False  # nobody proven, and its From is a member's own address
     missing: str = ""  # why it is nobody, in ASCII
 
 
@@ -180,7 +181,7 @@ class Kind(StrEnum):
     DRAFT = "draft"
     AWAY = "away"  # a member's out-of-office to one of our addresses
     UNHEARD = "unheard"  # a member's to such an address, that a machine is said to have written: nothing is done of it
-    BARRED = "barred"  # to a note or draft address, by whom we do not know
+    BARRED = "barred"  # to a note or draft address by whom we do not know; an answer in a member's name, unproven
 
 
 @dataclass(frozen=True, slots=True)

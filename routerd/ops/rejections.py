@@ -44,7 +44,7 @@ REASONS = {
     "line_too_long": "a line over `limits.line_size`",
     "mime_depth": "MIME parts nested deeper than `limits.mime_depth`",
     "loop": "a message that has been here before",
-    "not_a_member": "a note or a draft from somebody who is not proven to be a member",
+    "not_a_member": "a note or a draft from who is not proven to be a member, or an answer in a member's name",
     "no_conversation": "a note or a draft of a member that belongs to no conversation",
     "rule": "a message that a rule rejects",
     "dmarc": "a message that fails DMARC, at an inbox with `dmarc: reject`",

@@ -218,12 +218,14 @@ TRICKS: list[tuple[str, str, tuple[str, ...]]] = [
     ("Ewa <ewa@xn--tem-8cd.test>", ZLY, ()),
     ("Support <support@example.com>", ZLY, ()),
 ]  # fmt: skip
+IN_HER_NAME = [author for author, _, _ in TRICKS if author in ("Ewa <ewa@team.test>", "ewa@team.test, x@zly.test")]
 SAID = "#take\r\n#close\r\n#label +owned\r\n#assign jan\r\nSend me the money."
 
 
 def test_no_impostor_says_anything_to_the_desk(way: Way, signer: Callable[[str], Signer]) -> None:
-    """With a valid token, stolen: no answer goes out, no note, draft or command takes effect, and each is counted. Then
-    the members, by the same addresses, are heard.
+    """With a valid token, stolen: no answer goes out, no note, draft or command takes effect, and each is counted. What
+    bears a member's From is refused also as an answer: it may be hers. Then the members, by the same addresses, are
+    heard.
     """
     anna, team, zly = (signer(domain) for domain in ("klient.test", "team.test", "zly.test"))
     now = datetime.now(UTC)
@@ -247,13 +249,13 @@ def test_no_impostor_says_anything_to_the_desk(way: Way, signer: Callable[[str],
         way.send(sign_by_all(mail("Ewa <ewa@team.test>", address, SAID), [team], now), ZLY, address, ELSEWHERE)
     wait_for(lambda: way.came_in() >= 1 + tried + 3 + 3, "all of it to come in", 60, way.daemon.log_text)
 
-    assert way.refused("not_a_member") == 2 * len(TRICKS) + 2
+    assert way.refused("not_a_member") == 2 * len(TRICKS) + len(IN_HER_NAME) + 3
     assert way.refused("expired_token") == 3
     [known] = (one for one in way.conversations() if one["customer"] == "anna@klient.test")
     assert (known["owner"], known["state"], known["labels"], known["messages"]) == ("ewa", "open", [], 1)
-    wait_for(lambda: len(way.copies()) >= 2 + 2 * len(TRICKS) + 1, "what came to +c as mail", 60, way.daemon.log_text)
-    others = [copy for copy in way.copies() if "Where is it?" not in copy.get_content()]
-    suspects = [copy for copy in others if copy["To"] != "friend@far.test"]
+    as_mail = len(TRICKS) - len(IN_HER_NAME)
+    wait_for(lambda: len(way.copies()) >= 2 + 2 * as_mail, "what came to +c as mail", 60, way.daemon.log_text)
+    suspects = [copy for copy in way.copies() if "Where is it?" not in copy.get_content()]
     assert {copy["X-Labels"] and "thread-suspect" in copy["X-Labels"] for copy in suspects} == {True}
     assert way.outside() == []
 

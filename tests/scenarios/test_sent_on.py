@@ -99,7 +99,7 @@ async def test_a_command_is_obeyed_once(desk: AnswerDesk, after: timedelta) -> N
     desk.pass_by(after)
     await desk.out()
     assert isinstance(await by_hop(desk, note, f"{note}, {ANNA}", "#close", sender=ANNA, more="X: y"), Accepted)
-    assert isinstance(await by_hop(desk, answer, f"{note}, {ANNA}", "#close", sender=ANNA), Accepted)
+    assert isinstance(await by_hop(desk, answer, f"{note}, {ANNA}", "#close", sender=ANNA), Refused)
     assert all(one.copy.role not in (Role.ANSWER, Role.DESK) for one in await desk.out())
 
 
@@ -139,8 +139,8 @@ async def test_what_may_be_sent_on_under_another_name_is_not_heard(
     refused = await by_hop(desk, note, note, "#close", signed=signed, message_id=message_id)
     assert isinstance(refused, Refused)
     assert await desk.out() == []
-    await by_hop(desk, answer, answer, signed=signed, message_id=message_id)
-    assert all(one.copy.role is not Role.ANSWER for one in await desk.out())
+    assert isinstance(await by_hop(desk, answer, answer, signed=signed, message_id=message_id), Refused)
+    assert await desk.out() == []
 
 
 async def test_what_the_hop_says_of_spf_is_enough(desk: AnswerDesk) -> None:

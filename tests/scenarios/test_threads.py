@@ -123,10 +123,6 @@ STRANGERS: dict[str, Sequence[Mail]] = {
     "a customer's address in Sender": (FIRST, replace(STRANGER, more=f"Sender: {ANNA}")),
     "a customer's address as MAIL FROM": (FIRST, replace(STRANGER, sender=ANNA)),
     "a valid token for answers": (FIRST, replace(STRANGER, refs="", rcpt="c:1:jan", part="customer", out="")),
-    "a valid token for answers and a member's name": (
-        FIRST,
-        replace(STRANGER, author=EWA, refs="", rcpt="c:1:jan", part="customer", out=""),
-    ),
     "his own conversation goes on": (
         FIRST,
         STRANGER,
