@@ -6,6 +6,8 @@ from datetime import datetime
 from routerd.cli.moments import shown_time
 from routerd.store.history import PastEvent
 
+NOT_KEPT = "(not kept)"
+
 Data = Mapping[str, object]
 
 _OF_COPIES = "copy_"  # 'routerd trace' tells
@@ -16,9 +18,9 @@ def event_sentence(event: PastEvent) -> str:
 
     A kind that is not known here, as of a newer routerd, is told with what is kept of it.
     """
-    known = _SENTENCES.get(event.kind)
-    if known is not None:
-        return known(event.data)
+    sentence = _SENTENCES.get(event.kind)
+    if sentence is not None:
+        return sentence(event.data)
     return "" if event.kind.startswith(_OF_COPIES) else in_words(event)
 
 
@@ -30,6 +32,12 @@ def in_words(event: PastEvent) -> str:
 
 def _said(value: object) -> str:
     return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+
+
+def known(data: Data, key: str) -> str:
+    """What an event says; of who was forgotten, a part of it is gone."""
+    value = data.get(key)
+    return NOT_KEPT if value in (None, "") else str(value)
 
 
 def because(data: Data, key: str = "why") -> str:
@@ -69,12 +77,12 @@ def _labels(data: Data) -> str:
     added, removed = data.get("added"), data.get("removed")
     changes = [f"+{label}" for label in added] if isinstance(added, list) else []
     changes += [f"-{label}" for label in removed] if isinstance(removed, list) else []
-    return f"labels: {' '.join(changes)}, by {data.get('by')}"
+    return f"labels: {' '.join(changes) or NOT_KEPT}, by {known(data, 'by')}"
 
 
 def _away(data: Data) -> str:
     until = _until(data)
-    return f"{data.get('member')} is away{f' until {until}' if until else ''}{because(data)}"
+    return f"{known(data, 'member')} is away{f' until {until}' if until else ''}{because(data)}"
 
 
 def _closed(data: Data) -> str:
@@ -83,20 +91,20 @@ def _closed(data: Data) -> str:
 
 def _snoozed(data: Data) -> str:
     until = _until(data)
-    return f"put off{f' until {until}' if until else ''} by {data.get('by')}"
+    return f"put off{f' until {until}' if until else ''} by {known(data, 'by')}"
 
 
 def _escalated(data: Data) -> str:
     watch = _said(data.get("watch") or [])
-    return f"escalated; the owner is {data.get('owner')}{f', {watch} watches' if watch else ''}"
+    return f"escalated; the owner is {known(data, 'owner')}{f', {watch} watches' if watch else ''}"
 
 
 _SENTENCES: dict[str, Callable[[Data], str]] = {
-    "message_assigned": lambda data: f"given to {data.get('member')}{because(data)}",
-    "message_joined": lambda data: f"the same as {data.get('twin')}",
-    "owner_changed": lambda data: f"the owner is {data.get('to')}, no longer {data.get('from')}{because(data)}",
+    "message_assigned": lambda data: f"given to {known(data, 'member')}{because(data)}",
+    "message_joined": lambda data: f"the same as {known(data, 'twin')}",
+    "owner_changed": lambda data: f"the owner is {known(data, 'to')}, no longer {known(data, 'from')}{because(data)}",
     "copy_rerouted": lambda data: (
-        f"the copy for {data.get('member')} went to {data.get('to_member')}{because(data, 'reason')}"
+        f"the copy for {known(data, 'member')} went to {known(data, 'to_member')}{because(data, 'reason')}"
     ),
     "copy_dropped": lambda data: f"the copy for {data.get('member') or 'him'} was dropped{_by_hand(data)}",
     "mail_written": _nothing,
@@ -107,37 +115,41 @@ _SENTENCES: dict[str, Callable[[Data], str]] = {
     "answer_sent": _sent,
     "answer_refused": lambda data: f"it went to nobody{because(data)}",
     "answer_late": lambda data: (
-        f"the answer of {data.get('member')} has not reached {data.get('to')} yet{because(data, 'reason')}"
+        f"the answer of {known(data, 'member')} has not reached {known(data, 'to')} yet{because(data, 'reason')}"
     ),
     "answer_failed": lambda data: (
-        f"the answer of {data.get('member')} could not be delivered to {data.get('to')}{because(data, 'reason')}"
+        f"the answer of {known(data, 'member')} could not be delivered to {known(data, 'to')}{because(data, 'reason')}"
     ),
     "calendar_reply_sent": _nothing,
-    "approval_asked": lambda data: f"it waits for a #send of {_said(data.get('of'))}",
+    "approval_asked": lambda data: f"it waits for a #send of {_said(data.get('of') or NOT_KEPT)}",
     "held_dropped": _dropped,
     "auto_reply_sent": _nothing,
-    "auto_reply_withheld": lambda data: f"no automatic reply {data.get('template')}{because(data, 'reason')}",
-    "command_obeyed": lambda data: f"{data.get('member')} said #{data.get('command')}",
-    "command_refused": lambda data: f"#{data.get('command')} of {data.get('member')} was not obeyed{because(data)}",
+    "auto_reply_withheld": lambda data: f"no automatic reply {known(data, 'template')}{because(data, 'reason')}",
+    "command_obeyed": lambda data: f"{known(data, 'member')} said #{known(data, 'command')}",
+    "command_refused": lambda data: (
+        f"#{known(data, 'command')} of {known(data, 'member')} was not obeyed{because(data)}"
+    ),
     "labels_changed": _labels,
-    "priority_set": lambda data: f"priority {data.get('priority')}, by {data.get('by')}",
-    "watch_begun": lambda data: f"{data.get('member')} watches from now on",
-    "watch_ended": lambda data: f"{data.get('member')} watches no longer",
+    "priority_set": lambda data: f"priority {known(data, 'priority')}, by {known(data, 'by')}",
+    "watch_begun": lambda data: f"{known(data, 'member')} watches from now on",
+    "watch_ended": lambda data: f"{known(data, 'member')} watches no longer",
     "away_begun": _away,
-    "away_ended": lambda data: f"{data.get('member')} is there again{because(data)}",
+    "away_ended": lambda data: f"{known(data, 'member')} is there again{because(data)}",
     "away_heard": _nothing,
-    "owner_reminded": lambda data: f"{data.get('member')} was reminded",
-    "conversation_overdue": lambda data: f"overdue: an answer was promised by {_until(data, 'respond_by')}",
+    "owner_reminded": lambda data: f"{known(data, 'member')} was reminded",
+    "conversation_overdue": lambda data: f"overdue: an answer was promised by {_until(data, 'respond_by') or NOT_KEPT}",
     "conversation_escalated": _escalated,
     "conversation_woke": lambda data: f"it is in sight again{because(data)}",
     "conversation_closed": _closed,
-    "conversation_opened": lambda data: f"opened again by {data.get('by')}",
+    "conversation_opened": lambda data: f"opened again by {known(data, 'by')}",
     "conversation_snoozed": _snoozed,
-    "bounce_received": lambda data: f"a bounce came back of the copy for {data.get('member') or data.get('copy')}",
-    "bounce_sent_back": lambda data: f"a bounce of what {data.get('to')} wrote: taken on to that sender, unread",
-    "came_back": lambda data: f"it came back from {data.get('mailbox')}, for the copy {data.get('copy')}",
-    "postmaster_told": lambda data: f"the postmaster was told of the copy {data.get('copy')}: {data.get('notice')}",
+    "bounce_received": lambda data: f"a bounce came back of the copy for {data.get('member') or known(data, 'copy')}",
+    "bounce_sent_back": lambda data: f"a bounce of what {known(data, 'to')} wrote: taken on to that sender, unread",
+    "came_back": lambda data: f"it came back from {known(data, 'mailbox')}, for the copy {known(data, 'copy')}",
+    "postmaster_told": lambda data: (
+        f"the postmaster was told of the copy {known(data, 'copy')}: {known(data, 'notice')}"
+    ),
     "conclusion_ignored": _nothing,
-    "damaged": lambda data: f"what is kept of its {data.get('part')} is damaged",
+    "damaged": lambda data: f"what is kept of its {known(data, 'part')} is damaged",
     "person_forgotten": lambda _: "somebody was forgotten: its text and names are gone",
 }

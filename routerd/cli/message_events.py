@@ -7,7 +7,7 @@ from datetime import datetime
 import click
 
 from routerd.cli.conversation_timeline import WHY_HELD
-from routerd.cli.event_sentences import because, event_sentence, in_words
+from routerd.cli.event_sentences import because, event_sentence, in_words, known
 from routerd.cli.moments import shown_time
 from routerd.cli.paragraphs import folded, terminal_width
 from routerd.message.fold import display
@@ -65,7 +65,7 @@ def which(copy: object) -> str:
 def _copy(event: PastEvent) -> str:
     data = event.data
     attempt = f", attempt {data['attempt']}{_led(data)}" if data.get("attempt") else ""
-    return f"{which(data.get('copy'))} for {data.get('member')}{attempt}"
+    return f"{which(data.get('copy'))} for {known(data, 'member')}{attempt}"
 
 
 def _led(data: Data) -> str:
@@ -95,7 +95,7 @@ def _deferred(event: PastEvent) -> str:
 
 def _rerouted(event: PastEvent) -> str:
     data = event.data
-    given = f"given to {data.get('to_member')} as {which(data.get('to'))}{_by(data)}"
+    given = f"given to {known(data, 'to_member')} as {which(data.get('to'))}{_by(data)}"
     return f"{_copy(event)}: {given}{because(data, 'reason')}"
 
 
@@ -106,7 +106,7 @@ def _moved(done: str) -> Callable[[PastEvent], str]:
 def _bounced(event: PastEvent) -> str:
     data = event.data
     if not data.get("action"):
-        return f"{_copy(event)}: something came back that is to be read by a person: the message {data.get('by')}"
+        return f"{_copy(event)}: something came back that is to be read by a person: the message {known(data, 'by')}"
     words = " ".join(str(data[key]) for key in ("action", "status", "diagnostic") if data.get(key))
     told = f"{_copy(event)}: a bounce came back from {data.get('from') or 'a server without a name'}: {words}"
     settled = data.get("state") in (CopyState.REROUTED, CopyState.HELD, CopyState.FAILED, CopyState.DROPPED)
@@ -116,37 +116,37 @@ def _bounced(event: PastEvent) -> str:
 def _came_back(event: PastEvent) -> str:
     copy = event.data.get("copy")
     return (
-        f"it came back for {copy}, sent to {event.data.get('mailbox')}, and is to be read by a person:"
+        f"it came back for {copy}, sent to {known(event.data, 'mailbox')}, and is to be read by a person:"
         f" 'routerd queue bounce {copy}' takes that as refused"
     )
 
 
 def _told(event: PastEvent) -> str:
-    return f"{which(event.data.get('copy'))}: the postmaster was told; the notice is {event.data.get('notice')}"
+    return f"{which(event.data.get('copy'))}: the postmaster was told; the notice is {known(event.data, 'notice')}"
 
 
 def _ignored(event: PastEvent) -> str:
     data = event.data
     return (
-        f"{_copy(event)}: an attempt ended when the copy was {data.get('state')} already;"
+        f"{_copy(event)}: an attempt ended when the copy was {known(data, 'state')} already;"
         f" that changed nothing{because(data, 'reason')}"
     )
 
 
 def _changed_owner(event: PastEvent) -> str:
     data = event.data
-    return f"the conversation goes from {data.get('from')} to {data.get('to')}{because(data)}"
+    return f"the conversation goes from {known(data, 'from')} to {known(data, 'to')}{because(data)}"
 
 
 def _held(event: PastEvent) -> str:
     why = next((said for kind, said in WHY_HELD.items() if kind == event.data.get("kind")), "")
-    return f"the answer of {event.data.get('member')} is held{f': {why}' if why else ''}"
+    return f"the answer of {known(event.data, 'member')} is held{f': {why}' if why else ''}"
 
 
 def _answered(event: PastEvent) -> str:
     data = event.data
     by = f"; {data['by']} let it go: #send" if data.get("by") else ""
-    return f"the answer of {data.get('member')} went out to {_names(data.get('to'))}{by}"
+    return f"the answer of {known(data, 'member')} went out to {_names(data.get('to'))}{by}"
 
 
 def _names(names: object) -> str:
@@ -167,16 +167,20 @@ _SENTENCES: dict[str, Callable[[PastEvent], str | None]] = {
     "message_joined": _nothing,
     "owner_changed": _changed_owner,
     "mail_written": lambda event: f"routerd wrote it{because(event.data)}",
-    "note_written": lambda event: f"{event.data.get('member')} noted it, for {_names(event.data.get('to'))}",
-    "draft_held": lambda event: f"{event.data.get('member')} wrote it as a draft, for {_names(event.data.get('to'))}",
-    "note_kept_back": lambda event: f"shown to nobody: {event.data.get('member')} wrote {event.data.get('why')}",
+    "note_written": lambda event: f"{known(event.data, 'member')} noted it, for {_names(event.data.get('to'))}",
+    "draft_held": lambda event: (
+        f"{known(event.data, 'member')} wrote it as a draft, for {_names(event.data.get('to'))}"
+    ),
+    "note_kept_back": lambda event: f"shown to nobody: {known(event.data, 'member')} wrote {known(event.data, 'why')}",
     "answer_held": _held,
     "answer_sent": _answered,
     "calendar_reply_sent": lambda event: (
-        f"{event.data.get('member')} answered an invitation, to {_names(event.data.get('to'))}"
+        f"{known(event.data, 'member')} answered an invitation, to {_names(event.data.get('to'))}"
     ),
-    "auto_reply_sent": lambda event: f"routerd replied to {event.data.get('to')} by itself: {event.data.get('mail')}",
-    "away_heard": lambda event: f"it says that {event.data.get('member')} is away",
+    "auto_reply_sent": lambda event: (
+        f"routerd replied to {known(event.data, 'to')} by itself: {known(event.data, 'mail')}"
+    ),
+    "away_heard": lambda event: f"it says that {known(event.data, 'member')} is away",
     "copy_added": lambda event: f"{_copy(event)}: made later{because(event.data)}",
     "copy_delivered": _delivered,
     "copy_deferred": _deferred,

@@ -6,7 +6,7 @@ What is deleted is overwritten in the database's file (`secure_delete`) and in t
 import json
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from hashlib import blake2b
 from typing import Any
@@ -14,11 +14,17 @@ from typing import Any
 import apsw
 
 from routerd.desk.changes import HeldEnd
+from routerd.desk.plan import Event
+from routerd.desk.standing import Act, after_act
+from routerd.desk.timers import unchanged
+from routerd.message.annotation import Annotation
 from routerd.message.envelope import QueueId, Raw
 from routerd.message.view import MessageView
-from routerd.store.base import CopyState, StoreError
+from routerd.store.base import CopyState, Settled, StoreError
 from routerd.store.batch import Batch
 from routerd.store.connection import Connection, Value, select, select_one
+from routerd.store.deeds import write_plan
+from routerd.store.desk_state import conversation_by_number
 from routerd.store.rows import copy_id, to_micros
 from routerd.store.selection import numbers_to_json
 from routerd.store.stored_json import texts_from_json, texts_to_json
@@ -26,12 +32,15 @@ from routerd.store.word_index import forget_words, leave_head
 
 AT_ONCE = 50  # messages
 REASON = "forgotten"
+EMPTY = "who wrote it was forgotten, and nothing is left of it"
 
 _DOMAIN = "forgotten.invalid"
 # What of an event may stay: it names members, copies and states, never what somebody wrote.
 _KEPT_IN_EVENTS = (
     "member", "team", "copy", "state", "by", "kind", "inboxes", "twin", "part", "template", "until", "deputy", "notice",
+    "owner", "watch", "steps", "respond_by",
 )  # fmt: skip
+_KEPT_OF = {"owner_changed": ("from", "to")}  # which are addresses elsewhere
 _CONVERSATIONS = """
 SELECT number, customer = :address FROM conversations
 WHERE customer = :address OR instr(lower(participants_json), :quoted) OR instr(lower(outside_json), :quoted)
@@ -82,6 +91,11 @@ UPDATE copies SET reason = ?1, annotation_json = NULL,
 _STRIP_CONVERSATION = """
 UPDATE conversations SET customer = iif(customer = ?1, ?2, customer), participants_json = ?3, outside_json = ?4,
   subject = iif(customer = ?1, '', subject), version = version + 1 WHERE number = ?5
+"""
+_EMPTY = """
+SELECT number FROM conversations AS v WHERE customer = ? AND state <> 'closed' AND NOT EXISTS (
+  SELECT 1 FROM messages AS m JOIN bodies AS b ON b.message = m.number WHERE m.conversation = v.number
+)
 """
 _NAMED_ELSEWHERE = (
     "UPDATE auto_replies SET address = ? WHERE lower(address) = ?",
@@ -224,8 +238,8 @@ def _forget_messages(
     return dropped, tuple(files)
 
 
-def forget_person(batch: Batch, person: Person, conversations: Sequence[int]) -> None:
-    """What is left when the messages are done."""
+def forget_person(batch: Batch, person: Person, conversations: Sequence[int], at: datetime) -> None:
+    """What is left when the messages are done: of his own conversations nothing that anybody could answer."""
     batch.flush()
     db = batch.db
     db.execute(_OVERWRITE_WORDS, (1,))
@@ -244,6 +258,18 @@ def forget_person(batch: Batch, person: Person, conversations: Sequence[int]) ->
         db.execute(question, (person.pseudonym, person.address))
     db.execute("UPDATE troubles SET reason = ? WHERE instr(lower(reason), ?)", (REASON, person.address))
     db.execute(_OVERWRITE_WORDS, (0,))
+    for (number,) in select(db, _EMPTY, (person.pseudonym,)):
+        _close(batch, number, at)
+
+
+def _close(batch: Batch, number: int, at: datetime) -> None:
+    """Nobody waits in it any more, so nothing is due."""
+    conversation = conversation_by_number(batch.db, number)
+    if conversation is not None:
+        closed = replace(conversation, standing=after_act(conversation.standing, Act.CLOSE, at))
+        plan = unchanged(closed, Event("conversation_closed", {"why": EMPTY}), timers=())
+        write_plan(batch, Settled(plan, Annotation("", conversation.inbox, "", ""), ()), conversation.id, at)
+        batch.flush()
 
 
 def overwrite_free_pages(batch: Batch) -> None:
@@ -286,8 +312,8 @@ def _pairs(text: str) -> list[list[str]]:
 
 
 def _strip_events(db: Connection, person: Person, table: str, column: str, number: int) -> None:
-    found = select(db, f"SELECT number, data_json FROM {table} WHERE {column} = ?", (number,))  # noqa: S608 - constants
-    for event, data in found:
-        stripped = person.hide(_only(data, _KEPT_IN_EVENTS))
+    wanted = f"SELECT number, kind, data_json FROM {table} WHERE {column} = ?"  # noqa: S608 - constants
+    for event, kind, data in select(db, wanted, (number,)):
+        stripped = person.hide(_only(data, (*_KEPT_IN_EVENTS, *_KEPT_OF.get(kind, ()))))
         question = f"UPDATE {table} SET data_json = ? WHERE {column} = ? AND number = ?"  # noqa: S608 - constants
         db.execute(question, (stripped, number, event))

@@ -289,7 +289,7 @@ class SqliteStore:
             dropped += done.dropped
             left += done.left
             await self._large.forget(done.files)
-        await self._writer.do(Job(partial(forget_person, person=person, conversations=traces.conversations)))
+        await self._writer.do(Job(partial(forget_person, person=person, conversations=traces.conversations, at=at)))
         await self._writer.do(Job(overwrite_free_pages))
         await asyncio.to_thread(self._empty_log)
         return Forgotten(len(traces.messages) - len(left), len(traces.conversations), tuple(dropped), tuple(left))

@@ -9,8 +9,8 @@ from typing import Any
 from desk_entries import an_entry, told
 from store_entries import INBOX, NOW, RETENTION, entry, received, thread
 
-from routerd.desk.changes import Answered, HeldEnd, HeldKind, NewHeld, Part, Role
-from routerd.desk.plan import Event, Standing
+from routerd.desk.changes import Answered, HeldEnd, HeldKind, NewHeld, Part, Role, Timer, TimerKind
+from routerd.desk.plan import ConversationState, Event, Standing
 from routerd.message.envelope import Envelope
 from routerd.store.base import CopyState, Done, Entry, Known, NewCopy
 from routerd.store.conversations import Wanted
@@ -117,6 +117,21 @@ async def test_an_answer_to_him_that_waits_is_dropped(store: SqliteStore, state:
         whole = view.conversation(first.id)
     assert whole is not None
     assert [one.end for one in whole.held] == [HeldEnd.DROPPED]
+
+
+async def test_a_conversation_of_which_nothing_is_left_is_closed(store: SqliteStore, state: Path) -> None:
+    """Nobody is reminded of it, and no summary lists it."""
+    later = NOW + timedelta(hours=4)
+    waits = Standing(waiting_since=NOW, respond_by=later, remind_at=later, outside=(("Anna Sekretna", ANNA),))
+    first = await store.commit(by_anna(SECRET, standing=waits, timers=(Timer(TimerKind.OVERDUE, later),)))
+    await store.forget(ANNA, NOW)
+    with QueueView.open(state) as view:
+        whole = view.conversation(first.id)
+    assert whole is not None
+    standing = whole.listed.conversation.standing
+    assert (standing.state, standing.waiting_since, standing.respond_by) == (ConversationState.CLOSED, None, None)
+    assert whole.timers == ()
+    assert whole.events[-1].data == {"why": "who wrote it was forgotten, and nothing is left of it"}
 
 
 async def test_of_others_conversations_only_what_he_wrote_goes(store: SqliteStore, state: Path) -> None:
