@@ -54,7 +54,10 @@ def _wait_for_both(server: Postfix | DovecotLmtp, daemon: RouterdDaemon, wait_un
         assert len(others) <= 1
         return (others[0], notices[0]) if notices and others else None
 
-    found: tuple[bytes, bytes] = wait_until(both, "the copy and the notice", trouble=lambda: daemon.log_text()[-5000:])
+    def logs() -> str:
+        return daemon.log_text()[-5000:] + (server.log()[-5000:] if isinstance(server, Postfix) else "")
+
+    found: tuple[bytes, bytes] = wait_until(both, "the copy and the notice", trouble=logs)
     return found
 
 
@@ -141,8 +144,10 @@ async def test_a_bounce_that_a_real_postfix_sends_an_hour_later_is_acted_upon(
         assert "copy 1 for ewa: given to jan as copy 2" in told
         assert not server.queue()
 
-    await asyncio.to_thread(live)
-    beyond.stop()
+    try:
+        await asyncio.to_thread(live)
+    finally:
+        beyond.stop()
 
 
 def test_a_mailbox_that_forwards_back_to_us_is_a_loop_and_goes_to_the_next_in_line(
