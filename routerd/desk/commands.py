@@ -1,12 +1,13 @@
 """The words that a member says to the desk: commands on top of a note or draft, names in its text. Pure.
 
 Lines on top that begin with # and a letter are commands, one a line; the first other line that is not empty begins the
-text. All or nothing: who calls this does none of them where one is bad.
+text. A line of the text that says nothing but a command was meant as one: it is bad, since its author would wait for
+what nobody does. All or nothing: who calls this does none of them where one is bad.
 """
 
 import re
 import unicodedata
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
@@ -36,6 +37,7 @@ from routerd.desk.said import (
     Watch,
     name_of,
 )
+from routerd.message.quotes import CUT
 from routerd.rules.decision import Priority
 from routerd.rules.labels import check_label
 
@@ -67,6 +69,9 @@ HELP = """\
 _COMMAND = re.compile(r"[#\N{FULLWIDTH NUMBER SIGN}]([^\W\d_]\w*)[ ]*(.*)\Z")
 # A name of up to three words may be meant, or an address.
 _NAMED = re.compile(r"(?<![\w@.#/])@([\w][\w.+-]*[\w](?:@[\w.-]*\w)?|\w)(?=((?: [\w.-]*\w){0,2}))")
+_FENCES = ("```", "~~~")
+_NOT_ON_TOP = "commands stand on top, above all text; what only speaks of one puts it into a sentence"
+_WITHOUT_SPACE = "a command has no space behind its #"
 _CLOCK = re.compile(r"([01]?\d|2[0-3]):([0-5]\d)\Z")
 _WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 
@@ -95,6 +100,7 @@ def read_spoken(text: str, speaking: Speaking) -> Spoken:
             bad.append(told)
         else:
             commands.append(told)
+    bad += _misplaced(lines[begins:], speaking)
     rest = "\n".join(lines[begins:]).strip("\n")
     whole = "\n".join(lines).strip("\n")
     named, unclear = _named(rest, speaking.names)
@@ -111,6 +117,22 @@ def _apart(text: str) -> tuple[list[str], int]:
     """Its lines, and how many of them, empty ones and commands, stand above the text."""
     lines = [_cleaned(line) for line in text.splitlines()]
     return lines, next((place for place, line in enumerate(lines) if line and not _COMMAND.match(line)), len(lines))
+
+
+def _misplaced(text: list[str], speaking: Speaking) -> Iterator[BadCommand]:
+    """Whatever would be obeyed on top. Not what is shown as code, nor what may be quoted."""
+    is_code, looked_at = False, 0
+    for place, line in enumerate(text):
+        if line == CUT or looked_at == MAX_COMMANDS:
+            return
+        is_code ^= line.startswith(_FENCES)
+        found = _COMMAND.match(line if place else re.sub(r"\A([#\N{FULLWIDTH NUMBER SIGN}]) ", r"\1", line))
+        if is_code or found is None or found[1].lower() not in _READERS:
+            continue
+        looked_at += 1
+        told = _read(found[0], speaking)
+        if not isinstance(told, BadCommand):
+            yield BadCommand(line, name_of(told), _WITHOUT_SPACE if found[0] != line else _NOT_ON_TOP)
 
 
 def why_not_apart(spoken: Spoken) -> str:

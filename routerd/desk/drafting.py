@@ -11,7 +11,7 @@ from routerd.desk.showing import DRAFT_PREFIX, head_of_waiting
 from routerd.desk.watching import watched_by, watching
 
 _NO_COMMANDS = (
-    "A draft goes to the customer as it stands, so it cannot begin with a command. "
+    "A draft goes to the customer as it stands, so no line of it can be a command. "
     "Commands go to the note address; a draft that is shown to you is sent by #send in a reply to it."
 )
 

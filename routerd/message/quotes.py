@@ -40,7 +40,7 @@ _MAX_SIGNATURE = 12  # lines behind a `--` that lacks its space, for it to be a 
 _MAX_SIGNATURE_LINE = 100
 _FULL_LINE = 50  # characters: a line that long and without an end goes on in the next
 _COMMANDS = "#\N{FULLWIDTH NUMBER SIGN}"
-_CUT = "[…]"
+CUT = "[…]"
 _QUOTED_LINE = re.compile(r"^>.*\n?", re.MULTILINE)
 _EDGES = " \t\r\f\v\xa0\u202f\u200b\u200e\u200f\u202a\u202b\u202c\u2066\u2067\u2068\u2069\ufeff"
 
@@ -132,7 +132,7 @@ class Scan:
         """The new text; where some of it stands below a quote, whose lines clients break, that is told apart from what
         stands above: no line of it is on top any more."""
         above, below = ("\n".join(some).strip() for some in (self._kept[: self._above], self._kept[self._above :]))
-        return f"{above}\n{_CUT}\n{below}" if above and below else above or below
+        return f"{above}\n{CUT}\n{below}" if above and below else above or below
 
     def _mark(self, at: int, line: str) -> _Mark:
         """Of a line that could be more than the sender's own, which most that come here are nevertheless."""

@@ -34,10 +34,10 @@ def spoken(text: str) -> Spoken:
 
 
 def test_commands_stand_on_top_and_the_rest_is_text() -> None:
-    """One a line, empty lines between them count for nothing; what looks like one further down is text."""
-    told = spoken("#take\n\n#label +urgent, -newsletter\n\nPlease look, @Jan and @finance.\n#close\n")
+    """One a line, empty lines between them count for nothing; what speaks of one further down is text."""
+    told = spoken("#take\n\n#label +urgent, -newsletter\n\nPlease look, @Jan and @finance.\n#close it\n")
     assert told.commands == (Take(), Label(("urgent",), ("newsletter",)))
-    assert told.text == "Please look, @Jan and @finance.\n#close"
+    assert told.text == "Please look, @Jan and @finance.\n#close it"
     assert told.named == ("jan", "finance")
     assert not told.bad
 
@@ -52,6 +52,42 @@ def test_what_only_looks_like_a_command_is_text(text: str) -> None:
     told = spoken(text)
     assert (told.commands, told.bad) == ((), ())
     assert told.text == text.strip()
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("Fine by me.\n\n#send", "#send"),
+        ("Hi,\n#close\n\nEwa", "#close"),
+        ("#take\nHi,\n#assign jan", "#assign jan"),
+        ("Hi,\n\u200e＃Drop\n", "＃Drop"),
+        ("# take", "# take"),
+        ("Look:\n```\n#send\n```\n#snooze 2d", "#snooze 2d"),
+    ],
+)
+def test_a_command_that_does_not_stand_on_top_is_told_of(text: str, line: str) -> None:
+    """Its author would take it for done. With it nothing of the mail is."""
+    [bad] = spoken(text).bad
+    assert bad.line == line
+    assert ("on top" if line != "# take" else "no space") in bad.problem
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Then say #close in a reply.",
+        "I said\n#close it, please",
+        "Hi,\n#assign everybody",
+        "Hi,\n# close",
+        "Say this:\n```\n#send\n```",
+        "Hi,\n#invoice\n#2027",
+        "#take\n[…]\n#send",
+        "Hi,\n- #close",
+    ],
+)
+def test_what_speaks_of_a_command_is_text(text: str) -> None:
+    """As what is code is, or stands where a quote was cut: somebody else may have written that."""
+    assert spoken(text).bad == ()
 
 
 @pytest.mark.parametrize(

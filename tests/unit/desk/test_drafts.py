@@ -62,7 +62,7 @@ def test_a_draft_cannot_begin_with_a_command() -> None:
     assert (plan.copies, plan.new_held, plan.standing.state) == ((), None, KNOWN.standing.state)
     [told] = plan.authored
     assert [copy.member for copy in told.copies] == ["jan"]
-    assert "cannot begin with a command" in text_of(told.raw)
+    assert "no line of it can be a command" in text_of(told.raw)
     assert "> Szanowna Pani, do widzenia." in text_of(told.raw)
 
 

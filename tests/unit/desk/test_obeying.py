@@ -304,7 +304,8 @@ def test_what_somebody_else_wrote_is_let_go_by_an_answer_to_the_mail_that_shows_
     held, note = replace(HELD, kind=kind), Seen(2, "adam", NOW)
     for seen in (note, None, replace(SHOWN, held=HeldId(2))):
         told = brought(said(word, holding(held, seen=seen, approve=("duty",)), member="adam"), 11)
-        assert f"Here waits the {'draft' if kind is HeldKind.DRAFT else 'answer'} of عمر of 2026-12-24 12:00 UTC" in told
+        what = "draft" if kind is HeldKind.DRAFT else "answer"
+        assert f"Here waits the {what} of عمر of 2026-12-24 12:00 UTC" in told
         assert f"say {word} in a reply to the mail that shows it, which comes to you again now" in told
     assert said(word, holding(held, seen=SHOWN, approve=("duty",)), member="adam").held_ended
     told = refused(said(word, holding(held, seen=note, approve=("duty",)), member="jan"))
