@@ -20,8 +20,8 @@ _WHY = {
     ),
     HeldKind.CONFLICT: "Your answer was not sent: somebody else has answered meanwhile.",
     HeldKind.COMMAND: (
-        "Your answer was not sent: a line of it begins with a word behind #, as a command does. Commands are taken by the "
-        "note address; what you answered would have gone to the customer."
+        "Your answer was not sent: a line of it begins with a word behind #, as a command does. Commands are taken by "
+        "the note address; what you answered would have gone to the customer."
     ),
     HeldKind.BY_ITSELF: (
         "Your answer was not sent: it looks as if your mailbox had answered by itself. It says what you have said in "
