@@ -1,7 +1,7 @@
 """The rows that one transaction will write, gathered first: each table takes one statement for many messages."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
@@ -9,7 +9,7 @@ from routerd.desk.changes import Absence
 from routerd.message.envelope import Raw
 from routerd.store.base import CopyState
 from routerd.store.connection import Connection, Value, select
-from routerd.store.rows import RowWriter, copy_state, storable, to_minute
+from routerd.store.rows import Row, RowWriter, copy_state, storable, to_minute
 from routerd.store.standing_row import STANDING_COLUMNS
 from routerd.store.stored_json import data_to_json, texts_to_json
 
@@ -93,14 +93,18 @@ _TURNS = RowWriter.inserting("turns", ("team", "member"), "ON CONFLICT (team) DO
 _LOADS = RowWriter.inserting(
     "loads", ("member", "minute", "messages"), "ON CONFLICT DO UPDATE SET messages = messages + excluded.messages"
 )
-_KNOWN_KEYS = """
-SELECT value FROM json_each(?) AS wanted WHERE EXISTS (SELECT 1 FROM messages WHERE message_id = wanted.value)
-"""
 _COPIES_NOW = """
 SELECT c.number, c.state, c.attempts, c.next_attempt_at, c.finished_at, c.reason, c.message,
   coalesce((SELECT max(e.number) FROM events AS e WHERE e.message = c.message), 0)
 FROM copies AS c WHERE c.number IN (SELECT value FROM json_each(?))
 """
+# All that jobs want to have read, by one statement: after each the interpreter's lock must be won back.
+_READ_ALL = f"""
+SELECT data_version, NULL, NULL, NULL, NULL, NULL, NULL, NULL FROM pragma_data_version
+UNION ALL SELECT NULL, value, NULL, NULL, NULL, NULL, NULL, NULL FROM json_each(?) AS wanted
+WHERE EXISTS (SELECT 1 FROM messages WHERE message_id = wanted.value)
+UNION ALL SELECT * FROM ({_COPIES_NOW})
+"""  # noqa: S608 - constants
 _LAST_NUMBERS = """
 SELECT coalesce((SELECT max(number) FROM messages), 0), coalesce((SELECT max(number) FROM copies), 0),
   coalesce((SELECT max(number) FROM conversations), 0)
@@ -131,6 +135,16 @@ class Numbers:
         return cls(*select(db, _LAST_NUMBERS)[0])
 
 
+@dataclass(slots=True)
+class Remembered:
+    """What every message asks for and hardly anything changes, from one transaction to the next: as long as nobody else
+    has written meanwhile, whichever process. Not after a transaction that was undone, which may have changed it."""
+
+    version: int | None = None  # SQLite's data_version: it moves with the commits of other connections
+    absences: tuple[Absence, ...] | None = None  # None: to be read
+    turns: dict[str, str | None] = field(default_factory=dict)  # by team, as far as somebody asked
+
+
 @dataclass(frozen=True, slots=True)
 class CopyNow:
     """What changes in a copy's row."""
@@ -145,11 +159,11 @@ class CopyNow:
 class Batch:
     """Lives as long as one transaction. Jobs read through it and add to it; `flush` writes what was added."""
 
-    def __init__(self, db: Connection, numbers: Numbers) -> None:
+    def __init__(self, db: Connection, numbers: Numbers, remembered: Remembered) -> None:
         self.db = db
         self.numbers = numbers
-        self.absences: tuple[Absence, ...] | None = None  # as far as somebody asked for them
-        self.turns: dict[str, str] = {}
+        self.remembered = remembered
+        self._turns: dict[str, str] = {}  # that were taken
         self.loads: dict[tuple[str, int], int] = {}
         self.customers: dict[
             str, str
@@ -172,12 +186,14 @@ class Batch:
     def prepare(self, jobs: Iterable[Wanted]) -> None:
         """Reads in one go what the jobs say they want."""
         keys = {job.message_key for job in jobs if job.message_key is not None}
-        copies = [number for job in jobs for number in job.copies]
-        if keys:
-            self._looked_up = keys
-            self._known_keys = {row[0] for row in self.db.execute(_KNOWN_KEYS, (texts_to_json(keys),))}
-        if copies:
-            self._read_now(copies)
+        copies = ",".join(str(number) for job in jobs for number in job.copies)
+        version, *found = select(self.db, _READ_ALL, (texts_to_json(keys), f"[{copies}]"))
+        if version[0] != self.remembered.version:
+            self.remembered.version, self.remembered.absences = version[0], None
+            self.remembered.turns.clear()
+        self._looked_up = keys
+        self._known_keys = {row[1] for row in found if row[1] is not None and row[0] is None}
+        self._note_copies(row for row in found if row[0] is not None)
 
     def may_know(self, key: str) -> bool:
         """Whether a message with this key is stored, or will be by this transaction (it is written first, then)."""
@@ -240,7 +256,7 @@ class Batch:
         self._read_copies[number] = now
 
     def take_turn(self, team: str, member: str) -> None:
-        self.turns[team] = member
+        self._turns[team] = self.remembered.turns[team] = member
 
     def add_load(self, member: str, at: datetime) -> None:
         minute = to_minute(at)
@@ -275,7 +291,7 @@ class Batch:
     def finish(self) -> None:
         """Writes what is left. The transaction can be committed then."""
         self.flush()
-        _TURNS.write(self.db, list(self.turns.items()))
+        _TURNS.write(self.db, list(self._turns.items()))
         _LOADS.write(self.db, [(member, minute, messages) for (member, minute), messages in self.loads.items()])
 
     def _write_changes(self) -> None:
@@ -287,9 +303,9 @@ class Batch:
         self._changes.clear()
 
     def _read_now(self, numbers: Sequence[int]) -> None:
-        wanted = f"[{','.join(map(str, numbers))}]"
-        for number, state, attempts, next_at, finished_at, reason, message, last in select(
-            self.db, _COPIES_NOW, (wanted,)
-        ):
+        self._note_copies(select(self.db, _COPIES_NOW, (f"[{','.join(map(str, numbers))}]",)))
+
+    def _note_copies(self, rows: Iterable[Row]) -> None:
+        for number, state, attempts, next_at, finished_at, reason, message, last in rows:
             self._read_copies[number] = CopyNow(copy_state(state), attempts, next_at, finished_at, storable(reason))
             self._last_events.setdefault(message, last)

@@ -283,7 +283,7 @@ def _set_timers(
 def _set_absences(batch: Batch, changes: Sequence[Absence | Back], at: datetime) -> None:
     """Each with the timer that ends it."""
     if changes:
-        batch.absences = None
+        batch.remembered.absences = None
     for change in changes:
         batch.db.execute(_FORGET_TIMER, (str(TimerKind.BACK), change.member))
         if isinstance(change, Back):

@@ -10,6 +10,7 @@ from routerd.desk.plan import Conversation, Happened, Past, Seen, Sent, Twin, We
 from routerd.message.annotation import Annotation
 from routerd.message.envelope import QueueId, Raw, Received
 from routerd.store.base import Known, StoreError, ThreadKeys
+from routerd.store.batch import Remembered
 from routerd.store.connection import Connection, Value, select, select_one
 from routerd.store.conversation_rows import CONVERSATION_COLUMNS, read_conversation
 from routerd.store.figures import how_it_went
@@ -149,12 +150,10 @@ def read_absences(db: Connection) -> tuple[Absence, ...]:
 
 
 class Given(Protocol):
-    """What the same transaction gave out already, not yet in the tables; and what it has read."""
-
-    absences: tuple[Absence, ...] | None  # None: nobody asked yet, or they have changed
+    """What the same transaction gave out already, not yet in the tables; and what it need not read."""
 
     @property
-    def turns(self) -> Mapping[str, str]: ...
+    def remembered(self) -> Remembered: ...
 
     @property
     def loads(self) -> Mapping[tuple[str, int], int]: ...
@@ -184,8 +183,7 @@ class StoredDeskState:
         self._db = db
         self._thread = thread
         self._at = at
-        self._given = given
-        self._turns = given.turns if given else {}
+        self._remembered = given.remembered if given else Remembered()
         self._loads = given.loads if given else {}
         self._customers = given.customers if given else {}
         self._open = open_file
@@ -204,11 +202,11 @@ class StoredDeskState:
         return self._twin
 
     def last_turn(self, team: str) -> str | None:
-        given = self._turns.get(team)
-        if given is not None:
-            return given
-        row = select_one(self._db, _LAST_TURN, (team,))
-        return row[0] if row else None
+        turns = self._remembered.turns
+        if team not in turns:
+            row = select_one(self._db, _LAST_TURN, (team,))
+            turns[team] = row[0] if row else None
+        return turns[team]
 
     def load(self, member: str) -> int:
         """To the minute."""
@@ -327,12 +325,10 @@ class StoredDeskState:
         return read_or_none(annotation_from_json, row[0]) if row else None
 
     def absences(self) -> tuple[Absence, ...]:
-        """Read once in a transaction: every message asks for them."""
-        if self._given is None:
-            return read_absences(self._db)
-        if self._given.absences is None:
-            self._given.absences = read_absences(self._db)
-        return self._given.absences
+        """Not read anew for each message: every one asks for them."""
+        if self._remembered.absences is None:
+            self._remembered.absences = read_absences(self._db)
+        return self._remembered.absences
 
     def open_conversations(
         self, *, owner: str | None = None, inbox: str | None = None, limit: int = 200

@@ -16,7 +16,7 @@ from time import perf_counter
 from typing import Any, Generic, Protocol, TypeVar
 
 from routerd.store.base import PlanFailedError, StaleError, StoreError
-from routerd.store.batch import Batch, Numbers
+from routerd.store.batch import Batch, Numbers, Remembered
 from routerd.store.connection import (
     Connection,
     Error,
@@ -109,6 +109,7 @@ class Writer:
             self._numbers = Numbers.read(self._db)
         except Error as error:
             raise store_error(error, self._db) from error
+        self._remembered = Remembered()
         self._closed = False
         self._enough = threading.Event()  # so many jobs wait that a group need not wait for more
         self._lock = threading.Lock()
@@ -194,6 +195,7 @@ class Writer:
         except BaseException as error:
             failure = store_error(error, self._db)
             self._health.note(failure)
+            self._remembered = Remembered()
             self._make_sane(error)
             if len(group) == 1 or self._db is None:
                 return [_Answer(waiting, None, type(failure)(*failure.args)) for waiting in group]
@@ -209,7 +211,7 @@ class Writer:
         if adds_messages:
             self._check()
         db.execute("BEGIN IMMEDIATE")
-        batch = Batch(db, self._numbers)
+        batch = Batch(db, self._numbers, self._remembered)
         batch.prepare([waiting.job for waiting in group])
         answers = [_do(waiting, batch) for waiting in group]
         batch.finish()

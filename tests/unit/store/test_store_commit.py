@@ -2,6 +2,8 @@
 
 import asyncio
 import mmap
+from contextlib import closing
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -22,10 +24,10 @@ from store_entries import (
 )
 
 from routerd.desk.changes import Role
-from routerd.desk.plan import DeskState
-from routerd.message.envelope import Purpose
+from routerd.desk.plan import DeskState, FullDeskState
+from routerd.message.envelope import Purpose, QueueId
 from routerd.store.base import CopyState, Done, Known, PlanFailedError, Settled, StaleError, StoreError
-from routerd.store.connection import Connection
+from routerd.store.connection import FILE_NAME, Connection
 from routerd.store.queue_view import QueueView
 from routerd.store.sqlite import SqliteStore, open_store
 
@@ -132,6 +134,30 @@ async def test_rotations_see_the_turns_of_the_same_transaction(store: SqliteStor
     assert list(members) == [people[number % 3] for number in range(40)]
     with QueueView.open(state) as view:
         assert view.desk_state(thread(), NOW).last_turn("finance") == "ewa"
+
+
+async def test_what_is_remembered_is_what_is_stored(store: SqliteStore, state: Path) -> None:
+    """Turns and absences that another process wrote are seen by the next message, and those of a message that could not
+    be written by none."""
+    seen: list[tuple[str | None, tuple[str, ...]]] = []
+
+    async def commit(queue_id: QueueId, *turns: tuple[str, str]) -> None:
+        def settle(desk: FullDeskState) -> Settled:
+            seen.append((desk.last_turn("finance"), tuple(absence.member for absence in desk.absences())))
+            return settled(queue_id, desk, (copy_for("ewa"),), turns=turns)
+
+        await store.commit(entry(got=replace(received(), id=queue_id), settle=settle))
+
+    first = new_id()
+    await commit(first, ("finance", "ewa"))
+    with pytest.raises(StoreError):
+        await commit(first, ("finance", "ola"))  # its id is taken
+    await commit(new_id())
+    with closing(Connection(str(state / FILE_NAME))) as other:
+        other.execute("UPDATE turns SET member = 'jan'")
+        other.execute("INSERT INTO absences VALUES ('ola', 'command', 0, NULL, NULL)")
+    await commit(new_id())
+    assert seen == [(None, ()), ("ewa", ()), ("ewa", ()), ("jan", ("ola",))]
 
 
 async def test_load_counts_what_was_assigned_in_a_day(store: SqliteStore) -> None:
