@@ -207,3 +207,20 @@ def test_an_unknown_format_or_level_is_refused() -> None:
         logs.configure_logs("json", "loud")  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="xml"):
         logs.configure_logs("xml")  # type: ignore[arg-type]
+
+
+_PLAIN = st.one_of(st.text(max_size=30), st.integers(), st.booleans(), st.none(), st.floats())
+_VALUES = st.recursive(
+    _PLAIN | st.sampled_from([Protocol.LMTP, Path("/x"), timedelta(1), b"a", {1}]),
+    lambda inside: st.lists(inside, max_size=120) | st.dictionaries(st.text(max_size=5), inside, max_size=3),
+    max_leaves=6,
+)
+
+
+@given(st.dictionaries(st.sampled_from(["id", "owner", "labels", "tö"]), _VALUES))
+def test_a_line_written_at_once_is_as_one_that_is_made_safe_value_by_value(more: dict[str, object]) -> None:
+    """What is plain takes the short way, and nobody can tell."""
+    event = {"event": "message_accepted", **more, "level": "info", "timestamp": "2026-01-15T10:00:00.000000Z"}
+    safe = logs._make_safe(None, "info", dict(event))
+    assert json.loads(logs._render_json(None, "info", dict(event))) == json.loads(logs._encode(safe))
+    assert list(json.loads(logs._render_json(None, "info", dict(event)))) == list(safe)
