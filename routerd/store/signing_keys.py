@@ -2,6 +2,7 @@
 
 import secrets
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from routerd.message.key_ring import AHEAD_DAYS, KeyRing, SigningKey, day_of
@@ -53,6 +54,16 @@ def ring_begun(batch: Batch, purpose: str, now: datetime) -> KeyRing:
     return read_ring(batch.db, purpose) or _read_with(batch, purpose, day_of(now))
 
 
+def _brought_back(batch: Batch, purpose: str, ring: KeyRing, today: int) -> KeyRing:
+    """The ring, whose first key has signed since it was made, also where the clock was ahead then: it stays the first,
+    whatever key is added now."""
+    first = ring.keys[0]
+    if first.first_day <= today:
+        return ring
+    batch.db.execute("UPDATE keys SET first_day = ? WHERE purpose = ? AND number = ?", (today, purpose, first.number))
+    return KeyRing.of_keys((replace(first, first_day=today), *ring.keys[1:]))
+
+
 def turn(batch: Batch, now: datetime, retention: Retention) -> dict[str, KeyRing]:
     """Adds the keys that are due, ahead of the day from which they sign, and erases those that prove nothing any more:
     the rings that are others now.
@@ -69,12 +80,15 @@ def turn(batch: Batch, now: datetime, retention: Retention) -> dict[str, KeyRing
         ring = read_ring(batch.db, purpose)
         if ring is None:
             continue
+        before, ring = ring, _brought_back(batch, purpose, ring, today)
         worn_out = ring.worn_out(min(waiting_from, held_from))
         _erase(batch, purpose, worn_out)
         if ring.is_due(today):
             turned[purpose] = _read_with(batch, purpose, today + AHEAD_DAYS)
         elif worn_out:
             turned[purpose] = KeyRing(tuple(key for key in ring.keys if key not in worn_out))
+        elif ring is not before:
+            turned[purpose] = ring
     return turned
 
 
@@ -87,7 +101,7 @@ def renew(batch: Batch, now: datetime, *, revoke: bool) -> dict[str, KeyRing]:
     today = day_of(now)
     renewed = {}
     for purpose in RINGS:
-        ring = ring_begun(batch, purpose, now)
+        ring = _brought_back(batch, purpose, ring_begun(batch, purpose, now), today)
         if revoke and purpose == BOUNCE:
             renewed[purpose] = _read_with(batch, purpose, today, instead_of=ring.keys)
         else:

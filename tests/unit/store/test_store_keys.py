@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+import time_machine
 from store_entries import NOW, RETENTION, entry
 
 from routerd.message.key_ring import AHEAD_DAYS, PERIOD_DAYS, KeyRing, day_of
@@ -117,6 +118,26 @@ async def test_new_keys_sign_ahead(store: SqliteStore) -> None:
     for purpose, keys in rings.items():
         assert [key.first_day - day_of(at) for key in keys.ring.keys] == [0, AHEAD_DAYS]
         assert keys.of(day_of(at)) == signed[purpose] != keys.of(day_of(at) + AHEAD_DAYS)
+
+
+@pytest.mark.parametrize("turns_by_itself", [True, False])
+async def test_a_ring_of_a_clock_that_was_ahead_goes_on(state: Path, *, turns_by_itself: bool) -> None:
+    """As of a machine that begins with a wrong clock: what is given out then holds under keys that come later."""
+    at = now()
+    with time_machine.travel(at + LONG):
+        store = open_store(state)
+        keys = store.keys(BOUNCE)
+    token = make_token(7, at, BOUNCE, keys)
+    if turns_by_itself:
+        for days in (1, PERIOD_DAYS + 1):
+            await store.sweep(at + days * ONE_DAY, RETENTION)
+    else:
+        await store.renew_keys(at, revoke=False)
+    later = at + (PERIOD_DAYS + AHEAD_DAYS + 1) * ONE_DAY
+    assert len({keys.of(day_of(one)) for one in (at, later)}) == 2
+    for moment in (at, later):
+        assert read_token(token, BOUNCE, keys, moment, LONG) == 7
+    await store.close()
 
 
 async def test_revoked_keys_prove_nothing(store: SqliteStore, state: Path) -> None:
