@@ -47,7 +47,7 @@ def read_body(raw: Raw, root: Part, text_limit: int, *, doubts_blockquotes: bool
     total = text_limit * MAX_TOTAL_PARTS_OF_TEXT
     reader = _Reader(raw, text_limit, total, BodyText(), doubts_blockquotes=doubts_blockquotes)
     texts = reader.read(root)
-    if not texts:
+    if not texts and not (doubts_blockquotes and root.type.startswith("multipart/")):  # a file may be somebody else's
         texts = reader.read_leftovers(root)
     reader.body.own = texts
     return reader.body

@@ -119,6 +119,14 @@ def test_a_text_that_only_has_a_file_name_is_read_where_there_is_no_other() -> N
     assert view("Content-Type: text/plain; name=body.txt\n\nscan").new_text == "scan"
 
 
+def test_a_file_is_nobodys_own_words() -> None:
+    """What stands in one that came along may be somebody else's; a whole mail that has a name is its author's."""
+    file = "Content-Type: text/plain; name=a.txt\nContent-Disposition: inline; filename=a.txt\n\n#close"
+    assert view(multipart("mixed", file)).own_words.text == ""
+    assert view(multipart("mixed", file)).new_text == "#close"
+    assert view(file).own_words.text == "#close"
+
+
 def test_html_quotes_are_cut() -> None:
     seen = view(
         HTML + "<div>NEW</div><div class=gmail_quote><div>On Mon, 5 Jan 2026, Jan &lt;j@x&gt; wrote:<br></div>"
