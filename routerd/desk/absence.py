@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 
 from routerd.desk.changes import Absence, AbsenceSource, Authored, Back, Part, Timer
 from routerd.desk.matter import House, Matter
+from routerd.desk.moments import moment, zone_of
 from routerd.desk.owning import hand_over
 from routerd.desk.pick import Picker, ownership
 from routerd.desk.plan import Conversation, ConversationState, Event, FullDeskState, Plan
@@ -128,11 +129,12 @@ def _told(matter: Matter, member: str, inbox: str, until: datetime, house: House
     roster = house.roster
     deputy = next((name for name in roster.deputies(member) if not roster.is_away(name, matter.at)), None)
     stand_in = roster.display_name(deputy) if deputy else "whoever else is there"
+    until_then = moment(until, zone_of(member, roster))
     text = (
         "Your mailbox answered by itself that you are away, so you count as away here: you are given nothing new, and\n"
         f"what customers write in your conversations goes to {stand_in}, with a copy to you.\n"
         "\n"
-        f"It ends as soon as you write, when you reply to this mail with #back, or on {until:%Y-%m-%d}.\n"
+        f"It ends as soon as you write, when you reply to this mail with #back, or on {until_then}.\n"
         "To say yourself until when: #away until 2026-12-01, or #away until 2026-12-01 deputy NAME.\n"
     )
     told = Told(

@@ -13,8 +13,8 @@ from routerd.config.settings import Settings
 from routerd.config.working_hours import WorkingHours
 from routerd.desk.changes import Authored, Timer, TimerKind
 from routerd.desk.matter import House
+from routerd.desk.moments import hours_of, moment, zone_of
 from routerd.desk.plan import Conversation, FullDeskState, Plan, Went
-from routerd.desk.reminding import moment
 from routerd.desk.roster import Roster
 from routerd.desk.telling import Told, tell
 
@@ -42,7 +42,7 @@ def digest_plan(member: str, state: FullDeskState, house: House, at: datetime) -
 def _next(member: str, settings: Settings, roster: Roster, at: datetime) -> Iterator[Timer]:
     if settings.digest is None or roster.member(member) is None:
         return
-    due = (when for when in _due(settings.digest, _calendar(member, settings, roster), at, 1) if when > at)
+    due = (when for when in _due(settings.digest, hours_of(member, roster), at, 1) if when > at)
     yield from (Timer(TimerKind.DIGEST, when, member) for when in islice(due, 1))
 
 
@@ -60,15 +60,8 @@ def _is_worked(day: date, hours: WorkingHours) -> bool:
     return day.weekday() in hours.days and day not in hours.holidays
 
 
-def _calendar(member: str, settings: Settings, roster: Roster) -> WorkingHours | None:
-    teams = (name for name, team in settings.teams.items() if member in team.members or team.lead == member)
-    found = (roster.working_hours(member, team) for team in (None, *teams))
-    return next((hours for hours in found if hours is not None), None)
-
-
 def _mail(member: str, state: FullDeskState, house: House, at: datetime) -> Iterator[Authored]:
-    hours = _calendar(member, house.settings, house.roster)
-    zone: tzinfo = hours.zone if hours else UTC
+    zone = zone_of(member, house.roster)
     own = state.open_conversations(owner=member, limit=MAX_LISTED + 1)
     lines = [*_own(own, zone), *_of_teams(member, state, house, at)]
     if not lines:
@@ -109,9 +102,8 @@ def _line(conversation: Conversation, zone: tzinfo) -> str:
 def _of_teams(member: str, state: FullDeskState, house: House, at: datetime) -> Iterator[str]:
     """How those stand that he leads, and how it went since the summary before: the team as a whole and each of its
     people, where reports may name them."""
-    hours = _calendar(member, house.settings, house.roster)
-    since, until = _period(house.settings.digest, hours, at)
-    begin = moment(since, hours.zone if hours else UTC)
+    since, until = _period(house.settings.digest, hours_of(member, house.roster), at)
+    begin = moment(since, zone_of(member, house.roster))
     for name, team in house.settings.teams.items():
         if team.lead != member:
             continue

@@ -7,6 +7,7 @@ from datetime import datetime
 from routerd.config.settings import Escalation, Inbox
 from routerd.desk.changes import Authored, Resent, Timer
 from routerd.desk.matter import House
+from routerd.desk.moments import by_zone
 from routerd.desk.owning import hand_over, shown
 from routerd.desk.pick import Picked, Picker, ownership
 from routerd.desk.plan import Conversation, Event, FullDeskState, Plan
@@ -93,4 +94,5 @@ def _told(
         return
     name = house.roster.display_name(owner)
     has = f"{name} has it now." if is_moved else f"{name} has it."
-    yield note_of(after, "overdue", f"{waits(after, house.roster)} {has}", state, house, at, to=to)
+    for zone, readers in by_zone(to, house.roster, after):
+        yield note_of(after, "overdue", f"{waits(after, zone)} {has}", state, house, at, to=readers)

@@ -14,6 +14,7 @@ from routerd.desk.changes import Back, HeldEnd, HeldEnded, HeldKind, Timer, Time
 from routerd.desk.digest import digest_plan
 from routerd.desk.escalating import escalate
 from routerd.desk.matter import House
+from routerd.desk.moments import moment, zone_of
 from routerd.desk.owning import hand_over, owned, somebody, with_handover
 from routerd.desk.plan import Conversation, Event, FullDeskState, Plan, Standing
 from routerd.desk.reminding import become_overdue, note_of, remind
@@ -117,8 +118,9 @@ def _drop(timer: Timer, conversation: Conversation, state: FullDeskState, house:
     held = next((one for one in state.held() if str(one.id) == timer.data), None)
     if held is None:
         return None
+    zone = zone_of(held.member, house.roster, conversation)
     text = (
-        f"Your answer of {held.at:%Y-%m-%d %H:%M} UTC was not sent, since {_WHY_HELD[held.kind]}. For 24 hours nobody "
+        f"Your answer of {moment(held.at, zone)} was not sent, since {_WHY_HELD[held.kind]}. For 24 hours nobody "
         "has said #send, so it is dropped now. Should the customer still get it, send it again as an answer to the "
         "customer's mail."
     )

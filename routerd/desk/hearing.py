@@ -8,9 +8,9 @@ from collections.abc import Callable, Collection
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
-from zoneinfo import ZoneInfo
 
 from routerd.desk.commands import Speaking, read_spoken, why_not_apart
+from routerd.desk.moments import zone_of
 from routerd.desk.plan import Conversation
 from routerd.desk.roster import Roster
 from routerd.desk.said import Kind, Said, Speaker, Spoken
@@ -188,14 +188,8 @@ def _is_auto_replied(view: MessageView) -> bool:
 
 
 def speaking_as(member: str, roster: Roster, at: datetime) -> Speaking:
-    """Days and hours are meant in the time of his own calendar, without one in UTC."""
-    hours = roster.working_hours(member, None)
-    return Speaking(
-        roster.called,
-        roster.members,
-        at,
-        hours.zone if hours else ZoneInfo("UTC"),
-    )
+    """Days and hours are meant in the time in which he is told of them."""
+    return Speaking(roster.called, roster.members, at, zone_of(member, roster))
 
 
 _OF_COPIES = frozenset((Purpose.ANSWER, Purpose.NOTE, Purpose.DRAFT))

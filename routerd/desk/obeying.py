@@ -8,6 +8,7 @@ from typing import Any
 from routerd.desk.absence import handed_over_by
 from routerd.desk.changes import Absence, AbsenceSource, Back
 from routerd.desk.commands import HELP
+from routerd.desk.moments import moment, zone_of
 from routerd.desk.pick import Picker
 from routerd.desk.plan import Event
 from routerd.desk.recounting import history_of
@@ -133,7 +134,9 @@ def _away(command: Away, work: Work, scene: Scene) -> Work:
         raise ForbiddenError("your deputy is somebody else than you")
     absence = Absence(scene.member, AbsenceSource.COMMAND, scene.at, command.until, command.deputy)
     deputy = f" {scene.roster.display_name(command.deputy)} is your deputy." if command.deputy else ""
-    until = f"until {command.until:%Y-%m-%d %H:%M} UTC" if command.until else "until you write to the desk or say #back"
+    until = "until you write to the desk or say #back"
+    if command.until is not None:
+        until = f"until {moment(command.until, zone_of(scene.member, scene.roster))}"
     event = Event("away_begun", {"member": scene.member, "until": command.until.isoformat() if command.until else None})
     handed = handed_over_by(scene.member, scene.roster)
     gone = work.but(event, absences=(*work.plan.absences, absence), hands_over=handed)
@@ -151,7 +154,7 @@ def _back(_command: BackAgain, work: Work, scene: Scene) -> Work:
 
 
 def _history(_command: History, work: Work, scene: Scene) -> Work:
-    return work.telling(history_of(work.now(), scene.state, scene.house))
+    return work.telling(history_of(work.now(), scene.member, scene.state, scene.house))
 
 
 def _help(_command: Help, work: Work, scene: Scene) -> Work:

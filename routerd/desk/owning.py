@@ -2,11 +2,12 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, tzinfo
 
 from routerd.desk.changes import Authored, Part, PlannedCopy, Resent, Role
 from routerd.desk.commands import below_commands
 from routerd.desk.matter import House
+from routerd.desk.moments import moment, zone_of
 from routerd.desk.pick import Picked, Picker, ownership, reason_of
 from routerd.desk.plan import Conversation, ConversationState, Event, FullDeskState, Past, Plan, Standing
 from routerd.desk.telling import Told, note_address, tell
@@ -216,6 +217,7 @@ def _lines(
     conversation: Conversation, to: str, why: str, word: Word | None, past: tuple[Past, ...], house: House
 ) -> Iterator[str]:
     standing, roster = conversation.standing, house.roster
+    zone = zone_of(to, roster, conversation)
     yield f"This conversation of {conversation.inbox} is yours now; it was {roster.display_name(conversation.owner)}'s."
     if word is None:
         yield f"Why: {why}."
@@ -224,7 +226,7 @@ def _lines(
         yield f"{roster.display_name(word.member)} writes:"
         yield from (f"> {line}" for line in word.text.splitlines())
     yield ""
-    yield from _stands(standing)
+    yield from _stands(standing, zone)
     watchers = [roster.display_name(name) for name in standing.watchers if name != to and roster.member(name)]
     if watchers:
         yield f"Watching: {', '.join(watchers)}"
@@ -236,29 +238,25 @@ def _lines(
         if one.member is not None:
             who = roster.display_name(one.member)
         kept = "" if one.has_bytes else " (not kept any more)"
-        yield f"  {_moment(one.at)}  {who} {_TOLD[one.part]}{kept}"
+        yield f"  {moment(one.at, zone)}  {who} {_TOLD[one.part]}{kept}"
 
 
-def _stands(standing: Standing) -> Iterator[str]:
+def _stands(standing: Standing, zone: tzinfo) -> Iterator[str]:
     if standing.subject:
         yield f"Subject: {standing.subject}"
     if standing.outside:
         yield f"With: {', '.join(standing.named_outside)}"
     state = str(standing.state)
     if standing.state is ConversationState.SNOOZED and standing.snoozed_until is not None:
-        state += f" until {_moment(standing.snoozed_until)}"
+        state += f" until {moment(standing.snoozed_until, zone)}"
     if standing.waiting_since is not None:
-        state += f"; the customer has been waiting since {_moment(standing.waiting_since)}"
+        state += f"; the customer has been waiting since {moment(standing.waiting_since, zone)}"
     yield f"State: {state}"
     if standing.respond_by is not None:
-        yield f"To be answered by: {_moment(standing.respond_by)}" + (" (overdue)" if standing.overdue else "")
+        yield f"To be answered by: {moment(standing.respond_by, zone)}" + (" (overdue)" if standing.overdue else "")
     if standing.approve:
         yield f"An answer needs the #send of: {', '.join(standing.approve)}"
     if standing.priority is not None:
         yield f"Priority: {standing.priority}"
     if standing.labels:
         yield f"Labels: {', '.join(standing.labels)}"
-
-
-def _moment(at: datetime) -> str:
-    return f"{at:%Y-%m-%d %H:%M} UTC"

@@ -1,10 +1,11 @@
 """What a member is told who asks for #history: how the conversation stands, and what happened in it so far. Pure."""
 
 from collections.abc import Iterator, Mapping
-from datetime import datetime
+from datetime import tzinfo
 
 from routerd.desk.changes import Part
 from routerd.desk.matter import House
+from routerd.desk.moments import moment, moment_told, zone_of
 from routerd.desk.owning import says_something
 from routerd.desk.plan import Conversation, FullDeskState, Past
 from routerd.desk.roster import Roster
@@ -47,16 +48,19 @@ _SAID = {
 }
 
 
-def history_of(conversation: Conversation, state: FullDeskState, house: House) -> str:
-    """In lines, the oldest first. All moments are in UTC."""
-    return "\n".join((*_standing(conversation, house.roster), "", *_timeline(state, house.roster)))
+def history_of(conversation: Conversation, reader: str, state: FullDeskState, house: House) -> str:
+    """In lines, the oldest first."""
+    zone = zone_of(reader, house.roster, conversation)
+    return "\n".join((*_standing(conversation, zone, house.roster), "", *_timeline(zone, state, house.roster)))
 
 
-def _standing(conversation: Conversation, roster: Roster) -> Iterator[str]:
+def _standing(conversation: Conversation, zone: tzinfo, roster: Roster) -> Iterator[str]:
     standing = conversation.standing
     yield f"Subject: {standing.subject}"
     yield f"Owner: {roster.display_name(conversation.owner)}" + (f" ({conversation.team})" if conversation.team else "")
-    yield f"State: {standing.state}" + (f" until {_moment(standing.snoozed_until)}" if standing.snoozed_until else "")
+    yield f"State: {standing.state}" + (
+        f" until {moment(standing.snoozed_until, zone)}" if standing.snoozed_until else ""
+    )
     if standing.outside:
         yield f"With: {', '.join(standing.named_outside)}"
     if standing.labels:
@@ -66,23 +70,23 @@ def _standing(conversation: Conversation, roster: Roster) -> Iterator[str]:
     if standing.watchers:
         yield f"Watching: {', '.join(roster.display_name(member) for member in standing.watchers)}"
     if standing.waiting_since is not None:
-        yield f"Waiting since: {_moment(standing.waiting_since)}"
+        yield f"Waiting since: {moment(standing.waiting_since, zone)}"
     if standing.respond_by is not None:
-        yield f"To be answered by: {_moment(standing.respond_by)}" + (" (overdue)" if standing.overdue else "")
+        yield f"To be answered by: {moment(standing.respond_by, zone)}" + (" (overdue)" if standing.overdue else "")
     if standing.approve:
         yield f"An answer needs the #send of: {', '.join(standing.approve)}"
 
 
-def _timeline(state: FullDeskState, roster: Roster) -> Iterator[str]:
+def _timeline(zone: tzinfo, state: FullDeskState, roster: Roster) -> Iterator[str]:
     past = state.past(MAX_MESSAGES)
     wrote = [(one.at, _wrote(one, past, state, roster)) for one in past]
     happened = [
-        (one.at, _SAID[one.kind].format_map(_Told(one.data, roster)))
+        (one.at, _SAID[one.kind].format_map(_Told(one.data, zone, roster)))
         for one in state.happened(MAX_EVENTS)
         if one.kind in _SAID
     ]
     for at, line in sorted((*wrote, *happened), key=lambda one: one[0]):
-        yield f"{_moment(at)}  {line}"
+        yield f"{moment(at, zone)}  {line}"
 
 
 def _wrote(one: Past, past: tuple[Past, ...], state: FullDeskState, roster: Roster) -> str:
@@ -101,11 +105,15 @@ _NOT_OURS = {
 _PEOPLE = frozenset({"member", "by", "from", "to", "owner", "watch", "of"})
 
 
+_MOMENTS = ("until", "respond_by")
+
+
 class _Told(dict[str, object]):
     """The values of an event as they are read; what is not there is a dash."""
 
-    def __init__(self, data: Mapping[str, object], roster: Roster) -> None:
+    def __init__(self, data: Mapping[str, object], zone: tzinfo, roster: Roster) -> None:
         super().__init__((name, _in_words(value, roster if name in _PEOPLE else None)) for name, value in data.items())
+        self.update((name, moment_told(data[name], zone)[:300]) for name in _MOMENTS if name in data)
         added, removed = (data.get(name) for name in ("added", "removed"))
         signed = ((mark, one) for mark, of in (("+", added), ("-", removed)) if isinstance(of, list) for one in of)
         self["labels"] = " ".join(f"{mark}{one}" for mark, one in signed)[:300] or "none"
@@ -120,7 +128,3 @@ def _in_words(value: object, roster: Roster | None) -> str:
         return ", ".join(_in_words(one, roster) for one in value) or "none"
     text = str(value)[:300]
     return roster.display_name(text) if roster is not None else text
-
-
-def _moment(at: datetime) -> str:
-    return f"{at:%Y-%m-%d %H:%M}"

@@ -12,6 +12,7 @@ from routerd.desk.changes import (
     Resent,
     Role,
 )
+from routerd.desk.moments import moment, zone_of
 from routerd.desk.plan import Conversation, Event
 from routerd.desk.roster import Roster
 from routerd.desk.said import Drop, Send
@@ -36,7 +37,8 @@ def send(_command: Send, work: Work, scene: Scene) -> Work:
     others = [sent for sent in meanwhile(scene.member, scene.state) if sent.message != held.message]
     if others:
         said = "; ".join(
-            f"{scene.roster.display_name(sent.member)} on {sent.at:%Y-%m-%d at %H:%M} UTC" for sent in others
+            f"{scene.roster.display_name(sent.member)} on {moment(sent.at, zone_of(scene.member, scene.roster, now))}"
+            for sent in others
         )
         raise ForbiddenError(
             f"meanwhile it was answered: {said}. Look at that first; to send this one all the same, "
@@ -105,10 +107,11 @@ def _meant(work: Work, scene: Scene, word: str) -> Held:
 def _not_shown(why: str, waiting: list[Held], work: Work, scene: Scene, word: str) -> ForbiddenError:
     """Says what waits, and brings of it what the speaker may let go: by these mails he can say which he means."""
     now, roster = work.now(), scene.roster
+    zone = zone_of(scene.member, roster, now)
     mine = [held for held in waiting if may_release(held, scene.member, now, roster)][:MAX_BROUGHT]
     named = [
         f"the {'draft' if held.kind is HeldKind.DRAFT else 'answer'} of {roster.display_name(held.member)} "
-        f"of {held.at:%Y-%m-%d %H:%M} UTC"
+        f"of {moment(held.at, zone)}"
         for held in waiting[:MAX_BROUGHT]
     ]
     brings = tuple(one for held in mine for one in show(held, (scene.member,), now, scene))

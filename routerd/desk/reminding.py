@@ -1,14 +1,14 @@
 """An answer was promised: the owner hears that time runs out, and what is overdue is called so. Pure."""
 
 from dataclasses import replace
-from datetime import UTC, datetime, tzinfo
+from datetime import datetime, tzinfo
 
 from routerd.desk.changes import Authored, Part, Timer
 from routerd.desk.matter import House
+from routerd.desk.moments import moment, zone_of
 from routerd.desk.own_labels import OVERDUE
 from routerd.desk.pick import Picker
 from routerd.desk.plan import Conversation, ConversationState, Event, FullDeskState, Plan
-from routerd.desk.roster import Roster
 from routerd.desk.telling import Told, tell
 from routerd.desk.timers import unchanged
 
@@ -57,12 +57,14 @@ def _reminded(conversation: Conversation, state: FullDeskState, house: House, at
 
 def _reminder(conversation: Conversation, state: FullDeskState, house: House, at: datetime) -> Authored:
     word = OVERDUE if conversation.standing.overdue else "reminder"
-    return note_of(conversation, word, f"{waits(conversation, house.roster)}\n\n{_HOW}", state, house, at)
+    [reader] = who_is_there(conversation, state, house, at)
+    said = waits(conversation, zone_of(reader, house.roster, conversation))
+    return note_of(conversation, word, f"{said}\n\n{_HOW}", state, house, at, to=(reader,))
 
 
-def waits(conversation: Conversation, roster: Roster) -> str:
-    """Who waits, since when, and until when he was to be answered: in the time of who owns it."""
-    standing, zone = conversation.standing, zone_of(conversation.owner, conversation.team, roster)
+def waits(conversation: Conversation, zone: tzinfo) -> str:
+    """Who waits, since when, and until when he was to be answered."""
+    standing = conversation.standing
     customer = next((name or address for name, address in standing.outside), "The customer")
     said = [f"{customer} is waiting for an answer"]
     if standing.waiting_since is not None:
@@ -103,13 +105,3 @@ def who_is_there(conversation: Conversation, state: FullDeskState, house: House,
         picked = Picker(house.roster, state, at, house.choose).pick(owner)
         return (picked.member if picked else owner,)
     return (house.roster.people(house.roster.postmaster)[0],)
-
-
-def zone_of(member: str, team: str | None, roster: Roster) -> tzinfo:
-    hours = roster.working_hours(member, team)
-    return hours.zone if hours else UTC
-
-
-def moment(at: datetime, zone: tzinfo) -> str:
-    """`2026-12-24 17:00 CET`"""
-    return f"{at.astimezone(zone):%Y-%m-%d %H:%M %Z}"

@@ -1,11 +1,12 @@
 """An answer that was not sent goes back to its author, with what was said meanwhile. Pure."""
 
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import tzinfo
 
 from routerd.desk.by_itself import MAX_ANSWERS
 from routerd.desk.changes import WAITS_FOR_AUTHOR, Authored, HeldKind, Part
 from routerd.desk.matter import House, Matter
+from routerd.desk.moments import moment, zone_of
 from routerd.desk.plan import Conversation, FullDeskState, Past
 from routerd.desk.telling import Told, tell
 from routerd.message.view import MessageView
@@ -46,7 +47,7 @@ def returned(
     why = _WHY[kind].format(approvers=approvers, inbox=conversation.inbox)
     lines = [why, ""]
     if kind is HeldKind.CONFLICT:
-        lines += _said_since(state, house)
+        lines += _said_since(zone_of(member, house.roster, conversation), state, house)
     if kind in WAITS_FOR_AUTHOR:
         lines += [_HOW, ""]
     elif kind is HeldKind.APPROVAL:
@@ -68,7 +69,7 @@ def returned(
     )
 
 
-def _said_since(state: FullDeskState, house: House) -> Iterator[str]:
+def _said_since(zone: tzinfo, state: FullDeskState, house: House) -> Iterator[str]:
     """What went out, and what came, since the message that he answered."""
     seen = state.seen.message if state.seen else 0
     sent = {one.message: one for one in state.sent()}
@@ -80,7 +81,7 @@ def _said_since(state: FullDeskState, house: House) -> Iterator[str]:
     ]
     for one in told[-MAX_MEANWHILE:]:
         at = sent[one.message].at if one.message in sent else one.at
-        yield f"{_who(one, house)} wrote on {_moment(at)}:"
+        yield f"{_who(one, house)} wrote on {moment(at, zone)}:"
         yield from _quoted(_new_text(one, state))
         yield ""
 
@@ -106,7 +107,3 @@ def _quoted(text: str) -> Iterator[str]:
 
 def _who(one: Past, house: House) -> str:
     return "The customer" if one.member is None else house.roster.display_name(one.member)
-
-
-def _moment(at: datetime) -> str:
-    return f"{at:%Y-%m-%d at %H:%M} UTC"

@@ -339,7 +339,7 @@ def test_history_tells_what_happened() -> None:
     plan = said("#history", replace(stands(), messages=(past,), events=(event, odd)))
     told = answer_to(plan)
     assert "Owner: Ewa Nowak (finance)" in told
-    assert "2026-12-24 10:00  the customer wrote\n2026-12-24 11:00  Jan Wójcik → Ewa Nowak: overdue" in told
+    assert "2026-12-24 10:00 UTC  the customer wrote\n2026-12-24 11:00 UTC  Jan Wójcik → Ewa Nowak: overdue" in told
     assert "the answer of - was sent" in told
     assert plan.copies == ()
 
