@@ -128,7 +128,7 @@ def _passed_on(plan: Plan, before: Conversation, matter: Matter, state: FullDesk
         head_for(PREFIX, matter.received.raw, author or "", plan.inbox, members, house, matter.at) if members else b""
     )
     asked = (one for one in members if one not in (plan.owner, before.owner, *watching(plan.standing)))
-    shows = (one for member in asked for one in shown(member, before, state, house, about(member, state)))
+    shows = (one for member in asked for one in shown(member, before, state, house, about(state)))
     return replace(
         plan,
         standing=standing,

@@ -63,7 +63,7 @@ def hand_over(
     if to == conversation.owner:
         return Handover()
     event = Event("owner_changed", {"from": conversation.owner, "to": to, "why": why})
-    past = so_far(to, state)
+    past = so_far(state)
     summary = _summary(conversation, to, why, word, past, house, at)
     return Handover(_resent(past, to, conversation, state, house), (summary,), (event,))
 
@@ -112,11 +112,11 @@ def owned(plan: Plan, state: FullDeskState, house: House, at: datetime) -> Plan:
     return given if state.conversation is None else with_handover(given, state.conversation, state, house, at)
 
 
-def so_far(member: str, state: FullDeskState) -> tuple[Past, ...]:
-    """What was said in the conversation, and by others than `member`, the latest, oldest first. No answer that did not
-    go out, and no note of commands alone."""
+def so_far(state: FullDeskState) -> tuple[Past, ...]:
+    """What was said in the conversation, the latest, oldest first. No answer that did not go out, and no note of
+    commands alone."""
     past = state.past(_LOOKED_AT)
-    said = [one for one in past if one.part in _TOLD and one.member != member]
+    said = [one for one in past if one.part in _TOLD]
     sent = {one.message for one in state.sent()} if any(one.part is Part.ANSWER for one in said) else set()
     counts = (
         one for one in said if (one.message in sent if one.part is Part.ANSWER else says_something(one, past, state))
@@ -142,9 +142,9 @@ def says_something(one: Past, past: tuple[Past, ...], state: FullDeskState) -> b
     return was_heard and bool(below or view.own_words.passes_on or view.attachments)
 
 
-def about(member: str, state: FullDeskState) -> tuple[Past, ...]:
+def about(state: FullDeskState) -> tuple[Past, ...]:
     """For a member who is asked about the conversation: what he is asked about, and the customer's latest."""
-    said = so_far(member, state)
+    said = so_far(state)
     latest = next((one for one in reversed(said) if one.part is Part.CUSTOMER), None)
     seen = state.seen.message if state.seen is not None else None
     return tuple(one for one in said if one is latest or one.message == seen)
@@ -158,17 +158,18 @@ def shown(
     past: tuple[Past, ...] | None = None,
 ) -> tuple[Resent, ...]:
     """The conversation so far, or of it `past`, for a member who did not have it: as far as it is kept."""
-    past = so_far(member, state) if past is None else past
+    past = so_far(state) if past is None else past
     return _resent(past, member, conversation, state, house)
 
 
 def _resent(
     past: tuple[Past, ...], member: str, conversation: Conversation, state: FullDeskState, house: House
 ) -> tuple[Resent, ...]:
+    """Neither what he has already, nor what he wrote himself."""
     return tuple(
         Resent(one.message, PlannedCopy(member, Role.WATCHER, head=_head(one, member, conversation, state, house)))
         for one in past
-        if one.has_bytes and member not in one.members
+        if one.has_bytes and member not in (one.member, *one.members)
     )
 
 

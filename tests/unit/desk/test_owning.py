@@ -61,6 +61,14 @@ def test_nothing_that_he_has_or_wrote_or_that_is_not_kept() -> None:
     assert "(not kept any more)" in text_of(handed.authored[0].raw)
 
 
+def test_the_summary_tells_what_he_did_himself() -> None:
+    """Else it would read as if nobody had answered."""
+    answered = (said(1), said(2, Part.ANSWER, "jan"), said(3))
+    handed = hand_over(KNOWN, "jan", "x", FullState(messages=answered, answers=(Sent(2, "jan", NOW, 2),)), house(), NOW)
+    assert [one.message for one in handed.resent] == [1, 3]
+    assert "Jan Wójcik answered" in text_of(handed.authored[0].raw)
+
+
 def test_no_draft_and_nothing_held_goes_along() -> None:
     others = (said(1, Part.DRAFT, "ewa"), said(2, Part.TOLD), said(3, Part.AWAY, "ewa"), said(4, Part.ANSWER, "ewa"))
     state = FullState(messages=others)
