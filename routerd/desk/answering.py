@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta
 
+from routerd.desk.approving import approvers_of
 from routerd.desk.assign import assign
 from routerd.desk.by_itself import is_answered_by_itself
 from routerd.desk.changes import (
@@ -155,7 +156,7 @@ def _why_held(
     if is_answered_by_itself(matter, member, state):
         return NewHeld(HeldKind.BY_ITSELF)
     approve = conversation.standing.approve
-    counted = house.roster.approvers(member, approve)
+    counted = approvers_of(member, approve, house.roster, matter.at)
     return NewHeld(HeldKind.APPROVAL, approve) if counted and counted != (member,) else None
 
 
@@ -266,7 +267,7 @@ def _to_be_read(
     matter: Matter, member: str, conversation: Conversation, new_held: NewHeld, house: House
 ) -> Iterator[PlannedCopy]:
     """For those whose word it waits for. #send said to such a copy sends what it shows."""
-    people = house.roster.approvers(member, new_held.release)
+    people = approvers_of(member, new_held.release, house.roster, matter.at)
     if not people:
         return
     head = head_of_waiting(APPROVE_PREFIX, matter.received.raw, member, conversation, people, house, matter.at)

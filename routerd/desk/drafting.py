@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+from routerd.desk.approving import approvers_of
 from routerd.desk.changes import HeldEnd, HeldEnded, HeldKind, NewHeld, Part, PlannedCopy, Role
 from routerd.desk.commanding import refuse
 from routerd.desk.matter import House, Matter
@@ -31,7 +32,8 @@ def draft_plan(matter: Matter, state: FullDeskState, house: House) -> Plan:
     roster, author = house.roster, plan.member
     named = colleagues(spoken.named, roster)
     standing = watched_by(plan.standing, (one for one in named if one not in (plan.owner, author)))
-    members = colleagues((plan.owner, *watching(standing), *named, *standing.approve), roster)
+    approvers = approvers_of(author or "", standing.approve, roster, matter.at)
+    members = colleagues((plan.owner, *watching(standing), *named, *standing.approve, *approvers), roster)
     shows = replace(conversation, standing=standing)
     head = head_of_waiting(DRAFT_PREFIX, matter.received.raw, author or "", shows, members, house, matter.at)
     shown = state.seen.held if state.seen else None

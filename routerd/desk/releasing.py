@@ -1,6 +1,9 @@
 """#send and #drop: what is held goes out, or does not. Pure."""
 
+from datetime import datetime
+
 from routerd.desk.answering import meanwhile, send_held
+from routerd.desk.approving import approvers_of, said_of_approvers
 from routerd.desk.changes import (
     WAITS_FOR_AUTHOR,
     Held,
@@ -26,11 +29,11 @@ MAX_BROUGHT = 5  # answers and drafts
 def send(_command: Send, work: Work, scene: Scene) -> Work:
     now = work.now()
     held = _meant(work, scene, "send")
-    if not may_release(held, scene.member, now, scene.roster):
+    if not may_release(held, scene.member, now, scene.roster, scene.at):
         if held.member == scene.member and now.standing.approve and held.kind in WAITS_FOR_AUTHOR:
             return _asked_for(held, work, scene)
-        counted = scene.roster.approvers(held.member, now.standing.approve or held.release)
-        who = " or ".join(map(scene.roster.display_name, counted)) or "its author, the owner or who watches"
+        wanted = now.standing.approve or held.release
+        who = said_of_approvers(held.member, wanted, scene.roster, scene.at) or "its author, the owner or who watches"
         raise ForbiddenError(f"it waits for the #send of {who}", held.id)
     if scene.state.content(held.message) is None:
         raise ForbiddenError("what was held is not kept any more; write it again")
@@ -62,8 +65,8 @@ def send(_command: Send, work: Work, scene: Scene) -> Work:
 def _asked_for(held: Held, work: Work, scene: Scene) -> Work:
     """Its author wants it sent, and a rule wants somebody's word before: who may say it gets it now."""
     wanted, roster = work.standing.approve, scene.roster
-    approvers = roster.approvers(held.member, wanted)
-    who = " or ".join(map(roster.display_name, approvers))
+    approvers = approvers_of(held.member, wanted, roster, scene.at)
+    who = said_of_approvers(held.member, wanted, roster, scene.at)
     if scene.state.content(held.message) is None:
         raise ForbiddenError(f"it waits for the #send of {who}, and is not kept any more; write it again")
     shown = show(held, approvers, work.now(), scene)
@@ -79,7 +82,7 @@ def _asked_for(held: Held, work: Work, scene: Scene) -> Work:
 def drop(_command: Drop, work: Work, scene: Scene) -> Work:
     now = work.now()
     held = _meant(work, scene, "drop")
-    if held.member != scene.member and not may_release(held, scene.member, now, scene.roster):
+    if held.member != scene.member and not may_release(held, scene.member, now, scene.roster, scene.at):
         raise ForbiddenError(f"only {scene.roster.display_name(held.member)} and who may #send it may drop it", held.id)
     event = Event("held_dropped", {"by": scene.member, "member": held.member, "kind": str(held.kind)})
     return work.but(event, held_ended=(*work.plan.held_ended, HeldEnded(held.id, HeldEnd.DROPPED)))
@@ -108,7 +111,7 @@ def _not_shown(why: str, waiting: list[Held], work: Work, scene: Scene, word: st
     """Says what waits, and brings of it what the speaker may let go: by these mails he can say which he means."""
     now, roster = work.now(), scene.roster
     zone = zone_of(scene.member, roster, now)
-    mine = [held for held in waiting if may_release(held, scene.member, now, roster)][:MAX_BROUGHT]
+    mine = [held for held in waiting if may_release(held, scene.member, now, roster, scene.at)][:MAX_BROUGHT]
     named = [
         f"the {'draft' if held.kind is HeldKind.DRAFT else 'answer'} of {roster.display_name(held.member)} "
         f"of {moment(held.at, zone)}"
@@ -134,9 +137,9 @@ def show(held: Held, members: tuple[str, ...], conversation: Conversation, scene
     return tuple(Resent(held.message, PlannedCopy(name, Role.DESK, head=head)) for name in members)
 
 
-def may_release(held: Held, member: str, conversation: Conversation, roster: Roster) -> bool:
+def may_release(held: Held, member: str, conversation: Conversation, roster: Roster, at: datetime) -> bool:
     """Whether his #send counts. Where a rule wants somebody's word, nobody else's does; his own is another's."""
-    counted = roster.approvers(held.member, conversation.standing.approve or held.release)
+    counted = approvers_of(held.member, conversation.standing.approve or held.release, roster, at)
     if counted:
         return member in counted
     return member in {held.member, conversation.owner, *watching(conversation.standing)}

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from datetime import tzinfo
 
+from routerd.desk.approving import is_anybody_there, said_of_approvers
 from routerd.desk.by_itself import MAX_ANSWERS
 from routerd.desk.changes import WAITS_FOR_AUTHOR, Authored, HeldKind, Part
 from routerd.desk.matter import House, Matter
@@ -30,6 +31,10 @@ _WHY = {
     ),
     HeldKind.APPROVAL: "Your answer was not sent yet: it waits for the word of {approvers}.",
 }
+_NOBODY = (
+    "Nobody who may say it is there now, so it waits until somebody comes back. A deputy of one of them may say it, too: "
+    "the postmaster can name one in routerd.yaml."
+)
 _HOW_NOT = "If it shall not go out at all, reply to this mail with #drop as its first line."
 _HOW = (
     "To send it all the same, reply to this mail with #send as its first line; #drop drops it. "
@@ -42,8 +47,8 @@ def returned(
 ) -> Authored:
     """To its author. `kind`: why it is held: `#send` said to this mail sends what he wrote, as he wrote it; None: it is
     not kept, since it goes to nobody."""
-    counted = house.roster.approvers(member, conversation.standing.approve)
-    approvers = " or ".join(house.roster.display_name(name) for name in counted)
+    wanted = conversation.standing.approve
+    approvers = said_of_approvers(member, wanted, house.roster, matter.at)
     why = _WHY[kind].format(approvers=approvers, inbox=conversation.inbox)
     lines = [why, ""]
     if kind is HeldKind.CONFLICT:
@@ -51,6 +56,8 @@ def returned(
     if kind in WAITS_FOR_AUTHOR:
         lines += [_HOW, ""]
     elif kind is HeldKind.APPROVAL:
+        if not is_anybody_there(member, wanted, house.roster, matter.at):
+            lines += [_NOBODY, ""]
         lines += [_HOW_NOT, ""]
     lines += ["You wrote:", *_quoted(matter.said.spoken.text)]
     return tell(

@@ -3,6 +3,7 @@
 from datetime import datetime
 from email.utils import format_datetime
 
+from routerd.desk.approving import said_of_approvers
 from routerd.desk.going_out import fresh_message_id
 from routerd.desk.matter import House
 from routerd.desk.plan import Conversation
@@ -55,8 +56,8 @@ def head_of_waiting(
     roster, approve = house.roster, conversation.standing.approve
     outside = conversation.standing.named_outside
     to = f" to {', '.join(outside[:MAX_SHOWN])}{', …' if outside[MAX_SHOWN:] else ''}" if outside else ""
-    approvers = [roster.display_name(name) for name in roster.approvers(author, approve)]
-    waits = f"waits for the #send of {' or '.join(approvers)}" if approvers else "waits for somebody's #send"
+    approvers = said_of_approvers(author, approve, roster, at)
+    waits = f"waits for the #send of {approvers}" if approvers else "waits for somebody's #send"
     words = f"{roster.display_name(author)} wrote this answer{to}.\nIt {waits}.\n\n"
     how = _HOW.format(note=note_address(conversation.inbox, house.settings.addresses))
     return led_by(readable(words + how), head, raw)

@@ -429,3 +429,23 @@ async def test_a_note_to_a_crowd_names_the_first_of_them(tmp_path: Path) -> None
     assert len(out) == 199
     assert {len(one.mail["To"].addresses) for one in out} == {50}
     await desk.close()
+
+
+async def test_the_deputy_of_who_must_approve_does_while_he_is_away(tmp_path: Path) -> None:
+    """He gets it to read, and its author hears whose word it waits for. Where nobody is there the author hears that."""
+    rules = "rules:\n  - {name: all, when: {always: true}, then: {approve: jan}}\n"
+    people = {name: {"mailbox": f"{name}@team.example"} for name in ("ewa", "jan", "omar")}
+    desk = AnswerDesk(tmp_path, rules, members={**people, "jan": {**people["jan"], "deputy": "omar"}})
+    await desk.member("jan", "support+note@example.com", "#away")
+    await desk.member("ewa", await asked(desk), "It costs 5.")
+    out = {one.copy.member: one for one in await desk.out()}
+    assert set(out) == {"ewa", "jan", "omar"}
+    assert "it waits for the word of omar, as jan is away." in out["ewa"].mail.get_content()
+    await desk.member("omar", "support+note@example.com", "#away")
+    await desk.member("ewa", await asked(desk), "It costs 6.")
+    words = (await desk.of("ewa")).mail.get_content()
+    assert "it waits for the word of jan, who is away." in words
+    assert "Nobody who may say it is there now" in words
+    await desk.member("omar", out["omar"].address("Reply-To"), "#send")
+    assert [sent.body for sent in await desk.outside()] == [b"It costs 5.\r\n"]
+    await desk.close()
