@@ -11,7 +11,7 @@ import pytest
 from peers import load, machine
 from peers.chromium import Chromium
 from peers.daemon import RouterdDaemon
-from peers.dovecot import DovecotLmtp
+from peers.dovecot import DovecotAuth, DovecotLmtp
 from peers.machine import MissingPeerError
 from peers.opendkim import OpenDkim
 from peers.postfix import Postfix, postfix_behind, postfix_front
@@ -144,6 +144,12 @@ def behind(_open: _Open) -> Callable[..., Postfix]:
 def dovecot(_open: _Open) -> Callable[..., DovecotLmtp]:
     """`dovecot(["ewa@mail.example.com"])` starts an LMTP server with Maildirs for these addresses."""
     return lambda users, **options: _open.start(lambda: DovecotLmtp(_open.folder("dovecot"), users, **options))
+
+
+@pytest.fixture
+def dovecot_auth(_open: _Open) -> Callable[..., DovecotAuth]:
+    """`dovecot_auth({"ewa": "secret"})` starts what a Postfix asks for passwords."""
+    return lambda passwords: _open.start(lambda: DovecotAuth(_open.folder("logins"), passwords))
 
 
 @pytest.fixture
