@@ -64,11 +64,12 @@ class DataDecoder:
         window = self._held + chunk
         dot_line = _DOT_LINE.search(window)
         end = window.find(_END, dot_line.start()) if dot_line else -1
-        if end >= 0:
+        if dot_line and end >= 0:
             self.finished = True
             self._held = b""
             self.rest = window[end + 5 :]
-            return self._judge(window[: end + 2], stuffed=True)
+            # Where no other line begins with a dot, nothing is stuffed: that costs as much as all else here.
+            return self._judge(window[: end + 2], stuffed=dot_line.start() < end)
         held = _beginning_of_end(window)
         self._held = window[len(window) - held :]
         return self._judge(window[: len(window) - held], stuffed=dot_line is not None)

@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 
 from routerd.intake.protocol import refusals
 from routerd.intake.protocol.refusals import CommandError
@@ -62,6 +63,7 @@ def parse_mail(text: str, *, esmtp: bool, smtputf8_offered: bool, auth_offered: 
     return MailFrom("" if address is None else str(address), size_bytes, body_8bit, smtputf8)
 
 
+@lru_cache(256)  # inboxes are few, and named all the time; up to half a megabyte of what strangers say instead
 def parse_rcpt(text: str, *, smtputf8: bool) -> Address | None:
     """`TO:<forward-path>`; None is `<Postmaster>` without a domain (RFC 5321 4.1.1.3). Raises CommandError."""
     path = _behind("TO:", text)
