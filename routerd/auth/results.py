@@ -97,6 +97,8 @@ class AuthResults:
         DMARC speaks of one author's domain (RFC 9989 5.3.1): of a message with several it says that it cannot tell, or
         that one of them is named without proof.
         """
+        if not self.results:  # as of most mail that no hop has verified for us
+            return {"dmarc": "pass"} if self.vouched else {}
         methods = {method: self.result(method) or "" for method in dict.fromkeys(one.method for one in self.results)}
         if not self._is_of_author("dmarc") and not self._fails_for_one(methods.get("dmarc")):
             methods.pop("dmarc", None)

@@ -100,7 +100,7 @@ class Roster:
         found = self._members.get(member)
         return found.name or member if found is not None else member
 
-    @property
+    @cached_property  # asked by each message
     def own_addresses(self) -> frozenset[str]:
         """All inboxes and their aliases, in lower case."""
         return frozenset(self._inbox_of)
@@ -108,7 +108,7 @@ class Roster:
     def inbox_of(self, address: str) -> str | None:
         """The inbox that an address in lower case belongs to: exact, an alias, or with a detail; None for others."""
         found = self._inbox_of.get(address)
-        if found is None:
+        if found is None and self._delimiter in address:
             domain = address.rpartition("@")[2]
             bases = (self._inbox_of.get(f"{base}@{domain}") for base, _ in self._splits(address))
             found = next((inbox for inbox in bases if inbox is not None), None)

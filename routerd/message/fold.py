@@ -151,8 +151,9 @@ def _fold_any(text: str) -> str:
 
 
 def _single_spaced(text: str) -> str:
-    for white in _ASCII_WHITE if text.isascii() else _WHITE:
-        text = text.replace(white, " ")
+    if not text.isprintable():  # which names and subjects are: of white space, nothing but the space is printable
+        for white in _ASCII_WHITE if text.isascii() else _WHITE:
+            text = text.replace(white, " ")
     while "  " in text:
         text = text.replace("  ", " ")
     return text

@@ -70,7 +70,9 @@ class HeaderBlock:
         self.body_start = body_start
         self.closed = closed  # False: no empty line ends it
         self._bytes = header
-        self._by_name: dict[str, list[Field]] | None = None
+        self._by_name: dict[str, list[Field]] = {}
+        for field in fields:
+            self._by_name.setdefault(field.name_lower, []).append(field)
 
     @classmethod
     def scan(cls, raw: Raw) -> "HeaderBlock":
@@ -81,12 +83,12 @@ class HeaderBlock:
 
     def raw_values(self, name: str) -> list[bytes]:
         """The values of all fields called `name` (any case), unfolded and trimmed, top to bottom."""
-        fields = self._index().get(name.lower())
+        fields = self._by_name.get(name.lower())
         return [self.raw_value(field) for field in fields] if fields else []
 
     def named(self, name: str) -> Sequence[Field]:
         """The fields called `name` (any case), top to bottom."""
-        return self._index().get(name.lower(), ())
+        return self._by_name.get(name.lower(), ())
 
     def raw_value(self, field: Field) -> bytes:
         """One field's value, unfolded and trimmed."""
@@ -96,24 +98,17 @@ class HeaderBlock:
     @property
     def names(self) -> KeysView[str]:
         """The names of all fields, in lower case."""
-        return self._index().keys()
+        return self._by_name.keys()
 
     def count(self, name: str) -> int:
         """How many fields are called `name`."""
-        return len(self._index().get(name.lower(), ()))
+        return len(self._by_name.get(name.lower(), ()))
 
     def is_plain(self, name: str) -> bool:
         """Whether one field alone is called `name`, and each reader of headers takes it for that."""
         fields = self.named(name)
         start = self._bytes[fields[0].start : fields[0].value_start] if len(fields) == 1 else b""
         return start.lower() == f"{name.lower()}:".encode()
-
-    def _index(self) -> dict[str, list[Field]]:
-        if self._by_name is None:
-            self._by_name = {}
-            for field in self.fields:
-                self._by_name.setdefault(field.name_lower, []).append(field)
-        return self._by_name
 
 
 def _fields_of(header: bytes) -> Iterator[Field]:

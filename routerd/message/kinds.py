@@ -28,6 +28,7 @@ _KIND_OF_SMIME = {"signed-data": "signed", "certs-only": "signed", "compressed-d
 _SIGNED_DATA = bytes.fromhex("06092a864886f70d010702")  # RFC 5652 5.1: what the first bytes of a CMS message name
 _LOOKED_AT_FOR_CMS = 64
 _LOOKED_AT_FOR_ARMOUR = 4096
+_NO_TOKENS = frozenset[str]()
 _ARMOUR = re.compile(rb"^-----BEGIN PGP (SIGNED )?MESSAGE-----[ \t\r]*$", re.MULTILINE)  # RFC 9580 6.2, 7
 
 
@@ -156,5 +157,8 @@ def _has(headers: HeaderBlock, names: tuple[str, ...]) -> bool:
 
 def _tokens(headers: HeaderBlock, name: str) -> frozenset[str]:
     """The values of a header, without parameters and comments, split at commas, in lower case."""
-    values = (re.split(r"[;(]", decode_header(value), maxsplit=1)[0] for value in headers.raw_values(name))
+    raw_values = headers.raw_values(name)
+    if not raw_values:  # as mostly
+        return _NO_TOKENS
+    values = (re.split(r"[;(]", decode_header(value), maxsplit=1)[0] for value in raw_values)
     return frozenset(token.strip().lower() for value in values for token in value.split(",") if token.strip())

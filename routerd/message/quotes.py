@@ -98,8 +98,11 @@ class Scan:
         in_signature = False
         keep = self._kept.append
         for at, line in enumerate(self._lines):
-            if line and not in_signature and line[0] != ">" and not _is_like_a_mark(line):
-                keep(line)  # as most lines, with nothing else asked: a member of an Enum alone costs as much as this
+            # Most lines, with nothing else asked of them: a member of an Enum alone costs as much as this, and so would
+            # to call _is_like_a_mark.
+            is_plain = line and line[-1] not in _ENDS_LIKE_A_MARK and line[:2].lower() not in _LIKE_A_MARK
+            if is_plain and line[0] != ">" and not in_signature:
+                keep(line)
                 continue
             mark = _Mark.OWN
             if not line:

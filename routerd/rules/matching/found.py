@@ -96,7 +96,7 @@ def _share(folded_text: str, term: str) -> float | None:
 def _chunks(original: str, overlap: int, share: float | None = None) -> Iterator[list[str]]:
     """All tokens, piece by piece; before them those that stand behind about that share of the text."""
     middle = int(len(original) * (share or 0))
-    for near in _NEAR if share is not None else ():
+    for near in _NEAR if share is not None and len(original) > _NEAR[0] else ():  # else all of it is near
         yield original[max(0, middle - near) : middle + near].split()[1:-1]
     tokens = original.split()
     for start in range(0, len(tokens), _CHUNK):
