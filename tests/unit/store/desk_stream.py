@@ -1,5 +1,5 @@
-"""Run as a program: leads conversations in the state in argv[1] until it is killed, and prints each step that was
-answered. Each conversation takes the same steps; `STANDS` says how it stands after each."""
+"""Run as a program: leads conversations in the state in argv[1], argv[3] at once, until it is killed, and prints each
+step that was answered. Each conversation takes the same steps; `STANDS` says how it stands after each."""
 
 import asyncio
 import os
@@ -24,7 +24,6 @@ from routerd.store.sqlite import SqliteStore, open_store
 REMIND, OVERDUE = Timer(TimerKind.REMIND, NOW + timedelta(days=1)), Timer(TimerKind.OVERDUE, NOW + timedelta(days=2))
 CLOSE = Timer(TimerKind.CLOSE, NOW - timedelta(days=1))
 CUSTOMER = NewCopy("anna@klient.pl", "anna@klient.pl", "mx:klient.pl", Role.ANSWER)
-CLIENTS = 4
 
 
 @dataclass(frozen=True)
@@ -110,7 +109,7 @@ async def close(store: SqliteStore, due: DueTimer) -> None:
     await store.act(Deed(due.conversation, NOW, settle, due))
 
 
-async def lead_forever(state: Path, prefix: str) -> None:
+async def lead_forever(state: Path, prefix: str, clients: int) -> None:
     store_entries._numbers = count(ord(prefix) * 1_000_000)  # no queue id again in the same state
     store = open_store(state, reach=reach)
     numbers = iter(range(1_000_000))
@@ -120,8 +119,8 @@ async def lead_forever(state: Path, prefix: str) -> None:
             name = f"{prefix}{number}"
             await lead(store, name)
 
-    await asyncio.gather(*(client() for _ in range(CLIENTS)))
+    await asyncio.gather(*(client() for _ in range(clients)))
 
 
 if __name__ == "__main__":
-    asyncio.run(lead_forever(Path(sys.argv[1]), sys.argv[2]))
+    asyncio.run(lead_forever(Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])))

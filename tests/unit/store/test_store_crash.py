@@ -21,7 +21,7 @@ def stream_until_killed(state: Path, point: str, prefix: str) -> list[str]:
         [sys.executable, str(here / "commit_stream.py"), str(state), prefix],
         env={**os.environ, "ROUTERD_CRASH_AT": point},
         stdout=subprocess.PIPE,
-        timeout=60,
+        timeout=240,
         check=False,
     )
     assert done.returncode == -9

@@ -191,7 +191,7 @@ async def test_no_token_is_lost_by_a_death(state: Path, point: str) -> None:
         [sys.executable, str(Path(__file__).with_name("keys_stream.py")), str(state)],
         env={**os.environ, "ROUTERD_CRASH_AT": point},
         stdout=subprocess.PIPE,
-        timeout=100,
+        timeout=240,
         check=False,
     )
     assert done.returncode == -9
