@@ -11,16 +11,13 @@ from routerd.desk.changes import (
     HeldEnded,
     HeldForApproval,
     HeldKind,
-    PlannedCopy,
-    Resent,
-    Role,
 )
 from routerd.desk.moments import moment, zone_of
 from routerd.desk.plan import Conversation, Event
 from routerd.desk.roster import Roster
 from routerd.desk.said import Drop, Send
 from routerd.desk.scene import ForbiddenError, Scene, Work
-from routerd.desk.showing import APPROVE_PREFIX, DRAFT_PREFIX, head_of_waiting
+from routerd.desk.showing import show
 from routerd.desk.watching import watching
 
 MAX_BROUGHT = 5  # answers and drafts
@@ -69,7 +66,7 @@ def _asked_for(held: Held, work: Work, scene: Scene) -> Work:
     who = said_of_approvers(held.member, wanted, roster, scene.at)
     if scene.state.content(held.message) is None:
         raise ForbiddenError(f"it waits for the #send of {who}, and is not kept any more; write it again")
-    shown = show(held, approvers, work.now(), scene)
+    shown = show(held, approvers, work.now(), scene.state, scene.house, scene.at)
     event = Event("approval_asked", {"member": held.member, "of": list(wanted)})
     asked = work.but(
         event,
@@ -117,24 +114,13 @@ def _not_shown(why: str, waiting: list[Held], work: Work, scene: Scene, word: st
         f"of {moment(held.at, zone)}"
         for held in waiting[:MAX_BROUGHT]
     ]
-    brings = tuple(one for held in mine for one in show(held, (scene.member,), now, scene))
+    brings = tuple(one for held in mine for one in show(held, (scene.member,), now, scene.state, scene.house, scene.at))
     how = f"say #{word} in a reply to the mail that shows it"
     if brings:
         how += ", which comes to you again now" if len(brings) == 1 else "; these mails come to you again now"
     more = f" and {len(waiting) - MAX_BROUGHT} more" if len(waiting) > MAX_BROUGHT else ""
     waits = "waits" if len(waiting) == 1 else "wait"
     return ForbiddenError(f"{why}. Here {waits} {'; '.join(named)}{more}: {how}", brings=brings)
-
-
-def show(held: Held, members: tuple[str, ...], conversation: Conversation, scene: Scene) -> tuple[Resent, ...]:
-    """What waits, for `members` to read, as far as it is kept. #send said to such a copy sends what it shows."""
-    raw = scene.state.content(held.message)
-    if raw is None:
-        return ()
-    prefix = DRAFT_PREFIX if held.kind is HeldKind.DRAFT else APPROVE_PREFIX
-    author = held.member if scene.roster.member(held.member) is not None else members[0]
-    head = head_of_waiting(prefix, raw, author, conversation, members, scene.house, scene.at)
-    return tuple(Resent(held.message, PlannedCopy(name, Role.DESK, head=head)) for name in members)
 
 
 def may_release(held: Held, member: str, conversation: Conversation, roster: Roster, at: datetime) -> bool:

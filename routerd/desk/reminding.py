@@ -3,17 +3,21 @@
 from dataclasses import replace
 from datetime import datetime, tzinfo
 
-from routerd.desk.changes import Authored, Part, Timer
+from routerd.desk.approving import approvers_of
+from routerd.desk.changes import Authored, Part, Resent, Timer
 from routerd.desk.matter import House
-from routerd.desk.moments import moment, zone_of
+from routerd.desk.moments import by_zone, moment, zone_of
 from routerd.desk.own_labels import OVERDUE
 from routerd.desk.pick import Picker
 from routerd.desk.plan import Conversation, ConversationState, Event, FullDeskState, Plan
+from routerd.desk.showing import show
 from routerd.desk.telling import Told, tell
 from routerd.desk.timers import unchanged
 
 _LOOKED_AT = 20  # messages of the conversation
 _HOW = "To put it off, give it away or close it, reply to this mail with #snooze 2h, #assign NAME or #close on top."
+
+_APPROVE = "What {author} wrote waits for your #send: say it on top of a reply to the mail that shows it, or #drop."
 
 
 def remind(_: Timer, conversation: Conversation, state: FullDeskState, house: House, at: datetime) -> Plan | None:
@@ -24,9 +28,7 @@ def remind(_: Timer, conversation: Conversation, state: FullDeskState, house: Ho
     if standing.respond_by is not None and standing.respond_by <= at:
         return None
     reminded = replace(conversation, standing=replace(standing, remind_at=None))
-    return unchanged(
-        reminded, _reminded(conversation, state, house, at), authored=(_reminder(conversation, state, house, at),)
-    )
+    return _reminding(reminded, (), state, house, at)
 
 
 def become_overdue(
@@ -41,13 +43,50 @@ def become_overdue(
     event = Event("conversation_overdue", {"respond_by": standing.respond_by.isoformat()})
     if standing.remind_at is None:
         return unchanged(late, event)
-    told = _reminded(conversation, state, house, at)
-    return unchanged(late, event, told, authored=(_reminder(late, state, house, at),))
+    return _reminding(late, (event,), state, house, at)
 
 
 def is_promised(conversation: Conversation) -> bool:
     standing = conversation.standing
     return standing.state is ConversationState.OPEN and standing.respond_by is not None
+
+
+def _reminding(
+    conversation: Conversation, events: tuple[Event, ...], state: FullDeskState, house: House, at: datetime
+) -> Plan:
+    """The owner, and whose word an answer waits for."""
+    mails, brought = _to_approve(conversation, state, house, at)
+    return unchanged(
+        conversation,
+        *events,
+        _reminded(conversation, state, house, at),
+        authored=(_reminder(conversation, state, house, at), *mails),
+        resent=brought,
+    )
+
+
+def _to_approve(
+    conversation: Conversation, state: FullDeskState, house: House, at: datetime
+) -> tuple[list[Authored], list[Resent]]:
+    """Those of them who are there hear that it waits. Who did not get it yet, as he stands in for somebody who went
+    away since, gets it to read."""
+    roster, mails, brought = house.roster, list[Authored](), list[Resent]()
+    has = {one.message: one.members for one in state.past(_LOOKED_AT)}
+    for held in (one for one in state.held() if one.release):
+        counted = approvers_of(held.member, held.release, roster, at)
+        people = tuple(name for name in counted if not roster.is_away(name, at))
+        if state.content(held.message) is None:
+            continue
+        for zone, readers in by_zone(people, roster, conversation):
+            text = f"{waits(conversation, zone)}\n\n{_APPROVE.format(author=roster.display_name(held.member))}"
+            mails.append(note_of(conversation, _word_for(conversation), text, state, house, at, to=readers))
+        missing = tuple(name for name in people if name not in has.get(held.message, ()))
+        brought += show(held, missing, conversation, state, house, at) if missing else ()
+    return mails, brought
+
+
+def _word_for(conversation: Conversation) -> str:
+    return OVERDUE if conversation.standing.overdue else "reminder"
 
 
 def _reminded(conversation: Conversation, state: FullDeskState, house: House, at: datetime) -> Event:
@@ -56,10 +95,9 @@ def _reminded(conversation: Conversation, state: FullDeskState, house: House, at
 
 
 def _reminder(conversation: Conversation, state: FullDeskState, house: House, at: datetime) -> Authored:
-    word = OVERDUE if conversation.standing.overdue else "reminder"
     [reader] = who_is_there(conversation, state, house, at)
     said = waits(conversation, zone_of(reader, house.roster, conversation))
-    return note_of(conversation, word, f"{said}\n\n{_HOW}", state, house, at, to=(reader,))
+    return note_of(conversation, _word_for(conversation), f"{said}\n\n{_HOW}", state, house, at, to=(reader,))
 
 
 def waits(conversation: Conversation, zone: tzinfo) -> str:

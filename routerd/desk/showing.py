@@ -4,9 +4,10 @@ from datetime import datetime
 from email.utils import format_datetime
 
 from routerd.desk.approving import said_of_approvers
+from routerd.desk.changes import Held, HeldKind, PlannedCopy, Resent, Role
 from routerd.desk.going_out import fresh_message_id
 from routerd.desk.matter import House
-from routerd.desk.plan import Conversation
+from routerd.desk.plan import Conversation, FullDeskState
 from routerd.desk.telling import note_address
 from routerd.message.address_list import Mailbox
 from routerd.message.desk_mail import readable
@@ -61,3 +62,16 @@ def head_of_waiting(
     words = f"{roster.display_name(author)} wrote this answer{to}.\nIt {waits}.\n\n"
     how = _HOW.format(note=note_address(conversation.inbox, house.settings.addresses))
     return led_by(readable(words + how), head, raw)
+
+
+def show(
+    held: Held, members: tuple[str, ...], conversation: Conversation, state: FullDeskState, house: House, at: datetime
+) -> tuple[Resent, ...]:
+    """What waits, for `members` to read, as far as it is kept. #send said to such a copy sends what it shows."""
+    raw = state.content(held.message)
+    if raw is None:
+        return ()
+    prefix = DRAFT_PREFIX if held.kind is HeldKind.DRAFT else APPROVE_PREFIX
+    author = held.member if house.roster.member(held.member) is not None else members[0]
+    head = head_of_waiting(prefix, raw, author, conversation, members, house, at)
+    return tuple(Resent(held.message, PlannedCopy(name, Role.DESK, head=head)) for name in members)

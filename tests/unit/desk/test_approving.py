@@ -13,7 +13,9 @@ AWAY = "2026-12-20..2026-12-31"
 
 
 def roster(absences: tuple[Absence, ...] = (), **members: dict[str, object]) -> Roster:
-    made = {name: {"mailbox": f"{name}@example.com", **members.get(name, {})} for name in ("ewa", "jan", "omar", "adam")}
+    made = {
+        name: {"mailbox": f"{name}@example.com", **members.get(name, {})} for name in ("ewa", "jan", "omar", "adam")
+    }
     return Roster(settings(members=made)).with_absences(absences)
 
 

@@ -79,6 +79,31 @@ def test_the_owner_is_reminded_once_in_the_thread_of_the_conversation() -> None:
     assert fired(TimerKind.REMIND, plan.standing) is None
 
 
+@pytest.mark.parametrize("standing", [replace(PROMISED, respond_by=NOW + HOUR), PROMISED], ids=["reminder", "overdue"])
+def test_whose_word_an_answer_waits_for_is_reminded_with_the_owner(standing: Standing) -> None:
+    """Of those who are there. Who has not got it, as he stands in since somebody went away, gets it, too."""
+    told = house(
+        members={
+            "ewa": {"mailbox": "ewa@example.com"},
+            "jan": {"mailbox": "jan@example.com"},
+            "omar": {"mailbox": "omar@example.com", "away": "2026-12-20..2026-12-31", "deputy": "adam"},
+            "adam": {"mailbox": "adam@example.com"},
+        }
+    )
+    waiting = (
+        Held(HeldId(5), HeldKind.APPROVAL, "jan", 3, NOW, ("omar",)),
+        Held(HeldId(6), HeldKind.DRAFT, "ewa", 3, NOW),
+    )
+    kind = TimerKind.OVERDUE if standing is PROMISED else TimerKind.REMIND
+    plan = fired(kind, standing, house=told, waiting=waiting)
+    assert plan is not None
+    owner, approver = plan.authored
+    assert (members(owner), members(approver)) == (["ewa"], ["adam"])
+    assert "What jan wrote waits for your #send" in text_of(approver)[1]
+    assert [(one.message, one.copy.member) for one in plan.resent] == [(3, "adam")]
+    assert b"Subject: [approve]" in plan.resent[0].copy.head
+
+
 def test_who_is_there_is_reminded_while_the_owner_is_away() -> None:
     away = (Absence("ewa", AbsenceSource.COMMAND, NOW - HOUR, None, "jan"),)
     plan = fired(TimerKind.REMIND, replace(PROMISED, respond_by=NOW + HOUR), away=away)
