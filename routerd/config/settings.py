@@ -307,7 +307,9 @@ class Settings(Model):
     )
     workers: Count = Field(1, ge=1, le=1, description="processes; more than one is not available yet")
     listen: tuple[Listener, ...] = Field(
-        (Listener(address=HostPort(host="127.0.0.1", port=2525)),), min_length=1, description="where mail comes in"
+        (Listener(address=HostPort(host="127.0.0.1", port=2525)),),
+        min_length=1,
+        description="where mail comes in. What is added or taken away waits for a restart; a reload logs `restart_needed`",
     )
     tls: TlsFiles | None = Field(None, description="certificate for STARTTLS; absent: not offered")
     passwords: FilePath | None = Field(
