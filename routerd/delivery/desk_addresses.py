@@ -1,6 +1,6 @@
 """By which addresses the reader of a copy speaks to the desk. Made from the copy's number, the same at each attempt."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from routerd.config.settings import Inbox, Settings
@@ -34,19 +34,37 @@ class DeskAddresses:
         if copy.role is Role.DESK:
             return DeskFields(note, draft, among_us)
         if copy.annotation.answered_by:
-            return DeskFields(note, draft, among_us if trusts_us and inbox.takes_answers(trusts_us=True) else None)
+            return self._of_answer(copy, DeskFields(note, draft, among_us), inbox, trusts_us=trusts_us)
         reply_to = self._reply_to(copy, inbox, trusts_us=trusts_us)
         sender = Mailbox(reply_to.name, copy.annotation.inbox) if reply_to is not None and not trusts_us else None
         goes_by_tags = (trusts_us or sender is not None) and self._wants_tags(copy.member)
         tag = tag_of(copy.annotation.labels) if goes_by_tags else ""
         return DeskFields(note, draft, reply_to, sender, tag, goes_by_tags)
 
+    def _of_answer(self, copy: Copy, fields: DeskFields, inbox: Inbox, *, trusts_us: bool) -> DeskFields:
+        """What is replied to a colleague who answered is a note, wherever replies come by us."""
+        if not self._is_by_us(inbox, trusts_us=trusts_us):
+            return replace(fields, reply_to=None)
+        if trusts_us:
+            return fields
+        member = self.settings.members.get(copy.annotation.answered_by)
+        author = member.name if member is not None and member.name else copy.annotation.answered_by
+        return replace(fields, sender=self._via(author, copy))
+
+    @staticmethod
+    def _is_by_us(inbox: Inbox, *, trusts_us: bool) -> bool:
+        return inbox.takes_answers(trusts_us=trusts_us) and (trusts_us or inbox.from_via)
+
+    @staticmethod
+    def _via(author: str, copy: Copy) -> Mailbox:
+        return Mailbox(f"{author} via {name_of_inbox(copy.annotation.inbox)}", copy.annotation.inbox)
+
     def _reply_to(self, copy: Copy, inbox: Inbox, *, trusts_us: bool) -> Mailbox | None:
         """Where an answer goes to the customer through us; None: he is answered past us."""
         author = copy.annotation.reply_name
-        if not author or not inbox.takes_answers(trusts_us=trusts_us) or not (trusts_us or inbox.from_via):
+        if not author or not self._is_by_us(inbox, trusts_us=trusts_us):
             return None
-        return Mailbox(f"{author} via {name_of_inbox(copy.annotation.inbox)}", self._issue(ANSWER, copy))
+        return replace(self._via(author, copy), address=self._issue(ANSWER, copy))
 
     def _wants_tags(self, member: str) -> bool:
         found = self.settings.members.get(member)

@@ -60,6 +60,9 @@ class Resent:
 
     message: int  # the store's row
     copy: PlannedCopy
+    customer: str = (
+        ""  # whom a reply to it goes to, though a colleague wrote it; "": replies to that are for colleagues
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -65,7 +65,10 @@ def hand_over(
     event = Event("owner_changed", {"from": conversation.owner, "to": to, "why": why})
     past = so_far(state)
     summary = _summary(conversation, to, why, word, past, house, at)
-    return Handover(_resent(past, to, conversation, state, house), (summary,), (event,))
+    # What he replies to the newest mail of it is meant for the customer, whoever wrote that.
+    customer = next((name or address for name, address in conversation.standing.outside), "")
+    resent = (replace(one, customer=customer) for one in _resent(past, to, conversation, state, house))
+    return Handover(tuple(resent), (summary,), (event,))
 
 
 def with_handover(

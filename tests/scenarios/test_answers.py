@@ -145,6 +145,21 @@ async def test_a_reply_to_a_colleagues_answer_is_a_note(desk: AnswerDesk) -> Non
     assert (note.copy.member, note.copy.role, note.body) == ("jan", Role.DESK, b"Well said.\r\n")
 
 
+async def test_a_new_owners_reply_to_a_colleagues_answer_goes_to_the_customer(desk: AnswerDesk) -> None:
+    """It is the newest mail in the thread that he got with the conversation."""
+    await desk.member("ewa", await asked(desk), "It comes on Friday.")
+    [out] = await desk.outside()
+    await desk.customer("And when?", In_Reply_To=str(out.mail["Message-ID"]))
+    note = (await desk.of("ewa")).address("X-Routerd-Note")
+    await desk.member("ewa", note, "#assign jan")
+    given = [one for one in await desk.out() if one.copy.member == "jan"]
+    [answer] = [one for one in given if b"It comes on Friday." in one.raw and one.copy.role is Role.WATCHER]
+    assert "Anna Klient via Support <support+c." in answer.mail["Reply-To"]
+    await desk.member("jan", answer.address("Reply-To"), "I send a technician.")
+    [sent] = await desk.outside()
+    assert (sent.copy.mailbox, sent.body) == (ANNA, b"I send a technician.\r\n")
+
+
 async def test_where_answering_takes_nothing_the_owner_stays(tmp_path: Path) -> None:
     """`takes: false`"""
     desk = AnswerDesk(tmp_path, inboxes={SUPPORT: {"default": "ewa", "takes": False, "from": "{member} at Support"}})
@@ -390,7 +405,7 @@ async def test_each_new_owner_gets_what_was_said_and_whoever_answers_reaches_who
     assert "This conversation of support@example.com is yours now; it was Jan Wójcik's." in mails[-1].mail.get_content()
     await desk.member("omar", note, "#history", **about)
     text = (await desk.of("omar")).mail.get_content()
-    assert [line.partition("UTC  ")[0][18:] for line in text.splitlines() if "Ewa Nowak" in line] == [
+    assert [line.partition("UTC  ")[2] for line in text.splitlines() if "Ewa Nowak" in line] == [
         "Ewa Nowak gave commands",
         "Ewa Nowak gave commands",
         "Ewa Nowak changed labels: +urgent",

@@ -16,6 +16,7 @@ from routerd.delivery.letter import content_of
 from routerd.desk.changes import Role
 from routerd.intake.recipients import Directory
 from routerd.message.address import parse_address
+from routerd.message.address_list import Mailbox
 from routerd.message.desk_fields import NO_DESK_FIELDS, DeskFields
 from routerd.message.dkim_keys import KeyKind, new_private_key, parse_private_key
 from routerd.message.envelope import Purpose, Recipient
@@ -100,14 +101,15 @@ def test_a_note_is_answered_by_a_note() -> None:
 
 
 def test_a_colleagues_answer_is_answered_by_a_note() -> None:
-    """Where a Reply-To breaks no signature, and the inbox takes answers; what goes outside says nothing of it."""
+    """Where a Reply-To breaks no signature, or From is ours, too, and the inbox takes answers; what goes outside says
+    nothing of it."""
     annotation = replace(a_copy().annotation, answered_by="ewa")
     for role in (*MEMBERS, Role.ANSWER, Role.FORWARD):
         copy = a_copy(role=role, annotation=annotation, number=4711)
         for trusts_us, inbox, is_led in (
             (True, {}, True),
             (False, {}, False),
-            (False, {"replies": "through", "from_via": True}, False),
+            (False, {"replies": "through", "from_via": True}, True),
             (True, {"replies": "observe"}, False),
         ):
             made = settings_with(ROUTE, inboxes={SUPPORT: {"default": "jan", **inbox}})
@@ -115,6 +117,7 @@ def test_a_colleagues_answer_is_answered_by_a_note() -> None:
             assert (found.reply_to is not None) == (is_led and role in MEMBERS)
             if found.reply_to is not None:
                 assert (found.reply_to.name, found.reply_to.address) == ("Support (note)", found.note)
+                assert found.sender == (None if trusts_us else Mailbox("ewa via Support", SUPPORT))
 
 
 def test_what_nobody_outside_is_answered_to_keeps_its_reply_to() -> None:
