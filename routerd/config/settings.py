@@ -309,7 +309,7 @@ class Settings(Model):
     listen: tuple[Listener, ...] = Field(
         (Listener(address=HostPort(host="127.0.0.1", port=2525)),),
         min_length=1,
-        description="where mail comes in. What is added or taken away waits for a restart; a reload logs `restart_needed`",
+        description="where mail comes in. Another listener waits for a restart; a reload logs `restart_needed`",
     )
     tls: TlsFiles | None = Field(None, description="certificate for STARTTLS; absent: not offered")
     passwords: FilePath | None = Field(
