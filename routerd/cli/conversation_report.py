@@ -23,18 +23,22 @@ _NOTHING = "-"
 
 
 def print_conversations(found: Sequence[ListedConversation], now: datetime) -> None:
-    """A table, the first first."""
-    rows = [_row(one, now) for one in found]
-    print_table(rows, right=("ID", "MAILS", "WAITS"), left_out=("INBOX", "MAILS", "LABELS", "LAST", "CUSTOMER", "TEAM"))
+    """A table, the first first. How many answers and drafts wait for #send is a column where any does."""
+    is_any_held = any(one.held for one in found)
+    rows = [_row(one, now, is_any_held) for one in found]
+    print_table(
+        rows, right=("ID", "MAILS", "WAITS", "HELD"), left_out=("INBOX", "MAILS", "LABELS", "LAST", "CUSTOMER", "TEAM")
+    )
 
 
-def _row(listed: ListedConversation, now: datetime) -> dict[str, str]:
+def _row(listed: ListedConversation, now: datetime, with_held: bool) -> dict[str, str]:
     conversation, standing = listed.conversation, listed.conversation.standing
     waits = "" if standing.waiting_since is None else shown_span(now - standing.waiting_since)
     return {
         "ID": str(conversation.id),
         "STATE": "overdue" if standing.overdue else str(standing.state),
         "WAITS": waits or _NOTHING,
+        **({"HELD": str(listed.held or _NOTHING)} if with_held else {}),
         "OWNER": display(conversation.owner, MAX_TEXT),
         "TEAM": display(conversation.team or "", MAX_TEXT) or _NOTHING,
         "INBOX": display(conversation.inbox, MAX_TEXT),
@@ -79,7 +83,7 @@ def _facts(whole: WholeConversation, now: datetime) -> Iterator[tuple[str, str]]
         else "",
         "labels": ", ".join(standing.labels),
         "rules": ", ".join(listed.rules),
-        "approved by": ", ".join(standing.approve),
+        "needs the #send of": ", ".join(standing.approve),
     }
     yield from ((label, text) for label, text in facts.items() if text)
 

@@ -33,6 +33,7 @@ LISTED = 1_000
     help="Only conversations in this state; may be repeated.",
 )
 @click.option("--overdue", is_flag=True, help="Only those whose promised answer is late.")
+@click.option("--held", is_flag=True, help="Only those in which an answer or a draft waits for #send.")
 @click.option("--owner", metavar="NAME", help="Only this member's.")
 @click.option("--label", metavar="LABEL", help="Only those that bear this label.")
 @click.option("--inbox", metavar="ADDRESS", help="Only this inbox's.")
@@ -72,6 +73,7 @@ def _wanted(settings: Settings, every: Wanted, filters: Mapping[str, Any]) -> Wa
         every,
         states=states | {ConversationState.OPEN} if filters["is_open"] else states or None,
         overdue=filters["overdue"],
+        held=filters["held"],
         owner=filters["owner"],
         label=filters["label"],
         inbox=names_of(settings).inboxes.get(inbox.lower(), inbox) if inbox else None,

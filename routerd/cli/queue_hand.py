@@ -14,6 +14,7 @@ from typing import Any
 import click
 
 from routerd.cli.asking import ask_or_fail
+from routerd.cli.held_answers import wait_for_a_word
 from routerd.cli.json_array import print_array
 from routerd.cli.options import EXIT_FOUND_WRONG, config_option, load_or_exit, why_not
 from routerd.cli.queue_report import MAX_TEXT, fail, print_copies
@@ -49,6 +50,7 @@ _DONE = {
     ("hold", CopyState.HELD): "held",
     ("drop", CopyState.DROPPED): "dropped",
 }
+_ENDS_IT = frozenset({"release", "drop"})  # what the postmaster may try on an answer that waits for a member's word
 _NO_COPY = {"bounce": "no copy of it waits; one that was delivered is taken back by its own id, QUEUEID-N"}
 
 
@@ -61,6 +63,7 @@ class _Picked:
     first: tuple[QueuedCopy, ...]
     unknown: tuple[str, ...]
     where: Where
+    waiting: tuple[str, ...] = ()  # of named messages that are answers or drafts: what they wait for
 
 
 class Hand:
@@ -147,6 +150,8 @@ def _command(name: str, text: str) -> click.Command:
             raise click.UsageError("which copies? Give ids or filters, or say 'all'")
         settings = load_or_exit(config)
         picked = _pick(settings, given, name)
+        for told in picked.waiting:
+            click.echo(told, err=True)
         if not picked.ids and not picked.unknown:
             fail(_NO_COPY.get(name, "nothing fits") if given.named_ids else "nothing fits")
         if picked.ids and not yes:
@@ -169,7 +174,8 @@ def _pick(settings: Settings, given: Given, name: str) -> _Picked:
             ids = (*(copy.id for copy in first), *(copy.id for copy in copies))
             if not ids:
                 chosen.refuse_unknown_names()
-            return _Picked(ids, first, chosen.unknown, chosen.where)
+            waiting = tuple(wait_for_a_word((*given.named_ids, *ids), view, settings)) if name in _ENDS_IT else ()
+            return _Picked(ids, first, chosen.unknown, chosen.where, waiting)
     except StoreError as error:
         fail_by(error)
 

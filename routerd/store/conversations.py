@@ -15,10 +15,8 @@ from routerd.store.rows import bindable, from_micros, storable
 from routerd.store.search import search_query
 from routerd.store.stored_json import StoredPlan, data_from_json, plan_from_json, read_or_none, texts_from_json
 
-_EXTRA_COLUMNS = (
-    "began_at, last_at, closed_at, customer, rules_json,"
-    " (SELECT count(*) FROM held WHERE held.conversation = conversations.number AND held.end IS NULL)"
-)
+_WAITING = "FROM held WHERE held.conversation = conversations.number AND held.end IS NULL"
+_EXTRA_COLUMNS = f"began_at, last_at, closed_at, customer, rules_json, (SELECT count(*) {_WAITING})"
 _COLUMNS = f"{CONVERSATION_COLUMNS}, {_EXTRA_COLUMNS}"
 _EXTRA_AT = CONVERSATION_COLUMNS.count(",") + 1
 _FOUND = """
@@ -49,6 +47,7 @@ class Wanted:
 
     states: Collection[ConversationState] | None = None
     overdue: bool = False  # only those
+    held: bool = False  # only those in which an answer or a draft waits for #send
     owner: str | None = None  # member
     label: str | None = None
     inbox: str | None = None
@@ -64,6 +63,8 @@ class Wanted:
             bindings.extend(map(str, self.states))
         if self.overdue:
             clauses.append("overdue = 1")
+        if self.held:
+            clauses.append(f"EXISTS (SELECT 1 {_WAITING})")
         for column, value in (("owner", self.owner), ("inbox", self.inbox), ("customer", self.customer)):
             if value is not None:
                 clauses.append(f"{column} = CAST(? AS TEXT)")

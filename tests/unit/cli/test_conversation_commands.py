@@ -5,10 +5,12 @@ from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
+import click.testing
 import pytest
 from desk_at_work import HOUR, MONDAY, DeskAtWork
 from filled_desk import INBOX, name
 
+from routerd.cli.main import routerd
 from routerd.desk.changes import (
     Answered,
     Authored,
@@ -60,6 +62,7 @@ def test_a_list_says_how_each_stands(desk: DeskAtWork) -> None:
         (("--state", "closed", "--open"), [3, 2, 1]),
         (("--state", "closed"), [2]),
         (("--overdue",), [1]),
+        (("--held",), []),
         (("--owner", "jan"), [2]),
         (("--label", "skarga", "--owner", "ewa"), [1]),
         (("--inbox", "HELP@example.com"), [3, 1]),
@@ -76,6 +79,29 @@ def test_each_filter_narrows_the_list(desk: DeskAtWork, filters: tuple[str, ...]
     result = desk.run("conversations", "--json", *filters)
     assert [one["id"] for one in json.loads(result.stdout)] == found
     assert ("more: say which" in result.stderr) == ("--limit" in filters)
+
+
+def test_a_list_says_where_something_waits_for_a_word(desk: DeskAtWork) -> None:
+    """In a column that is there where it is so, and a filter."""
+    desk.came(standing=WAITS)
+    assert "HELD" not in desk.run("conversations").stdout
+    desk.came(MONDAY + HOUR, standing=WAITS)
+    desk.came(MONDAY + 2 * HOUR, 2, (), part=Part.ANSWER, member="jan", new_held=NewHeld(HeldKind.APPROVAL, ("omar",)))
+    heading, *rows = (line.split() for line in desk.run("conversations").stdout.splitlines())
+    assert [(row[0], row[heading.index("HELD")]) for row in rows] == [("2", "1"), ("1", "-")]
+    assert [one["id"] for one in json.loads(desk.run("conversations", "--held", "--json").stdout)] == [2]
+
+
+@pytest.mark.parametrize("word", ["release", "drop"])
+def test_the_postmasters_hand_says_whose_word_an_answer_waits_for(desk: DeskAtWork, word: str) -> None:
+    """It lets no answer go that a rule holds for somebody: he has not read it."""
+    desk.came(standing=replace(WAITS, approve=("lead",)))
+    new_held = NewHeld(HeldKind.APPROVAL, ("lead",))
+    desk.came(MONDAY + HOUR, 1, (), part=Part.ANSWER, member="jan", new_held=new_held)
+    arguments = ["queue", word, "-c", str(desk.config), name(2)]
+    result = click.testing.CliRunner().invoke(routerd, arguments, catch_exceptions=False)
+    assert result.exit_code == 1
+    assert f"{name(2)}: this answer of jan waits in conversation 1 for the #send of أمل حداد" in result.stderr
 
 
 def test_what_is_not_there_is_told(desk: DeskAtWork) -> None:
