@@ -197,7 +197,7 @@ async def test_look_ups_end_with_their_client(leave: Callable[[Any], None]) -> N
     """A flood of clients that come and go leaves no questions behind."""
     desk, dns = Desk(), SaidDns({})
     dns.gate.clear()
-    config = far(listen={"reverse_name": "require"})
+    config = far(listen={"reverse_name": "require"}, dns={"timeout": "1s"})
     async with open_intake(desk, config, look_up=looking_up(config, dns, desk)) as intake:
         async with talk(intake, greeted=False) as client:
             client.writer.write(FROM_FAR)
