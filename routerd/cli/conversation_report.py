@@ -83,7 +83,7 @@ def _facts(whole: WholeConversation, now: datetime) -> Iterator[tuple[str, str]]
         else "",
         "labels": ", ".join(standing.labels),
         "rules": ", ".join(listed.rules),
-        "needs the #send of": ", ".join(standing.approve),
+        "approval": f"an answer needs the #send of {', '.join(standing.approve)}" if standing.approve else "",
     }
     yield from ((label, text) for label, text in facts.items() if text)
 

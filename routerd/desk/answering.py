@@ -126,6 +126,7 @@ def send_held(
     return replace(
         plan,
         owner=owner,
+        why=plan.why if owner == conversation.owner else _BY_ANSWERING,
         resent=tuple(Resent(held.message, copy) for copy in copies),
         standing=replace(
             after_message(conversation.standing, Voice.MEMBER, at),

@@ -174,7 +174,8 @@ def _picked_for(decision: Decision, picker: Picker) -> Picked:
         picked = _pick(decision.assign, picker)
         if picked is not None:
             return picked
-        why = f"nobody of {decision.assign.target} is there"
+        target = decision.assign.target
+        why = f"{target} is away" if picker.roster.member(target) is not None else f"nobody of {target} is there"
     else:
         why = ""
     picked = picker.pick(default) or picker.pick(picker.roster.postmaster) or picker.last_resort()

@@ -60,9 +60,7 @@ class Resent:
 
     message: int  # the store's row
     copy: PlannedCopy
-    customer: str = (
-        ""  # whom a reply to it goes to, though a colleague wrote it; "": replies to that are for colleagues
-    )
+    customer: str = ""  # whom a reply to a colleague's answer goes to by it; "": such a reply is for colleagues
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,7 +33,7 @@ def escalate(timer: Timer, conversation: Conversation, state: FullDeskState, hou
         conversation, standing=replace(standing, watchers=watchers, escalated=standing.escalated + len(steps))
     )
     event = Event("conversation_escalated", {"steps": len(steps), "watch": list(named), "owner": owner})
-    why = f"overdue; escalated by {conversation.inbox}"
+    why = f"overdue; by the escalation of {conversation.inbox}"
     handed = hand_over(after, owner, f"{why}: {picked.why}" if picked else why, state, house, at)
     return unchanged(
         after,

@@ -142,11 +142,13 @@ def _told_to_former(plan: Plan, before: Conversation, matter: Matter, house: Hou
     """Whose conversation it was hears that it is not any more, unless he says so himself."""
     if before.owner in (plan.owner, plan.member) or house.roster.member(before.owner) is None:
         return plan
+    changed = (str(event.data["why"]) for event in reversed(plan.events) if event.kind == "owner_changed")
+    why = next(changed, reason_of(plan.why))
     told = Told(
         inbox=before.inbox,
         members=(before.owner,),
         subject=f"{PREFIX}{before.standing.subject}".rstrip(),
-        text=f"This conversation is {house.roster.display_name(plan.owner)}'s now: {reason_of(plan.why)}.\n",
+        text=f"This conversation is {house.roster.display_name(plan.owner)}'s now: {why}.\n",
         why="told that it is somebody else's now",
         in_reply_to=matter.message_id,
     )

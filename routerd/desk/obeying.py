@@ -55,13 +55,25 @@ def _assign(command: AssignTo, work: Work, scene: Scene) -> Work:
     picker = Picker(roster, scene.state, scene.at, scene.house.choose, None)
     picked = picker.pick(target)
     if picked is None:
-        raise ForbiddenError(f"nobody of {target} is there; name somebody else")
+        raise ForbiddenError(f"{_why_nobody(target, scene)}; name somebody else")
     owned = _owned_by(picked.member, picked.team, f"{scene.member} assigned it to {picked.why}", work, scene)
     if picked.turn is not None:
         owned = owned.but(turns=(*owned.plan.turns, picked.turn))
     if target in (picked.member, picked.team):
         return owned
     return owned.telling(f"#assign {target}: {roster.display_name(picked.member)} has it now ({picked.why}).")
+
+
+def _why_nobody(target: str, scene: Scene) -> str:
+    roster, at = scene.roster, scene.at
+    found = roster.member(target)
+    if found is None:
+        return f"nobody of {target} is there"
+    absence, today = roster.absence(target, at), at.date()
+    until = next((str(days.last) for days in found.away if days.first <= today <= days.last), "")
+    if absence is not None and absence.until is not None:
+        until = moment(absence.until, zone_of(scene.member, roster))
+    return f"{roster.display_name(target)} is away{f' until {until}' if until else ''}, and so is whoever stands in"
 
 
 def _owned_by(member: str, team: str | None, why: str, work: Work, scene: Scene) -> Work:

@@ -47,7 +47,7 @@ class Picker:
                 on_duty = [member for member in there if self.roster.is_on_duty(member, self.now)]
                 if 0 < len(on_duty) < len(there):
                     there = on_duty
-                    why.append("of those on duty")
+                    why.append("of those in their working hours")
                 return self._from_team(name, team, there, why, way or team.pick)
             why.append(f"all of {name} are away")
             name, way = team.fallback, None
@@ -131,7 +131,7 @@ def ownership(why: str, member: str) -> str:
 
 def reason_of(why: str) -> str:
     """The same without its beginning, to stand where it is clear what it is the reason of."""
-    for begin in ("owner by command: ", "owner by ", "owner: "):
+    for begin in ("owner by command: ", "owner by the conversation: ", "owner by ", "owner: "):
         if why.startswith(begin):
             return why.removeprefix(begin)
     return why

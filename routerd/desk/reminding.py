@@ -106,7 +106,7 @@ def waits(conversation: Conversation, zone: tzinfo) -> str:
     customer = next((name or address for name, address in standing.outside), "The customer")
     said = [f"{customer} is waiting for an answer"]
     if standing.waiting_since is not None:
-        said.append(f" since {moment(standing.waiting_since, zone)}")
+        said = [f"{customer} has been waiting for an answer since {moment(standing.waiting_since, zone)}"]
     if standing.respond_by is not None:
         said.append(f"; it {'was' if standing.overdue else 'is'} to be given by {moment(standing.respond_by, zone)}")
     return "".join((*said, "."))

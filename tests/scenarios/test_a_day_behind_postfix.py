@@ -163,7 +163,7 @@ class Day:
         """At three quarters he is reminded; then it is overdue, and told; half an hour later it is somebody else's."""
         self.office.at(15, 10)
         reminder = self.office.mail("omar", "to be given by 2027-03-01 16:10 CET", "[reminder]")
-        assert "Anna Żak is waiting for an answer since 2027-03-01 12:10 CET" in words(reminder)
+        assert "Anna Żak has been waiting for an answer since 2027-03-01 12:10 CET" in words(reminder)
         self.office.at(16, 10)
         self.office.mail("jan", "was to be given by 2027-03-01 16:10 CET", "[overdue]")
         found = self.office.conversation("anna@klient.test")

@@ -71,7 +71,7 @@ def test_the_owner_is_reminded_once_in_the_thread_of_the_conversation() -> None:
     subject, text = text_of(mail)
     assert members(mail) == ["ewa"]
     assert subject == "[reminder] Skarga na fakturę"
-    assert "Anna Klient is waiting for an answer since 2026-12-24 10:00 UTC" in text
+    assert "Anna Klient has been waiting for an answer since 2026-12-24 10:00 UTC" in text
     assert "it is to be given by 2026-12-24 13:00 UTC" in text
     assert message_from_bytes(mail.raw)["In-Reply-To"] == "<a@klient.pl>"
     assert plan.timers == (Timer(TimerKind.OVERDUE, NOW + HOUR),)
@@ -263,7 +263,7 @@ def test_names_in_mails_are_those_of_people() -> None:
     assert plan is not None
     subject, text = text_of(plan.authored[0])
     assert subject == "[overdue] (no subject)"
-    assert text.startswith("anna@klient.pl is waiting")
+    assert text.startswith("anna@klient.pl has been waiting")
 
 
 # Of a time that is not yet.

@@ -320,6 +320,21 @@ def test_what_one_wrote_oneself_one_knows() -> None:
     assert "Here wait" in brought(said("#send", holding(HELD, other, seen=note), member="omar"), 11)
 
 
+def test_a_new_owner_by_a_held_answer_is_told_of_as_that() -> None:
+    """Its author has the conversation from then on; the reason is that he answered, not the conversation itself."""
+    plan = said("#send", holding(seen=SHOWN), member="omar")
+    assert plan.why == "owner by answering"
+    [told] = [text_of(one.raw) for one in plan.authored if [copy.member for copy in one.copies] == ["ewa"]]
+    assert told == "This conversation is عمر's now: omar answered."
+
+
+def test_whoever_is_away_is_named_with_until_when() -> None:
+    """One member is no 'nobody of'."""
+    away = Absence("adam", AbsenceSource.COMMAND, NOW, datetime(2026, 12, 28, tzinfo=UTC))
+    told = refused(said("#assign adam", told=house().as_of(replace(stands(), away=(away,)))))
+    assert "adam is away until 2026-12-28 00:00 UTC, and so is whoever stands in; name somebody else" in told
+
+
 def test_nothing_waits() -> None:
     assert "nothing waits" in refused(said("#send"))
     assert "nothing waits" in refused(said("#send\n#send", holding(seen=None), member="omar"))
