@@ -1,11 +1,13 @@
 """#send and #drop: what is held goes out, or does not. Pure."""
 
+from collections.abc import Iterator
 from datetime import datetime
 
 from routerd.desk.answering import meanwhile, send_held
 from routerd.desk.approving import approvers_of, said_of_approvers
 from routerd.desk.changes import (
     WAITS_FOR_AUTHOR,
+    Authored,
     Held,
     HeldEnd,
     HeldEnded,
@@ -17,10 +19,12 @@ from routerd.desk.plan import Conversation, Event
 from routerd.desk.roster import Roster
 from routerd.desk.said import Drop, Send
 from routerd.desk.scene import ForbiddenError, Scene, Work
-from routerd.desk.showing import show
+from routerd.desk.showing import MAX_SHOWN, show
+from routerd.desk.telling import Told, tell
 from routerd.desk.watching import watching
 
 MAX_BROUGHT = 5  # answers and drafts
+_LOOKED_AT = 200  # messages of the conversation
 
 
 def send(_command: Send, work: Work, scene: Scene) -> Work:
@@ -46,6 +50,7 @@ def send(_command: Send, work: Work, scene: Scene) -> Work:
             held.id,
         )
     sent = send_held(held, scene.member, now, scene.state, scene.house, scene.at)
+    told = _told_to_author(held, "sent", now, scene)
     return work.but(
         *sent.events,
         owner=sent.owner,
@@ -53,7 +58,7 @@ def send(_command: Send, work: Work, scene: Scene) -> Work:
         why=sent.why if sent.owner != now.owner else work.plan.why,
         standing=sent.standing,
         resent=(*work.plan.resent, *sent.resent),
-        authored=(*work.plan.authored, *sent.authored),
+        authored=(*work.plan.authored, *sent.authored, *told),
         held_ended=(*work.plan.held_ended, *sent.held_ended),
         answered=sent.answered,
     )
@@ -82,7 +87,34 @@ def drop(_command: Drop, work: Work, scene: Scene) -> Work:
     if held.member != scene.member and not may_release(held, scene.member, now, scene.roster, scene.at):
         raise ForbiddenError(f"only {scene.roster.display_name(held.member)} and who may #send it may drop it", held.id)
     event = Event("held_dropped", {"by": scene.member, "member": held.member, "kind": str(held.kind)})
-    return work.but(event, held_ended=(*work.plan.held_ended, HeldEnded(held.id, HeldEnd.DROPPED)))
+    return work.but(
+        event,
+        held_ended=(*work.plan.held_ended, HeldEnded(held.id, HeldEnd.DROPPED)),
+        authored=(*work.plan.authored, *_told_to_author(held, "dropped", now, scene)),
+    )
+
+
+def _told_to_author(held: Held, what: str, conversation: Conversation, scene: Scene) -> Iterator[Authored]:
+    """What became of it by somebody else's word; where he answers, he speaks to colleagues."""
+    roster = scene.roster
+    if held.member == scene.member or roster.member(held.member) is None:
+        return
+    about = next((one.message_id for one in scene.state.past(_LOOKED_AT) if one.message == held.message), None)
+    to = ", ".join(conversation.standing.named_outside[:MAX_SHOWN])
+    words = f"sent{f' to {to}' if to else ''}" if what == "sent" else "dropped, and goes to nobody"
+    told = Told(
+        inbox=conversation.inbox,
+        members=(held.member,),
+        subject=f"[{what}] {conversation.standing.subject}".rstrip(),
+        text=f"{roster.display_name(scene.member)} has said so: your {_called(held)} was {words}.\n",
+        why=f"told that it was {what}",
+        in_reply_to=about,
+    )
+    yield tell(told, scene.house, scene.at)
+
+
+def _called(held: Held) -> str:
+    return "draft" if held.kind is HeldKind.DRAFT else "answer"
 
 
 def _meant(work: Work, scene: Scene, word: str) -> Held:
@@ -110,8 +142,7 @@ def _not_shown(why: str, waiting: list[Held], work: Work, scene: Scene, word: st
     zone = zone_of(scene.member, roster, now)
     mine = [held for held in waiting if may_release(held, scene.member, now, roster, scene.at)][:MAX_BROUGHT]
     named = [
-        f"the {'draft' if held.kind is HeldKind.DRAFT else 'answer'} of {roster.display_name(held.member)} "
-        f"of {moment(held.at, zone)}"
+        f"the {_called(held)} of {roster.display_name(held.member)} of {moment(held.at, zone)}"
         for held in waiting[:MAX_BROUGHT]
     ]
     brings = tuple(one for held in mine for one in show(held, (scene.member,), now, scene.state, scene.house, scene.at))

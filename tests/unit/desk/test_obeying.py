@@ -208,6 +208,20 @@ def test_send_lets_the_held_bytes_go_out_and_nothing_of_the_mail_that_says_so() 
     assert "answer_sent" in kinds(plan)
 
 
+@pytest.mark.parametrize(("word", "what"), [("#send", "sent"), ("#drop", "dropped")])
+def test_an_author_hears_what_became_of_his_answer_by_somebody_elses_word(word: str, what: str) -> None:
+    """One mail, in its thread; who says it himself knows it."""
+    past = Past(11, QueueId("A"), Part.ANSWER, "omar", NOW, "a1@omar", True)
+    state = replace(holding(seen=SHOWN), messages=(past,))
+    [told] = [one for one in said(word, state, member="ewa").authored if one.why == f"told that it was {what}"]
+    assert [copy.member for copy in told.copies] == ["omar"]
+    assert f"Subject: [{what}] Skarga".encode() in told.raw or b"=?utf-8?" in told.raw
+    assert b"In-Reply-To: <a1@omar>" in told.raw
+    words = "sent to Anna Klient <anna@klient.pl>" if what == "sent" else "dropped, and goes to nobody"
+    assert f"Ewa Nowak has said so: your answer was {words}." in text_of(told.raw)
+    assert not [one for one in said(word, state, member="omar").authored if one.why == told.why]
+
+
 def test_a_note_beside_send_goes_to_colleagues_alone() -> None:
     plan = said("#send\n\nPoszło, @adam.", holding(seen=SHOWN), member="omar")
     assert [(copy.member, copy.role) for copy in plan.copies] == [("ewa", Role.DESK), ("adam", Role.DESK)]
