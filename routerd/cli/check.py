@@ -27,6 +27,7 @@ from routerd.config.load import load_settings
 from routerd.config.rule_files import names_of_lists, read_in_folder
 from routerd.config.settings import Settings
 from routerd.config.yaml_source import Mark, Problem
+from routerd.desk.own_labels import OWN_LABELS
 from routerd.rules.compile import Compiled
 from routerd.rules.finding import Finding
 from routerd.rules.lint.findings import Findings, find_all
@@ -116,6 +117,7 @@ def _findings(compiled: Compiled, settings: Settings, strict: bool) -> Findings:
         folder_label=shown_folder(settings.rules),
         results=_run_tests(compiled, settings),
         beside=names_of_lists(settings.rules),
+        own_labels=OWN_LABELS,
         strict=strict,
     )
 

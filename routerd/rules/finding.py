@@ -14,6 +14,7 @@ KINDS = {
     "label-order": "reads a label that only a later rule gives",
     "label-unknown": "reads a label that nothing gives",
     "label-twins": "two labels that differ only by folding",
+    "label-own": "gives a label that is routerd's own and says something else",
     "order": "file names whose order surprises",
     "hash": "YAML took what follows a # for a comment",
     "foreign-comma": "a comma of another script inside a list's term",

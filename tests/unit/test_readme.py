@@ -150,7 +150,7 @@ def test_routerd_gives_no_label_that_the_table_lacks() -> None:
     assert not [path for path, source in sources.items() if given.search(source)]
     used = {name for source in sources.values() for name in re.findall(r"own_labels import (.+)", source)}
     constants = {name for name, value in vars(own_labels).items() if isinstance(value, str) and name.isupper()}
-    assert {one for names in used for one in names.split(", ")} == constants
+    assert {one for names in used for one in names.split(", ")} - {"OWN_LABELS"} == constants
     assert {vars(own_labels)[name] for name in constants} == set(OWN_LABELS)
 
 

@@ -1,7 +1,7 @@
 """All findings of a ruleset, in the order of their places, less those that rules allow."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from errno import ENOENT
 
@@ -55,11 +55,13 @@ def find_all(
     folder_label: str = "",
     results: Sequence[CaseResult] = (),
     beside: Iterable[str] = (),
+    own_labels: Collection[str] = (),
     strict: bool = False,
 ) -> Findings:
     """What is found in a ruleset without problems; nothing where it has any.
 
-    `results`: of its tests. `beside`: the paths of the lists that lie in the rules folder. `strict` adds `untested`.
+    `results`: of its tests. `beside`: the paths of the lists that lie in the rules folder. `own_labels`: that
+    routerd gives by itself. `strict` adds `untested`.
     """
     ruleset = compiled.ruleset
     if ruleset is None:
@@ -76,7 +78,7 @@ def find_all(
     lists = _lists_of(compiled.files, folder_label)
     found += [
         *(finding for rule in written for finding in find_in_terms(rule, lists, ruleset.names)),
-        *find_labels(written, asked, givers),
+        *find_labels(written, asked, givers, own_labels),
         *find_always_by_not(written, asked, prover),
         *_of_rules(asked, prover, results, unseen),
         *find_order((file.name for file in ruleset.files), folder_label),

@@ -1,6 +1,7 @@
-"""`label-order`, `label-unknown`, `label-twins`: labels that are read where they cannot be, or look like others."""
+"""`label-order`, `label-unknown`, `label-twins`, `label-own`: labels that are read where they cannot be, look like
+others, or are not for rules to give."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 
 from routerd.config.yaml_source import Mark
 from routerd.message.fold import fold
@@ -11,7 +12,10 @@ from routerd.rules.lint.written import WrittenRule
 from routerd.rules.names import suggestion
 
 
-def find_labels(written: Iterable[WrittenRule], asked: Iterable[Asked], givers: Givers) -> Iterator[Finding]:
+def find_labels(
+    written: Iterable[WrittenRule], asked: Iterable[Asked], givers: Givers, own: Collection[str]
+) -> Iterator[Finding]:
+    """`own`: what routerd gives by itself."""
     by_ref = {one.rule.ref: one for one in asked}
     by_place = {one.place: one for one in by_ref.values()}
     given: dict[str, tuple[Mark, WrittenRule]] = {}
@@ -30,6 +34,9 @@ def find_labels(written: Iterable[WrittenRule], asked: Iterable[Asked], givers: 
         for scalar in rule.labels_given():
             label, _ = check_label(scalar.text)
             given.setdefault(label, (scalar.mark, rule))
+            if label in own:
+                said = f"the label {label!r} is routerd's own, which says something else by it; call this one otherwise"
+                yield Finding("label-own", scalar.mark, said, (rule.ref,))
     yield from _twins(given)
 
 

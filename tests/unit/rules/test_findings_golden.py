@@ -14,6 +14,7 @@ from routerd.cli.test import place_by
 from routerd.config.load import load_settings
 from routerd.config.rule_files import load_rule_files, names_of_lists
 from routerd.config.settings import Settings
+from routerd.desk.own_labels import OWN_LABELS
 from routerd.message.compose import Draft, compose_message
 from routerd.message.view import MessageView
 from routerd.rules.compile import Compiled, compile_ruleset
@@ -40,7 +41,9 @@ def found_in(settings: Settings, *, strict: bool = True) -> tuple[Finding, ...]:
     read = load_rule_files(settings.rules)
     compiled = compile_ruleset(read.files, settings, read_beside=read.read_beside)
     beside = names_of_lists(settings.rules)
-    return find_all(compiled, settings, results=results_of(compiled, settings), beside=beside, strict=strict).listed
+    results = results_of(compiled, settings)
+    found = find_all(compiled, settings, results=results, beside=beside, own_labels=OWN_LABELS, strict=strict)
+    return found.listed
 
 
 def results_of(compiled: Compiled, settings: Settings) -> list[CaseResult]:
