@@ -4,17 +4,19 @@ At the hour of `digest`, in the time of his own calendar (else of the first that
 else UTC), and on its working days. Who is away hears nothing, nor who has nothing to do.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from itertools import islice
 
 from routerd.config.calendar_values import rounded
 from routerd.config.settings import Settings
 from routerd.config.working_hours import WorkingHours
-from routerd.desk.changes import Authored, Timer, TimerKind
+from routerd.desk.approving import approvers_of, said_of_approvers
+from routerd.desk.changes import WAITS_FOR_AUTHOR, Authored, Held, Timer, TimerKind
 from routerd.desk.matter import House
 from routerd.desk.moments import hours_of, moment, zone_of
-from routerd.desk.plan import Conversation, FullDeskState, Plan, Went
+from routerd.desk.plan import Conversation, ConversationId, FullDeskState, Plan, Went
 from routerd.desk.roster import Roster
 from routerd.desk.telling import Told, tell
 
@@ -63,7 +65,8 @@ def _is_worked(day: date, hours: WorkingHours) -> bool:
 def _mail(member: str, state: FullDeskState, house: House, at: datetime) -> Iterator[Authored]:
     zone = zone_of(member, house.roster)
     own = state.open_conversations(owner=member, limit=MAX_LISTED + 1)
-    lines = [*_own(own, zone), *_of_teams(member, state, house, at)]
+    waits = _waits(member, state.waiting_for_a_word(), house, at)
+    lines = [*_own(own, waits, zone), *_asked(waits, zone), *_of_teams(member, state, house, at)]
     if not lines:
         return
     overdue = sum(one.standing.overdue for one in own)
@@ -73,22 +76,70 @@ def _mail(member: str, state: FullDeskState, house: House, at: datetime) -> Iter
     yield tell(Told(next(iter(house.settings.inboxes)), (member,), subject, text, "the daily summary"), house, at)
 
 
-def _own(conversations: tuple[Conversation, ...], zone: tzinfo) -> Iterator[str]:
-    listed = conversations[:MAX_LISTED]
+@dataclass(frozen=True, slots=True)
+class _Waits:
+    """What waits for a word of those whom a rule wants, in one conversation."""
+
+    conversation: Conversation
+    what: str  # "waits for Amal"
+    author: str
+    is_asked: bool  # who reads this
+
+
+def _waits(
+    member: str, held: Iterable[tuple[Conversation, Held]], house: House, at: datetime
+) -> dict[ConversationId, _Waits]:
+    """Of each conversation the oldest."""
+    found: dict[ConversationId, _Waits] = {}
+    for conversation, one in held:
+        wanted = conversation.standing.approve or one.release
+        counted = approvers_of(one.member, wanted, house.roster, at)
+        if one.kind in WAITS_FOR_AUTHOR or not counted:
+            continue
+        is_asked = member in counted
+        who = "your word" if is_asked else said_of_approvers(one.member, wanted, house.roster, at)
+        author = house.roster.display_name(one.member)
+        found.setdefault(conversation.id, _Waits(conversation, f"waits for {who}", author, is_asked))
+    return found
+
+
+def _own(
+    conversations: tuple[Conversation, ...], waits: Mapping[ConversationId, _Waits], zone: tzinfo
+) -> Iterator[str]:
+    """But for what waits for the reader's own word, which is told apart."""
+    listed = [one for one in conversations[:MAX_LISTED] if one.id not in waits or not waits[one.id].is_asked]
     overdue = [one for one in listed if one.standing.overdue]
-    waiting = [one for one in listed if not one.standing.overdue and one.standing.waiting_since is not None]
-    others = [one for one in listed if not one.standing.overdue and one.standing.waiting_since is None]
-    for title, some in (("Overdue", overdue), ("Waiting for your answer", waiting), ("Open", others)):
+    answered = [one for one in listed if not one.standing.overdue and one.id in waits]
+    rest = [one for one in listed if not one.standing.overdue and one.id not in waits]
+    waiting = [one for one in rest if one.standing.waiting_since is not None]
+    others = [one for one in rest if one.standing.waiting_since is None]
+    titles = (
+        ("Overdue", overdue),
+        ("Waiting for your answer", waiting),
+        ("Answered, and not sent yet", answered),
+        ("Open", others),
+    )
+    for title, some in titles:
         if some:
             yield f"{title} ({len(some)}):"
             for one in some:
-                yield f"  {_line(one, zone)}"
+                yield f"  {_line(one, zone, waits[one.id].what if one.id in waits else '')}"
             yield ""
-    if len(conversations) > len(listed):
+    if len(conversations) > MAX_LISTED:
         yield "Not all are listed; 'routerd conversations --open' shows them.\n"
 
 
-def _line(conversation: Conversation, zone: tzinfo) -> str:
+def _asked(waits: Mapping[ConversationId, _Waits], zone: tzinfo) -> Iterator[str]:
+    """Whoever owns the conversation."""
+    asked = [one for one in waits.values() if one.is_asked]
+    if asked:
+        yield f"Waiting for your word ({len(asked)}):"
+        for one in asked[:MAX_LISTED]:
+            yield f"  {_line(one.conversation, zone, f'what {one.author} wrote {one.what}')}"
+        yield ""
+
+
+def _line(conversation: Conversation, zone: tzinfo, waits: str = "") -> str:
     standing = conversation.standing
     who = next((name or address for name, address in standing.outside), "")
     said = [standing.subject or "(no subject)", *([who] if who else [])]
@@ -96,6 +147,8 @@ def _line(conversation: Conversation, zone: tzinfo) -> str:
         said.append(f"since {moment(standing.waiting_since, zone)}")
     if standing.respond_by is not None:
         said.append(f"{'was due' if standing.overdue else 'due'} {moment(standing.respond_by, zone)}")
+    if waits:
+        said.append(waits)
     return f"{', '.join(said)} ({conversation.id}, {conversation.inbox})"
 
 

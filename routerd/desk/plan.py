@@ -214,6 +214,9 @@ class FullDeskState(DeskState, Protocol):
         """Those that are OPEN, of one owner or inbox: those for an answer to which somebody waits first, the longest
         waiting first of all."""
 
+    def waiting_for_a_word(self, limit: int = 1_000) -> tuple[tuple[Conversation, Held], ...]:
+        """What waits for #send, in all conversations, oldest first."""
+
     def went(self, since: datetime, until: datetime, *, team: str | None = None, member: str | None = None) -> Went:
         """Between the two moments, with all of a team or one member."""
 

@@ -61,6 +61,11 @@ SELECT number, member, sent_at, sent_after FROM messages
 WHERE conversation = ? AND sent_at IS NOT NULL ORDER BY sent_after DESC, number DESC LIMIT 100
 """
 _HELD = "SELECT number, kind, member, message, at, release_json FROM held WHERE conversation = ? AND end IS NULL"
+_ALL_HELD = f"""
+SELECT {", ".join(f"c.{column.strip()}" for column in CONVERSATION_COLUMNS.split(","))},
+  h.number, h.kind, h.member, h.message, h.at, h.release_json
+FROM held AS h JOIN conversations AS c ON c.number = h.conversation WHERE h.end IS NULL ORDER BY h.number LIMIT ?
+"""  # noqa: S608 - constants
 _HAPPENED = """
 SELECT at, kind, data_json FROM (
   SELECT e.at, e.kind, e.data_json, e.message, e.number
@@ -146,6 +151,18 @@ def read_absences(db: Connection) -> tuple[Absence, ...]:
             None if deputy is None else storable(deputy),
         )
         for member, source, since, until, deputy in select(db, _ABSENCES)
+    )
+
+
+def _read_held(row: Sequence[Any]) -> Held:
+    number, kind, member, message, at, release = row
+    return Held(
+        HeldId(number),
+        HeldKind(kind) if kind in _HELD_KINDS else HeldKind.CONFLICT,
+        storable(member),
+        message,
+        from_micros(at),
+        texts_from_json(release),
     )
 
 
@@ -269,17 +286,7 @@ class StoredDeskState:
     def held(self) -> tuple[Held, ...]:
         if self._conversation is None:
             return ()
-        return tuple(
-            Held(
-                HeldId(number),
-                HeldKind(kind) if kind in _HELD_KINDS else HeldKind.CONFLICT,
-                storable(member),
-                message,
-                from_micros(at),
-                texts_from_json(release),
-            )
-            for number, kind, member, message, at, release in select(self._db, _HELD, (self._conversation.id,))
-        )
+        return tuple(map(_read_held, select(self._db, _HELD, (self._conversation.id,))))
 
     def past(self, limit: int) -> tuple[Past, ...]:
         if self._conversation is None:
@@ -335,6 +342,10 @@ class StoredDeskState:
     ) -> tuple[Conversation, ...]:
         rows = select(self._db, _OPEN_CONVERSATIONS, (owner, inbox, limit))
         return tuple(read_conversation(row) for row in rows)
+
+    def waiting_for_a_word(self, limit: int = 1_000) -> tuple[tuple[Conversation, Held], ...]:
+        rows = select(self._db, _ALL_HELD, (limit,))
+        return tuple((read_conversation(row), _read_held(row[-6:])) for row in rows)
 
     def went(self, since: datetime, until: datetime, *, team: str | None = None, member: str | None = None) -> Went:
         return how_it_went(self._db, since, until, team=team, member=member)

@@ -67,6 +67,10 @@ class FullState:
         del owner, inbox, limit
         return ()
 
+    def waiting_for_a_word(self, limit: int = 1_000) -> tuple[tuple[Conversation, Held], ...]:
+        del limit
+        return tuple((self.conversation, held) for held in self.waiting if self.conversation is not None)
+
     def content(self, message: int) -> bytes | None:
         return self.contents.get(message)
 

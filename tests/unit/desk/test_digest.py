@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from desk_house import ANNA, KNOWN, SUPPORT, FullState, house
 
-from routerd.desk.changes import Absence, AbsenceSource, Timer, TimerKind
+from routerd.desk.changes import Absence, AbsenceSource, Held, HeldId, HeldKind, Timer, TimerKind
 from routerd.desk.digest import digest_plan, digest_timers
 from routerd.desk.firing import fire
 from routerd.desk.matter import House
@@ -40,6 +40,7 @@ def one(number: int, owner: str, **standing: Any) -> Conversation:
     return replace(KNOWN, id=ConversationId(number), owner=owner, standing=Standing(**values))
 
 
+HELD = Held(HeldId(7), HeldKind.APPROVAL, "ewa", 12, FRIDAY, ("jan",))
 WAITING = {"waiting_since": FRIDAY - 5 * HOUR, "respond_by": FRIDAY - HOUR}
 OPEN = (
     one(1, "ewa", **WAITING, overdue=True),
@@ -131,6 +132,25 @@ def test_it_says_what_is_overdue_first() -> None:
         "  Sprawa 3, Anna Klient (3, support@example.com)\n"
         "\n"
     )
+
+
+def test_what_waits_for_a_word_is_no_answer_that_is_missing() -> None:
+    """Its owner is told whose word it waits for, and they that it waits for theirs."""
+    waiting = {"approve": ("jan",), "waiting_since": FRIDAY - HOUR}
+
+    @dataclass
+    class Asked(State):
+        def waiting_for_a_word(self, limit: int = 1_000) -> tuple[tuple[Conversation, Held], ...]:
+            del limit
+            conflict = Held(HeldId(8), HeldKind.CONFLICT, "ewa", 13, FRIDAY)
+            return ((one(3, "ewa"), conflict), (one(2, "ewa", **waiting), HELD))
+
+    [(_, text)] = mails("ewa", Asked(conversation=None))
+    assert "Waiting for your answer" not in text
+    line = "Sprawa 2, Anna Klient, since 2026-01-16 12:00 CET"
+    assert f"Answered, and not sent yet (1):\n  {line}, waits for Jan Wójcik (2, support@example.com)\n" in text
+    [(_, text)] = mails("jan", Asked(conversation=None))
+    assert f"Waiting for your word (1):\n  {line}, what Ewa Nowak wrote waits for your word (2, " in text
 
 
 def test_who_leads_a_team_hears_how_it_stands_and_went() -> None:

@@ -84,7 +84,7 @@ async def test_the_state_tells_what_was_seen_sent_and_held(store: SqliteStore) -
     found: list[Any] = []
 
     def look(state: FullDeskState) -> None:
-        found[:] = [state.seen, state.sent(), state.held(), state.past(10)]
+        found[:] = [state.seen, state.sent(), state.held(), state.past(10), state.waiting_for_a_word()]
 
     sent = await store.commit(an_entry(known, keys, look=look, part=Part.ANSWER, member="ewa", sent=True, after=HOUR))
     message = first.copies[0].message
@@ -102,6 +102,7 @@ async def test_the_state_tells_what_was_seen_sent_and_held(store: SqliteStore) -
     await seen_by(store, look, thread("4@klient.pl", "3@jan"), known)
     (waiting,) = found[2]
     assert (waiting.kind, waiting.member, waiting.release) == (HeldKind.CONFLICT, "jan", ("lead",))
+    assert found[4] == ((known.conversation, waiting),)
     assert [(one.part, one.member) for one in found[3]] == [
         (Part.CUSTOMER, None),
         (Part.ANSWER, "ewa"),
