@@ -9,11 +9,15 @@ from routerd.desk.changes import WAITS_FOR_AUTHOR, Authored, HeldKind, Part
 from routerd.desk.matter import House, Matter
 from routerd.desk.moments import moment, zone_of
 from routerd.desk.plan import Conversation, FullDeskState, Past
+from routerd.desk.showing import MAX_SHOWN
 from routerd.desk.telling import Told, tell
+from routerd.message.fold import display
 from routerd.message.view import MessageView
 
 MAX_MEANWHILE = 5  # messages that are told of
 MAX_QUOTED = 10_000  # characters of each
+MAX_FILES = 10  # attachments that are named
+MAX_NAME = 80  # characters of each
 _READ_TEXT = 60_000  # characters of a message that are looked at for what is new in it
 _WHY = {
     None: (
@@ -32,8 +36,8 @@ _WHY = {
     HeldKind.APPROVAL: "Your answer was not sent yet: it waits for the word of {approvers}.",
 }
 _NOBODY = (
-    "Nobody who may say it is there now, so it waits until somebody comes back. A deputy of one of them may say it, too: "
-    "the postmaster can name one in routerd.yaml."
+    "Nobody who may say it is there now, so it waits until somebody comes back. A deputy of one of them may say it, "
+    "too: the postmaster can name one in routerd.yaml."
 )
 _HOW_NOT = "If it shall not go out at all, reply to this mail with #drop as its first line."
 _HOW = (
@@ -59,7 +63,7 @@ def returned(
         if not is_anybody_there(member, wanted, house.roster, matter.at):
             lines += [_NOBODY, ""]
         lines += [_HOW_NOT, ""]
-    lines += ["You wrote:", *_quoted(matter.said.spoken.text)]
+    lines += _what_it_was(matter, conversation)
     return tell(
         Told(
             conversation.inbox,
@@ -74,6 +78,20 @@ def returned(
         house,
         matter.at,
     )
+
+
+def _what_it_was(matter: Matter, conversation: Conversation) -> Iterator[str]:
+    """So that its author knows which one it is, of many, and can write it again."""
+    outside = conversation.standing.named_outside
+    if outside:
+        yield f"It was for {', '.join(outside[:MAX_SHOWN])}{', …' if outside[MAX_SHOWN:] else ''}."
+    files = MessageView(matter.received.raw, text_limit=0).attachments
+    if files:
+        names = (display(one.name or one.type, MAX_NAME) for one in files[:MAX_FILES])
+        yield f"Attached: {', '.join(names)}{', …' if files[MAX_FILES:] else ''}."
+    text = matter.said.spoken.whole
+    yield "You wrote:" if text.strip() else "It has no text."
+    yield from _quoted(text)
 
 
 def _said_since(zone: tzinfo, state: FullDeskState, house: House) -> Iterator[str]:

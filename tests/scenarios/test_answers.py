@@ -215,6 +215,17 @@ async def test_what_opens_like_a_command_is_not_sent(desk: AnswerDesk) -> None:
     assert "I have no time." in out[0].mail.get_content()
 
 
+async def test_what_was_not_sent_is_told_whole(desk: AnswerDesk) -> None:
+    """With the commands that held it, whom it was for, and what was attached."""
+    body = (
+        "--b\nContent-Type: text/plain\n\n#close\n--b\nContent-Type: application/pdf\n"
+        'Content-Disposition: attachment; filename="invoice.pdf"\n\nx\n--b--'
+    )
+    await desk.member("ewa", await asked(desk), body, Content_Type="multipart/mixed; boundary=b", MIME_Version="1.0")
+    told = (await desk.of("ewa")).mail.get_content()
+    assert f"It was for Anna Klient <{ANNA}>.\nAttached: invoice.pdf.\nYou wrote:\n> #close\n" in told
+
+
 async def test_an_answer_that_waits_for_approval_is_shown_to_who_approves(tmp_path: Path) -> None:
     """And goes out by his word."""
     rules = "rules:\n  - {name: all, when: {always: true}, then: {approve: jan}}\n"
