@@ -22,8 +22,11 @@ from routerd.desk.telling import Told, tell
 
 MAX_LISTED = 100  # conversations of one member
 MAX_COUNTED = 1_000
+MAX_TEAMS = 3  # in the subject
 _REACH = 366  # days, in which a working one is looked for
 _DAY = timedelta(days=1)
+
+_Figures = Mapping[str, tuple[Conversation, ...]]  # by member
 
 
 def digest_timers(settings: Settings, roster: Roster, at: datetime) -> tuple[Timer, ...]:
@@ -66,14 +69,39 @@ def _mail(member: str, state: FullDeskState, house: House, at: datetime) -> Iter
     zone = zone_of(member, house.roster)
     own = state.open_conversations(owner=member, limit=MAX_LISTED + 1)
     waits = _waits(member, state.waiting_for_a_word(), house, at)
-    lines = [*_own(own, waits, zone), *_asked(waits, zone), *_of_teams(member, state, house, at)]
+    led = _led_by(member, state, house)
+    lines = [*_own(own, waits, zone), *_asked(waits, zone), *_of_teams(member, led, state, house, at)]
     if not lines:
         return
-    overdue = sum(one.standing.overdue for one in own)
-    counted = f"{len(own)} open" if len(own) <= MAX_LISTED else f"more than {MAX_LISTED} open"
-    subject = f"[summary] {counted}" + (f", {overdue} overdue" if overdue else "")
+    subject = f"[summary] {'; '.join(_counted(own, waits, led))}"
     text = "".join(f"{line}\n" for line in lines)
     yield tell(Told(next(iter(house.settings.inboxes)), (member,), subject, text, "the daily summary"), house, at)
+
+
+def _led_by(member: str, state: FullDeskState, house: House) -> dict[str, _Figures]:
+    """What is open in the teams that he leads, by team and by its members."""
+    return {
+        name: {one: state.open_conversations(owner=one, limit=MAX_COUNTED) for one in dict.fromkeys(team.members)}
+        for name, team in house.settings.teams.items()
+        if team.lead == member
+    }
+
+
+def _counted(
+    own: tuple[Conversation, ...], waits: Mapping[ConversationId, "_Waits"], led: Mapping[str, _Figures]
+) -> Iterator[str]:
+    """For the subject, whatever there is of them: his own, those that wait for his word, and his teams'."""
+    asked = sum(one.is_asked for one in waits.values())
+    if own or not (asked or led):
+        overdue = sum(one.standing.overdue for one in own)
+        counted = f"{len(own)} open" if len(own) <= MAX_LISTED else f"more than {MAX_LISTED} open"
+        yield counted + (f", {overdue} overdue" if overdue else "")
+    if asked:
+        yield f"{asked} for your word"
+    for name, figures in islice(led.items(), MAX_TEAMS):
+        yield f"{name}: {_figures(one for some in figures.values() for one in some)}"
+    if len(led) > MAX_TEAMS:
+        yield "…"
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,15 +180,14 @@ def _line(conversation: Conversation, zone: tzinfo, waits: str = "") -> str:
     return f"{', '.join(said)} ({conversation.id}, {conversation.inbox})"
 
 
-def _of_teams(member: str, state: FullDeskState, house: House, at: datetime) -> Iterator[str]:
+def _of_teams(
+    member: str, led: Mapping[str, _Figures], state: FullDeskState, house: House, at: datetime
+) -> Iterator[str]:
     """How those stand that he leads, and how it went since the summary before: the team as a whole and each of its
     people, where reports may name them."""
     since, until = _period(house.settings.digest, hours_of(member, house.roster), at)
     begin = moment(since, zone_of(member, house.roster))
-    for name, team in house.settings.teams.items():
-        if team.lead != member:
-            continue
-        figures = {one: state.open_conversations(owner=one, limit=MAX_COUNTED) for one in dict.fromkeys(team.members)}
+    for name, figures in led.items():
         yield f"Team {name}: {_figures(one for some in figures.values() for one in some)}"
         yield f"  since {begin}: {_went(state.went(since, until, team=name))}"
         if house.settings.reports.per_member:

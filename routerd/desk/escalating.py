@@ -15,6 +15,11 @@ from routerd.desk.reminding import is_promised, note_of, waits
 from routerd.desk.roster import Roster
 from routerd.desk.timers import escalation, unchanged
 
+_HOW = (
+    "To give it to somebody, or to hear no more of it, reply to this mail with #assign NAME or #unwatch on top; any "
+    "other reply is a note to who has it."
+)
+
 
 def escalate(timer: Timer, conversation: Conversation, state: FullDeskState, house: House, at: datetime) -> Plan | None:
     """All steps that are due by now, as one: who is named twice hears of it once, and of several who should own it the
@@ -95,4 +100,4 @@ def _told(
     name = house.roster.display_name(owner)
     has = f"{name} has it now." if is_moved else f"{name} has it."
     for zone, readers in by_zone(to, house.roster, after):
-        yield note_of(after, "overdue", f"{waits(after, zone)} {has}", state, house, at, to=readers)
+        yield note_of(after, "overdue", f"{waits(after, zone)} {has}\n\n{_HOW}", state, house, at, to=readers)

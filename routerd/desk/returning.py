@@ -85,7 +85,7 @@ def _what_it_was(matter: Matter, conversation: Conversation) -> Iterator[str]:
     outside = conversation.standing.named_outside
     if outside:
         yield f"It was for {', '.join(outside[:MAX_SHOWN])}{', …' if outside[MAX_SHOWN:] else ''}."
-    files = MessageView(matter.received.raw, text_limit=0).attachments
+    files = MessageView(matter.received.raw, text_limit=_READ_TEXT).attachments
     if files:
         names = (display(one.name or one.type, MAX_NAME) for one in files[:MAX_FILES])
         yield f"Attached: {', '.join(names)}{', …' if files[MAX_FILES:] else ''}."

@@ -149,14 +149,15 @@ def test_what_waits_for_a_word_is_no_answer_that_is_missing() -> None:
     assert "Waiting for your answer" not in text
     line = "Sprawa 2, Anna Klient, since 2026-01-16 12:00 CET"
     assert f"Answered, and not sent yet (1):\n  {line}, waits for Jan Wójcik (2, support@example.com)\n" in text
-    [(_, text)] = mails("jan", Asked(conversation=None))
+    [(subject, text)] = mails("jan", Asked(conversation=None))
+    assert subject == "[summary] 1 for your word; finance: 4 open, 3 waiting, 1 overdue"
     assert f"Waiting for your word (1):\n  {line}, what Ewa Nowak wrote waits for your word (2, " in text
 
 
 def test_who_leads_a_team_hears_how_it_stands_and_went() -> None:
     """Since the summary before: that of Thursday, as this one is due on Friday at 8."""
     [(subject, text)] = mails("jan")
-    assert subject == "[summary] 0 open"
+    assert subject == "[summary] finance: 4 open, 3 waiting, 1 overdue"
     assert text.startswith(
         "Team finance: 4 open, 3 waiting, 1 overdue\n"
         "  since 2026-01-15 08:00 CET: 5 received, 4 answered, first answer 45m (median) and 3h 05m (90 %)\n"

@@ -170,6 +170,7 @@ def test_a_step_that_names_a_watcher_shows_him_the_conversation() -> None:
     [mail] = plan.authored
     assert members(mail) == ["jan"]
     assert "Ewa Nowak has it." in text_of(mail)[1]
+    assert "#assign NAME or #unwatch" in " ".join(text_of(mail)[1].split())
     assert (plan.owner, plan.timers) == ("ewa", (Timer(TimerKind.ESCALATE, NOW + 4 * HOUR, "1"),))
 
 
