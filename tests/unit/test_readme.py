@@ -15,8 +15,11 @@ from click.testing import CliRunner
 from peers.readme import README, readme_example
 
 from routerd.cli.dkim import command as dkim
+from routerd.cli.init import write_starter
 from routerd.cli.main import routerd
+from routerd.cli.test import place_by
 from routerd.config.load import load_settings
+from routerd.config.rule_files import load_rule_files
 from routerd.config.schema import settings_reference
 from routerd.config.settings import RULE_ACTIONS, Settings
 from routerd.desk import own_labels
@@ -48,6 +51,8 @@ from routerd.rules.keys import (
 )
 from routerd.rules.limits import BASIC_ACTIONS
 from routerd.rules.reading.proofs import RESULTS
+from routerd.rules.trying.cases import run_case
+from routerd.starter import starter_files
 
 STARTER = README.parent / "routerd/starter/routerd.yaml"
 SAMPLES = README.parent / "rules.d"
@@ -403,6 +408,21 @@ def test_the_lead_s_desk_is_right(tmp_path: Path) -> None:
     assert loaded.settings is not None
     compiled = compile_ruleset({"70-promises.yaml": readme_example("leading rules").encode()}, loaded.settings)
     assert compiled.problems == ()
+
+
+def test_the_lead_s_rules_spoil_none_of_those_that_init_writes(tmp_path: Path) -> None:
+    """Beside them, all tests of both hold."""
+    write_starter(tmp_path, {**starter_files(), "rules.d/70-promises.yaml": readme_example("leading rules").encode()})
+    path, duty = tmp_path / "routerd.yaml", "  duty: {members: [jan], pick: first}\n"
+    more = 'hostname: mx1.example.com\nlimits_of_rules:\n  - {files: "*", actions: [all]}\n'
+    path.write_text(path.read_text().replace(duty, f"{duty}  lead: {{members: [omar]}}\n") + more)
+    loaded = load_settings(path)
+    assert loaded.settings is not None, loaded.problems
+    read = load_rule_files(loaded.settings.rules)
+    compiled = compile_ruleset(read.files, loaded.settings, read_beside=read.read_beside)
+    assert compiled.ruleset is not None, compiled.problems
+    ran = [run_case(case, compiled.ruleset, place_by(loaded.settings)) for case in compiled.cases]
+    assert [(one.case.name, one.differences, one.error) for one in ran if not one.met] == []
 
 
 def test_the_members_page_knows_every_command() -> None:
