@@ -46,11 +46,15 @@ def obey_all(plan: Plan, matter: Matter, state: FullDeskState, house: House, mor
         no = _refused(plan, bad, shows, matter, house)
         return Obeyed(replace(no, resent=(*no.resent, *brings)), was_done=False)
     done = work.but(*(_obeyed(command, member) for command in spoken.commands)).plan
-    told_of = (*work.told, *more)
-    if told_of:
-        told = _answer(matter, done, f"Re: {_about(matter)}", "\n\n".join(told_of), house)
-        done = replace(done, authored=(*done.authored, told))
-    return Obeyed(done, was_done=True)
+    return Obeyed(with_word(done, (*work.told, *more), matter, house), was_done=True)
+
+
+def with_word(plan: Plan, paragraphs: Sequence[str], matter: Matter, house: House) -> Plan:
+    """`plan`, of which its author is told something."""
+    if not paragraphs:
+        return plan
+    told = _answer(matter, plan, f"Re: {_about(matter)}", "\n\n".join(paragraphs), house)
+    return replace(plan, authored=(*plan.authored, told))
 
 
 def refuse(plan: Plan, problem: str, matter: Matter, house: House) -> Plan:

@@ -4,9 +4,9 @@ from dataclasses import replace
 
 from routerd.desk.approving import approvers_of
 from routerd.desk.changes import HeldEnd, HeldEnded, HeldKind, NewHeld, Part, PlannedCopy, Role
-from routerd.desk.commanding import refuse
+from routerd.desk.commanding import refuse, with_word
 from routerd.desk.matter import House, Matter
-from routerd.desk.noting import colleagues, note_plan, plan_of, says_more
+from routerd.desk.noting import colleagues, not_an_answer, note_plan, plan_of, says_more
 from routerd.desk.plan import Event, FullDeskState, Plan
 from routerd.desk.showing import DRAFT_PREFIX, head_of_waiting
 from routerd.desk.watching import watched_by, watching
@@ -42,7 +42,7 @@ def draft_plan(matter: Matter, state: FullDeskState, house: House) -> Plan:
         for held in state.held()
         if held.kind is HeldKind.DRAFT and (held.id == shown or held.member == author)
     )
-    return replace(
+    made = replace(
         plan,
         standing=standing,
         copies=tuple(PlannedCopy(one, Role.DESK, head=head) for one in members),
@@ -50,3 +50,4 @@ def draft_plan(matter: Matter, state: FullDeskState, house: House) -> Plan:
         new_held=NewHeld(HeldKind.DRAFT, standing.approve),
         held_ended=replaced,
     )
+    return with_word(made, not_an_answer(matter), matter, house)

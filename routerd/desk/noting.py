@@ -13,6 +13,7 @@ from routerd.desk.owning import Word, about, shown, with_handover
 from routerd.desk.pick import reason_of
 from routerd.desk.plan import Conversation, Event, FullDeskState, Plan, Voice
 from routerd.desk.roster import Roster
+from routerd.desk.said import AssignTo, Kind
 from routerd.desk.showing import head_for
 from routerd.desk.standing import after_message
 from routerd.desk.telling import Told, tell
@@ -25,6 +26,10 @@ _OF_MACHINE = (
     "Its header says that a program wrote it ({marks}), and no such mail is taken for an answer, a note or a command. "
     "Write it by hand; if you did, your program or your company's gateway adds that field and has to leave it out."
 )
+_NO_ANSWER = (
+    "You wrote to the address for answers and to the one for {what}s, so your mail was taken for a {what}: it {goes}. "
+    "To answer the customer, write to the address for answers without the other one."
+)
 _NOT_KEPT = "What else your mail says went to nobody: it belongs to no conversation."
 
 
@@ -34,7 +39,8 @@ def note_plan(matter: Matter, state: FullDeskState, house: House) -> Plan:
     plan = plan_of(Part.NOTE, matter, conversation, house)
     if conversation is None:
         return obey_all(plan, matter, state, house, (_NOT_KEPT,) if says_more(matter) else ()).plan
-    obeyed = obey_all(plan, matter, state, house, _not_found(matter))
+    more = (*_not_found(plan, matter, state, house), *not_an_answer(matter))
+    obeyed = obey_all(plan, matter, state, house, more)
     if not obeyed.was_done:
         return obeyed.plan
     if says_more(matter):
@@ -52,13 +58,28 @@ def _word(plan: Plan, matter: Matter) -> Word | None:
     return Word(plan.member, spoken.text, matter.message_id)
 
 
-def _not_found(matter: Matter) -> tuple[str, ...]:
+def _not_found(plan: Plan, matter: Matter, state: FullDeskState, house: House) -> tuple[str, ...]:
     """He may wait for a word of somebody who has not got it."""
-    unclear = matter.said.spoken.unclear
-    if not unclear:
+    spoken = matter.said.spoken
+    if not spoken.unclear:
         return ()
-    told = "\n".join(f"  {one}" for one in unclear)
-    return (f"Your note was passed on, but not to everybody whom it names as @name:\n\n{told}",)
+    told = "\n".join(f"  {one}" for one in spoken.unclear)
+    names = (plan.owner, *watching(plan.standing), *spoken.named, *_answered(state))
+    if any(isinstance(command, AssignTo) for command in spoken.commands) or set(
+        colleagues(names, house.roster)
+    ).difference((plan.member,)):
+        return (f"Your note was passed on, but not to everybody whom it names as @name:\n\n{told}",)
+    return (f"Nobody got your note. It names nobody whom we know as @name:\n\n{told}",)
+
+
+def not_an_answer(matter: Matter) -> tuple[str, ...]:
+    """What was sent to an address for answers, too: its author may take it for answered."""
+    is_answer = any(recipient.purpose is Purpose.ANSWER for recipient in matter.received.envelope.recipients)
+    if not is_answer or not says_more(matter):
+        return ()
+    if matter.said.kind is Kind.DRAFT:
+        return (_NO_ANSWER.format(what="draft", goes="goes to the customer by a #send alone"),)
+    return (_NO_ANSWER.format(what="note", goes="went to colleagues, and nothing of it to the customer"),)
 
 
 def plan_of(part: Part, matter: Matter, conversation: Conversation | None, house: House) -> Plan:

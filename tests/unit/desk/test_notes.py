@@ -9,6 +9,7 @@ import pytest
 from desk_house import ANNA, KNOWN, NOW, SUPPORT, FullState, house, mail, matter, text_of
 
 from routerd.desk.changes import Part, Role
+from routerd.desk.drafting import draft_plan
 from routerd.desk.noting import answers_colleagues, note_plan
 from routerd.desk.plan import ConversationState, Past, Plan, Seen
 from routerd.desk.said import Kind
@@ -243,3 +244,29 @@ def test_who_is_named_newly_gets_what_the_note_is_about() -> None:
     state = replace(watched("omar"), messages=messages, seen=Seen(2, "jan", NOW))
     plan = noted("@adam @omar co wy na to?", state)
     assert [(one.message, one.copy.member) for one in plan.resent] == [(2, "adam"), (4, "adam")]
+
+
+def test_who_names_nobody_whom_we_know_hears_that_nobody_has_his_note() -> None:
+    """An owner whom nobody watches, above all."""
+    (told,) = noted("@Marcin, co ty na to?", member="ewa").authored
+    assert "Nobody got your note. It names nobody whom we know as @name:" in text_of(told.raw)
+    (told,) = noted("@Marcin, co ty na to?").authored
+    assert "passed on, but not to everybody" in text_of(told.raw)
+
+
+@pytest.mark.parametrize("kind", [Kind.NOTE, Kind.DRAFT])
+def test_who_writes_to_the_address_for_answers_too_hears_that_it_is_no_answer(kind: Kind) -> None:
+    """He may have taken the other address along; commands alone are none in any case."""
+    told = house()
+
+    def made(text: str) -> Plan:
+        one = matter(kind, mail(text), told)
+        answer = replace(one.received.envelope.recipients[0], purpose=Purpose.ANSWER)
+        envelope = replace(one.received.envelope, recipients=(*one.received.envelope.recipients, answer))
+        one = replace(one, received=replace(one.received, envelope=envelope))
+        return note_plan(one, FullState(), told) if kind is Kind.NOTE else draft_plan(one, FullState(), told)
+
+    (said,) = made("Już zwracamy.").authored
+    assert [copy.member for copy in said.copies] == ["jan"]
+    assert f"so your mail was taken for a {kind}" in text_of(said.raw)
+    assert made("#watch").authored == ()
