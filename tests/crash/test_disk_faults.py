@@ -155,7 +155,7 @@ async def test_a_sync_that_fails_once_ends_all_writing_until_a_restart(
             assert desk.daemon.http_status("/healthz") == 503
             assert "restart" in desk.daemon.http_get("/readyz")[1]
             assert desk.daemon.metric("routerd_store_trouble") == 1
-            assert len(desk.daemon.log_events("store_trouble")) == number
+            assert len(await asyncio.to_thread(desk.daemon.wait_for_event, "store_trouble", number)) == number
             await asyncio.to_thread(desk.daemon.restart)
             assert (await desk.send(size)).startswith(b"250")
         await desk.arrived()

@@ -136,7 +136,7 @@ async def test_a_bounce_that_a_real_postfix_sends_an_hour_later_is_acted_upon(
         assert value(copy, "X-Labels") == "rerouted"
         assert "no such mailbox any more" in value(copy, "X-Routerd-Why")
         _assert_tells(notice, "5.1.1")
-        [bounced] = daemon.log_events("bounce_received")
+        [bounced] = daemon.wait_for_event("bounce_received")
         later = datetime.fromisoformat(bounced["timestamp"]) - datetime.fromisoformat(delivered["timestamp"])
         assert later >= timedelta(minutes=59)
         told = daemon.command("trace", value(copy, "X-Routerd-Id")).stdout

@@ -72,8 +72,8 @@ def test_members_message_says_who_logged_in(daemon: RouterdDaemon) -> None:
     assert value(copy, "X-Labels") == "ours, logged-in"
     assert daemon.metric("routerd_logins_total", result="ok") == 1
     assert daemon.metric("routerd_logins_total", result="wrong") == 2  # by PLAIN and by LOGIN
-    assert [event["member"] for event in daemon.log_events("password_wrong")] == ["ewa"]
-    assert [event["login"] for event in daemon.log_events("message_accepted")] == ["ewa"]
+    assert [event["member"] for event in daemon.wait_for_event("password_wrong")] == ["ewa"]
+    assert [event["login"] for event in daemon.wait_for_event("message_accepted")] == ["ewa"]
     assert "sesam" not in daemon.log_text()
 
 

@@ -213,7 +213,13 @@ def test_what_dns_says_decides(world: World, swaks: Callable[..., str], wait_unt
     whys = wait_until(handed_over, "copies of the next in line", trouble=world.log)
     for domain, reason in REROUTED.items():
         assert reason in whys[f"to-{domain}@example.com"]
-    hosts = {event["destination"]: event.get("host") for event in world.daemon.log_events("copy_delivered")}
+
+    def told() -> Any:
+        hosts = {event["destination"]: event.get("host") for event in world.daemon.log_events("copy_delivered")}
+        wanted = {f"mx:{domain}.test" for domain in ("good", "alias", "backup", "plain")}
+        return hosts if wanted <= hosts.keys() else None
+
+    hosts = wait_until(told, "the log to say who took what", trouble=world.log)
     assert {hosts[f"mx:{domain}.test"] for domain in ("good", "alias", "backup")} == {f"mail.test[{world.up}]:25"}
     assert hosts["mx:plain.test"] == f"plain.test[{world.up}]:25"
     assert all(b"with ESMTPS id" in head for head in world.heads())

@@ -72,7 +72,7 @@ def test_a_reload_says_what_waits_for_a_restart(routerd: Callable[..., RouterdDa
     daemon.signal(signal.SIGHUP)
     [event] = daemon.wait_for_event("restart_needed")
     assert (event["keys"], event["added"], event["still_open"]) == ([], [after], [before])
-    assert daemon.log_events("config_reloaded")[0]["config"] == str(daemon.config_path)
+    assert daemon.wait_for_event("config_reloaded")[0]["config"] == str(daemon.config_path)
 
 
 def test_rules_that_come_by_a_swapped_link_take_effect_by_themselves(
@@ -80,14 +80,13 @@ def test_rules_that_come_by_a_swapped_link_take_effect_by_themselves(
 ) -> None:
     """A release is put in place by one rename; the copies name the revision that decided."""
     daemon = routerd(rules={"10-invoices.yaml": GOOD})
-    [first] = daemon.log_events("daemon_started")
+    [first] = daemon.wait_for_event("daemon_started")
     release = tmp_path / "releases" / "2"
     release.mkdir(parents=True)
     (release / "10-invoices.yaml").write_text(GOOD.replace("label: invoice", "label: bill"))
     daemon.rules.rename(tmp_path / "releases" / "1")
     daemon.rules.symlink_to(release)
-    daemon.wait_for_event("ruleset_reloaded")
-    [reloaded] = daemon.log_events("ruleset_reloaded")
+    [reloaded] = daemon.wait_for_event("ruleset_reloaded")
     assert reloaded["revision"] != first["revision"]
     swaks(daemon.smtp_port, _message(1), sender="a@klient.pl", recipients=["support@example.com"])
     [copy] = daemon.wait_for_copies(1)
