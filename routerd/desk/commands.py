@@ -73,6 +73,10 @@ _FENCES = ("```", "~~~")
 _NOT_ON_TOP = "commands stand on top, above all text; what only speaks of one puts it into a sentence"
 _WITHOUT_SPACE = "a command has no space behind its #"
 _CLOCK = re.compile(r"([01]?\d|2[0-3]):([0-5]\d)\Z")
+_SPAN = re.compile(r"(\d{1,9}) ?(?:(m)(?:in(?:ute)?s?)?|(h)(?:ours?)?|(d)(?:ays?)?|(w)(?:eeks?)?|(s|y))\Z")
+_NO_MOMENT = (
+    "{written} is no moment: write 30m, 4h, 2d, 1w, tomorrow, monday, monday 9:00, 2026-12-01 or 2026-12-01 14:30"
+)
 _WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 
 
@@ -239,25 +243,28 @@ def _person(text: str, speaking: Speaking) -> str:
 
 
 def _moment(text: str, speaking: Speaking, default: time) -> datetime:
-    """`2d`, `monday`, `tomorrow 9:00`, `2026-12-01 14:30`: the next such moment, in UTC."""
-    first, _, clock = _with_plain_digits(text).lower().partition(" ")
-    if not clock and first[:1].isdecimal() and "-" not in first:
-        return _bounded(speaking.at + parse_duration(first), speaking)
+    """`2d`, `30 minutes`, `monday`, `tomorrow 9:00`, `2026-12-01 14:30`: the next such moment, in UTC."""
+    written = _with_plain_digits(text).lower()
+    span = _SPAN.match(written)
+    if span:
+        return _bounded(speaking.at + parse_duration(span[1] + next(filter(None, span.groups()[1:]))), speaking)
+    first, _, clock = written.partition(" ")
     at = default
     if clock:
         found = _CLOCK.match(clock)
         if not found:
-            raise ValueError(f"{clock!r:.40} is no time of day, such as 9:00")
+            raise ValueError(_NO_MOMENT.format(written=repr(text)[:40]))
         at = time(int(found[1]), int(found[2]))
     now = speaking.at.astimezone(speaking.zone)
-    day = _day(first, now.date())
+    day = _day(first, now.date(), text)
     moment = datetime.combine(day, at, speaking.zone).astimezone(UTC)
     if moment <= speaking.at and first in _WEEKDAYS:
         moment = datetime.combine(day + timedelta(days=7), at, speaking.zone).astimezone(UTC)
     return _bounded(moment, speaking)
 
 
-def _day(word: str, today: date) -> date:
+def _day(word: str, today: date, whole: str) -> date:
+    """`whole`: in which it is written, to be told."""
     if word == "today":
         return today
     if word == "tomorrow":
@@ -267,9 +274,7 @@ def _day(word: str, today: date) -> date:
     try:
         return date.fromisoformat(word)
     except ValueError:
-        raise ValueError(
-            f"{word!r:.40} is no moment: write 4h, 2d, tomorrow, monday, monday 9:00, 2026-12-01 or 2026-12-01 14:30"
-        ) from None
+        raise ValueError(_NO_MOMENT.format(written=repr(whole)[:40])) from None
 
 
 def _bounded(moment: datetime, speaking: Speaking) -> datetime:
