@@ -34,12 +34,11 @@ def obey_all(plan: Plan, matter: Matter, state: FullDeskState, house: House, mor
     scene = Scene(member, matter.at, state, house)
     work, bad, shows = Work(plan, state.conversation), list(spoken.bad), None
     brings: tuple[Resent, ...] = ()
-    for command in spoken.commands:
+    for command, line in zip(spoken.commands, spoken.lines, strict=True):
         try:
             work = obey(command, work, scene)
         except ForbiddenError as error:
-            name = name_of(command)
-            bad.append(BadCommand(f"#{name}", name, str(error)))
+            bad.append(BadCommand(line, name_of(command), str(error)))
             shows = shows or error.shows
             brings = brings or error.brings
     if bad:

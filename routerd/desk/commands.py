@@ -93,7 +93,7 @@ class Speaking:
 def read_spoken(text: str, speaking: Speaking) -> Spoken:
     """`text`: what was newly written, without quotes and signature. Never raises."""
     lines, begins = _apart(text)
-    commands: list[Command] = []
+    commands: list[tuple[Command, str]] = []
     bad: list[BadCommand] = []
     for line in filter(None, lines[:begins]):
         if len(commands) + len(bad) == MAX_COMMANDS:
@@ -103,12 +103,13 @@ def read_spoken(text: str, speaking: Speaking) -> Spoken:
         if isinstance(told, BadCommand):
             bad.append(told)
         else:
-            commands.append(told)
+            commands.append((told, line))
     bad += _misplaced(lines[begins:], speaking)
     rest = "\n".join(lines[begins:]).strip("\n")
     whole = "\n".join(lines).strip("\n")
     named, unclear = _named(rest, speaking.names)
-    return Spoken(tuple(commands), tuple(bad), rest, named, whole, unclear=unclear)
+    read, written = tuple(one for one, _ in commands), tuple(line for _, line in commands)
+    return Spoken(read, tuple(bad), rest, named, whole, unclear=unclear, lines=written)
 
 
 def below_commands(text: str) -> str | None:

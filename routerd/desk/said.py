@@ -158,6 +158,7 @@ class Spoken:
     whole: str = ""  # as it was written, commands and all
     unclear: tuple[str, ...] = ()  # what is wrong with a @name that is nobody's, in sentences
     has_more: bool = False  # something is attached, or passed on below it
+    lines: tuple[str, ...] = ()  # the commands, as written
 
 
 @dataclass(frozen=True, slots=True)

@@ -80,6 +80,13 @@ def not_done(plan: Plan) -> str:
     return answer_to(plan)
 
 
+def test_what_is_not_done_is_told_as_it_was_written() -> None:
+    """With all that stood behind the command, and whichever of several it was."""
+    why = refused(said("#label +a\n#label -old", stands()))
+    assert "\n  #label -old\n" in why
+    assert "\n  #label +a" not in why
+
+
 # Owners.
 
 
@@ -220,6 +227,17 @@ def test_an_author_hears_what_became_of_his_answer_by_somebody_elses_word(word: 
     words = "sent to Anna Klient <anna@klient.pl>" if what == "sent" else "dropped, and goes to nobody"
     assert f"Ewa Nowak has said so: your answer was {words}." in text_of(told.raw)
     assert not [one for one in said(word, state, member="omar").authored if one.why == told.why]
+
+
+def test_colleagues_see_of_a_draft_that_went_out_whom_it_went_to() -> None:
+    """Not the address for drafts, to which an answer to all would be one more; an answer's copies stay as they are."""
+    draft = holding(replace(HELD, kind=HeldKind.DRAFT), seen=SHOWN)
+    out, copy = said("#send", draft, member="omar").resent
+    head = MessageView(copy.copy.head)
+    assert (out.copy.role, copy.copy.role, copy.copy.member) == (Role.ANSWER, Role.WATCHER, "ewa")
+    assert [one.address for one in head.addresses("to")] == [SUPPORT]
+    assert b"To: Anna Klient via Support <support@example.com>" in copy.copy.head
+    assert said("#send", holding(seen=SHOWN), member="omar").resent[1].copy.head == b""
 
 
 def test_a_note_beside_send_goes_to_colleagues_alone() -> None:
