@@ -22,7 +22,7 @@ from routerd.desk.changes import (
     Resent,
     Role,
 )
-from routerd.desk.going_out import GoingOut, customers_of, going_out
+from routerd.desk.going_out import GoingOut, customers_of, going_out, head_as_sent
 from routerd.desk.matter import House, Matter
 from routerd.desk.plan import Conversation, Event, FullDeskState, Plan, Sent, Standing, Voice
 from routerd.desk.returning import returned
@@ -114,11 +114,13 @@ def send_held(
     # Of who has left, it becomes the answer of who sends it.
     author = held.member if house.roster.member(held.member) is not None else by
     raw = state.content(held.message)
-    out = GoingOut((), ())
+    out, head = GoingOut((), ()), b""
     if raw is not None:
         customers = customers_of(conversation, state, house.roster)
         out = going_out(raw, author, conversation, customers, _named_in(MessageView(raw)), state, house, at)
-    copies = (*out.copies, *_concerned(conversation, author, house.roster))
+        head = head_as_sent(raw, author, conversation, customers, house, at) if held.kind is HeldKind.DRAFT else b""
+    concerned = (replace(copy, head=head) for copy in _concerned(conversation, author, house.roster))
+    copies = (*out.copies, *concerned)
     owner = _owner_after(conversation.owner, author, conversation, house)
     plan = unchanged(
         conversation, _told(held.member, out, conversation.standing, by=by), *_owner_events(conversation, owner)

@@ -62,6 +62,22 @@ def going_out(
     return GoingOut(to, tuple(PlannedCopy(mailbox.address, Role.ANSWER, head=head) for mailbox in to))
 
 
+def head_as_sent(
+    raw: Raw, author: str, conversation: Conversation, customers: tuple[Mailbox, ...], house: House, at: datetime
+) -> bytes:
+    """For colleagues, of a draft that went out: its own header names the address for drafts, and whoever answered all
+    would write one more."""
+    inbox = conversation.inbox
+    desk = inbox.partition("@")[0].capitalize()
+    letterhead = Letterhead(
+        sender=Mailbox(house.roster.display_name(author), inbox),
+        to=tuple(Mailbox(f"{one.name or one.address} via {desk}", inbox) for one in customers),
+        date=format_datetime(at),
+        message_id=fresh_message_id(inbox, house, at),
+    )
+    return outgoing_head(raw, letterhead)
+
+
 def _in_last_mail(state: FullDeskState, roster: Roster) -> tuple[tuple[str, str], ...]:
     """Of a conversation that is older than what its row says now."""
     for one in reversed(state.past(_LOOKED_AT)):
