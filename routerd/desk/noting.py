@@ -3,10 +3,11 @@
 Whom it goes to is made from the roster alone. What stands in its To and Cc has no say.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
+from datetime import datetime
 
-from routerd.desk.changes import AMONG_US, Part, PlannedCopy, Role
+from routerd.desk.changes import AMONG_US, HeldKind, Part, PlannedCopy, Resent, Role
 from routerd.desk.commanding import obey_all, refuse
 from routerd.desk.matter import House, Matter
 from routerd.desk.owning import Word, about, shown, with_handover
@@ -14,7 +15,7 @@ from routerd.desk.pick import reason_of
 from routerd.desk.plan import Conversation, Event, FullDeskState, Plan, Voice
 from routerd.desk.roster import Roster
 from routerd.desk.said import AssignTo, Kind
-from routerd.desk.showing import head_for
+from routerd.desk.showing import head_for, show
 from routerd.desk.standing import after_message
 from routerd.desk.telling import Told, tell
 from routerd.desk.watching import watched_by, watching
@@ -148,15 +149,28 @@ def _passed_on(plan: Plan, before: Conversation, matter: Matter, state: FullDesk
     head = (
         head_for(PREFIX, matter.received.raw, author or "", plan.inbox, members, house, matter.at) if members else b""
     )
-    asked = (one for one in members if one not in (plan.owner, before.owner, *watching(plan.standing)))
+    asked = tuple(one for one in members if one not in (plan.owner, before.owner, *watching(plan.standing)))
+    drafts = _drafts(plan, asked, replace(before, standing=standing), state, house, matter.at)
     shows = (one for member in asked for one in shown(member, before, state, house, about(state)))
     return replace(
         plan,
         standing=standing,
         copies=tuple(PlannedCopy(one, Role.DESK, head=head) for one in members),
-        resent=(*plan.resent, *shows),
+        resent=(*plan.resent, *shows, *drafts),
         events=(*plan.events, Event("note_written", {"member": author, "to": list(members)})),
     )
+
+
+def _drafts(
+    plan: Plan, members: tuple[str, ...], conversation: Conversation, state: FullDeskState, house: House, at: datetime
+) -> Iterator[Resent]:
+    """That wait for #send, for those who are asked about the conversation: they may be asked for just that."""
+    ended = {one.id for one in plan.held_ended}
+    has = {one.message: one.members for one in state.past(MAX_LOOKED_BACK)}
+    for held in state.held() if members else ():
+        readers = tuple(one for one in members if one not in has.get(held.message, ()) and one != held.member)
+        if held.kind is HeldKind.DRAFT and held.id not in ended and readers:
+            yield from show(held, readers, conversation, state, house, at)
 
 
 def _told_to_former(plan: Plan, before: Conversation, matter: Matter, house: House) -> Plan:

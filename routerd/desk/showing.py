@@ -59,7 +59,10 @@ def head_of_waiting(
     to = f" to {', '.join(outside[:MAX_SHOWN])}{', …' if outside[MAX_SHOWN:] else ''}" if outside else ""
     approvers = said_of_approvers(author, approve, roster, at)
     waits = f"waits for the #send of {approvers}" if approvers else "waits for somebody's #send"
-    words = f"{roster.display_name(author)} wrote this answer{to}.\nIt {waits}.\n\n"
+    words = f"{roster.display_name(author)} wrote this answer{to}.\nIt {waits}.\n"
+    if members == (author,):
+        words += "Nobody else has it: a note with @NAME, in reply to this mail, brings it to a colleague.\n"
+    words += "\n"
     how = _HOW.format(note=note_address(conversation.inbox, house.settings.addresses))
     return led_by(readable(words + how), head, raw)
 

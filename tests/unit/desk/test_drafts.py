@@ -1,5 +1,6 @@
 """Drafts: who sees them, who sends them, and what takes their place."""
 
+import base64
 from dataclasses import replace
 from email import message_from_bytes
 from email.policy import default
@@ -26,6 +27,11 @@ def stands(**changes: object) -> FullState:
     return FullState(replace(KNOWN, standing=replace(KNOWN.standing, **changes)))  # type: ignore[arg-type]
 
 
+def words_above(head: bytes) -> str:
+    """What routerd says on top of it."""
+    return base64.b64decode(head.partition(b"base64\r\n\r\n")[2].partition(b"--")[0]).decode()
+
+
 def test_a_draft_is_held_and_shown_to_the_owner_the_watchers_and_whom_it_names() -> None:
     """Who may all send it, as they watch then; no customer gets anything."""
     plan = drafted("Szanowna Pani, @adam", stands(watchers=("omar",)))
@@ -38,8 +44,11 @@ def test_a_draft_is_held_and_shown_to_the_owner_the_watchers_and_whom_it_names()
 
 
 def test_an_owner_sees_his_own_draft() -> None:
-    """So that he has a mail to answer with #send."""
-    assert [copy.member for copy in drafted("Szanowna Pani", member="ewa").copies] == ["ewa"]
+    """So that he has a mail to answer with #send. Where nobody else has it, it says so."""
+    [copy] = drafted("Szanowna Pani", member="ewa").copies
+    assert copy.member == "ewa"
+    assert "Nobody else has it: a note with @NAME" in words_above(copy.head)
+    assert "Nobody else" not in words_above(drafted("Szanowna Pani", stands(watchers=("omar",)), "ewa").copies[0].head)
 
 
 def test_where_a_rule_wants_somebodys_word_he_sees_it_and_he_alone_sends_it() -> None:

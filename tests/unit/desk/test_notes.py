@@ -8,7 +8,7 @@ from email.policy import default
 import pytest
 from desk_house import ANNA, KNOWN, NOW, SUPPORT, FullState, house, mail, matter, text_of
 
-from routerd.desk.changes import Part, Role
+from routerd.desk.changes import Held, HeldId, HeldKind, Part, Role
 from routerd.desk.drafting import draft_plan
 from routerd.desk.noting import answers_colleagues, note_plan
 from routerd.desk.plan import ConversationState, Past, Plan, Seen
@@ -270,3 +270,15 @@ def test_who_writes_to_the_address_for_answers_too_hears_that_it_is_no_answer(ki
     assert [copy.member for copy in said.copies] == ["jan"]
     assert f"so your mail was taken for a {kind}" in text_of(said.raw)
     assert made("#watch").authored == ()
+
+
+def test_who_is_named_newly_gets_the_draft_that_waits() -> None:
+    """He may be asked for his word on just that: #send in a reply to it sends it. Not what was answered for somebody
+    else's word, nor what he has."""
+    draft = Held(HeldId(3), HeldKind.DRAFT, "jan", 11, NOW)
+    held = (draft, replace(draft, id=HeldId(4), kind=HeldKind.CONFLICT, message=12))
+    past = Past(11, QueueId("A"), Part.DRAFT, "jan", NOW, "11@x", True, ("ewa", "omar"))
+    state = replace(watched(), waiting=held, messages=(past,), contents={11: mail("Szanowna Pani"), 12: mail("x")})
+    plan = noted("@adam @omar co wy na to?", state)
+    assert [(one.message, one.copy.member, one.copy.role) for one in plan.resent] == [(11, "adam", Role.DESK)]
+    assert b"Subject: [draft] Re: Skarga" in plan.resent[0].copy.head
