@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import closing
 
+import pytest
 from peers.daemon import CONFIG, RouterdDaemon
 from peers.machine import wait_for
 from stream import RecordingSink, Stream
@@ -63,6 +64,7 @@ def _message(number: int) -> bytes:
     return (head + body).encode()
 
 
+@pytest.mark.timeout(1800)
 def test_kills_in_a_stream_of_messages_lose_and_tear_none(routerd: Callable[..., RouterdDaemon]) -> None:
     """At each named point of accepting, delivering, rerouting and forgetting, and at random."""
     asyncio.run(_kill_and_count(routerd))
