@@ -211,6 +211,7 @@ def history_to_json(history: MessageHistory) -> dict[str, Any]:
             "listed_in": list(envelope.listed_in),
         },
         "auth_results": history.annotation.auth_results,
+        "member": history.member or None,
         "message_id": history.message_id,
         "size_bytes": history.size_bytes,
         "has_bytes": history.has_bytes,

@@ -22,8 +22,7 @@ def _began(history: MessageHistory, where: Where) -> Iterator[tuple[datetime | s
     size = "1 byte" if history.size_bytes == 1 else f"{history.size_bytes:,} bytes"
     yield history.received_at, f"accepted as {history.queue_id} from {sender} for {', '.join(envelope.recipients)}"
     yield "", f"{_client(history)}; {size}; Message-ID {_message_id(history)}"
-    results = history.annotation.auth_results.partition(";")[2].strip()
-    yield "", f"verified of its sender: {results}" if results not in ("", "none") else "its sender is not verified"
+    yield "", _proven(history)
     for decision in history.decisions:
         yield from _decided(decision)
     if history.twin_of:
@@ -48,6 +47,17 @@ def _client(history: MessageHistory) -> str:
     login = f"logged in as {envelope.login}" if envelope.login else "without a login"
     said = f' calling itself "{envelope.helo}"' if envelope.helo else ""
     return f"client {address}{said}, by {envelope.protocol} on {envelope.listener}, {login}{listed}"
+
+
+def _proven(history: MessageHistory) -> str:
+    """What we found out ourselves, and whose word it is that a member wrote it."""
+    results = history.annotation.auth_results.partition(";")[2].strip()
+    verified = f"verified of its sender: {results}" if results not in ("", "none") else ""
+    if not history.member or not history.envelope.listener:
+        return verified or "its sender is not verified"
+    if verified:
+        return f"by {history.member}, who is proven; {verified}"
+    return f"by {history.member}, who is proven by what a trusted hop says of it, or by the listener for members alone"
 
 
 def _message_id(history: MessageHistory) -> str:

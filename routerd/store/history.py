@@ -31,7 +31,7 @@ FROM copies AS c JOIN messages AS m ON m.number = c.message
 _MESSAGE = """
 SELECT number, queue_id, received_at, sender, size_bytes, message_id, envelope_json, plan_json, annotation_json,
   decisions_json, (SELECT t.queue_id FROM messages AS t WHERE t.number = messages.twin_of),
-  EXISTS (SELECT 1 FROM bodies WHERE message = messages.number)
+  EXISTS (SELECT 1 FROM bodies WHERE message = messages.number), member
 FROM messages
 """
 _NAMESAKES = "SELECT queue_id FROM messages WHERE message_id = ? AND number <> ? ORDER BY number LIMIT 20"
@@ -85,6 +85,7 @@ class MessageHistory:
     has_bytes: bool
     copies: tuple[QueuedCopy, ...]
     events: tuple[PastEvent, ...]
+    member: str = ""  # who is proven to have written it
 
 
 def numbers_of(db: Connection, name: str, limit: int) -> list[int]:
@@ -129,6 +130,7 @@ def read_history(db: Connection, number: int) -> MessageHistory | None:
             *(PastEvent(from_micros(at), storable(kind), data_from_json(storable(data))) for at, kind, data in events),
             *damaged,
         ),
+        member=storable(str(row[12] or "")),
     )
 
 

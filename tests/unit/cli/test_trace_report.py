@@ -172,6 +172,18 @@ def test_what_routerd_wrote_itself_is_said_to_be(capsys: pytest.CaptureFixture[s
     assert lines[1].strip() == "written by routerd itself; 1 byte; Message-ID none"
 
 
+def test_who_is_proven_to_have_written_it_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    """By what we found ourselves, or by what a hop says, of which nothing else is kept; of nobody else a word."""
+    envelope = replace(HISTORY.envelope, listener="0.0.0.0:25", client="192.0.2.7")
+    by_jan = replace(HISTORY, envelope=envelope, member="jan")
+    assert "by jan, who is proven by what a trusted hop says of it, or by the listener for members alone" in "\n".join(
+        told(capsys, by_jan)
+    )
+    found = replace(by_jan, annotation=replace(by_jan.annotation, auth_results="mx; dmarc=pass"))
+    assert "by jan, who is proven; verified of its sender: dmarc=pass" in "\n".join(told(capsys, found))
+    assert "its sender is not verified" in "\n".join(told(capsys, replace(by_jan, member="")))
+
+
 def test_what_stands_now_is_told_of_every_state(capsys: pytest.CaptureFixture[str]) -> None:
     """With what can be done about it; of what another copy took the place of, nothing."""
     states = {
