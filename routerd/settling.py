@@ -68,7 +68,7 @@ def _resent(plan: Plan, state: FullDeskState, live: Live) -> Iterator[tuple[int,
             why=plan.why,
         )
         if stamp.answered_by and one.customer:
-            stamp = replace(stamp, answered_by="", reply_name=one.customer)
+            stamp = replace(stamp, reply_name=one.customer)
         new = _new_copy(one.copy, stamp, stamp, live)
         yield one.message, new if new.annotation is not None else replace(new, annotation=stamp)
 

@@ -33,18 +33,21 @@ class DeskAddresses:
         among_us = Mailbox(f"{name_of_inbox(copy.annotation.inbox)} (note)", note)
         if copy.role is Role.DESK:
             return DeskFields(note, draft, among_us)
-        if copy.annotation.answered_by:
+        by_member = bool(copy.annotation.answered_by)
+        if by_member and not copy.annotation.reply_name:
             return self._of_answer(copy, DeskFields(note, draft, among_us), inbox, trusts_us=trusts_us)
         reply_to = self._reply_to(copy, inbox, trusts_us=trusts_us)
         sender = Mailbox(reply_to.name, copy.annotation.inbox) if reply_to is not None and not trusts_us else None
         goes_by_tags = (trusts_us or sender is not None) and self._wants_tags(copy.member)
         tag = tag_of(copy.annotation.labels) if goes_by_tags else ""
-        return DeskFields(note, draft, reply_to, sender, tag, goes_by_tags)
+        cuts_tags = by_member and (trusts_us or sender is not None)
+        return DeskFields(note, draft, reply_to, sender, tag, cuts_tags, goes_by_tags)
 
     def _of_answer(self, copy: Copy, fields: DeskFields, inbox: Inbox, *, trusts_us: bool) -> DeskFields:
         """What is replied to a colleague who answered is a note, wherever replies come by us."""
         if not self._is_by_us(inbox, trusts_us=trusts_us):
-            return replace(fields, reply_to=None)
+            return replace(fields, reply_to=None, cuts_tags=trusts_us)
+        fields = replace(fields, cuts_tags=True)
         if trusts_us:
             return fields
         member = self.settings.members.get(copy.annotation.answered_by)

@@ -26,4 +26,5 @@ class Annotation:
     cut_headers: tuple[str, ...] = ()  # further headers that are cut: those that some rule may give
     head: bytes = b""  # the header, with its empty line, that takes the place of the message's own
     reply_name: str = ""  # who wrote it, where members may answer him through us
-    answered_by: str = ""  # the member who answers a customer by it: what members reply is for colleagues
+    answered_by: str = ""  # the member who answers a customer by it: what members reply is for colleagues, but for who
+    # has it with `reply_name`

@@ -6,7 +6,7 @@ from urllib.parse import quote
 
 from routerd.message.address_field import address_field
 from routerd.message.address_list import Mailbox
-from routerd.message.subject_tag import plain_value, tagged_field
+from routerd.message.subject_tag import plain_value, tagged_field, untagged_value
 
 _IN_MAILTO = "@+.-_=!$'*~"  # what stands in an address as it is (RFC 6068 2)
 _PLAIN = re.compile(r"[A-Za-z0-9@+._-]*+\Z")
@@ -23,6 +23,7 @@ class DeskFields:
     reply_to: Mailbox | None = None  # the message's own becomes X-Original-Reply-To
     sender: Mailbox | None = None  # From; the message's own becomes X-Original-From
     tag: str = ""  # on top of the subject
+    cuts_tags: bool = False  # a member wrote it, whose client may have shown him some
     goes_by_tags: bool = False  # its reader's client sorts by them: what others write like one is made plain
 
     @property
@@ -64,6 +65,8 @@ def with_room_for(fields: DeskFields, header: bytes) -> bytes:
         header = _GIVING_WAY.sub(
             lambda found: b"X-Original-" + found[1] if found[1].lower() in names else found[0], header
         )
+    if fields.cuts_tags:
+        header = _SUBJECT.sub(_without_tags, header)
     if fields.goes_by_tags:
         header = _SUBJECT.sub(_made_plain, header)
     if not fields.tag:
@@ -72,6 +75,13 @@ def with_room_for(fields: DeskFields, header: bytes) -> bytes:
     if subject is None:
         return tagged_field(b"", fields.tag) + header
     return header[: subject.start()] + tagged_field(subject[1], fields.tag) + header[subject.end() :]
+
+
+def _without_tags(subject: re.Match[bytes]) -> bytes:
+    value = subject[1].strip()
+    bare = untagged_value(value)
+    name = subject[0][: subject.start(1) - subject.start()]
+    return subject[0] if bare == value else name + b" " + bare + b"\r\n"
 
 
 def _made_plain(subject: re.Match[bytes]) -> bytes:

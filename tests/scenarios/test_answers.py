@@ -160,6 +160,20 @@ async def test_a_new_owners_reply_to_a_colleagues_answer_goes_to_the_customer(de
     assert (sent.copy.mailbox, sent.body) == (ANNA, b"I send a technician.\r\n")
 
 
+async def test_one_members_tags_are_not_shown_to_others(tmp_path: Path) -> None:
+    """Who has labels in subjects answers with them: neither the watcher's copy nor a new owner's tells of it."""
+    desk = AnswerDesk(tmp_path)
+    answers_to = await asked(desk)
+    await desk.member("omar", answers_to, Subject="Re: [[complaint, urgent]] Parcel")
+    copies = [one for one in await desk.out() if one.copy.member != "omar"]
+    assert {one.copy.member: one.mail["Subject"] for one in copies} == {"ewa": "Re: Parcel", ANNA: "Re: Parcel"}
+    [copy] = [one for one in copies if one.copy.member == "ewa"]
+    await desk.member("ewa", copy.address("X-Routerd-Note"), "#assign jan")
+    given = [one for one in await desk.out() if one.copy.member == "jan" and one.copy.role is Role.WATCHER]
+    assert [one.mail["Subject"] for one in given] == ["Parcel", "Re: Parcel"]
+    await desk.close()
+
+
 async def test_where_answering_takes_nothing_the_owner_stays(tmp_path: Path) -> None:
     """`takes: false`"""
     desk = AnswerDesk(tmp_path, inboxes={SUPPORT: {"default": "ewa", "takes": False, "from": "{member} at Support"}})

@@ -28,6 +28,9 @@ def test_nothing_is_changed_without_need() -> None:
     """A note's address alone adds a line and touches none."""
     assert with_room_for(NO_DESK_FIELDS, HEADER) == HEADER
     assert with_room_for(DeskFields("support+n.x@example.com"), HEADER) == HEADER
+    assert with_room_for(DeskFields(cuts_tags=True), HEADER) == HEADER
+    folded = b"Subject: Re: [[complaint,\r\n urgent]]\r\n Parcel\r\nTo: a@b\r\n"
+    assert with_room_for(DeskFields(cuts_tags=True), folded) == b"Subject: Re: Parcel\r\nTo: a@b\r\n"
     assert fields_of_addresses(NO_DESK_FIELDS) + fields_of_reply(NO_DESK_FIELDS) == b""
 
 
