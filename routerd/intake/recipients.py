@@ -1,5 +1,6 @@
 """Which addresses are ours, and why: the whole of what keeps routerd from being an open relay."""
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from routerd.config.settings import Settings
@@ -30,6 +31,11 @@ _UNKNOWN = Declined(550, "5.1.1", "No such address here", "unknown_recipient")
 _RELAYING = Declined(550, "5.7.1", "Relaying denied", "relaying")
 _FORGED = Declined(550, "5.7.1", "Not an address that we gave out", "forged_token")
 _EXPIRED = Declined(550, "5.1.1", "This address has expired", "expired_token")
+
+
+def _with_way_out(declined: Declined, bare: str) -> Declined:
+    """For who answers a copy of long ago, or of before the keys were revoked."""
+    return replace(declined, text=f"{declined.text}; write to {bare} instead") if bare.isascii() else declined
 
 
 class Directory:
@@ -109,10 +115,15 @@ class Directory:
         try:
             number = read_address(detail[0].lower(), base, token, self._keys, now, self._desk_life)
         except ExpiredTokenError:
-            return _EXPIRED
+            return _with_way_out(_EXPIRED, self._bare(purpose, base, inbox))
         except TokenError:
-            return _FORGED
+            return _with_way_out(_FORGED, self._bare(purpose, base, inbox))
         return Recipient(address, purpose, inbox, copy_number=number)
+
+    def _bare(self, purpose: Purpose, base: Address, inbox: str) -> str:
+        """What takes the same without a token: a note must not come to where customers are answered."""
+        word = next((word for word, found in _OF_DESK_BY_WORD.items() if found is purpose), None)
+        return inbox if word is None else str(Address(f"{base.local}{self._delimiter}{word}", base.domain))
 
     def _wrapped(self, address: Address, wrapped: Wrapped, now: datetime) -> Recipient | Declined:
         """A stranger's own address inside one of ours: the hash proves that we put it there, lately and for him."""

@@ -189,6 +189,10 @@ def test_a_token_of_the_desk_holds_for_its_address_alone(letter: str) -> None:
         found = find(address)
         assert isinstance(found, Declined), address
         assert found.reason == "forged_token"
+    bare = {ANSWER: "support@desk.test", NOTE: "support+note@desk.test", DRAFT: "support+draft@desk.test"}[letter]
+    found = find(forged[0])
+    assert isinstance(found, Declined)
+    assert found.text == f"Not an address that we gave out; write to {bare} instead"
     assert isinstance(find(own.replace("support+", "Support+")), Recipient)
 
 
