@@ -100,7 +100,7 @@ def test_a_note_goes_to_members_under_its_head_with_the_usual_words_on_top() -> 
 
 
 def test_where_nobody_delivers_it_further_it_says_where_it_left_from() -> None:
-    """On top, in the place of what another server or a stranger wrote there, folded, too; once whatever becomes of it."""
+    """On top, in the place of what a server or a stranger wrote there, folded, too; once whatever becomes of it."""
     raw = b"Return-Path: <ceo@far.test>\r\nreturn-PATH :\r\n <spoof@far.test>\r\n" + RAW
     for path in ("support+b.token@desk.test", "", "żaba@klient.test"):
         first = f"Return-Path: <{path}>\r\n".encode()

@@ -87,7 +87,7 @@ async def test_one_is_shown_whole(store: SqliteStore, state: Path) -> None:
 
 
 async def test_a_summary_is_told_how_it_went_with_a_team_or_a_member(store: SqliteStore) -> None:
-    """First answers in working hours, or by the clock where there are none; from the first moment to before the last."""
+    """First answers in working hours, or by the clock without any; from the first moment to before the last."""
     _, known = await begun(store)
     answered = Answered("jan", HOUR, timedelta(minutes=30), is_first=True)
     keys = thread("2@jan", "1@klient.pl")
