@@ -18,21 +18,16 @@ from routerd.store.rows import from_micros, message_key, storable, to_micros, to
 from routerd.store.stored_json import (
     annotation_from_json,
     data_from_json,
-    envelope_from_json,
     read_or_none,
     texts_from_json,
     texts_to_json,
 )
+from routerd.store.twins import find_namesakes, find_same_bytes
 
 _MAX_REFERENCES = 50
-_MAX_NAMESAKES = 50  # messages of one Message-ID that are looked at: whoever sends more of them has no say
 _PARTS, _SOURCES = frozenset(Part), frozenset(AbsenceSource)
 _HELD_KINDS = frozenset(HeldKind)
 _LOAD_WINDOW = timedelta(hours=24)
-_MAX_LATEST = 20_000  # messages
-_MAX_SAME_SIZE = 20
-_COMPARED_BYTES = 1 << 20  # at once
-_TWIN_WINDOW = timedelta(days=5)  # as long as mail servers try (RFC 5321 4.5.4.1); what comes later is meant
 
 # The subselects look up one row each, however many messages claim the same Message-ID; the first one keeps it.
 _FIND_BY_REFERENCES = """
@@ -84,31 +79,6 @@ _ABSENCES = "SELECT member, source, since, until, deputy FROM absences"
 # Each of these with an index of its own: `x IS NULL OR …` would take none.
 _REPLIES = "SELECT count(*) FROM auto_replies WHERE {wanted}"
 _LAST_OWNER = "SELECT owner FROM conversations WHERE customer = ? ORDER BY last_at DESC LIMIT 1"
-# Only what goes out or went out is a reason to let its repetition rest: what is held or was dropped helps nobody. But
-# what was said to the desk was heard, whatever came of it, and is not said again by who sends it on at any later time.
-_NAMESAKES = """
-SELECT number, queue_id, content_hash, envelope_json, twin_of, conversation, part FROM messages AS m
-WHERE message_id = ? AND (
-  part IN ('answer', 'note', 'draft', 'away', 'calendar')
-  OR received_at > ?
-  AND EXISTS (SELECT 1 FROM copies AS c WHERE c.message = m.number AND c.state IN ('queued', 'delivered'))
-  AND NOT EXISTS (SELECT 1 FROM copies AS c WHERE c.message = m.number AND c.state IN ('held', 'dropped'))
-)
-ORDER BY number LIMIT ?
-"""
-# For the few that could not be looked into: among the latest messages, as far back as takes a moment to read.
-_SAME_SIZE = """
-SELECT m.number, m.queue_id, m.content_hash, m.envelope_json, m.twin_of, m.conversation, m.part, b.bytes
-FROM messages AS m JOIN bodies AS b ON b.message = m.number
-WHERE m.number > (SELECT max(number) FROM messages) - ? AND m.received_at > ? AND m.size_bytes = ? AND m.sender = ?
-AND EXISTS (SELECT 1 FROM copies AS c WHERE c.message = m.number AND c.state IN ('queued', 'delivered'))
-AND NOT EXISTS (SELECT 1 FROM copies AS c WHERE c.message = m.number AND c.state IN ('held', 'dropped'))
-ORDER BY m.number LIMIT ?
-"""
-_MEMBERS = """
-SELECT member FROM copies WHERE message IN (SELECT value FROM json_each(?))
-AND state IN ('queued', 'delivered') GROUP BY member ORDER BY min(number)
-"""
 _LAST_TURN = "SELECT member FROM turns WHERE team = ?"
 _LOAD = "SELECT coalesce(sum(messages), 0) FROM loads WHERE member = ? AND minute > ? AND minute <= ?"
 
@@ -207,7 +177,7 @@ class StoredDeskState:
         self._twin: Twin | None = None
         self._conversation = known.conversation
         if may_have_twin and thread.message_id and thread.content_hash:
-            self._look_for_twin(thread.message_id, thread.content_hash)
+            self._join(find_namesakes(db, thread.message_id, thread.content_hash, at))
 
     @property
     def conversation(self) -> Conversation | None:
@@ -248,21 +218,7 @@ class StoredDeskState:
 
         `open_body` reads those that are kept in files.
         """
-        since = to_micros(self._at - _TWIN_WINDOW)
-        wanted = (_MAX_LATEST, since, len(received.raw), storable(received.envelope.sender), _MAX_SAME_SIZE)
-        recipients = tuple(str(recipient.address) for recipient in received.envelope.recipients)
-        rows = []
-        for row in select(self._db, _SAME_SIZE, wanted):
-            envelope = read_or_none(envelope_from_json, row[3])
-            if envelope is None or envelope.recipients != recipients:
-                continue
-            try:
-                raw = open_body(QueueId(row[1])) if row[7] is None else row[7]
-            except (OSError, StoreError):
-                continue
-            if _is_same(raw, received.raw):
-                rows.append(row)
-        self._join(rows)
+        self._join(find_same_bytes(self._db, received, self._at, open_body))
 
     @property
     def seen(self) -> Seen | None:
@@ -364,38 +320,9 @@ class StoredDeskState:
         question = _REPLIES.format(wanted=" AND ".join(clause for clause, _ in given))
         return int(select(self._db, question, [value for _, values in given for value in values])[0][0])
 
-    def _look_for_twin(self, message_id: str, content_hash: bytes) -> None:
-        since = to_micros(self._at - _TWIN_WINDOW)
-        rows: list[Any] = [
-            row
-            for row in select(self._db, _NAMESAKES, (message_key(message_id), since, _MAX_NAMESAKES))
-            if row[2] == content_hash
-        ]
-        self._join(rows)
-
-    def _join(self, rows: Sequence[Any]) -> None:
-        """The messages of these rows, the eldest first, are the same one."""
-        if not rows:
+    def _join(self, found: tuple[Twin, int] | None) -> None:
+        if found is None:
             return
-        eldest = rows[0]
-        envelopes = [read_or_none(envelope_from_json, row[3]) for row in rows]
-        inboxes = dict.fromkeys(inbox for envelope in envelopes if envelope for inbox in envelope.inboxes)
-        numbers = f"[{','.join(str(row[0]) for row in rows)}]"
-        members = tuple(row[0] for row in select(self._db, _MEMBERS, (numbers,)))
-        self._twin = Twin(
-            message=eldest[4] or eldest[0],
-            queue_id=eldest[1],
-            inboxes=tuple(inboxes),
-            members=members,
-            parts=frozenset(Part(row[6]) for row in rows if row[6] in _PARTS),
-            rows=frozenset(row[0] for row in rows),
-        )
+        self._twin, conversation = found
         if self._conversation is None:
-            self._conversation = conversation_by_number(self._db, eldest[5])
-
-
-def _is_same(one: Raw, other: Raw) -> bool:
-    if len(one) != len(other):
-        return False
-    starts = range(0, len(one), _COMPARED_BYTES)
-    return all(one[start : start + _COMPARED_BYTES] == other[start : start + _COMPARED_BYTES] for start in starts)
+            self._conversation = conversation_by_number(self._db, conversation)
