@@ -17,6 +17,7 @@ from routerd.cli.state import fail_by, reading_state
 from routerd.config.nearest import quoted
 from routerd.config.settings import Settings, parse_duration
 from routerd.desk.roster import Roster
+from routerd.ops.collector import collector_at_rest
 from routerd.store.base import StoreError
 from routerd.store.figures import By
 
@@ -80,7 +81,7 @@ def _told(settings: Settings, by: By, since: date | timedelta, until: date | tim
     if end <= begin:
         raise click.BadParameter("there is nothing between --since and --until", param_hint="--since")
     try:
-        with reading_state(settings.state) as view:
+        with reading_state(settings.state) as view, collector_at_rest():
             report = view.report(by, begin, end, zone=zone, working=WorkingTimes(Roster(settings)))
     except StoreError as error:
         fail_by(error)

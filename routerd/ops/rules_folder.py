@@ -1,9 +1,7 @@
 """The rules folder on disk: read and compiled as one, for the daemon and for every command alike."""
 
 import asyncio
-import gc
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,6 +10,7 @@ import structlog
 from routerd.config.rule_files import RuleFiles, load_rule_files, split_saved
 from routerd.config.settings import Settings
 from routerd.config.yaml_source import Mark, Problem
+from routerd.ops.collector import collector_at_rest
 from routerd.ops.watching import look
 from routerd.rules.compile import Compiled, compile_ruleset
 
@@ -63,20 +62,8 @@ class FolderReader:
 
 
 def _compiled(read: RuleFiles, settings: Settings, label: str) -> Compiled:
-    with _collector_at_rest():
+    with collector_at_rest():
         compiled = compile_ruleset(read.files, settings, read_beside=read.read_beside, folder_label=label)
     if not read.problems:
         return compiled
     return replace(compiled, ruleset=None, problems=(*read.problems, *compiled.problems))
-
-
-@contextmanager
-def _collector_at_rest() -> Iterator[None]:
-    """Of what is made here all is kept: to look it over for garbage again and again costs a third of the time."""
-    was_enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_enabled:
-            gc.enable()

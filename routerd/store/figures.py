@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta, tzinfo
 from enum import StrEnum
+from typing import Any
 
 from routerd.desk.changes import HeldKind
 from routerd.desk.plan import Went
@@ -41,17 +42,17 @@ _CONVERSATION_KEYS = {
     By.LABEL: "c.labels_json",
     By.RULE: "c.rules_json",
 }
-_JOINED = "LEFT JOIN conversations AS c ON c.number = x.conversation"
 _OWN_KEYS = {By.MEMBER: "x.member", By.TEAM: "x.team", By.INBOX: "x.inbox"}
 _HELD_KEYS = {By.MEMBER: "x.member"}
 
+_KEYS = "SELECT c.number, {key} FROM conversations AS c"
 # Rows are grouped here, where it takes no sorting.
-_RECEIVED = "SELECT {key}, x.at / ? FROM counted AS x {joined} WHERE x.kind = 'received' AND x.at >= ? AND x.at < ?"
+_RECEIVED = "SELECT {key}, x.at / ? FROM counted AS x WHERE x.kind = 'received' AND x.at >= ? AND x.at < ?"
 _REASSIGNED = """
-SELECT {key}, count(*) FROM counted AS x {joined} WHERE x.kind = 'reassigned' AND x.at >= ? AND x.at < ? GROUP BY 1
+SELECT {key}, count(*) FROM counted AS x WHERE x.kind = 'reassigned' AND x.at >= ? AND x.at < ? GROUP BY 1
 """
 _ANSWERS = """
-SELECT {key}, x.at / ?, x.is_first, CAST(x.waited AS REAL), CAST(x.waited_working AS REAL) FROM answers AS x {joined}
+SELECT {key}, x.at / ?, x.is_first, CAST(x.waited AS REAL), CAST(x.waited_working AS REAL) FROM answers AS x
 WHERE x.at >= ? AND x.at < ?
 """
 # What a machine sent was closed when it came.
@@ -171,10 +172,11 @@ def report(
     """`zone`: whose days are counted. `working` measures resolutions; first responses were, when they were given."""
     span = (to_micros(since), to_micros(until))
     groups = _Groups(by)
-    received = _count_received(db, by, span, groups)
-    answered = _measure_answers(db, by, span, groups)
+    table = _Table(db, by)
+    received = _count_received(table, span, groups)
+    answered = _measure_answers(table, span, groups)
     _measure_closed(db, by, span, groups, working)
-    _count_others(db, by, span, groups)
+    _count_others(table, by, span, groups)
     found = [gathered.figures(name) for name, gathered in groups.named.items()]
     found.sort(key=lambda one: (-one.received, -one.answered, one.name))
     days = tuple(_days(received, answered, since, until, zone))
@@ -187,40 +189,55 @@ def how_it_went(
     """In short, with a team or a member."""
     column, name = ("x.team", team) if member is None else ("x.member", member)
     given = (_QUARTER, to_micros(since), to_micros(until), name)
-    received = select(db, f"{_RECEIVED.format(key=column, joined='')} AND {column} = ?", given)
-    answers = select(db, f"{_ANSWERS.format(key=column, joined='')} AND {column} = ?", given)
+    received = select(db, f"{_RECEIVED.format(key=column)} AND {column} = ?", given)
+    answers = select(db, f"{_ANSWERS.format(key=column)} AND {column} = ?", given)
     first = [waited if worked is None else worked for _, _, is_first, waited, worked in answers if is_first]
     spread = _spread([waited for waited in first if waited is not None])
     return Went(len(received), len(answers), (spread.median, spread.ninetieth) if spread else None)
 
 
-def _of_table(question: str, by: By) -> str:
-    """Its own column names the group, or its conversation's does."""
-    own = _OWN_KEYS.get(by)
-    return question.format(key=own or _CONVERSATION_KEYS[by], joined="" if own else _JOINED)
+class _Table:
+    """The tables of what was counted, whose own column names the group, or else their conversation."""
+
+    def __init__(self, db: Connection, by: By) -> None:
+        self.db = db
+        self._own = _OWN_KEYS.get(by)
+        # Read in one go: to join each row with its conversation takes four times as long.
+        keys = () if self._own else select(db, _KEYS.format(key=_CONVERSATION_KEYS[by]))
+        self._keys: dict[int, str | None] = dict(keys)
+
+    def rows(self, question: str, given: Sequence[int]) -> list[tuple[Any, ...]]:
+        """`keys` takes their first column."""
+        return select(self.db, question.format(key=self._own or "x.conversation"), given)
+
+    def keys(self, rows: Sequence[tuple[Any, ...]]) -> Iterator[str | None]:
+        """Of the group of each."""
+        first = (row[0] for row in rows)
+        return first if self._own else map(self._keys.get, first)
 
 
-def _count_received(db: Connection, by: By, span: tuple[int, int], groups: _Groups) -> Counter[int]:
+def _count_received(table: _Table, span: tuple[int, int], groups: _Groups) -> Counter[int]:
     """Gives how many there were in each quarter of an hour."""
-    rows = select(db, _of_table(_RECEIVED, by), (_QUARTER, *span))
-    for name, count in Counter(row[0] for row in rows).items():
+    rows = table.rows(_RECEIVED, (_QUARTER, *span))
+    for name, count in Counter(table.keys(rows)).items():
         for group in groups.of(name):
             group.received += count
     return Counter(row[1] for row in rows)
 
 
-def _measure_answers(db: Connection, by: By, span: tuple[int, int], groups: _Groups) -> Counter[int]:
+def _measure_answers(table: _Table, span: tuple[int, int], groups: _Groups) -> Counter[int]:
     """Gives how many there were in each quarter of an hour."""
-    rows = select(db, _of_table(_ANSWERS, by), (_QUARTER, *span))
+    rows = table.rows(_ANSWERS, (_QUARTER, *span))
+    names = list(table.keys(rows))
     found: dict[str | None, tuple[Durations, Durations]] = defaultdict(lambda: ([], []))
-    for name, _, is_first, waited, worked in rows:
+    for name, (_, _, is_first, waited, worked) in zip(names, rows, strict=True):
         if is_first:
             first, first_working = found[name]
             if waited is not None:
                 first.append(waited)
             if worked is not None:
                 first_working.append(worked)
-    for name, count in Counter(row[0] for row in rows).items():
+    for name, count in Counter(names).items():
         for group in groups.of(name):
             group.answered += count
     for name, (first, first_working) in found.items():
@@ -244,16 +261,17 @@ def _measure_closed(db: Connection, by: By, span: tuple[int, int], groups: _Grou
             group.resolution_working += worked
 
 
-def _count_others(db: Connection, by: By, span: tuple[int, int], groups: _Groups) -> None:
-    for name, count in select(db, _of_table(_REASSIGNED, by), span):
+def _count_others(table: _Table, by: By, span: tuple[int, int], groups: _Groups) -> None:
+    reassigned = table.rows(_REASSIGNED, span)
+    for name, (_, count) in zip(table.keys(reassigned), reassigned, strict=True):
         for group in groups.of(name):
             group.reassigned += count
-    for name, count, overdue in select(db, _WAITING.format(key=_CONVERSATION_KEYS[by])):
+    for name, count, overdue in select(table.db, _WAITING.format(key=_CONVERSATION_KEYS[by])):
         for group in groups.of(name):
             group.waiting += count
             group.overdue += overdue
     key = _HELD_KEYS.get(by, _CONVERSATION_KEYS[by])
-    for name, count in select(db, _HELD.format(key=key), (str(HeldKind.CONFLICT), *span)):
+    for name, count in select(table.db, _HELD.format(key=key), (str(HeldKind.CONFLICT), *span)):
         for group in groups.of(name):
             group.held += count
 

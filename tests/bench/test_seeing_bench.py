@@ -1,11 +1,13 @@
 """How much processor time commands that look at conversations take: the whole command, with its start."""
 
+import os
 import resource
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from peers.bytecode import bytecode_environ
 from peers.many_conversations import write_conversations
 
 CONFIG = """\
@@ -44,9 +46,10 @@ def measure(folder: Path, conversations: int, rounds: int) -> dict[str, float]:
 
 def _seconds(command: str, config: Path) -> float:
     name, *options = command.split()
+    environ = os.environ | bytecode_environ()  # compiled, as an installed routerd is
     line = [sys.executable, "-m", "routerd.cli.main", name, "-c", str(config), *options]
     begun = _used()
-    done = subprocess.run(line, capture_output=True, check=False)
+    done = subprocess.run(line, capture_output=True, check=False, env=environ)
     assert done.returncode == 0, done.stderr
     assert done.stdout
     return _used() - begun
