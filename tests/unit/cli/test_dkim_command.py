@@ -66,7 +66,7 @@ def test_nothing_is_overwritten(folder: Path) -> None:
     assert (folder / "s1.example.com.pem").read_text() == "precious"
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root makes files that the daemon's user is given")
 def test_key_made_by_root_is_the_daemons(folder: Path) -> None:
     """The daemon must be able to read it, and runs as the owner of the state."""
     (folder / "state").mkdir()
@@ -75,7 +75,7 @@ def test_key_made_by_root_is_the_daemons(folder: Path) -> None:
     assert (folder / "my.key").stat().st_uid == 1234
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root makes files that the daemon's user is given")
 def test_root_is_told_where_nobody_knows_whose_the_key_is_to_be(folder: Path) -> None:
     """The daemon has not run yet, or there is no config; the key is usable all the same."""
     said = "s1.example.com.pem belongs to root, and the daemon must be able to read it: chown it to the daemon's user"
