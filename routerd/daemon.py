@@ -12,6 +12,7 @@ from pathlib import Path
 import structlog
 
 from routerd.auth.arc_sealing import sealer_of
+from routerd.committing import Chance, Committer
 from routerd.config.load import load_settings
 from routerd.config.settings import HostPort, Settings
 from routerd.config.yaml_source import Problem
@@ -39,7 +40,7 @@ from routerd.intake.queue_ids import QueueIds
 from routerd.intake.reception import World
 from routerd.intake.server import Intake, Unserved
 from routerd.message.fold import fold
-from routerd.message.token import BOUNCE
+from routerd.message.token import BOUNCE, TRACE
 from routerd.ops import rehearsal, systemd
 from routerd.ops.crash_points import reach
 from routerd.ops.dns import Resolver
@@ -50,7 +51,6 @@ from routerd.ops.verifier import Verifier
 from routerd.ops.watching import Seen, look
 from routerd.reloads import Reloads, Reread
 from routerd.router import Router
-from routerd.router import World as RouterWorld
 from routerd.rules_in_force import NoRulesError, RulesInForce
 from routerd.settling import Live
 from routerd.store.base import Copy, NewCopy, Retention, StoreError
@@ -161,18 +161,17 @@ class Daemon:
             self._worker = Worker(self.store, self._policy(), self.metrics)
             self._ids_of_desk = QueueIds(secrets.token_bytes)  # for the store's writing thread alone
             probes = Probes(lambda: self.live.settings, self.store.keys(BOUNCE), secrets.token_bytes, utc_now)
-            self._router = Router(
-                self.live,
+            counter = Committer(
                 self.store,
                 self._hands,
                 self._worker.offer,
                 Bounces(self.store, self._next_in_line, self.metrics, self._worker, probes),
                 SendingBack(self.store, self._bureau, self._worker.offer, self.metrics),
                 self.metrics,
-                RouterWorld(
-                    Verifier(self._resolver, self.metrics).verify, random.SystemRandom().choice, self._ids_of_desk.make
-                ),
+                Chance(random.SystemRandom().choice, self._ids_of_desk.make),
             )
+            verify = Verifier(self._resolver, self.metrics).verify
+            self._router = Router(self.live, counter, self.store.keys(TRACE), self._hands, self.metrics, verify)
             self._timekeeper = Timekeeper(
                 self.store,
                 lambda: self.live,

@@ -12,56 +12,35 @@
 9 conclude   /
 """
 
-import asyncio
-from collections.abc import Awaitable, Callable, Sequence
-from contextlib import AbstractAsyncContextManager, nullcontext
-from dataclasses import dataclass, replace
-from datetime import datetime
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from functools import partial
-from weakref import WeakValueDictionary
 
 import structlog
 
 from routerd.auth.our_results import results_value
 from routerd.auth.verification import NOT_VERIFIED, Compute, Verification
+from routerd.committing import Counter, Proposal
 from routerd.config.settings import Settings
 from routerd.considering import Considered, judge, look, thread_keys
-from routerd.delivery.aftermath.bounces import Bounces, is_returned
-from routerd.delivery.aftermath.sending_back import SendingBack, is_sent_back
-from routerd.desk.assign import last_resort_plan
-from routerd.desk.changes import Part
+from routerd.delivery.aftermath.sending_back import is_sent_back
 from routerd.desk.consider import is_notice, loops, passed_inboxes, proofs_of, verified_of_client
 from routerd.desk.dmarc_policy import unless_told
-from routerd.desk.matter import House, Matter
+from routerd.desk.matter import Matter
 from routerd.desk.own_labels import UNDECIDED
-from routerd.desk.pick import Choose
-from routerd.desk.plan import FullDeskState
 from routerd.desk.refusal import FULL, LOOP, TROUBLE, Barred, for_all, for_each, refusals
-from routerd.desk.settle import settle
 from routerd.message.annotate import received_value
 from routerd.message.annotation import Annotation
-from routerd.message.envelope import Accepted, Protocol, QueueId, Raw, Received, Verdict
-from routerd.message.token import TRACE, trace_mac
+from routerd.message.envelope import Accepted, Protocol, QueueId, Received, Verdict
+from routerd.message.key_ring import Keys
+from routerd.message.token import trace_mac
 from routerd.message.view import MessageView
-from routerd.ops.acceptance import tell_accepted
 from routerd.ops.metrics import Metrics
 from routerd.rules.decision import Decision
-from routerd.settling import Live, settled
-from routerd.store.base import (
-    Committed,
-    Copy,
-    Entry,
-    Known,
-    PlanFailedError,
-    Settled,
-    StaleError,
-    StoreError,
-    StoreFullError,
-    ThreadKeys,
-)
+from routerd.settling import Live
+from routerd.store.base import Known, PlanFailedError, StaleError, StoreError, StoreFullError, ThreadKeys
 from routerd.store.marked_work import MarkedWork
 from routerd.store.marks import InHand, digest_of
-from routerd.store.protocol import Store
 
 MAX_TOLD = 5  # recipients of a refused message, in the log
 MAX_RECALLS = 5  # how often a conversation may move between recall and commit
@@ -72,40 +51,19 @@ log = structlog.get_logger()
 Verify = Callable[[MessageView, Received, Settings, Compute], Awaitable[Verification]]
 
 
-@dataclass(frozen=True, slots=True)
-class World:
-    """What no message and no config can say."""
-
-    verify: Verify
-    choose: Choose
-    new_id: Callable[[datetime], QueueId]
-
-
 class Router:
-    """Takes a message from the end of DATA to its verdict."""
+    """Takes a message from the end of DATA to its verdict. `trace_keys`: by which our own traces are known."""
 
     def __init__(
-        self,
-        live: Live,
-        store: Store,
-        hands: InHand,
-        hand_over: Callable[[Sequence[Copy], Raw | None], None],
-        bounces: Bounces,
-        sending_back: SendingBack,
-        metrics: Metrics,
-        world: World,
+        self, live: Live, counter: Counter, trace_keys: Keys, hands: InHand, metrics: Metrics, verify: Verify
     ) -> None:
         self._live = live
-        self._store = store
+        self._counter = counter
+        self._trace_keys = trace_keys
         self._hands = hands
-        self._hand_over = hand_over
-        self._bounces = bounces
-        self._sending_back = sending_back
         self._metrics = metrics
-        self._world = world
-        self._trace_keys = store.keys(TRACE)
+        self._verify = verify
         metrics.name_members(live.settings.reports.per_member)
-        self._conversations: WeakValueDictionary[int, asyncio.Lock] = WeakValueDictionary()
         self._steps = {step: metrics.step_seconds.labels(step) for step in _STEPS}
 
     def adopt(self, live: Live) -> None:
@@ -124,13 +82,13 @@ class Router:
 
     async def _answer_to(self, received: Received, live: Live) -> tuple[Verdict, ...]:
         try:
-            if await self._came_back(received):
+            if self._counter.may_have_come_back(received) and await self._counter.came_back(received):
                 return for_all(received, Accepted(received.id))
             if is_sent_back(received.envelope):
-                return for_all(received, await self._sending_back.take(received))
+                return for_all(received, await self._counter.send_back(received))
             considered = await self._consider_safely(received, live)
             for attempt in range(MAX_RECALLS):
-                async with self._turn_in(considered.known):
+                async with self._counter.turn_in(considered.known, again=attempt > 0):
                     if attempt:  # anew within the turn, where nobody else moves the conversation
                         considered = await self._consider_safely(received, live, considered.verification)
                     try:
@@ -144,17 +102,6 @@ class Router:
         except StoreError as error:
             log.error("message_refused", **_whence(received), reason=str(error))
             return for_all(received, TROUBLE)
-
-    async def _came_back(self, received: Received) -> bool:
-        """Whether it is a report of one of our copies, which `delivery` has acted upon, or a probe: nobody gets it."""
-        if self._bounces.takes_probe(received):
-            return True
-        digest = digest_of(received.raw) if is_returned(received.envelope) else None
-        if digest is None or self._hands.is_suspect(digest):
-            return False
-        with self._hands.holding(digest):
-            said = await self._bounces.read(received)
-        return await self._bounces.consume(received, said)
 
     # Steps 2 to 5.
 
@@ -184,14 +131,14 @@ class Router:
         if barred is not None:
             return Considered(Matter(received, ()), ThreadKeys(None), Known(), barred=barred)
         with self._steps["verify"].time():
-            verification = verification or await self._world.verify(view, received, live.settings, work)
+            verification = verification or await self._verify(view, received, live.settings, work)
             proofs = proofs_of(view, received.client, live, verification)
         barred = unless_told(verification, proofs, received.envelope, live.roster)
         if barred is not None:
             return Considered(Matter(received, ()), ThreadKeys(None), Known(), barred=barred)
         with self._steps["recall"].time():
             thread = await work(partial(thread_keys, view, received.envelope, received.client, live, proofs))
-            known = await self._store.recall(thread)
+            known = await self._counter.recall(thread)
         with self._steps["decide"].time():
             matter, barred = await work(partial(judge, view, received, live, known, proofs))
         notice = is_notice(view, received.envelope)
@@ -215,15 +162,6 @@ class Router:
 
     # Step 6.
 
-    def _turn_in(self, known: Known) -> AbstractAsyncContextManager[object]:
-        """Messages of one conversation are committed one after the other: at once, all but one would be stale."""
-        if known.conversation is None:
-            return nullcontext()
-        lock = self._conversations.get(known.conversation.id)
-        if lock is None:
-            lock = self._conversations[known.conversation.id] = asyncio.Lock()
-        return lock
-
     async def _answer(self, received: Received, considered: Considered, live: Live) -> tuple[Verdict, ...]:
         """Refuses what is to be refused and commits the rest. Raises StaleError, StoreError: nothing was written."""
         if considered.barred is not None:
@@ -240,47 +178,35 @@ class Router:
         if received.client.protocol is Protocol.LMTP and refused:
             considered = _without(refused, considered)
         with self._steps["commit"].time():
-            committed = await self._commit(considered, live)
+            kept_as = await self._commit(considered, live)
         if considered.thread.by_bytes:
             self._hands.clear(digest_of(received.raw))  # not before: a death meanwhile would have it looked at again
-        await self._tell(considered, committed)
-        return for_each(received, refused, Accepted(committed.id))
+        return for_each(received, refused, Accepted(kept_as))
 
-    async def _commit(self, considered: Considered, live: Live) -> Committed:
+    async def _commit(self, considered: Considered, live: Live) -> QueueId:
         """A plan that fails gives way to the last resort."""
         received = considered.matter.received
         try:
-            stamp = self._stamp(considered, live)
-            return await self._store.commit(_entry(considered, partial(self._settle, considered, live, stamp)))
+            return await self._counter.commit(self._proposal(considered, live), live)
         except PlanFailedError:
             log.exception("message_undecided", id=received.id, reason="no plan could be made")
-            undecided = self._undecided(received)
+            undecided = replace(self._proposal(self._undecided(received), live), is_last_resort=True)
             try:
-                stamp = self._stamp(undecided, live)
-                return await self._store.commit(_entry(undecided, partial(self._settle_anyhow, undecided, live, stamp)))
+                return await self._counter.commit(undecided, live)
             except PlanFailedError as error:
                 raise StoreError("not even the last resort could be planned") from error
 
-    def _settle(self, considered: Considered, live: Live, stamp: Annotation, state: FullDeskState) -> Settled:
-        """The desk's part of the transaction. The writer calls it; it may be called again."""
-        house = House(live.settings, live.roster, self._world.choose, self._world.new_id)
-        plan = settle(considered.matter, state, house)
-        return settled(plan, state, live, self._trace_keys, stamp, considered.decisions)
-
-    def _settle_anyhow(self, considered: Considered, live: Live, stamp: Annotation, state: FullDeskState) -> Settled:
-        matter = considered.matter
-        plan = last_resort_plan(matter.decisions[0].inbox, UNDECIDED, live.roster, matter.at)
-        return settled(plan, state, live, self._trace_keys, stamp, considered.decisions)
+    def _proposal(self, considered: Considered, live: Live) -> Proposal:
+        """Raises PlanFailedError."""
+        try:
+            stamp = self._stamp(considered, live)
+        except Exception as error:
+            raise PlanFailedError(f"{type(error).__name__}: {error}") from error
+        return Proposal(considered.matter, considered.thread, considered.known, stamp, is_notice=considered.is_notice)
 
     def _stamp(self, considered: Considered, live: Live) -> Annotation:
         """What the copies say on top, as far as no state has a say in it: made before the transaction, in which
-        everybody else waits. Raises PlanFailedError."""
-        try:
-            return self._stamped(considered, live)
-        except Exception as error:
-            raise PlanFailedError(f"{type(error).__name__}: {error}") from error
-
-    def _stamped(self, considered: Considered, live: Live) -> Annotation:
+        everybody else waits."""
         received, decisions = considered.matter.received, considered.decisions
         inboxes = [decision.inbox for decision in decisions]
         hostname = live.settings.hostname
@@ -304,33 +230,6 @@ class Router:
             reply_name=considered.matter.reply_name,
             answered_by=considered.matter.answered_by,
         )
-
-    # Afterwards.
-
-    async def _tell(self, considered: Considered, committed: Committed) -> None:
-        """It is durable: whatever fails here, that is what the client hears."""
-        received = considered.matter.received
-        try:
-            self._hand_over(committed.copies, received.raw)
-            if committed.others:
-                self._hand_over(committed.others, None)
-            tell_accepted(received, committed.plan, considered.decisions, len(committed.copies), self._metrics)
-            if committed.plan.part is not Part.AWAY:
-                await self._bounces.note(received, committed.id)
-        except Exception:
-            log.exception("message_unreported", id=committed.id)
-
-
-def _entry(considered: Considered, settle_it: Callable[[FullDeskState], Settled]) -> Entry:
-    matter = considered.matter
-    return Entry(
-        matter.received,
-        considered.thread,
-        considered.known,
-        matter.decisions,
-        settle_it,
-        is_notice=considered.is_notice,
-    )
 
 
 def _without(refused: dict[str, Barred], considered: Considered) -> Considered:

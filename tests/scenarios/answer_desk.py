@@ -7,14 +7,13 @@ from email import message_from_bytes, policy
 from email.message import EmailMessage
 from pathlib import Path
 
-from not_verified import not_verified
+from whole_router import whole_router
 
 from routerd.auth.signers import NO_SIGNERS, Signers
 from routerd.config.settings import Settings
 from routerd.delivery.aftermath.bounces import Bounces
 from routerd.delivery.aftermath.notifier import Bureau, Notifier
 from routerd.delivery.aftermath.probes import Probes
-from routerd.delivery.aftermath.sending_back import SendingBack
 from routerd.delivery.desk_addresses import DeskAddresses
 from routerd.delivery.letter import ReturnPaths, content_of
 from routerd.delivery.routes import Routes
@@ -27,7 +26,6 @@ from routerd.message.address import parse_address
 from routerd.message.envelope import Client, Envelope, Protocol, QueueId, Received, Recipient, Verdict
 from routerd.message.token import BOUNCE
 from routerd.ops.metrics import Metrics
-from routerd.router import Router, World
 from routerd.rules.compile import compile_ruleset
 from routerd.settling import Live
 from routerd.store.base import Conclusion, Copy
@@ -100,15 +98,9 @@ class AnswerDesk:
         new_id = QueueIds(bytes).make
         probes = Probes(lambda: self.settings, self._key, bytes, lambda: self.now)
         self.bounces = Bounces(self.store, lambda copy, reason, tried: None, self.metrics, self, probes)
-        self.router = Router(
-            self.live,
-            self.store,
-            InHand(folder / "in-hand"),
-            self._take,
-            self.bounces,
-            SendingBack(self.store, self._bureau, self._take, self.metrics),
-            self.metrics,
-            World(not_verified, lambda names: names[0], new_id),
+        hands = InHand(folder / "in-hand")
+        self.router = whole_router(
+            self.live, self.store, hands, self._take, self.bounces, self._bureau, self.metrics, new_id
         )
 
         def house(live: Live) -> House:

@@ -4,14 +4,13 @@ from collections.abc import Collection, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from not_verified import not_verified
+from whole_router import whole_router
 
 from routerd.auth.signers import Signers
 from routerd.config.settings import Settings
 from routerd.delivery.aftermath.bounces import Bounces
 from routerd.delivery.aftermath.notifier import Bureau
 from routerd.delivery.aftermath.probes import Probes
-from routerd.delivery.aftermath.sending_back import SendingBack
 from routerd.delivery.routes import Routes
 from routerd.desk.roster import Roster
 from routerd.intake.queue_ids import QueueIds
@@ -29,7 +28,6 @@ from routerd.message.envelope import (
 )
 from routerd.message.token import BOUNCE
 from routerd.ops.metrics import Metrics
-from routerd.router import Router, World
 from routerd.rules.compile import compile_ruleset
 from routerd.settling import Live
 from routerd.store.base import Copy
@@ -69,15 +67,10 @@ class Desk:
         self.hands = InHand(folder / "in-hand")
         self.copies: list[Copy] = []
         probes = Probes(lambda: settings, self.store.keys(BOUNCE), bytes, lambda: NOW)
-        self._router = Router(
-            self.live,
-            self.store,
-            self.hands,
-            self._take,
-            Bounces(self.store, lambda copy, reason, tried: None, self.metrics, self, probes),
-            SendingBack(self.store, self._bureau, self._take, self.metrics),
-            self.metrics,
-            World(not_verified, lambda names: names[0], QueueIds(bytes).make),
+        bounces = Bounces(self.store, lambda copy, reason, tried: None, self.metrics, self, probes)
+        new_id = QueueIds(bytes).make
+        self._router = whole_router(
+            self.live, self.store, self.hands, self._take, bounces, self._bureau, self.metrics, new_id
         )
         self._count = 0
 

@@ -9,14 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from not_verified import not_verified
+from whole_router import whole_router
 
 from routerd.auth.signers import Signers
 from routerd.config.settings import Settings
 from routerd.delivery.aftermath.bounces import Bounces
 from routerd.delivery.aftermath.notifier import Bureau
 from routerd.delivery.aftermath.probes import Probes
-from routerd.delivery.aftermath.sending_back import SendingBack
 from routerd.delivery.aftermath.succession import take_over
 from routerd.delivery.routes import Routes
 from routerd.desk.changes import Role
@@ -38,7 +37,6 @@ from routerd.message.envelope import (
 )
 from routerd.message.token import BOUNCE
 from routerd.ops.metrics import Metrics
-from routerd.router import Router, World
 from routerd.rules.compile import compile_ruleset
 from routerd.settling import Live
 from routerd.store.base import Copy, CopyState, Done, NewCopy, Retention, StoreError
@@ -98,20 +96,10 @@ class Desk:
         self.settings = SETTINGS
         self.probes = Probes(lambda: self.settings, self.store.keys(BOUNCE), os.urandom, lambda: NOW)
         bounces = Bounces(self.store, self._next, self.metrics, self, self.probes)
-        self.router = Router(
-            self._live,
-            self.store,
-            self.hands,
-            self._take,
-            bounces,
-            SendingBack(
-                self.store,
-                lambda: Bureau(SETTINGS, Roster(SETTINGS), Routes(SETTINGS), Signers()),
-                self._take,
-                self.metrics,
-            ),
-            self.metrics,
-            World(not_verified, lambda names: names[0], QueueIds(bytes).make),
+        bureau = Bureau(SETTINGS, Roster(SETTINGS), Routes(SETTINGS), Signers())
+        new_id = QueueIds(bytes).make
+        self.router = whole_router(
+            self._live, self.store, self.hands, self._take, bounces, lambda: bureau, self.metrics, new_id
         )
         self._count = 0
 

@@ -46,6 +46,11 @@ class Bounces:
         self._queue = queue
         self._probes = probes
 
+    @property
+    def awaits_probes(self) -> bool:
+        """Whether any message may be one, whatever it looks like."""
+        return self._probes.under_way
+
     def takes_probe(self, received: Received) -> bool:
         """Whether it only shows which way mail comes, and nobody is to read it."""
         return self._probes.take(received)

@@ -88,6 +88,10 @@ class Probes:
             case _:
                 return None
 
+    @property
+    def under_way(self) -> bool:
+        return bool(self._under_way)
+
     def take(self, received: Received) -> bool:
         """Whether it is one of them, by its token; or by its name, where it has none or it was lost with the `+`."""
         self._forget_old()
