@@ -21,7 +21,8 @@ _WHITE = (  # all that str.isspace knows but the space
     "\n\r\t\v\f\x1c\x1d\x1e\x1f\x85\xa0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u2028\u2029"
     "\u202f\u205f\u3000"
 )
-_ASCII_WHITE = _WHITE[:9]
+_ASCII_SPACED = bytes(0x20 if chr(code) in _WHITE else code for code in range(0x80)).ljust(0x100, b"?")  # by code
+_ASCII_FOLDED = _ASCII_SPACED.lower()
 _UNPRINTED = re.compile(f"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff{_CF}]")
 
 _LATIN_BLOCKS = (
@@ -77,7 +78,7 @@ _MAX_LIGATURES = 64
 def fold(text: str) -> str:
     """`text` as rules compare it. Idempotent. White space at its ends is kept, as one space."""
     if text.isascii():
-        return _single_spaced(text.lower())
+        return _of_ascii(text, _ASCII_FOLDED)
     common = _fold_common(text)
     return _fold_any(text) if common is None else common
 
@@ -85,7 +86,7 @@ def fold(text: str) -> str:
 def fold_exact(text: str) -> str:
     """For `exact: true`: NFKC, category Cf gone, white space single, and nothing else."""
     if text.isascii():
-        return _single_spaced(text)
+        return _of_ascii(text, _ASCII_SPACED)
     return _single_spaced(unicodedata.normalize("NFKC", _settled(text)))
 
 
@@ -150,9 +151,17 @@ def _fold_any(text: str) -> str:
     return _single_spaced(text)
 
 
+def _of_ascii(text: str, table: bytes) -> str:
+    """Letters and white space in one pass over bytes: half of what a pass over text for each of them takes."""
+    data = text.encode("ascii").translate(table)
+    while b"  " in data:
+        data = data.replace(b"  ", b" ")
+    return data.decode("ascii")
+
+
 def _single_spaced(text: str) -> str:
     if not text.isprintable():  # which names and subjects are: of white space, nothing but the space is printable
-        for white in _ASCII_WHITE if text.isascii() else _WHITE:
+        for white in _WHITE:
             text = text.replace(white, " ")
     while "  " in text:
         text = text.replace("  ", " ")
