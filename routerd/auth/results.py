@@ -19,7 +19,7 @@ _LEXEME = re.compile(r'[^()"\\]++|\\.?|[()"]', re.DOTALL)
 _QUOTED = r'"(?:[^"\\]|\\.)*+"'
 _SPACES = re.compile(rf"({_QUOTED}?)|[ \t\r\n]+", re.DOTALL)  # a quote that is not closed goes to the end: linear
 _LINE_ENDS = re.compile(r"[\r\n]+")
-_SEGMENT = re.compile(rf"(?:[^;\"]|{_QUOTED})*+(;|\Z)")
+_SEGMENT = re.compile(rf"(?:[^;\"]|{_QUOTED}|(?!))*+(;|\Z)")
 _KEYWORD = r"[A-Za-z0-9_-]++"
 _ID = re.compile(rf' ?({_QUOTED}|[^\s;"=/]++)(?: (?:[0-9]++))? ?\Z')
 _METHOD = re.compile(rf" ?({_KEYWORD}) ?(?:/ ?[0-9]++ ?)?= ?({_KEYWORD})(?= |\Z)")
@@ -27,7 +27,7 @@ _PROPERTY = re.compile(
     rf' (?:(reason)|({_KEYWORD}) ?\. ?({_KEYWORD})) ?= ?({_QUOTED}(?:@[^\s;"]++)?|[^\s;"]++)(?= |\Z)',
     re.IGNORECASE,
 )
-_NEXT_WORD = re.compile(rf' ?(?:[^ "]|{_QUOTED})*+')
+_NEXT_WORD = re.compile(rf' ?(?:[^ "]|{_QUOTED}|(?!))*+')
 _QUOTED_PAIR = re.compile(r"\\(.)", re.DOTALL)
 
 

@@ -17,7 +17,7 @@ from routerd.message.rsa_sizes import LEAST_RSA_BITS, MOST_RSA_BITS
 MAX_NAMES = 10_000  # of h=: as many fields as a header lists
 
 _KINDS = {"rsa-sha256": KeyKind.RSA, "ed25519-sha256": KeyKind.ED25519}
-_DOMAIN = re.compile(r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?(?:\.[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?)*+\Z")
+_DOMAIN = re.compile(r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?(?:\.[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?|(?!))*+\Z")
 _NUMBER = re.compile(r"[0-9]{1,12}\Z")
 _MAX_NAME_CHARACTERS = 253  # RFC 1035 2.3.4, as it is written
 _DIGEST_OCTETS = 32

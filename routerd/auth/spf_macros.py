@@ -15,7 +15,7 @@ _WRITTEN_OUT = {"%": "%", "_": " ", "-": "%20"}
 _PIECE = re.compile(r"%\{([A-Za-z])([0-9]*)([rR]?)([.\-+,/_=]*)\}|%([%_-])|([!-$&-~]+)")
 _TOP_LABEL = re.compile(r"[0-9]*[A-Za-z][0-9A-Za-z]*|[0-9A-Za-z]+-[0-9A-Za-z-]*[0-9A-Za-z]")
 _LABEL = r"[ -\-/-\[\]-~]{1,63}"  # what stands in ASCII but a dot, and "\", which would escape the next character
-_NAME = re.compile(rf"{_LABEL}(?:\.{_LABEL})*+")
+_NAME = re.compile(rf"{_LABEL}(?:\.{_LABEL}|(?!))*+")
 
 
 class SpfSyntaxError(ValueError):

@@ -17,25 +17,25 @@ MAX_DOMAIN_OCTETS = 255  # RFC 5321 4.5.3.1.2
 MAX_PATH_OCTETS = 254  # RFC 5321 4.5.3.1.3 less the brackets
 
 _ATEXT = r"A-Za-z0-9!#$%&'*+/=?^_`{|}~\-"
-_DOT_ATOM = re.compile(rf"[{_ATEXT}]++(?:\.[{_ATEXT}]++)*+\Z")
-_DOT_ATOM_UTF8 = re.compile(rf"[{_ATEXT}\u0080-\U0010ffff]++(?:\.[{_ATEXT}\u0080-\U0010ffff]++)*+\Z")
+_DOT_ATOM = re.compile(rf"[{_ATEXT}]++(?:\.[{_ATEXT}]++|(?!))*+\Z")
+_DOT_ATOM_UTF8 = re.compile(rf"[{_ATEXT}\u0080-\U0010ffff]++(?:\.[{_ATEXT}\u0080-\U0010ffff]++|(?!))*+\Z")
 _QUOTED = re.compile(r'"(?:[\x20\x21\x23-\x5b\x5d-\x7e]|\\[\x20-\x7e])*+"\Z')
 _QUOTED_UTF8 = re.compile(r'"(?:[\x20\x21\x23-\x5b\x5d-\x7e\u00a0-\U0010ffff]|\\[\x20-\x7e])*+"\Z')
 # No host name has an underscore, but domains that send mail do; refusing them would lose it.
 _LABEL = r"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"
-_DOMAIN = re.compile(rf"{_LABEL}(?:\.{_LABEL})*+\Z")
+_DOMAIN = re.compile(rf"{_LABEL}(?:\.{_LABEL}|(?!))*+\Z")
 # What nearly all addresses look like; what fits needs no closer look. It leaves out `=?`, as encoded words begin, and
 # `xn--`, as A-labels do.
 _PLAIN_LABEL = rf"(?![Xx][Nn]--){_LABEL}"
 _PLAIN = re.compile(
-    rf"(?=[A-Za-z0-9._+-]{{1,64}}@)([A-Za-z0-9_+-]++(?:\.[A-Za-z0-9_+-]++)*+)@({_PLAIN_LABEL}(?:\.{_PLAIN_LABEL})*+)\Z"
+    rf"(?=[A-Za-z0-9._+-]{{1,64}}@)([A-Za-z0-9_+-]++(?:\.[A-Za-z0-9_+-]++|(?!))*+)@({_PLAIN_LABEL}(?:\.{_PLAIN_LABEL}|(?!))*+)\Z"
 )
 _QUOTED_PAIR = re.compile(r"\\(.)")
 _ENCODED_WORD = re.compile(r"=\?[^?]*+\?[bq]\?[^?]*+\?=", re.IGNORECASE)
 # Nor what turns the order of the text that it stands in: nobody's name needs it, and it makes two addresses look alike.
 _SAFE_UTF8 = re.compile(r"[^\x00-\x1f\x7f\u0080-\u009f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]*+\Z")
-_BRACKETED = re.compile(r'<((?:[^<>"]|"(?:[^"\\]|\\.)*+")*+)>(?: +(.*))?\Z', re.DOTALL)
-_SOURCE_ROUTE = re.compile(r"@([^:@,]++(?:,@[^:@,]++)*+):")
+_BRACKETED = re.compile(r'<((?:[^<>"]|"(?:[^"\\]|\\.)*+"|(?!))*+)>(?: +(.*))?\Z', re.DOTALL)
+_SOURCE_ROUTE = re.compile(r"@([^:@,]++(?:,@[^:@,]++|(?!))*+):")
 
 
 class AddressError(ValueError):

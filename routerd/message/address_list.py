@@ -19,13 +19,13 @@ _TOKEN = re.compile(
     r"|<(?P<angle>[^<>]*+)>?+"
     r"|(?P<mark>[,;]++|:)"
     r"|(?P<space>\s++)"
-    r'|(?P<atom>(?:(?!=\?)[^\s"(),;:<>])++|.)',
+    r'|(?P<atom>(?:(?!=\?)[^\s"(),;:<>]|(?!))++|.)',
     re.DOTALL,
 )
 # `Anna Nowak <anna@klient.pl>` or `anna@klient.pl`, as nearly all are, with the comma behind it.
-_PLAIN_DOMAIN = r"[A-Za-z0-9_-]++(?:\.[A-Za-z0-9_-]++)*+"
+_PLAIN_DOMAIN = r"[A-Za-z0-9_-]++(?:\.[A-Za-z0-9_-]++|(?!))*+"
 _PLAIN = re.compile(
-    r"[ \t]*+(?:([^\"(),;:<>@=\\\x00-\x1f\x7f-\x9f]*+)<)?+"
+    r"[ \t]*+(?:([^\"(),;:<>@=\\\x00-\x1f\x7f-\x9f]*+)<|(?!))?+"
     rf"(?P<address>[A-Za-z0-9._+-]++@{_PLAIN_DOMAIN})(?(1)>)[ \t]*+(?:,[ \t]*+|\Z)"
 )
 _COMMENT_MARK = re.compile(r"[()]|\\.", re.DOTALL)

@@ -3,7 +3,7 @@
 import re
 
 _FIELD = re.compile(
-    r"(?:SUMMARY|DESCRIPTION|LOCATION|COMMENT)(?:;(?:[^\":]|\"[^\"]*+\")*+)?:(.*)", re.IGNORECASE | re.DOTALL
+    r"(?:SUMMARY|DESCRIPTION|LOCATION|COMMENT)(?:;(?:[^\":]|\"[^\"]*+\"|(?!))*+)?:(.*)", re.IGNORECASE | re.DOTALL
 )
 _FOLD = re.compile(r"\n[ \t]")
 _ESCAPE = re.compile(r"\\([nN\\,;])")

@@ -11,7 +11,7 @@ from routerd.message.subject_tag import plain_value, tagged_field, untagged_valu
 _IN_MAILTO = "@+.-_=!$'*~"  # what stands in an address as it is (RFC 6068 2)
 _PLAIN = re.compile(r"[A-Za-z0-9@+._-]*+\Z")
 _GIVING_WAY = re.compile(rb"^(Reply-To|From)(?=[ \t]*:)", re.IGNORECASE | re.MULTILINE)
-_SUBJECT = re.compile(rb"^Subject[ \t]*:((?:[^\n]|\n(?=[ \t]))*+\n?)", re.IGNORECASE | re.MULTILINE)
+_SUBJECT = re.compile(rb"^Subject[ \t]*:((?:[^\n]|\n(?=[ \t])|(?!))*+\n?)", re.IGNORECASE | re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)

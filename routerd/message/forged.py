@@ -61,11 +61,11 @@ class _Patterns(NamedTuple):
 
 def _patterns(reading: _Reading) -> _Patterns:
     before, fold, in_line, dropped = reading
-    junk = b"(?:" + dropped + b"|" + fold + b")*+"
-    until_colon = b"(?:(?!:)" + in_line + b"|" + fold + b")*+"
-    rest = in_line + b"*+(?:" + fold + in_line + b"*+)*+"
+    junk = b"(?:" + dropped + b"|" + fold + b"|(?!))*+"
+    until_colon = b"(?:(?!:)" + in_line + b"|" + fold + b"|(?!))*+"
+    rest = in_line + b"*+(?:" + fold + in_line + b"*+|(?!))*+"
     # The name may also stand on the continuation of a line that has no colon.
-    colonless = b"(?:(?:(?!:)" + in_line + b")*+" + fold + b")++"
+    colonless = b"(?:(?:(?!:)" + in_line + b"|(?!))*+" + fold + b"|(?!))++"
 
     def spelled(name: str) -> bytes:
         return junk.join(re.escape(letter.encode()) for letter in name) + junk
@@ -87,7 +87,7 @@ _PLAIN = _patterns(_AT_LF)
 _OF_CONTROLS = tuple(_patterns(reading) for reading in (_AT_CR, _AT_LF, _WITHOUT_CR, _WITHOUT_CONTROLS))
 _CONTROLS = bytes([*range(0x09), 0x0B, 0x0C, *range(0x0E, 0x20), 0x7F])
 # Continuations of nothing would become part of our last header, an mbox line would end the header below ours.
-_ORPHANS = re.compile(rb"\A(?:\n[ \t][^\n]*+)*+(?:\n>*+From [^\n]*+(?:\n[ \t][^\n]*+)*+)?+")
+_ORPHANS = re.compile(rb"\A(?:\n[ \t][^\n]*+|(?!))*+(?:\n>*+From [^\n]*+(?:\n[ \t][^\n]*+|(?!))*+|(?!))?+")
 
 
 def cut_forged(header: bytes, authserv_ids: Iterable[str], names: Sequence[str] = ()) -> bytes:

@@ -17,12 +17,12 @@ MAX_LISTED_BYTES = 2_000_000
 _EMPTY_LINE = re.compile(rb"\n\r?\n")
 # Without an empty line the header ends where the first line is no field, as Postfix has it.
 _FIELDS_ONLY = re.compile(
-    rb"(?:>*+From [^\n]*+(?:\n|\Z)(?:[ \t][^\n]*+(?:\n|\Z))*+)?+"
-    rb"(?:[!-9;-~\x00]++[ \t]*+:[^\n]*+(?:\n|\Z)(?:[ \t][^\n]*+(?:\n|\Z))*+)*+"
+    rb"(?:>*+From [^\n]*+(?:\n|\Z)(?:[ \t][^\n]*+(?:\n|\Z)|(?!))*+|(?!))?+"
+    rb"(?:[!-9;-~\x00]++[ \t]*+:[^\n]*+(?:\n|\Z)(?:[ \t][^\n]*+(?:\n|\Z)|(?!))*+|(?!))*+"
 )
 # A line and its continuations. A run of CRs and LFs is one line end: the section holds no empty line.
 _LOGICAL_LINE = re.compile(
-    rb"(?=[^\r\n])([!-9;-~]*+)((?:[ \t]*+:)?+)[^\r\n]*+(?:[\r\n]++[ \t][^\r\n]*+)*+(?:\r?\n|\r)?"
+    rb"(?=[^\r\n])([!-9;-~]*+)((?:[ \t]*+:|(?!))?+)[^\r\n]*+(?:[\r\n]++[ \t][^\r\n]*+|(?!))*+(?:\r?\n|\r)?"
 )
 _MBOX_LINE = re.compile(rb">*From ")
 _NOT_IN_NAMES = bytes([*range(0x21), *range(0x7F, 0x100)])

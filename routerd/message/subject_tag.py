@@ -13,10 +13,10 @@ from routerd.message.encoded_words import decode_header
 MAX_TAG_CHARACTERS = 200
 
 _LABEL = r"[^\s\[\],]{1,64}+"
-_TAG = re.compile(rf"\[\[{_LABEL}(?:,\s*+{_LABEL})*+\]\]\s*")
+_TAG = re.compile(rf"\[\[{_LABEL}(?:,\s*+{_LABEL}|(?!))*+\]\]\s*")
 # Of notes, drafts, and of what members are told of answers. What customers may write as well, such as [overdue], stays.
 _MARKS = "note|draft|approve|waits|not sent|not delivered|dropped|snoozed until now"
-_MARK = re.compile(rf"(?:\A|(?<=[:：]))\s*+(?:\[(?:{_MARKS})\]\s*+)++", re.IGNORECASE)
+_MARK = re.compile(rf"(?:\A|(?<=[:：]))\s*+(?:\[(?:{_MARKS})\]\s*+|(?!))++", re.IGNORECASE)
 _DOUBLED = re.compile(r"\[{2,}+|\]{2,}+")
 _BEGIN = "["
 _NAME = "Subject"

@@ -10,8 +10,8 @@ from routerd.intake.protocol.data import Defect, gravest
 _LINE_END = b"\r\n"
 _EMPTY_LINE = b"\r\n\r\n"
 # A line is looked at together with the line end before it. What has begun as fields do stays header, whatever comes:
-_SURE = re.compile(rb"(?:\r\n(?:[!-9;-~]++[ \t]*+:|[ \t])[^\r\n]*+)*+")
-_MAY_BE_FIELD = re.compile(rb"(?:\r\n(?:[!-9;-~]++[ \t]*+)?+)?+\r?+\Z")
+_SURE = re.compile(rb"(?:\r\n(?:[!-9;-~]++[ \t]*+:|[ \t])[^\r\n]*+|(?!))*+")
+_MAY_BE_FIELD = re.compile(rb"(?:\r\n(?:[!-9;-~]++[ \t]*+|(?!))?+|(?!))?+\r?+\Z")
 _FIELD = re.compile(rb"\r\n[^!-~ \t\r\n]*+[!-9;-~][^ \t\r\n:]*+(?:[ \t]|\r\n[ \t])*+:")
 _LAST_LINE_UNFOLDED = re.compile(rb"(?s:.*)(\r\n)(?![ \t]|\r?\Z)")
 _NAME_BYTE = re.compile(rb"[!-9;-~]")

@@ -12,7 +12,7 @@ from routerd.message.envelope import Refused
 _BARE_POSTMASTER = re.compile(r"<postmaster>(?: +(.*))?\Z", re.IGNORECASE)
 _PARAMETER = re.compile(r"([A-Za-z0-9][A-Za-z0-9-]*)(?:=([\x21-\x3c\x3e-\x7e]+))?\Z")
 _SIZE = re.compile(r"[0-9]{1,20}\Z")  # RFC 1870 6
-_XTEXT = re.compile(r"(?:[!-*,-<>-~]|\+[0-9A-F]{2})++\Z")  # RFC 3461 4
+_XTEXT = re.compile(r"(?:[!-*,-<>-~]|\+[0-9A-F]{2}|(?!))++\Z")  # RFC 3461 4
 
 
 @dataclass(frozen=True, slots=True)
