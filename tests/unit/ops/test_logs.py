@@ -129,6 +129,27 @@ def test_any_value_makes_one_line(value: object) -> None:
     _only(stream)
 
 
+_PLAIN_VALUES = (
+    st.integers() | st.text('ab "\\\\{[,:\x7fż', max_size=5) | st.lists(st.text('ab",', max_size=3), max_size=3)
+)
+
+
+@given(values=st.dictionaries(st.sampled_from(["id", "to", "level", "exception"]), _PLAIN_VALUES | _VALUES))
+def test_the_short_way_to_a_line_leads_where_the_long_one_does(values: dict[str, object]) -> None:
+    """What is written without the processors is what they would have written, to the byte."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(logs, "_timestamp", lambda: "2025-01-15T00:00:00.000000Z")
+        short = logs._quick_line("info", "event", values)
+    if short:
+        event = {**values, "event": "event", "level": "info", "timestamp": "2025-01-15T00:00:00.000000Z"}
+        assert short == logs._render_json(None, "info", event)
+
+
+def test_most_lines_go_the_short_way() -> None:
+    """As those of every message do."""
+    assert logs._quick_line("info", "copy_delivered", {"id": "01J", "attempts": 1, "to": ["ewa"], "labels": ()})
+
+
 def test_a_value_is_bounded(lines: io.StringIO) -> None:
     """A stranger does not fill the disk by one long argument."""
     log.info("event", text="x" * 1_000_000, many=list(range(10_000)))
