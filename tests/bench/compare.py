@@ -7,42 +7,41 @@ travel to another machine: each is of one round, in which the systems ran one af
 
 import argparse
 import json
-import statistics
 import sys
-from collections.abc import Callable, Iterable, Sequence
+import time
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass, field, replace
-from fnmatch import fnmatch
-from itertools import product
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
+from bench import bounds
+from bench.comparison import FIGURES, Case, Comparison, cases
 from bench.fidelity import WrongRunError
-from bench.letters import SIZES, Load, make_load
-from bench.runs import Run, limit, measure, prove, sent_by
-from bench.syncs import NoTraceError, Syncs, count_syncs
-from bench.systems import OTHER, PEERS, ROUTERD, System, open_one, open_routerd
+from bench.letters import Load, make_load
+from bench.runs import limit, measure, prove, sent_by
+from bench.syncs import NoTraceError, count_syncs
+from bench.systems import (
+    AUTO,
+    FEW,
+    OTHER,
+    PEERS,
+    POSTFIX,
+    ROUTERD,
+    SIEVE,
+    System,
+    add_workers_option,
+    open_one,
+    open_routerd,
+)
 from peers.machine import open_folder
 
-CONNECTIONS = ("new", "kept")
-RULES = (10, 1_000, 10_000)
-
-MOST_BYTES = 400_000_000  # of one run: they stay in routerd's store
+MOST_BYTES = 600_000_000  # of one run: they stay in routerd's store
 LEAST_MESSAGES = 200  # of a run, unless fewer are asked for
-FIGURES = ("rate", "accept_rate", "cpu_ms", "memory_mb")  # of a run, that ratios are made of
+LEAST_SECONDS = 3.0  # of a run: what comes before and behind counts for little then
 BUSY = 0.1  # with so much for others, a machine is no place to measure
-_HEAD = ("msg/s", "accepted/s", "CPU ms/msg", "PSS MB", "syncs/msg", "others %")
+_HEAD = ("msg/s", "accepted/s", "CPU ms/msg", "PSS MB", "syncs/msg", "load %", "others %")
 
 Report = Callable[[str], None]
-
-
-@dataclass(frozen=True, slots=True)
-class Case:
-    size: str
-    connections: str
-    rules: int
-
-    def __str__(self) -> str:
-        return f"{self.size}/{self.connections}/{self.rules}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,44 +58,14 @@ class Effort:
         return min(self.messages or LEAST_MESSAGES, LEAST_MESSAGES)
 
 
-@dataclass(frozen=True, slots=True)
-class Spread:
-    """Of one ratio over all rounds."""
-
-    least: float
-    median: float
-    most: float
-
-
-@dataclass(slots=True)
-class Comparison:
-    """What was seen of one case, round by round."""
-
-    case: str
-    limit: float  # messages a second of the load alone
-    runs: dict[str, list[Run]] = field(default_factory=dict)
-    syncs: dict[str, Syncs] = field(default_factory=dict)
-    faults: list[str] = field(default_factory=list)
-
-    def median(self, system: str, figure: str) -> float:
-        return float(statistics.median(getattr(run, figure) for run in self.runs[system]))
-
-    def ratio(self, other: str, figure: str) -> Spread | None:
-        """routerd's figure by the other's; None where a run went wrong: there is nothing to compare then."""
-        if self.faults or not self.runs.get(other) or not self.runs.get(ROUTERD):
-            return None
-        pairs = zip(self.runs[ROUTERD], self.runs[other], strict=True)
-        found = [getattr(ours, figure) / getattr(theirs, figure) for ours, theirs in pairs]
-        return Spread(min(found), statistics.median(found), max(found))
-
-
 def compare(
     case: Case,
     effort: Effort,
     report: Report,
-    names: Sequence[str] = (*PEERS, ROUTERD),
+    names: Sequence[str] = (POSTFIX, SIEVE, ROUTERD),
     *,
     against: Path | None = None,
+    workers: str = AUTO,
     syncs: bool = True,
 ) -> Comparison:
     """One case. With `against`, another checkout of routerd, that is what routerd is compared with.
@@ -106,11 +75,14 @@ def compare(
     with ExitStack() as stack:
         folder = stack.enter_context(open_folder("bench"))
         load = make_load(folder, case.size, keep_connections=case.connections == "kept")
-        found = Comparison(str(case), limit(replace(load, messages=_cap(10 * effort.proof, load)), folder))
+        found = Comparison(str(case), limit(replace(load, messages=_cap(50 * effort.proof, load)), folder))
         systems = (
-            [open_one(name, stack, case.rules) for name in names]
+            [open_one(name, stack, case.rules, workers) for name in names]
             if against is None
-            else [open_routerd(stack, case.rules, name=OTHER, checkout=against), open_one(ROUTERD, stack, case.rules)]
+            else [
+                open_routerd(stack, case.rules, name=OTHER, checkout=against, workers=workers),
+                open_routerd(stack, case.rules, workers=workers),
+            ]
         )
         found.runs = {system.name: [] for system in systems}
         try:
@@ -141,9 +113,14 @@ def _take_turns(
 def _warm_up(system: System, load: Load, sent: bytes, effort: Effort) -> Load:
     """As many messages as the effort asks for. Raises WrongRunError."""
     prove(system, replace(load, messages=effort.proof), sent)
-    rate = measure(system, replace(load, messages=2 * effort.proof)).rate
-    wanted = max(round(rate * effort.seconds), effort.proof) if effort.messages is None else effort.messages
-    return replace(load, messages=_cap(wanted, load))
+    if effort.messages is not None:
+        measure(system, replace(load, messages=2 * effort.proof))
+        return replace(load, messages=_cap(effort.messages, load))
+    messages = 2 * effort.proof
+    for seconds in (effort.seconds / 3, effort.seconds):  # the first messages are slow: how many it takes shows later
+        rate = measure(system, replace(load, messages=messages)).rate
+        messages = _cap(max(round(rate * seconds), effort.proof), load)
+    return replace(load, messages=messages)
 
 
 def _cap(messages: int, load: Load) -> int:
@@ -187,6 +164,9 @@ def table(found: Comparison) -> str:
         lines.append(
             f"other programs used up to {100 * others:.0f} % of the processors meanwhile: these figures are rough"
         )
+    shortest = min((run.seconds for runs in found.runs.values() for run in runs), default=LEAST_SECONDS)
+    if shortest < LEAST_SECONDS:
+        lines.append(f"one run took but {shortest:.1f} s: these figures are rough")
     return "\n".join(lines)
 
 
@@ -194,7 +174,8 @@ def _figures(found: Comparison, name: str) -> str:
     syncs = found.syncs.get(name)
     figures = [found.median(name, figure) for figure in FIGURES]
     told = [f"{figures[0]:,.0f}", f"{figures[1]:,.0f}", f"{figures[2]:.2f}", f"{figures[3]:,.0f}"]
-    told += ["" if syncs is None else f"{syncs.under_load:.2f}", f"{100 * found.median(name, 'others'):.0f}"]
+    told += ["" if syncs is None else f"{syncs.under_load:.2f}"]
+    told += [f"{100 * found.median(name, share):.0f}" for share in ("load", "others")]
     return f"{name:16}" + "".join(f"{one:>13}" for one in told)
 
 
@@ -211,24 +192,8 @@ def as_json(found: Comparison) -> dict[str, object]:
             other: {figure: asdict(spread) for figure in FIGURES if (spread := found.ratio(other, figure)) is not None}
             for other in others
         },
+        "bounds": [asdict(one) for one in bounds.judge(found)],
     }
-
-
-def cases(patterns: Iterable[str]) -> list[Case]:
-    """Those that any of the patterns fits, and what a pattern names beyond: `4KiB/new/100`. Raises ValueError."""
-    every = [Case(*one) for one in product(SIZES, CONNECTIONS, RULES)]
-    found: dict[Case, None] = {}
-    for pattern in patterns:
-        fitting = [case for case in every if fnmatch(str(case), pattern)]
-        found.update(dict.fromkeys(fitting or [_case(pattern)]))
-    return list(found)
-
-
-def _case(text: str) -> Case:
-    size, connections, rules = [*text.split("/"), "", ""][:3]
-    if size not in SIZES or connections not in CONNECTIONS or not rules.isdecimal() or int(rules) < 1:
-        raise ValueError(f"{text!r} is no case: SIZE/CONNECTIONS/RULES, as in 4KiB/new/1000, '100KiB/*/*'")
-    return Case(size, connections, int(rules))
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -240,6 +205,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--messages", type=int, help="so many a run, of each system")
     parser.add_argument("--systems", default=",".join(PEERS), help=f"beside routerd (default: {','.join(PEERS)})")
     parser.add_argument("--against", type=Path, metavar="FOLDER", help="another checkout of routerd, and no peers")
+    add_workers_option(parser)
     parser.add_argument("--no-syncs", action="store_true", help="do not count fsyncs, for which strace is needed")
     parser.add_argument("--json", action="store_true", help="print all figures as JSON")
 
@@ -249,20 +215,28 @@ def run(options: argparse.Namespace) -> int:
     names = [name for name in options.systems.split(",") if name]
     if unknown := set(names) - set(PEERS):
         raise ValueError(f"{', '.join(sorted(unknown))}: no such system; there are {', '.join(PEERS)}")
-    found = []
-    for case in cases(options.case or ["*"]):
-        found.append(
-            compare(
-                case,
-                Effort(options.rounds, options.seconds, options.messages),
-                lambda line: print(line, file=sys.stderr, flush=True),
-                (*names, ROUTERD),
-                against=options.against,
-                syncs=not options.no_syncs,
-            )
+    wanted, found, began = cases(options.case or ["*"]), list[Comparison](), time.monotonic()
+    for number, case in enumerate(wanted, 1):
+        minutes = (time.monotonic() - began) / 60
+        _say(f"{case}: {number} of {len(wanted)}; {minutes:.0f} minutes so far")
+        one = compare(
+            case,
+            Effort(options.rounds, options.seconds, options.messages),
+            _say,
+            [name for name in (*names, ROUTERD) if name != FEW or bounds.needs_few(str(case))],
+            against=options.against,
+            workers=options.workers,
+            syncs=not options.no_syncs,
         )
+        found.append(one)
         if not options.json:
-            print(table(found[-1]), end="\n\n", flush=True)
+            print(table(one), end="\n\n", flush=True)
     if options.json:
         print(json.dumps([as_json(one) for one in found], indent=2))
+    elif judged := [one for comparison in found for one in bounds.judge(comparison)]:
+        print(bounds.table(judged))
     return 1 if any(one.faults for one in found) else 0
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)

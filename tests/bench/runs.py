@@ -24,26 +24,38 @@ class Run:
     accept_rate: float  # until the last was accepted
     cpu_ms: float  # a message, of all processes
     memory_mb: float  # PSS of all processes at the end of the load
-    others: float  # the share of the machine's processors that programs took which have no part in it
+    load: float  # the share of the machine's processors that went to what sends and what takes
+    others: float  # to programs which have no part in it
+    seconds: float  # until the last has arrived
 
 
 def measure(system: System, load: Load) -> Run:
     """Raises WrongRunError where not each message has come once; PeerError where one was refused."""
     await_idle(system)
     system.arrivals.begin()
-    cpu_before, others_before, began = cpu_seconds(system.sessions), _others(system), time.perf_counter()
+    cpu_before, others_before, load_before = cpu_seconds(system.sessions), _others(system), _load(system)
+    began = time.perf_counter()
     _send(system.name, load.command(system.port, next(system.clients)))
     accepted_after = time.perf_counter() - began
     await_arrivals(system, load.messages)
     seconds = time.perf_counter() - began
+    loading = _load(system) - load_before
     memory = pss_bytes(system.sessions)
     await_idle(system)
     if (count := system.arrivals.count()) != load.messages:
         raise WrongRunError(f"{system.name}: {count} messages have come of {load.messages}")
     cpu = cpu_seconds(system.sessions) - cpu_before
-    others = (_others(system) - others_before) / ((time.perf_counter() - began) * (os.cpu_count() or 1))
-    messages = load.messages
-    return Run(messages / seconds, messages / accepted_after, cpu * 1000 / messages, memory / 1e6, max(others, 0.0))
+    processors = os.cpu_count() or 1
+    others = (_others(system) - others_before) / ((time.perf_counter() - began) * processors)
+    return Run(
+        load.messages / seconds,
+        load.messages / accepted_after,
+        cpu * 1000 / load.messages,
+        memory / 1e6,
+        loading / (seconds * processors),
+        max(others, 0.0),
+        seconds,
+    )
 
 
 def prove(system: System, load: Load, sent: bytes) -> None:
@@ -76,6 +88,11 @@ def limit(load: Load, folder: Path) -> float:
         began = time.perf_counter()
         _send("smtp-sink", load.command(sink.port, "limit.example.net"))
         return load.messages / (time.perf_counter() - began)
+
+
+def _load(system: System) -> float:
+    """Seconds of CPU that what sends and what takes have used."""
+    return sum(resource.getrusage(resource.RUSAGE_CHILDREN)[:2]) + cpu_seconds(system.arrivals.sessions)
 
 
 def _others(system: System) -> float:

@@ -1,11 +1,16 @@
 """The systems that are measured: each installed as it comes, in a folder of its own, and what arrives behind it."""
 
+import argparse
+import json
 import os
 import re
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable, Generator, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, field
+from functools import cache
 from itertools import count
 from pathlib import Path
 from typing import Protocol
@@ -19,8 +24,10 @@ from peers.machine import open_folder
 from peers.postfix import postfix_relay
 
 ROUTERD, POSTFIX, SIEVE = "routerd", "postfix", "postfix-sieve"
+FEW = "routerd-10"  # this routerd with 10 rules, to see what more of them cost
 OTHER = "other"  # checkout of routerd
-PEERS = (POSTFIX, SIEVE)
+PEERS = (POSTFIX, SIEVE, FEW)
+AUTO = "auto"  # as many of routerd's processes as it holds for right
 _STORED = b": stored mail into mailbox "  # as Sieve logs it
 # what smtp-sink writes above each message that it keeps; below it writes a line end
 _OF_SINK = re.compile(rb"\A(X-[\w-]+: .*\n)*Received: .*\n(\s.*\n)*")
@@ -156,20 +163,23 @@ def open_routerd(
     name: str = ROUTERD,
     checkout: Path | None = None,
     config: str = CONFIG,
+    workers: str = AUTO,
     environ: dict[str, str] | None = None,
 ) -> System:
-    """`checkout` is of routerd, run by the same Python; None: this one."""
+    """`checkout` is of routerd, run by the same Python; None: this one. `workers` is left out where it is one process
+    by itself.
+    """
     folder = stack.enter_context(open_folder(f"bench-{name}"))
     sink = stack.enter_context(SmtpSink(folder))
-    # not the current folder's routerd
-    its_own = {"PYTHONPATH": str(checkout.resolve()), "PYTHONSAFEPATH": "1"} if checkout else {}
+    if knows_workers(checkout):
+        config += f"workers: {workers}\n"
     daemon = stack.enter_context(
         RouterdDaemon(
             folder / "routerd",
             delivery=f'  - {{domain: "*", smtp: "127.0.0.1:{sink.port}", tls: none}}',
             config=config,
             rules={"10-bench.yaml": routerd_rules(rules)},
-            environ={**its_own, **(environ or {})},
+            environ={**_of_checkout(checkout), **(environ or {})},
         )
     )
 
@@ -179,8 +189,35 @@ def open_routerd(
     return System(name, daemon.smtp_port, AtSink(folder, sink), (os.getsid(daemon.pid),), is_idle, True, daemon)
 
 
-def open_one(name: str, stack: ExitStack, rules: int) -> System:
+@cache
+def knows_workers(checkout: Path | None) -> bool:
+    """Whether it can be several processes, by what it says of its own config."""
+    done = subprocess.run(
+        [sys.executable, "-m", "routerd.cli.main", "schema", "config"],
+        env={**os.environ, **_of_checkout(checkout)},
+        stdout=subprocess.PIPE,
+        timeout=120,
+        check=True,
+    )
+    key = json.loads(done.stdout)["properties"].get("workers")
+    return key is not None and key.get("maximum") != 1
+
+
+def _of_checkout(checkout: Path | None) -> dict[str, str]:
+    """The environment with which it is not the current folder's routerd that runs."""
+    return {"PYTHONPATH": str(checkout.resolve()), "PYTHONSAFEPATH": "1"} if checkout else {}
+
+
+def open_one(name: str, stack: ExitStack, rules: int, workers: str = AUTO) -> System:
     """One of PEERS, or routerd."""
     if name == POSTFIX:
         return open_postfix(stack)
-    return open_sieve(stack, rules) if name == SIEVE else open_routerd(stack, rules)
+    if name == SIEVE:
+        return open_sieve(stack, rules)
+    return open_routerd(stack, 10 if name == FEW else rules, name=name, workers=workers)
+
+
+def add_workers_option(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--workers", default=AUTO, metavar="N", help="routerd's processes (default: auto), where it can be several"
+    )
