@@ -153,7 +153,9 @@ def _added(annotation: Annotation, copy_id: str, desk: DeskFields, *, with_prior
 def _traces_of_others(header: bytes) -> bytes:
     """As other routerds wrote them: each knows its own alone, and two that send on to each other would go round until
     there are too many Received. To anybody else they say nothing."""
-    found = _TRACE.findall(bytes(header))[:MAX_OTHER_TRACES]
+    if b"X-Routerd-Trace: " not in header:  # asks as much as the pattern in a fraction of its time
+        return b""
+    found = _TRACE.findall(header)[:MAX_OTHER_TRACES]
     return b"".join(structured_field("X-Routerd-Trace", " ".join(one.decode().split())) for one in found)
 
 

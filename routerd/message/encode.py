@@ -39,8 +39,8 @@ def text_field(name: str, value: str, most_bytes: int | None = None) -> bytes:
     """
     value = clean(value)
     if value.isascii() and "=?" not in value:
-        if len(name) + 2 + len(value) <= MAX_LINE:
-            return f"{name}: {value}\r\n".encode("ascii")
+        if _fits_uncut(name, value, most_bytes):
+            return _fold_plain(name, value)
         tokens = value.split(" ")
     else:
         tokens = list(_encoded_tokens(value, MAX_LINE - len(name) - 2))
@@ -52,9 +52,7 @@ def structured_field(name: str, value: str) -> bytes:
     value = clean(value)
     if not value.isascii():
         value = value.encode("ascii", "replace").decode("ascii")
-    if len(name) + 2 + len(value) <= MAX_LINE:
-        return f"{name}: {value}\r\n".encode("ascii")
-    return _fold(name, value.split(" "), None)
+    return _fold_plain(name, value) if len(value) <= MAX_TOKEN else _fold(name, value.split(" "), None)
 
 
 def list_field(name: str, items: tuple[str, ...], most_bytes: int) -> bytes:
@@ -67,12 +65,37 @@ def list_field(name: str, items: tuple[str, ...], most_bytes: int) -> bytes:
     return field
 
 
+def _fits_uncut(name: str, value: str, most_bytes: int | None) -> bool:
+    """Whether, folded, it is surely as short, and has no word to be broken. Lines are half full at least."""
+    return len(value) <= MAX_TOKEN and (most_bytes is None or len(name) + len(value) * 17 // 16 + 32 <= most_bytes)
+
+
+def _fold_plain(name: str, value: str) -> bytes:
+    """`_fold` of ASCII that is not cut, of every field but for the longest: by lines instead of words, which takes a
+    quarter of its time."""
+    line = f"{name}: {value}"
+    if len(line) <= MAX_LINE:
+        return f"{line}\r\n".encode("ascii")
+    parts = []
+    start, first_word = 0, len(name) + 2
+    while len(line) - start > MAX_LINE:
+        stop = line.rfind(" ", first_word, start + MAX_LINE + 1)
+        if stop < 0:  # a word that is longer than a line
+            stop = line.find(" ", max(first_word, start + MAX_LINE + 1))
+        if stop < 0:
+            break
+        parts.append(line[start:stop])
+        start, first_word = stop, stop + 1
+    parts.append(line[start:])
+    return ("\r\n".join(parts) + "\r\n").encode("ascii")
+
+
 def _fold(name: str, tokens: list[str], most_bytes: int | None) -> bytes:
     line_length = len(name) + 1
     parts = [name, ":"]
     room = most_bytes - line_length - 2 - len(_CUT_MARK) - 3 if most_bytes is not None else None
-    for token in _breakable(tokens):
-        folded = line_length + 1 + len(token) > MAX_LINE and line_length > len(name) + 1
+    for place, token in enumerate(_breakable(tokens)):
+        folded = line_length + 1 + len(token) > MAX_LINE and place > 0
         if room is not None:
             room -= len(token) + (3 if folded else 1)
             if room < 0:

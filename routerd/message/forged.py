@@ -17,6 +17,8 @@ MAX_JUDGED_BYTES = 65_536  # of one value; what is longer is cut
 
 _OWN_FAMILIES = ("Assigned-", "Routerd-")  # behind X-
 _OWN_HEADER = "Labels"
+_OWN_NAMES = tuple(f"x-{name}".lower().encode() for name in (*_OWN_FAMILIES, _OWN_HEADER))
+_RESULTS = b"authentication-results"
 
 
 def is_ours(name: str) -> bool:
@@ -107,10 +109,16 @@ def cut_forged(header: bytes, authserv_ids: Iterable[str], names: Sequence[str] 
 
 
 def _cut(text: bytes, patterns: _Patterns, judge: "_Judge", given: frozenset[bytes]) -> bytes:
-    text = patterns.results.sub(judge, patterns.ours.sub(b"", text))
-    if given:
+    # A name that any reading finds stands in what is left of the text without what any of them drops: to look there
+    # first spares most headers the patterns, which take ten times as long.
+    squeezed = text.translate(_LOWER, _NOT_IN_NAMES)
+    if any(name in squeezed for name in _OWN_NAMES):
+        text = patterns.ours.sub(b"", text)
         squeezed = text.translate(_LOWER, _NOT_IN_NAMES)
-        given = frozenset(name for name in given if name in squeezed)
+    if _RESULTS in squeezed:
+        text = patterns.results.sub(judge, text)
+        squeezed = text.translate(_LOWER, _NOT_IN_NAMES)
+    given = frozenset(name for name in given if name in squeezed)
     if not given:
         return text
     longest = max(map(len, given))
