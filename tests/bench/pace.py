@@ -20,6 +20,7 @@ class Paced:
 
     messages: int
     rate: float  # a second; below the one asked for where the system did not keep up
+    cpu: float  # the share of one processor that the sender took
     accept: Mapping[str, float]  # from the final dot to its answer
     whole: Mapping[str, float]  # from the moment at which the message was due
 

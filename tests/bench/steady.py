@@ -3,14 +3,16 @@
 
     python tests/bench/steady.py --port 2525 --rate 500 --seconds 20 [--keep] [--automatic]
 
-A process of its own, by plain sockets, so that it takes little of the machine and is never late itself. `accept` is
-from the final dot to its answer; `whole` from the moment at which the message was due to the same: what waits here
-because the server does not keep up is in it.
+A process of its own, by plain sockets, so that it takes little of the machine; root's goes before others, as if it
+were on another machine, so that it is not late itself. `accept` is from the final dot to its answer; `whole` from the
+moment at which the message was due to the same: what waits here because the server does not keep up is in it. What is
+due in the first tenth of the time is sent, but not counted in them: a server may have processes to start.
 """
 
 import argparse
 import gc
 import json
+import os
 import secrets
 import select
 import socket
@@ -18,7 +20,8 @@ import sys
 from array import array
 from collections import deque
 from collections.abc import Generator
-from time import perf_counter
+from contextlib import suppress
+from time import perf_counter, process_time
 
 PERCENTILES = {"p50": 0.5, "p99": 0.99, "p99.9": 0.999}
 _LINE = b"All that is said here is said to fill a message of an ordinary size, order 4711.\r\n"
@@ -72,6 +75,8 @@ class Sender:
         ).encode()
         self._body = b"\r\n\r\n" + _LINE * (options.size // len(_LINE)) + b".\r\n"
         self._envelope = f"MAIL FROM:<{options.sender}>\r\nRCPT TO:<{options.recipient}>\r\nDATA\r\n".encode()
+        self.messages = 0  # that were taken
+        self._counted_from = 0.0
         self.accept_seconds = array("d")
         self.whole_seconds = array("d")
 
@@ -81,7 +86,8 @@ class Sender:
         total = round(options.rate * options.seconds)
         begun = 0
         began = perf_counter()
-        while len(self.whole_seconds) < total:
+        self._counted_from = began + options.seconds / 10
+        while self.messages < total:
             due = began + begun / options.rate
             while begun < total and due <= perf_counter() and self._has_room():
                 self._begin(begun, due)
@@ -117,8 +123,10 @@ class Sender:
         ended_at = perf_counter()
         yield 1
         now = perf_counter()
-        self.accept_seconds.append(now - ended_at)
-        self.whole_seconds.append(now - due)
+        self.messages += 1
+        if due >= self._counted_from:
+            self.accept_seconds.append(now - ended_at)
+            self.whole_seconds.append(now - due)
         if self._options.keep:
             self._rested.append(session)
         else:
@@ -166,11 +174,15 @@ def main() -> int:
     parser.add_argument("--recipient", default="support@example.com")
     options = parser.parse_args()
     gc.disable()
+    with suppress(OSError):
+        os.nice(-10)
     sender = Sender(options)
+    before = process_time()
     seconds = sender.run()
     told = {
-        "messages": len(sender.whole_seconds),
-        "rate": len(sender.whole_seconds) / seconds,
+        "messages": sender.messages,
+        "rate": sender.messages / seconds,
+        "cpu": (process_time() - before) / seconds,
         "accept": percentiles(sender.accept_seconds),
         "whole": percentiles(sender.whole_seconds),
     }
