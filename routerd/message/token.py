@@ -180,7 +180,7 @@ def _day_of_id(queue_id: str) -> int:
 
 
 def _mac(key: bytes, purpose: str, message: bytes) -> bytes:
-    return hmac_sha256(key, purpose.encode() + b"\0" + message)[:_MAC_BYTES]
+    return hmac_sha256(key, purpose.encode() + b"\0", message)[:_MAC_BYTES]
 
 
 def _base32(data: bytes) -> str:
