@@ -78,7 +78,7 @@ class AuthResults:
     author: str | None = None  # the address in From, lower case; None where there is not exactly one From field
     vouched: bool = False
     further: tuple[MethodResult, ...] = ()
-    domains: frozenset[str] = frozenset()  # of all addresses in From
+    domains: frozenset[str] = frozenset()  # of all addresses in From; not where there are no results
 
     def result(self, method: str) -> str | None:
         """`pass` where any result of the method is (one of several DKIM signatures), else its first; or None.
@@ -162,9 +162,10 @@ def believed_results(
     """
     author = view.author
     only_from = author.address.lower() if author is not None and view.headers.count("from") == 1 else None
-    domains = frozenset(mailbox.address.rpartition("@")[2].lower() for mailbox in view.addresses("from"))
     if not trusted or not authserv_ids:
-        return AuthResults(ours, only_from, vouched, domains=domains)
+        if not ours:
+            return AuthResults(ours, only_from, vouched)
+        return AuthResults(ours, only_from, vouched, domains=_domains_in_from(view))
     ids = {id_.lower() for id_ in authserv_ids}
     # Nobody but the last hop writes above its Received.
     above = next((field.start for field in view.headers.named("received")), 0)
@@ -179,7 +180,11 @@ def believed_results(
             believed += added
             further += added if authserv_id in heard and field.start > above else []
             heard.add(authserv_id)
-    return AuthResults(tuple(believed), only_from, vouched, tuple(further), domains)
+    return AuthResults(tuple(believed), only_from, vouched, tuple(further), _domains_in_from(view))
+
+
+def _domains_in_from(view: _View) -> frozenset[str]:
+    return frozenset([mailbox.address.rpartition("@")[2].lower() for mailbox in view.addresses("from")])
 
 
 def parse_results(value: bytes) -> tuple[str | None, tuple[MethodResult, ...]]:

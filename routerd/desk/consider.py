@@ -27,7 +27,7 @@ from routerd.message.token import NOTICE, is_own_trace
 from routerd.message.view import MessageView
 from routerd.rules.conditions.proofs import TEMPORARY
 from routerd.rules.decision import Assign, Decision, RuleRef
-from routerd.rules.facts import ConversationFacts, DnsLists, Facts, Seen
+from routerd.rules.facts import NOT_LISTED, ConversationFacts, DnsLists, Facts, customer_of
 from routerd.rules.ruleset import Ruleset
 
 MAX_HOPS = 50  # RFC 5321 6.3: loops are found by counting Received
@@ -72,6 +72,7 @@ def facts_of(
 
     `client`: who handed it over. `proofs`: as `proofs_of` gives them. `conversation`: the known one that it belongs to.
     """
+    found = client.findings
     return Facts(
         view,
         envelope.sender,
@@ -82,7 +83,7 @@ def facts_of(
         at=at,
         results=proofs.by_method,
         dmarc_wish=proofs.dmarc_wish,
-        dnsbl=DnsLists(client.findings.listed_in, client.findings.unanswered),
+        dnsbl=DnsLists(found.listed_in, found.unanswered) if found.listed_in or found.unanswered else NOT_LISTED,
         conversation=_known_so_far(conversation, at) if conversation else None,
         delimiter=office.settings.addresses.delimiter,
     )
@@ -189,7 +190,7 @@ def author_of(facts: Facts, envelope: Envelope, roster: Roster) -> Author:
     In a known conversation a member's message that goes to somebody outside is an answer, any other an aside.
     """
     view = facts.view
-    customer = next(iter(Seen(facts).addresses("customer")), None)
+    customer = next(iter(customer_of(facts)), None)
     outside = outside_of(view, roster)
     begins = facts.conversation is None
     subject = view.bare_subject if begins else ""
@@ -218,7 +219,7 @@ def outside_of(view: MessageView, roster: Roster) -> tuple[tuple[str, str], ...]
                 break
             if mailbox.address not in found and not roster.is_ours(mailbox.address) and _can_get(mailbox.address):
                 found[mailbox.address] = mailbox.name[:MAX_NAME_CHARACTERS]
-    return tuple((name, address) for address, name in found.items())
+    return tuple([(name, address) for address, name in found.items()])
 
 
 def _can_get(address: str) -> bool:

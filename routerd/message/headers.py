@@ -22,7 +22,7 @@ _FIELDS_ONLY = re.compile(
 )
 # A line and its continuations. A run of CRs and LFs is one line end: the section holds no empty line.
 _LOGICAL_LINE = re.compile(
-    rb"(?=[^\r\n])([!-9;-~]*+)((?:[ \t]*+:|(?!))?+)[^\r\n]*+(?:[\r\n]++[ \t][^\r\n]*+|(?!))*+(?:\r?\n|\r)?"
+    r"(?=[^\r\n])([!-9;-~]*+)((?:[ \t]*+:|(?!))?+)[^\r\n]*+(?:[\r\n]++[ \t][^\r\n]*+|(?!))*+(?:\r?\n|\r)?"
 )
 _MBOX_LINE = re.compile(rb">*From ")
 _NOT_IN_NAMES = bytes([*range(0x21), *range(0x7F, 0x100)])
@@ -44,6 +44,9 @@ class Field(NamedTuple):
     start: int
     end: int
     value_start: int
+
+
+_new_field = tuple.__new__  # half of what Field(…) takes, of which a message has many
 
 
 def find_header_end(raw: Raw) -> HeaderEnd:
@@ -72,7 +75,11 @@ class HeaderBlock:
         self._bytes = header
         self._by_name: dict[str, list[Field]] = {}
         for field in fields:
-            self._by_name.setdefault(field.name_lower, []).append(field)
+            same = self._by_name.get(field.name_lower)
+            if same is None:
+                self._by_name[field.name_lower] = [field]
+            else:
+                same.append(field)
 
     @classmethod
     def scan(cls, raw: Raw) -> "HeaderBlock":
@@ -113,12 +120,15 @@ class HeaderBlock:
 
 def _fields_of(header: bytes) -> Iterator[Field]:
     listed = 0
-    for line in _LOGICAL_LINE.finditer(header):
-        name_lower, value_start = line[1].lower().decode("ascii"), line.end(2)
-        if not line[2]:
-            name_lower, value_start = _odd_name(header, line.start(), line.end())
+    text = header.decode("latin-1")  # a character for each byte, so that names need not be decoded one by one
+    for line in _LOGICAL_LINE.finditer(text):
+        (start, end), (_, name_end), value_start = line.span(), line.span(1), line.end(2)
+        if value_start > name_end:
+            name_lower = line[1].lower()
+        else:
+            name_lower, value_start = _odd_name(header, start, end)
         if name_lower:
-            yield Field(name_lower, line.start(), line.end(), value_start)
+            yield _new_field(Field, (name_lower, start, end, value_start))
             listed += 1
             if listed == MAX_FIELDS:
                 return

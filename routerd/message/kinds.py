@@ -32,26 +32,44 @@ _NO_TOKENS = frozenset[str]()
 _ARMOUR = re.compile(rb"^-----BEGIN PGP (SIGNED )?MESSAGE-----[ \t\r]*$", re.MULTILINE)  # RFC 9580 6.2, 7
 
 
+# A header with none of these, as most mail of people has, need not be asked for them one by one.
+_TELLING = frozenset((
+    *_AUTOMATIC_HEADERS, *_LIST_HEADERS, *_BULK_HEADERS, "in-reply-to", "references", "precedence", "auto-submitted",
+    "x-auto-response-suppress", "x-post-messageclass", "x-failed-recipients", "content-class",
+))  # fmt: skip
+
+
 def kinds_of(raw: Raw, headers: HeaderBlock, root: Part, subject: BareSubject, author: str) -> frozenset[str]:
     """Any of: reply forward auto bounce list bulk encrypted signed calendar.
 
     `author`: the first From address, "" without one.
     """
-    kinds: set[str] = set()
+    kinds = _by_parts(raw, root)
     if is_forward(root, subject):
         kinds.add("forward")
     elif subject.meaning == "reply" or _has(headers, ("in-reply-to", "references")):
         kinds.add("reply")
     if _is_bounce(headers, root, author):
         kinds |= {"bounce", "auto"}
-    if is_marked_automatic(headers, root) or says_out_of_office(subject.text):
+    if root.type == "multipart/report" or says_out_of_office(subject.text):
+        kinds.add("auto")
+    if not headers.names.isdisjoint(_TELLING):
+        kinds |= _by_header(headers, root)
+    return frozenset(kinds)
+
+
+def _by_header(headers: HeaderBlock, root: Part) -> set[str]:
+    kinds: set[str] = set()
+    if is_marked_automatic(headers, root):
         kinds.add("auto")
     precedence = _tokens(headers, "precedence")
     if _has(headers, _LIST_HEADERS) or "list" in precedence:
         kinds.add("list")
     if _has(headers, _BULK_HEADERS) or not precedence.isdisjoint(("bulk", "junk")):
         kinds.add("bulk")
-    return frozenset(kinds | _by_parts(raw, headers, root))
+    if "urn:content-classes:calendarmessage" in _tokens(headers, "content-class"):
+        kinds.add("calendar")
+    return kinds
 
 
 def is_calendar_reply(root: Part) -> bool:
@@ -106,10 +124,8 @@ def is_of_list(headers: HeaderBlock) -> bool:
     return _has(headers, _LIST_HEADERS)
 
 
-def _by_parts(raw: Raw, headers: HeaderBlock, root: Part) -> set[str]:
+def _by_parts(raw: Raw, root: Part) -> set[str]:
     kinds: set[str] = set()
-    if "urn:content-classes:calendarmessage" in _tokens(headers, "content-class"):
-        kinds.add("calendar")
     first_text: Part | None = None
     for part in not_enclosed(root):
         kinds.add(_kind_of_part(raw, part))
@@ -117,7 +133,8 @@ def _by_parts(raw: Raw, headers: HeaderBlock, root: Part) -> set[str]:
             first_text = part
     if first_text is not None:
         kinds.add(_kind_by_armour(raw, first_text))
-    return kinds - {""}
+    kinds.discard("")
+    return kinds
 
 
 def _kind_of_part(raw: Raw, part: Part) -> str:

@@ -71,24 +71,24 @@ class MessageView:
 
     def header(self, name: str) -> tuple[str, ...]:
         """The values of every field called `name` (any case): unfolded, decoded (RFC 2047), without CR, LF and NUL."""
-        key = name.lower()
-        if key not in self._decoded:
-            values = self.headers.raw_values(key)
+        known = self._decoded.get(name)
+        if known is None:
+            values = self.headers.raw_values(name)
             if values and max(map(len, values)) > MAX_VALUE_BYTES:
-                self.defects.append(f"header {key} is too long to be read whole")
-            self._decoded[key] = tuple(self._decode(value).strip() for value in values)
-        return self._decoded[key]
+                self.defects.append(f"header {name.lower()} is too long to be read whole")
+            known = self._decoded[name] = tuple([self._decode(value).strip() for value in values])
+        return known
 
     def addresses(self, name: str) -> tuple[Mailbox, ...]:
         """The mailboxes in every field called `name`, groups opened, at most `MAX_MAILBOXES`."""
-        key = name.lower()
-        if key not in self._mailboxes:
+        known = self._mailboxes.get(name)
+        if known is None:
             found: list[Mailbox] = []
-            for value in self.headers.raw_values(key):
+            for value in self.headers.raw_values(name):
                 if len(found) < MAX_MAILBOXES:
                     found.extend(parse_mailboxes(self._decode_8bit(value)))
-            self._mailboxes[key] = tuple(found[:MAX_MAILBOXES])
-        return self._mailboxes[key]
+            known = self._mailboxes[name] = tuple(found[:MAX_MAILBOXES])
+        return known
 
     @once
     def subject(self) -> str:
