@@ -2,7 +2,6 @@
 
 import re
 from dataclasses import dataclass
-from email.utils import format_datetime
 from hashlib import sha256
 
 from routerd.message.annotation import Annotation
@@ -11,6 +10,7 @@ from routerd.message.encode import clean, list_field, structured_field, text_fie
 from routerd.message.envelope import Raw, Received
 from routerd.message.forged import cut_forged
 from routerd.message.headers import find_header_end
+from routerd.message.internet_date import internet_date
 
 MAX_EXPLANATION_BYTES = 1024  # of X-Routerd-Rules and of X-Routerd-Why, as fields
 MAX_HELO = 255  # RFC 5321 4.5.3.1.2
@@ -104,14 +104,14 @@ def received_value(received: Received, hostname: str) -> str:
     literal = f"[IPv6:{client.address}]" if ":" in client.address else f"[{client.address}]"
     parts = [f"from {helo}"]
     if client.address:
-        name = _NOT_IN_DOMAINS.sub("?", client.findings.name or "")
+        name = _NOT_IN_DOMAINS.sub("?", client.findings.name) if client.findings.name else ""
         parts.append(f"({name} {literal})" if name else f"({literal})")
     parts.append(f"by {hostname} (routerd) with {received.with_protocol} id {received.id}")
     if len(recipients) == 1:
         parts.append(f"for <{recipients[0].address}>")
     if client.findings.listed_in:
         parts.append(f"(client listed by {', '.join(sorted(client.findings.listed_in))})")
-    return clean(f"{' '.join(parts)}; {format_datetime(received.at)}")
+    return clean(f"{' '.join(parts)}; {internet_date(received.at)}")
 
 
 def _added(annotation: Annotation, copy_id: str, desk: DeskFields, *, with_priority: bool) -> bytes:
