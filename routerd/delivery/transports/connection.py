@@ -55,6 +55,7 @@ class Connection(asyncio.Protocol):
 
     def __init__(self, login: Login, host: Host, timeouts: Timeouts) -> None:
         self.host = host
+        self.host_name = str(host)
         self.carried = 0  # transactions begun
         self.idle_since = 0.0
         self.opened_at = 0.0
@@ -108,20 +109,27 @@ class Connection(asyncio.Protocol):
                 actions = await self._answers()
 
     async def carry(self, transaction: Transaction, content: Content) -> tuple[Outcome, ...]:
-        """One message; an outcome per recipient. Raises nothing but what reading `content` raises."""
+        """One message; an outcome per recipient. Raises nothing but what reading `content` raises.
+
+        What need not wait makes no coroutine, and what an action is is asked by its type: each message pays for it.
+        """
         self.carried += 1
         actions = self._client.start(transaction)
         while True:
             for action in actions:
-                match action:
-                    case Send(data):
-                        await self._write(data)
-                    case SendContent():
-                        await self._write_content(content)
-                    case Finished(outcomes):
-                        return outcomes
-                    case _:
-                        raise RuntimeError(f"{action} inside a transaction")
+                kind = type(action)
+                if kind is Send:
+                    if self._put(action.data):  # type: ignore[union-attr]
+                        await self._all_sent()
+                elif kind is SendContent:
+                    if not content.is_small:
+                        await self._write_pieces(content)
+                    elif self._put_small(content):
+                        await self._all_sent()
+                elif kind is Finished:
+                    return action.outcomes  # type: ignore[union-attr]
+                else:
+                    raise RuntimeError(f"{action} inside a transaction")
             actions = await self._answers()
 
     def quit(self) -> None:
@@ -153,20 +161,28 @@ class Connection(asyncio.Protocol):
 
     async def _write(self, data: bytes) -> None:
         """Gives when the kernel has it all. A connection that is gone shows at the next answer."""
-        if self._lost or self._transport is None:
-            return
-        self._transport.write(data)
-        if self._blocked:
-            deadline = self._loop.time() + self._timeouts.send
-            while self._blocked and not self._lost:
-                await self._wait(deadline, "does not take what is sent")
+        if self._put(data):
+            await self._all_sent()
 
-    async def _write_content(self, content: Content) -> None:
+    def _put(self, data: bytes) -> bool:
+        """Whether `_all_sent` is to be waited for."""
+        if self._lost or self._transport is None:
+            return False
+        self._transport.write(data)
+        return self._blocked
+
+    async def _all_sent(self) -> None:
+        deadline = self._loop.time() + self._timeouts.send
+        while self._blocked and not self._lost:
+            await self._wait(deadline, "does not take what is sent")
+
+    def _put_small(self, content: Content) -> bool:
+        """What has room in one piece, as `_put` does."""
+        self._client.content_sent()
+        return self._put(content.on_the_wire())
+
+    async def _write_pieces(self, content: Content) -> None:
         pieces = dot_stuffed(content.pieces())
-        if content.is_small:
-            self._client.content_sent()
-            await self._write(b"".join(pieces))
-            return
         while not self._lost and not self._unread:  # an early answer ends it: what follows would be for nothing
             piece = await asyncio.to_thread(_next_piece, pieces) if content.is_on_disk else _next_piece(pieces)
             if piece is None:

@@ -47,6 +47,15 @@ class Content:
         """Reads all of it."""
         return not all(piece.isascii() for piece in self.pieces())
 
+    def on_the_wire(self) -> bytes:
+        """All of `dot_stuffed`, where it is small: without the generators, which take half of the time."""
+        data = _with_crlf(self.head + self.raw[self.body_start :])
+        if data.rfind(b"\n.") >= 0:
+            data = data.replace(b"\r\n.", b"\r\n..")
+        if data.startswith(b"."):
+            data = b"." + data
+        return data + (b".\r\n" if data.endswith(b"\n") or not data else b"\r\n.\r\n")
+
 
 def dot_stuffed(pieces: Iterator[bytes]) -> Iterator[bytes]:
     """The content as it follows DATA, with its final dot (RFC 5321 4.5.2); bare CR and LF become CRLF."""
@@ -82,7 +91,6 @@ def _whole_line_ends(pieces: Iterator[bytes]) -> Iterator[bytes]:
 
 
 def _with_crlf(data: bytes) -> bytes:
-    """Where no CR or LF stands alone, all line ends together take two octets each: half the time of counting pairs."""
-    lines = data.splitlines()  # at CR, LF and CR LF, nothing else
-    ends = len(lines) - (not data.endswith((b"\r", b"\n")))
-    return data if len(b"".join(lines)) + 2 * ends == len(data) else _BREAK.sub(b"\r\n", data)
+    """Where no CR or LF is left without the pairs all are pairs: to see that takes half the time of counting them."""
+    rest = data.replace(b"\r\n", b"")
+    return data if b"\r" not in rest and b"\n" not in rest else _BREAK.sub(b"\r\n", data)

@@ -29,6 +29,13 @@ def test_the_same_goes_out_in_whatever_pieces_it_comes(data, cuts):
     assert b"".join(dot_stuffed(iter(cut_at(data, cuts)))) == b"".join(dot_stuffed(iter([data])))
 
 
+@given(MAIL_BYTES, MAIL_BYTES)
+def test_in_one_piece_goes_out_what_goes_out_in_many(head, body):
+    """What is small has a way of its own, to the same bytes."""
+    content = Content(head, b"from..to" + body, len(b"from..to"))
+    assert content.on_the_wire() == b"".join(dot_stuffed(content.pieces()))
+
+
 @given(MAIL_BYTES, st.lists(st.integers(0, 30)))
 def test_no_bare_cr_or_lf_and_no_early_end(data, cuts):
     """Every line end is CRLF, the only line that is a dot is the last, and a server reads what was meant."""
