@@ -85,7 +85,7 @@ def paced(system: System, rate: float, seconds: float, *, keep: bool = False) ->
     system.arrivals.begin()
     with Pace(system.port, rate, seconds, keep=keep) as pace:
         told = pace.wait()
-    await_arrivals(system, told.messages)
+    await_arrivals(system.name, system.arrivals.count, told.messages)
     await_idle(system)
     return told
 

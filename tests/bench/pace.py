@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bench.letters import RECIPIENT, SENDER
+from bench.letters import RECIPIENT, SENDER, SIZES
+from bench.steady import Letters
 from peers.machine import PeerError
 
 _PROGRAM = Path(__file__).with_name("steady.py")
@@ -25,12 +26,26 @@ class Paced:
     whole: Mapping[str, float]  # from the moment at which the message was due
 
 
+def paced_letters(client: str, *, automatic: bool = False) -> Letters:
+    """What a Pace of this client sends."""
+    return Letters(client, SENDER, RECIPIENT, SIZES["4KiB"], automatic=automatic)
+
+
 class Pace:
     """Sends from now on. A context manager, so that no sender is left behind."""
 
-    def __init__(self, port: int, rate: float, seconds: float, *, keep: bool = False, automatic: bool = False) -> None:
+    def __init__(
+        self,
+        port: int,
+        rate: float,
+        seconds: float,
+        *,
+        keep: bool = False,
+        automatic: bool = False,
+        client: str | None = None,
+    ) -> None:
         options = [*("--port", str(port)), *("--rate", str(rate)), *("--seconds", str(seconds))]
-        options += ["--sender", SENDER, "--recipient", RECIPIENT]
+        options += ["--sender", SENDER, "--recipient", RECIPIENT, *(["--client", client] if client else [])]
         options += [*(["--keep"] if keep else []), *(["--automatic"] if automatic else [])]
         self._seconds = seconds
         self._process = subprocess.Popen(

@@ -4,6 +4,7 @@ import os
 import resource
 import subprocess
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -37,7 +38,7 @@ def measure(system: System, load: Load) -> Run:
     began = time.perf_counter()
     _send(system.name, load.command(system.port, next(system.clients)))
     accepted_after = time.perf_counter() - began
-    await_arrivals(system, load.messages)
+    await_arrivals(system.name, system.arrivals.count, load.messages)
     seconds = time.perf_counter() - began
     loading = _load(system) - load_before
     memory = pss_bytes(system.sessions)
@@ -63,7 +64,7 @@ def prove(system: System, load: Load, sent: bytes) -> None:
     await_idle(system)
     with system.arrivals.kept() as messages:
         _send(system.name, load.command(system.port, next(system.clients)))
-        await_arrivals(system, load.messages)
+        await_arrivals(system.name, system.arrivals.count, load.messages)
         await_idle(system)
         try:
             check(messages(), load.messages, sent, is_labelled=system.has_rules)
@@ -107,14 +108,14 @@ def _send(name: str, command: list[str]) -> None:
         raise PeerError(f"{name} did not take all: {done.stderr.strip()}")
 
 
-def await_arrivals(system: System, wanted: int) -> None:
+def await_arrivals(name: str, arrived: Callable[[], int], wanted: int) -> None:
     """Raises WrongRunError where some do not come."""
     count, changed_at = 0, time.monotonic()
-    while (now_there := system.arrivals.count()) < wanted:
+    while (now_there := arrived()) < wanted:
         if now_there != count:
             count, changed_at = now_there, time.monotonic()
         elif time.monotonic() - changed_at > QUIET_SECONDS:
-            raise WrongRunError(f"{system.name}: {wanted - count} messages of {wanted} have not come")
+            raise WrongRunError(f"{name}: {wanted - count} messages of {wanted} have not come")
         time.sleep(0.002)
 
 

@@ -29,6 +29,23 @@ _LINE = b"All that is said here is said to fill a message of an ordinary size, o
 Talk = Generator[int, None, None]
 
 
+class Letters:
+    """What is sent: each the same but for its number."""
+
+    def __init__(self, client: str, sender: str, recipient: str, size: int, *, automatic: bool) -> None:
+        said = "Auto-Submitted: auto-generated\r\n" if automatic else ""
+        head = (
+            f"From: <{sender}>\r\nTo: <{recipient}>\r\nSubject: smtp-source, measured\r\n{said}"
+            "Date: Mon, 12 Jan 2026 09:00:00 +0000\r\nMessage-ID: <"
+        )
+        self._head = head.encode()
+        self._body = f"@{client}>\r\n\r\n".encode() + _LINE * (size // len(_LINE)) + b".\r\n"
+
+    def letter(self, number: int) -> bytes:
+        """With the dot that ends it."""
+        return b"%b%d%b" % (self._head, number, self._body)
+
+
 class Session:
     """One connection, which has one message under way at a time."""
 
@@ -67,13 +84,9 @@ class Sender:
         self._poll = select.epoll()
         self._sessions: dict[int, Session] = {}
         self._rested: deque[Session] = deque()  # kept connections without a message under way
-        self._client = f"{secrets.token_hex(4)}.example.net"
-        automatic = "Auto-Submitted: auto-generated\r\n" if options.automatic else ""
-        self._head = (
-            f"From: <{options.sender}>\r\nTo: <{options.recipient}>\r\nSubject: smtp-source, measured\r\n{automatic}"
-            "Date: Mon, 12 Jan 2026 09:00:00 +0000\r\nMessage-ID: "
-        ).encode()
-        self._body = b"\r\n\r\n" + _LINE * (options.size // len(_LINE)) + b".\r\n"
+        self._letters = Letters(
+            options.client, options.sender, options.recipient, options.size, automatic=options.automatic
+        )
         self._envelope = f"MAIL FROM:<{options.sender}>\r\nRCPT TO:<{options.recipient}>\r\nDATA\r\n".encode()
         self.messages = 0  # that were taken
         self._counted_from = 0.0
@@ -115,11 +128,11 @@ class Sender:
         """Yields how many replies it waits for."""
         if is_new:
             yield 1
-            session.say(f"EHLO {self._client}\r\n".encode())
+            session.say(f"EHLO {self._options.client}\r\n".encode())
             yield 1
         session.say(self._envelope)
         yield 3
-        session.say(self._head + f"<{number}@{self._client}>".encode() + self._body)
+        session.say(self._letters.letter(number))
         ended_at = perf_counter()
         yield 1
         now = perf_counter()
@@ -172,6 +185,7 @@ def main() -> int:
     parser.add_argument("--automatic", action="store_true", help="messages that say that a machine wrote them")
     parser.add_argument("--sender", default="anna@klient.pl")
     parser.add_argument("--recipient", default="support@example.com")
+    parser.add_argument("--client", default=f"{secrets.token_hex(4)}.example.net", help="its name (default: any)")
     options = parser.parse_args()
     gc.disable()
     with suppress(OSError):

@@ -85,6 +85,16 @@ class AtSink:
         return self._sink.count() - self._before
 
     @contextmanager
+    def aside(self) -> Generator[int, None, None]:
+        """Meanwhile something else may listen on the sink's port, which is given."""
+        self._sink.stop()
+        try:
+            yield self._sink.port
+        finally:
+            self._sink.start()
+            self.begin()
+
+    @contextmanager
     def kept(self) -> Generator[Messages, None, None]:
         """By another sink on the same port, which is slower."""
         counting, captured = self._sink, self._folder / "captured"

@@ -20,13 +20,15 @@ from bench.bounds import table as table_of_bounds
 from bench.compare import Effort, as_json, compare, table
 from bench.comparison import FIGURES, Case, Comparison, Spread, cases
 from bench.equal_rules import routerd_rules, sieve_rules
+from bench.exact_sink import ExactSink
 from bench.fidelity import WrongRunError, check
 from bench.latency import compare as compare_waits
 from bench.latency import table as table_of_waits
 from bench.letters import Load, large_letter
-from bench.pace import Pace
+from bench.pace import Pace, paced_letters
 from bench.runs import Run, measure
 from bench.soak import Sample, Soaked, soak
+from bench.soak import table as table_of_soak
 from bench.steady import percentiles
 from bench.syncs import Syncs, calls_in
 from bench.systems import FEW, PEERS, ROUTERD, AtSink, System, knows_workers
@@ -213,22 +215,44 @@ def test_a_soak_goes_from_end_to_end(peer_or_skip: Peers) -> None:
         soaked = soak(0.03, 10, print, rate=30.0)
     assert soaked.sent == soaked.arrived == 54
     assert soaked.samples[-1].memory_mb > 0
-    assert soaked.samples[-1].store_mb > 0
+    assert soaked.samples[-1].store_mb + soaked.samples[-1].wal_mb > 0
+    assert (soaked.doubled, soaked.altered) == (0, 0)
 
 
 def _soaked(memory: list[float], store: list[float], arrived: int = 100) -> Soaked:
-    samples = [Sample(float(at), *sizes, 0, 0) for at, sizes in enumerate(zip(memory, store, strict=True))]
+    samples = [Sample(float(at), *sizes, 33.0, 0, 60, 0) for at, sizes in enumerate(zip(memory, store, strict=True))]
     return Soaked(10.0, 100, arrived, samples)
 
 
 def test_a_soak_says_what_grew_and_what_was_lost() -> None:
-    """What is reached in the second third has to be enough for the last one."""
-    flat = [50.0, 90.0, 100.0, 100.0, 101.0, 100.0]
+    """By the slope after the first third, so that neither one high figure nor the beginning tells."""
+    flat = [50.0, 90.0, 100.0, 120.0, 100.0, 101.0]
     grown = [50.0, 90.0, 100.0, 110.0, 120.0, 130.0]
     assert _soaked(flat, flat).faults() == []
-    assert _soaked(grown, flat).faults() == ["memory has grown from 110 to 130 MB"]
-    assert _soaked(flat, grown).faults() == ["the store has grown from 110 to 130 MB"]
+    assert _soaked(grown, flat).faults() == ["memory in MB has grown by 30 from 100"]
+    assert _soaked(flat, grown).faults() == ["the store in MB has grown by 30 from 100"]
     assert _soaked(flat, flat, 99).faults() == ["100 messages were sent, 99 have come"]
+    altered = replace(_soaked(flat, flat, 99), doubled=2, altered=1, first_altered="rom: a")
+    assert altered.faults()[1:] == ["2 came twice", "1 were altered, first of all:\nrom: a"]
+    assert "slope an hour" in table_of_soak(altered)
+
+
+def test_what_arrives_in_a_soak_is_looked_at() -> None:
+    """Byte for byte, below what was added; each but once."""
+    letters = paced_letters("client.example.net")
+    sink = ExactSink(0, letters)
+    added = b"X-Labels: measured\r\n"
+    for data in (
+        added + letters.letter(7),
+        added + letters.letter(0),
+        added + letters.letter(7),
+        letters.letter(8),
+        added + letters.letter(9).replace(b"4711", b"4712", 1),
+        added + letters.letter(10).replace(b"From:", b"rom:"),
+    ):
+        sink.take(data)
+    assert (sink.arrived, sink.doubled, sink.altered) == (2, 1, 3)
+    assert sink.first_altered == letters.letter(8)
 
 
 def test_a_way_is_told_step_by_step() -> None:

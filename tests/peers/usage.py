@@ -34,6 +34,15 @@ def pss_bytes(sessions: Collection[int]) -> int:
     return kilobytes * 1024
 
 
+def open_files(sessions: Collection[int]) -> int:
+    """How many descriptors they have."""
+    count = 0
+    for pid in pids(sessions):
+        with suppress(OSError):
+            count += sum(1 for _ in Path(f"/proc/{pid}/fd").iterdir())
+    return count
+
+
 def _stats(sessions: Collection[int]) -> Iterator[list[str]]:
     """The fields of proc_pid_stat(5), the first at 0; what is in the parentheses is left out."""
     for path in Path("/proc").glob("[0-9]*/stat"):
