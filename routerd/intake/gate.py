@@ -3,7 +3,6 @@
 import asyncio
 import ssl
 from collections.abc import Sequence
-from typing import Any
 
 import structlog
 
@@ -27,15 +26,14 @@ class Gate:
         settings: Settings,
         listener: Listener,
         tls: ssl.SSLContext | None,
-        template: dict[str, Any],
     ) -> None:
         self.reception = reception
         self.name = listener.name
-        self.template = template  # of a session, see session_template
+        self.open_connections = 0
         self.adopt(settings, listener, tls)
         metrics = reception.metrics
-        self.connections = metrics.connections.labels(self.name)
-        self.connections.set(0)
+        metrics.connections.labels(self.name).set_function(lambda: self.open_connections)
+        self._receiving = metrics.step_seconds.labels("receive")
         self._results = {
             result: metrics.messages_received.labels(self.name, result)
             for result in ("accepted", "deferred", "rejected")
@@ -120,6 +118,10 @@ class Gate:
         """A refusal that is temporary says nothing of the password."""
         result = "ok" if isinstance(answer, LoggedIn) else "wrong" if answer.code >= 500 else "postponed"
         self.reception.metrics.logins.labels(result).inc()
+
+    def count_received(self, seconds: float) -> None:
+        """`seconds`: what a message, up to the end of its content, and the commands before it took of ours."""
+        self._receiving.observe(seconds)
 
     def count_verdicts(self, verdicts: Sequence[Verdict], size_bytes: int, seconds: float) -> None:
         """A message counts as accepted if it was for any recipient, else as deferred if any may come again."""

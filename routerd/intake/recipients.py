@@ -24,6 +24,7 @@ from routerd.message.token import (
 TOKEN_LIFE = timedelta(days=14)  # of what bounces come back to
 _OF_DESK = {ANSWER: Purpose.ANSWER, NOTE: Purpose.NOTE, DRAFT: Purpose.DRAFT}
 _OF_DESK_BY_WORD = {"note": Purpose.NOTE, "draft": Purpose.DRAFT}  # the conversation is found by References
+_INBOX = Purpose.INBOX  # to ask an Enum for a member takes as long as all else of a look-up
 _ROUTING = frozenset("%!@")  # user%far.example@here, far.example!user@here, "user@far.example"@here
 _FOR_POSTMASTER = frozenset({"postmaster", "abuse"})  # RFC 5321 4.5.1, RFC 2142
 
@@ -65,6 +66,11 @@ class Directory:
             self._domains.add(self._own_domain)
         self._bare_postmaster = Address("postmaster", parse_address(next(iter(settings.inboxes))).domain)
 
+    def inbox_of(self, address: Address | None) -> Recipient | None:
+        """What `look_up` gives where the address is listed."""
+        inbox = self._inboxes.get(address.key) if address is not None else None
+        return None if inbox is None or address is None else Recipient(address, _INBOX, inbox)
+
     def look_up(self, address: Address | None, now: datetime) -> Recipient | Declined:
         """Whose `address` is; None is `<Postmaster>`. A listed address goes before any reading of its parts.
 
@@ -74,9 +80,9 @@ class Directory:
             address = self._bare_postmaster
         if address.domain not in self._domains:
             return _RELAYING
-        inbox = self._inboxes.get(address.key)
-        if inbox is not None:
-            return Recipient(address, Purpose.INBOX, inbox)
+        listed = self.inbox_of(address)
+        if listed is not None:
+            return listed
         if address.local.lower() in _FOR_POSTMASTER:
             return Recipient(address, Purpose.POSTMASTER, address.key)
         wrapped = unwrap(address.local)

@@ -1,10 +1,11 @@
 """The subclass of aiosmtpd's SMTP: one connection from connect to its end.
 
-aiosmtpd gives the protocol class and its Session. Who comes is worked out by arrival.py; host.py answers him. Bytes go
-there straight from the transport, without a stream and a task per connection.
+aiosmtpd gives the protocol class; what that makes for each connection, and the task that reads it, are not needed. Who
+comes is worked out by arrival.py; host.py answers him. Bytes go there straight from the transport.
 """
 
 import asyncio
+from time import perf_counter
 from typing import cast
 
 from aiosmtpd.smtp import SMTP
@@ -27,33 +28,44 @@ _TLS_BYTES = 200_000  # that a connection in TLS takes while content comes, as m
 class HostedSession(SMTP):
     """What it counts lives from its beginning to its end, through STARTTLS."""
 
+    # Without a dict an idle connection takes half the memory: that would hold what the library thinks of, too.
+    __slots__ = (
+        "_arrival", "_backlog", "_gate", "_handshake", "_host", "_is_over", "_link", "_readings", "_reception",
+        "_tls_bytes", "_unread_bytes",
+    )  # fmt: skip
+
     _link: Link
 
-    def __init__(self, gate: Gate) -> None:  # not super().__init__: see session_template
-        self.__dict__.update(gate.template)
+    # Not super().__init__: it inspects every member of the class, for tables that nobody reads here. That took a third
+    # of a short session's CPU.
+    def __init__(self, gate: Gate) -> None:
         self._gate = gate
-        self._reception = gate.reception
-        self._arrival = Arrival(gate.reception)
-        self._backlog = Backlog(gate.reception.memory)
-        self._host: Host | None = None  # until the client is let in
+        self._reception = reception = gate.reception
+        self._arrival = Arrival(reception)
+        self._backlog = Backlog(reception.memory)
+        self._host: Host | None = None  # while a client is let in
         self._handshake: asyncio.Task[None] | None = None
         self._is_over = False
         self._tls_bytes = 0  # counted against the memory in flight, as what follows
         self._unread_bytes = 0  # of what we say
-        now = self.loop.time()
+        now = reception.seconds()
         self._readings = Readings(now, now)
+
+    def __del__(self) -> None:
+        """Not the library's, which looks for what its own __init__ has made."""
 
     # The transport's side
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        began = perf_counter()
         self._link = Link(cast(asyncio.Transport, transport))
-        self._gate.connections.inc()
+        self._gate.open_connections += 1
         self._reception.sessions.add(self)
-        self.session = self._create_session()
-        self.session.peer = transport.get_extra_info("peername")
-        self._go_in(self._arrival.begin(self.session.peer))
+        self._go_in(self._arrival.begin(transport.get_extra_info("peername")))
+        self._readings.spent_seconds += perf_counter() - began
 
     def data_received(self, data: bytes) -> None:
+        began = perf_counter()
         if self._host is not None:
             self._host.hear(data)
         elif self._arrival.awaits_header:
@@ -61,6 +73,7 @@ class HostedSession(SMTP):
         elif self._link.is_open:  # around the handshake of implicit TLS
             self._backlog.add(data)
             self._link.pause_reading()
+        self._readings.spent_seconds += perf_counter() - began
 
     def eof_received(self) -> bool:
         """True keeps our half open."""
@@ -75,14 +88,16 @@ class HostedSession(SMTP):
         self._arrival.end()
         if self._host is not None:
             self._host.end()
-        self._backlog.take_all()
+            self._host = None  # it holds us too: without such circles all is freed at once, while it is in the caches
+        if self._backlog.pieces:
+            self._backlog.take_all()
         self._reception.memory.give_back(self._tls_bytes)
         self._count_unread(0)
-        self._gate.connections.dec()
+        self._gate.open_connections -= 1
         self._reception.leave(self)
 
     def pause_writing(self) -> None:
-        self._readings.unread_since = self.loop.time()
+        self._readings.unread_since = self._reception.seconds()
         self._link.pause_reading()
         self._count_unread(self._link.unread_bytes)
 
@@ -99,15 +114,15 @@ class HostedSession(SMTP):
     # From connect to greeting
 
     def _go_in(self, step: Step) -> None:
-        match step:
-            case TurnedAway(reason, about, refused):
-                self._gate.count_refusal(reason, refused, about, self._arrival.peer)
-                if refused is not None and not self._gate.is_implicit_tls:
-                    self._link.write(refusal(refused))
-                self._link.close()
-            case Peer() if self._gate.is_implicit_tls:
+        if isinstance(step, TurnedAway):
+            self._gate.count_refusal(step.reason, step.refused, step.about, self._arrival.peer)
+            if step.refused is not None and not self._gate.is_implicit_tls:
+                self._link.write(refusal(step.refused))
+            self._link.close()
+        elif isinstance(step, Peer):
+            if self._gate.is_implicit_tls:
                 self._begin_handshake()
-            case Peer():
+            else:
                 self._let_in()
 
     def _let_in(self) -> None:

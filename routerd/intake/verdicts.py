@@ -4,6 +4,8 @@ import asyncio
 import errno
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import datetime
+from typing import NamedTuple
 
 import structlog
 
@@ -11,9 +13,11 @@ from routerd.intake.gate import Gate
 from routerd.intake.keeping.spool import Spool
 from routerd.intake.protocol import refusals
 from routerd.message.envelope import (
+    Client,
     ClientFindings,
     Envelope,
     Protocol,
+    QueueId,
     Raw,
     Received,
     Refused,
@@ -24,33 +28,41 @@ from routerd.store.base import StoreFullError
 log = structlog.get_logger()
 
 
+class Arriving(NamedTuple):
+    """A whole message whose bytes are in the spool yet; and what is found out about its client may be to come."""
+
+    id: QueueId
+    envelope: Envelope
+    client: Client
+    at: datetime
+    spool: Spool
+
+
 async def verdicts_on(
-    gate: Gate, begun: Received, spool: Spool, findings: "asyncio.Task[ClientFindings] | None"
+    gate: Gate, arriving: Arriving, findings: "asyncio.Task[ClientFindings] | None"
 ) -> Sequence[Verdict]:
     """Hands the message to the router and counts what it answers. Never raises but where it is cancelled.
 
-    `begun` still lacks its bytes, which are in the spool, and what is found out about its client. No timer runs here: a
-    client that leaves, or a drain, waits for the commit. The spool and its memory are given back.
+    No timer runs here: a client that leaves, or a drain, waits for the commit. The spool and its memory are given back.
     """
     reception = gate.reception
-    loop = asyncio.get_running_loop()
-    began_at = loop.time()
+    began_at = reception.seconds()
+    queue_id, envelope, client, at, spool = arriving
     held_bytes = spool.memory_bytes
-    envelope, client = begun.envelope, begun.client
     raw: Raw = b""
     verdicts: Sequence[Verdict]
     try:
-        raw = await loop.run_in_executor(None, spool.finish) if spool.is_on_disk else spool.finish()
+        raw = await reception.loop.run_in_executor(None, spool.finish) if spool.is_on_disk else spool.finish()
         if findings is not None:
             client = replace(client, findings=await _told_by(findings))
-        verdicts = await reception.accept(Received(begun.id, envelope, client, raw, begun.at))
+        verdicts = await reception.accept(Received(queue_id, envelope, client, raw, at))
     except Exception as error:
-        log.exception("accept_failed", id=begun.id, listener=gate.name, client=client.address)
+        log.exception("accept_failed", id=queue_id, listener=gate.name, client=client.address)
         reception.count_refusal("accept_failed")
         verdicts = for_each(refusals.NO_SPACE if _is_full(error) else refusals.TRY_LATER, envelope, client.protocol)
     finally:
         reception.memory.give_back(held_bytes)
-    now = loop.time()
+    now = reception.seconds()
     gate.count_verdicts(verdicts, len(raw), now - began_at)
     reception.return_paths.count(envelope, verdicts, now)
     return verdicts

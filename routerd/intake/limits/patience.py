@@ -55,17 +55,20 @@ class Readings:
     paid_until: float | None = None  # so long what came of the content is enough; None outside content
     unread_since: float | None = None  # the client does not read what we say
     closing_since: float | None = None
+    spent_seconds: float = 0.0  # of ours, on what came since the last message; not by the loop's clock
 
-    def hear(self, now: float, size_bytes: int, timeouts: Timeouts, *, in_content: bool) -> None:
-        """Something came that counts: `size_bytes` of content, or commands.
+    def hear_commands(self, now: float) -> None:
+        """Whole ones came."""
+        self.heard_at = now
+        self.paid_until = None
+
+    def hear_content(self, now: float, size_bytes: int, timeouts: Timeouts) -> None:
+        """So much came, perhaps with commands before or behind it.
 
         Content pays for the time until more must come, but not for hours ahead: else a large message sent at once, and
         nearly nothing behind it, would keep its memory for as long as its sender likes.
         """
         self.heard_at = now
-        if not in_content:
-            self.paid_until = None
-            return
         most = now + timeouts.idle_seconds
         if self.paid_until is None:
             self.paid_until = most

@@ -43,9 +43,9 @@ class ReturnPathUse:
         """Only of what was taken: whoever merely names a return path must not use it up."""
         if not any(isinstance(verdict, Accepted) for verdict in verdicts):
             return
-        for key, purpose in {(_key(recipient), recipient.purpose) for recipient in envelope.recipients}:
-            if key is not None:
-                (self._used_at_desk if purpose in OF_DESK else self._used).count(key, now)
+        used = {(key, one.purpose) for one in envelope.recipients if (key := _key(one)) is not None}
+        for key, purpose in used:
+            (self._used_at_desk if purpose in OF_DESK else self._used).count(key, now)
 
 
 def _key(recipient: Recipient) -> str | None:

@@ -1,7 +1,9 @@
 """A line of the client: the command in it, whether that may come now, and the answer to it. Pure."""
 
+from dataclasses import dataclass
+
 from routerd.intake.protocol import refusals
-from routerd.intake.protocol.commands import COMMANDS, Answer
+from routerd.intake.protocol.commands import COMMANDS, Answer, Command
 from routerd.intake.protocol.events import CommandRefused
 from routerd.intake.protocol.lines import TOO_LONG
 from routerd.intake.protocol.refusals import CommandError
@@ -15,6 +17,29 @@ _IDLE = frozenset({"NOOP", "RSET", "VRFY", "HELP", "EHLO", "HELO", "LHLO"})  # w
 _WITHOUT_TLS = frozenset({"EHLO", "LHLO", "STARTTLS", "NOOP", "QUIT"})  # RFC 3207 4
 _WITHOUT_ARGUMENT = frozenset({"DATA", "RSET", "QUIT", "STARTTLS"})
 _WEB = frozenset({"GET", "POST", "CONNECT", "PUT", "HEAD", "OPTIONS"})  # a browser made to speak to us
+
+
+@dataclass(frozen=True, slots=True)
+class _Rule:
+    """What is true of a verb in every session: looked up once a line, not in one table after the other."""
+
+    command: Command
+    most_octets: int  # of the line
+    is_idle: bool
+    waits_for_tls: bool
+    is_bare: bool  # without an argument
+
+
+_RULES = {
+    verb: _Rule(
+        command,
+        _LONGER_COMMANDS.get(verb, COMMAND_OCTETS),
+        verb in _IDLE,
+        verb not in _WITHOUT_TLS,
+        verb in _WITHOUT_ARGUMENT,
+    )
+    for verb, command in COMMANDS.items()
+}
 
 
 def longest_line(session: Standing) -> int:
@@ -44,19 +69,28 @@ def obey(session: Standing, line: bytes) -> tuple[Answer, str]:
         return CommandRefused("syntax", refusals.NOT_ASCII, ""), ""
     word, _, argument = text.partition(" ")
     verb = word.upper() if word.isascii() else word  # "\u017ftarttls".upper() is a command
-    command = COMMANDS.get(verb)
-    if len(line) > COMMAND_OCTETS and len(line) > _LONGER_COMMANDS.get(verb, COMMAND_OCTETS):
-        return CommandRefused("syntax", refusals.OVERLONG, "" if command is None else verb), verb
-    if command is None:
+    rule = _RULES.get(verb)
+    if len(line) > COMMAND_OCTETS and (rule is None or len(line) > rule.most_octets):
+        return CommandRefused("syntax", refusals.OVERLONG, "" if rule is None else verb), verb
+    if rule is None:
         return _unknown(session, verb), verb
     argument = argument.lstrip(" ")
-    unfit = _unfit_now(session, verb, argument)
+    unfit = _unfit_now(session, rule, verb, argument)
     if unfit is not None:
         return unfit, verb
     try:
-        return command(session, argument), verb
+        return rule.command(session, argument), verb
     except CommandError as error:
         return CommandRefused("syntax", error.refused, argument), verb
+
+
+def _unfit_now(session: Standing, rule: _Rule, verb: str, argument: str) -> CommandRefused | None:
+    """Whatever the state of the transaction."""
+    if rule.waits_for_tls and session.terms.tls_required and not session.in_tls:
+        return CommandRefused("tls_required", refusals.TLS_FIRST, verb)
+    if rule.is_bare and argument:
+        return CommandRefused("syntax", refusals.NO_ARGUMENT, verb)
+    return session.allowance.for_idling() if rule.is_idle else None
 
 
 def _unknown(session: Standing, verb: str) -> CommandRefused:
@@ -65,12 +99,3 @@ def _unknown(session: Standing, verb: str) -> CommandRefused:
     if verb in _WEB:
         return CommandRefused("web", refusals.NO_TALKER, about)
     return CommandRefused("syntax", refusals.UNKNOWN, about)
-
-
-def _unfit_now(session: Standing, verb: str, argument: str) -> CommandRefused | None:
-    """Whatever the state of the transaction."""
-    if session.terms.tls_required and not session.in_tls and verb not in _WITHOUT_TLS:
-        return CommandRefused("tls_required", refusals.TLS_FIRST, verb)
-    if argument and verb in _WITHOUT_ARGUMENT:
-        return CommandRefused("syntax", refusals.NO_ARGUMENT, verb)
-    return session.allowance.for_idling() if verb in _IDLE else None

@@ -31,6 +31,8 @@ from routerd.intake.protocol.standing import Standing
 from routerd.intake.protocol.terms import Terms
 from routerd.message.envelope import Accepted, Refused, Verdict
 
+_COMMANDS = Phase.COMMANDS  # to ask an Enum for a member takes longer than all else of a comparison
+
 
 class Dialogue:
     """A session's state. The host writes what is said, does what the events name, and feeds what it reads.
@@ -94,7 +96,7 @@ class Dialogue:
 
     def feed(self, data: bytes) -> list[Event]:
         """What the client sent. While an answer is awaited it is only kept: the host should stop reading."""
-        if self._session.phase is not Phase.COMMANDS and not self._hears(data):
+        if self._session.phase is not _COMMANDS and not self._hears(data):
             return self._flushed()
         self._lines.feed(data)
         return self._run()
@@ -181,7 +183,7 @@ class Dialogue:
         while lines.left:
             if self._content is not None:
                 self._take_content(self._content)
-            elif session.phase is not Phase.COMMANDS:
+            elif session.phase is not _COMMANDS:
                 break
             else:
                 line = lines.take(self._line_octets)
@@ -200,7 +202,11 @@ class Dialogue:
         elif unfit is not None:
             self._refuse(unfit, "")
         else:
-            self._act_on(*obey(session, line))
+            answer, verb = obey(session, line)
+            if type(answer) is bytes and session.phase is _COMMANDS:  # as mostly; `_act_on` would do the same
+                self._said.append(answer)
+            else:
+                self._act_on(answer, verb)
 
     def _respond(self, exchange: Exchange, line: bytes, unfit: CommandRefused | None) -> Answer:
         """The next response of an AUTH; a line that cannot be read ends it (RFC 4954 4)."""
@@ -295,7 +301,8 @@ class Dialogue:
         self._lines.clear()
 
     def _flushed(self) -> list[Event]:
-        self._say_all()
+        if self._said or self._is_ending:
+            self._say_all()
         events, self._events = self._events, []
         return events
 

@@ -7,6 +7,8 @@ from routerd.intake.protocol.events import Declined
 from routerd.intake.protocol.parameters import MailFrom
 from routerd.message.envelope import Envelope, Purpose, Recipient, Verdict
 
+_WRAPPED = Purpose.WRAPPED
+
 
 class Transaction:
     """Begun by a MAIL that was granted. A recipient is in the envelope once, but LMTP answers each RCPT."""
@@ -24,11 +26,13 @@ class Transaction:
 
         What is taken back to a stranger is a bounce of his own mail, which comes from nobody and to nobody else.
         """
-        is_wrapped = recipient.purpose is Purpose.WRAPPED
+        is_wrapped = recipient.purpose is _WRAPPED
         if is_wrapped and self.mail.sender:
             return refusals.BOUNCES_ONLY
-        first = next(iter(self._recipients.values()), recipient)
-        is_wrapped = is_wrapped or first.purpose is Purpose.WRAPPED
+        if not self._recipients:
+            return None
+        first = next(iter(self._recipients.values()))
+        is_wrapped = is_wrapped or first.purpose is _WRAPPED
         return refusals.NOT_TOGETHER if is_wrapped and first.address.key != recipient.address.key else None
 
     def grant(self, recipient: Recipient) -> None:

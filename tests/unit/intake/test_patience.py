@@ -43,7 +43,7 @@ def test_in_content(pieces: Sequence[tuple[float, int]], refused_at: float) -> N
     """Octet after octet is not enough, not behind many either; the session's length does not count."""
     readings = Readings(0, 0)
     for now, size in pieces:
-        readings.hear(now, size, TIMEOUTS, in_content=True)
+        readings.hear_content(now, size, TIMEOUTS)
     readings.heard_at = refused_at
     assert overdue(readings, TIMEOUTS, refused_at, in_content=True) is None
     assert overdue(readings, TIMEOUTS, refused_at + 0.1, in_content=True) == refusals.TOO_SLOW
@@ -52,10 +52,10 @@ def test_in_content(pieces: Sequence[tuple[float, int]], refused_at: float) -> N
 def test_each_message_is_measured_by_itself() -> None:
     """A fast one before earns a slow one nothing."""
     readings = Readings(0, 0)
-    readings.hear(0, 50_000_000, TIMEOUTS, in_content=True)
-    readings.hear(1, 6, TIMEOUTS, in_content=False)
-    readings.hear(2, 1, TIMEOUTS, in_content=True)
-    readings.hear(400, 1, TIMEOUTS, in_content=True)
+    readings.hear_content(0, 50_000_000, TIMEOUTS)
+    readings.hear_commands(1)
+    readings.hear_content(2, 1, TIMEOUTS)
+    readings.hear_content(400, 1, TIMEOUTS)
     assert overdue(readings, TIMEOUTS, 400, in_content=True) == refusals.TOO_SLOW
 
 
