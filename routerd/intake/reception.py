@@ -14,7 +14,7 @@ from routerd.config.settings import Settings
 from routerd.intake.clients.findings import ClientLookUp
 from routerd.intake.clients.logins import Logins
 from routerd.intake.clients.networks import TrustedNetworks
-from routerd.intake.limits.capacity import Connections, Memory
+from routerd.intake.limits.counts import Counts, OwnCounts
 from routerd.intake.limits.patience import Timeouts, hurried, timeouts_of
 from routerd.intake.limits.pressure import Pressure, StoreSigns
 from routerd.intake.limits.refusal_log import RefusalLog
@@ -52,6 +52,7 @@ class World:
     timeouts: Timeouts | None = None  # for every client; None: as the config says
     signs: StoreSigns = field(default_factory=StoreSigns)  # of the store's health
     look_up: ClientLookUp | None = None  # None: nothing is asked about clients
+    counts: Counts | None = None  # that hold over all processes which take mail in; None: there is this one only
 
 
 class Guest(Protocol):
@@ -77,20 +78,19 @@ class Reception:
     ) -> None:
         self.accept = accept
         self.metrics = metrics
-        self.loop = asyncio.get_running_loop()
         self.now = world.now
-        self.seconds = self.loop.time  # a clock that does not jump
         self.spool_folder = world.spool_folder
         self.look_up = world.look_up
         self.queue_ids = QueueIds(world.chance)
-        self.connections = Connections(settings.limits.connections, settings.limits.connections_per_client)
-        self.memory = Memory(settings.limits.memory)
+        counts = world.counts or OwnCounts(world.chance)
+        self.connections = counts.connections()
+        self.memory = counts.memory()
         self.pressure = Pressure(settings.limits, self.memory, world.signs, asyncio.get_running_loop().time)
         metrics.memory_in_flight_bytes.set_function(lambda: self.memory.used_bytes)
         metrics.pressure.set_function(self.pressure.strain)
-        self.logins = Logins(settings)
-        self.refusal_log = RefusalLog()
-        self.return_paths = ReturnPathUse()
+        self.logins = Logins(settings, counts)
+        self.refusal_log = RefusalLog(counts)
+        self.return_paths = ReturnPathUse(counts)
         self.sessions: set[Guest] = set()
         self.is_draining = False
         self._complains_from = 0.0  # by the loop's clock
@@ -146,9 +146,6 @@ class Reception:
 
     def recipient_of(self, address: Address | None, client: str | None, now_seconds: float) -> Recipient | Declined:
         """Whose `address` is (None: `<Postmaster>`). `client`: by its key; None: a hop of ours."""
-        found = self._directory.inbox_of(address)
-        if found is not None:  # most are: nothing about them depends on a clock, or is counted
-            return found
         return self.return_paths.judge(self._directory.look_up(address, self.now()), client, now_seconds)
 
     # What is under way
@@ -162,7 +159,7 @@ class Reception:
         return self._run(work, self._companions)
 
     def _run(self, work: Coroutine[Any, Any, T], among: "set[asyncio.Task[Any]]") -> "asyncio.Task[T]":
-        task = self.loop.create_task(work)
+        task = asyncio.get_running_loop().create_task(work)
         among.add(task)
         task.add_done_callback(self._end)
         return task

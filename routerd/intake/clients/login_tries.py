@@ -6,18 +6,15 @@ Memory is bounded, and holds neither names nor passwords: only digests, those of
 from collections import OrderedDict
 from dataclasses import dataclass
 from hashlib import blake2b
-from typing import TypeVar
 
-from routerd.intake.limits.tally import Tally
+from routerd.intake.limits.counts import Counted, Counts
 
 _HOUR = 3600.0
 _WRONG_OF_LOGIN = 10  # an hour, of one login from one client
 _WRONG_OF_CLIENT = 30  # an hour, of all logins; those that were right from there lately are not counted
 _RIGHT_SECONDS = 3600.0  # for which a right answer holds
 _REMEMBERED = 2000
-
-K = TypeVar("K")
-V = TypeVar("V")
+_EVER = float("inf")
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,18 +23,22 @@ class Try:
 
     who: str  # login and client
     client: str
-    what: bytes  # login, password, and what the file has of them
+    what: str  # login, password, and what the file has of them
 
 
 class LoginTries:
-    """`secret`: 16 to 64 random octets. Moments are in seconds, from whatever beginning."""
+    """Of all processes that count together, but for right answers: each finds those out by itself.
 
-    def __init__(self, secret: bytes) -> None:
-        self._secret = secret
-        self._wrong_of_login = Tally(_WRONG_OF_LOGIN, _HOUR)
-        self._wrong_of_client = Tally(_WRONG_OF_CLIENT, _HOUR)
-        self._right_lately: OrderedDict[str, None] = OrderedDict()
-        self._answers: OrderedDict[bytes, tuple[bool, float]] = OrderedDict()  # right or not, and since when
+    Moments are in seconds, from whatever beginning.
+    """
+
+    def __init__(self, counts: Counts) -> None:
+        self._secret = counts.secret()
+        self._wrong_of_login = counts.tally(Counted.WRONG_OF_LOGIN, _WRONG_OF_LOGIN, _HOUR)
+        self._wrong_of_client = counts.tally(Counted.WRONG_OF_CLIENT, _WRONG_OF_CLIENT, _HOUR)
+        self._wrong = counts.tally(Counted.WRONG_PASSWORDS, 1, _EVER)
+        self._known = counts.tally(Counted.KNOWN_LOGINS, 1, _EVER)
+        self._right: OrderedDict[str, float] = OrderedDict()  # by `Try.what`: since when
 
     def of(self, name: str, password: str, kept: str, client: str) -> Try:
         """`kept`: what stands in the file for that name; where it changes, no answer holds any more."""
@@ -46,7 +47,7 @@ class LoginTries:
             octets = _octets(part)
             what.update(len(octets).to_bytes(8, "big") + octets)
         who = blake2b(_octets(f"{name}\0{client}"), digest_size=16).hexdigest()
-        return Try(who, client, what.digest())
+        return Try(who, client, what.hexdigest())
 
     def is_spent(self, tried: Try, now: float) -> bool:
         """Too many wrong ones of that login from that client; or of any, but for who has been right from there."""
@@ -56,34 +57,34 @@ class LoginTries:
 
     def is_known(self, tried: Try) -> bool:
         """Whether that login has been right from that client."""
-        return tried.who in self._right_lately
+        return self._known.is_spent(tried.who, 0.0)
 
     def answer(self, tried: Try, now: float) -> bool | None:
         """Whether it was right; None where it was not tried lately."""
-        right, since = self._answers.get(tried.what, (None, 0.0))
-        return None if right and now - since > _RIGHT_SECONDS else right
+        since = self._right.get(tried.what)
+        if since is not None and now - since <= _RIGHT_SECONDS:
+            return True
+        return False if self._wrong.is_spent(tried.what, now) else None
 
     def note(self, tried: Try, now: float, *, right: bool) -> None:
         """What came out of one that had no answer.
 
         The same wrong password is so counted once: a telephone that was not told of a new one guesses nothing.
         """
-        _keep(self._answers, tried.what, (right, now))
-        if not right:
+        if right:
+            self._right[tried.what] = now
+            self._right.move_to_end(tried.what)
+            if len(self._right) > _REMEMBERED:
+                self._right.popitem(last=False)
+        else:
+            self._wrong.count(tried.what, now)
             self._wrong_of_login.count(tried.who, now)
             self._wrong_of_client.count(tried.client, now)
 
     def note_entry(self, tried: Try) -> None:
         """A member came in by it."""
-        _keep(self._right_lately, tried.who, None)
+        self._known.count(tried.who, 0.0)
 
 
 def _octets(text: str) -> bytes:
     return text.encode("utf-8", "surrogatepass")
-
-
-def _keep(remembered: OrderedDict[K, V], key: K, value: V) -> None:
-    remembered[key] = value
-    remembered.move_to_end(key)
-    if len(remembered) > _REMEMBERED:
-        remembered.popitem(last=False)

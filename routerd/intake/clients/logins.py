@@ -1,11 +1,10 @@
 """Members' logins: whether a password is the one in the file of `passwords:`, without being a way to guess it.
 
 A hash takes a fifth of a second and 32 MB, so one thread makes them, few may wait, and what was answered lately is
-remembered: under a secret of this process, and only as long as the file's line stays as it is.
+remembered: under a secret of this daemon, and only as long as the file's line stays as it is.
 """
 
 import asyncio
-import os
 import time
 import unicodedata
 from collections import Counter
@@ -21,6 +20,7 @@ from routerd.config.password_file import PasswordFile, read_passwords
 from routerd.config.password_hash import PasswordHash, dummy_hash
 from routerd.config.settings import Settings
 from routerd.intake.clients.login_tries import LoginTries
+from routerd.intake.limits.counts import Counts
 from routerd.intake.protocol.events import LoggedIn
 from routerd.message.envelope import Refused
 
@@ -57,13 +57,13 @@ class Logins:
     the time, from whatever beginning.
     """
 
-    def __init__(self, settings: Settings, *, seconds: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, settings: Settings, counts: Counts, *, seconds: Callable[[], float] = time.monotonic) -> None:
         self._seconds = seconds
-        self._secret = os.urandom(32)
+        self._secret = counts.secret()
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="logins")
         self._is_closed = False
         self._in_work: Counter[str] = Counter()  # by client
-        self._tries = LoginTries(self._secret)
+        self._tries = LoginTries(counts)
         self._book = _Book()
         self._seen: tuple[int, ...] | None = None
         self._reading: asyncio.Future[_News] | None = None  # of a config that has just come

@@ -16,14 +16,14 @@ TOO_MANY_OF_CLIENT = Refused(421, "4.7.0", "Too many connections from your addre
 
 
 class Connections:
-    """Open connections of all listeners, counted in all and by client."""
+    """Open connections of all listeners, counted in all and by client. None is admitted before `adopt`."""
 
-    def __init__(self, in_all: int, per_client: int) -> None:
+    def __init__(self, in_all: int = 0, per_client: int = 0) -> None:
         self.in_all = in_all
         self.per_client = per_client
         self.per_trusted_client: int | None = None
         self.kept = 0  # for trusted clients
-        self.open = 0
+        self.open_here = 0  # in this process
         self._by_client: dict[str, int] = {}
 
     def adopt(self, limits: Limits, *, has_trusted: bool) -> None:
@@ -34,25 +34,35 @@ class Connections:
         self.kept = _kept(limits.connections, has_trusted=has_trusted)
 
     @property
+    def open(self) -> int:
+        return self.open_here
+
+    @property
     def is_crowded(self) -> bool:
         """Few places are left to strangers."""
         return self.open >= (self.in_all - self.kept) * CROWDED
 
+    def most(self, *, trusted: bool) -> int:
+        return self.in_all - (0 if trusted else self.kept)
+
+    def most_of_client(self, *, trusted: bool) -> int | None:
+        return self.per_trusted_client if trusted else self.per_client
+
     def admit(self, client: str | None, *, trusted: bool = False) -> Refused | None:
         """`client`: of `client_key`, None where it is counted in all only. None is a yes, to be undone by `release`."""
-        if self.open >= self.in_all - (0 if trusted else self.kept):
+        if self.open_here >= self.most(trusted=trusted):
             return TOO_MANY
         if client is not None:
-            most = self.per_trusted_client if trusted else self.per_client
+            most = self.most_of_client(trusted=trusted)
             count = self._by_client.get(client, 0)
             if most is not None and count >= most:
                 return TOO_MANY_OF_CLIENT
             self._by_client[client] = count + 1
-        self.open += 1
+        self.open_here += 1
         return None
 
     def release(self, client: str | None) -> None:
-        self.open -= 1
+        self.open_here -= 1
         if client is not None:
             count = self._by_client[client] - 1
             if count:
@@ -64,17 +74,24 @@ class Connections:
 class Memory:
     """Bytes of messages that are in memory between the first byte of DATA and the answer."""
 
-    def __init__(self, limit_bytes: int) -> None:
+    def __init__(self, limit_bytes: int = 0) -> None:
         self.limit_bytes = limit_bytes
         self.kept_bytes = 0  # for trusted clients
-        self.used_bytes = 0
+        self.used_bytes_here = 0  # in this process
+
+    @property
+    def used_bytes(self) -> int:
+        return self.used_bytes_here
 
     def adopt(self, limits: Limits, *, has_trusted: bool) -> None:
         self.limit_bytes = limits.memory * 5 // 6  # the rest is what the allocator leaves between pieces
         self.kept_bytes = _kept(self.limit_bytes, has_trusted=has_trusted)
 
     def has_room(self, size_bytes: int, *, trusted: bool = False) -> bool:
-        return self.used_bytes + size_bytes <= self.limit_bytes - (0 if trusted else self.kept_bytes)
+        return self.used_bytes + size_bytes <= self.most_bytes(trusted=trusted)
+
+    def most_bytes(self, *, trusted: bool) -> int:
+        return self.limit_bytes - (0 if trusted else self.kept_bytes)
 
     def share(self) -> float:
         """How much is used of what strangers may have; 1.0 is all."""
@@ -84,15 +101,15 @@ class Memory:
         """Counts them; False, and not counted, where they are too many."""
         if not self.has_room(size_bytes, trusted=trusted):
             return False
-        self.used_bytes += size_bytes
+        self.used_bytes_here += size_bytes
         return True
 
     def hold(self, size_bytes: int) -> None:
         """Counts what is here already and cannot be refused."""
-        self.used_bytes += size_bytes
+        self.used_bytes_here += size_bytes
 
     def give_back(self, size_bytes: int) -> None:
-        self.used_bytes -= size_bytes
+        self.used_bytes_here -= size_bytes
 
 
 def _kept(limit: int, *, has_trusted: bool) -> int:

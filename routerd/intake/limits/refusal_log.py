@@ -1,6 +1,6 @@
 """Which refusals get a line in the log: a flood of them must not fill the disk. All are counted in the metrics."""
 
-from routerd.intake.limits.tally import Tally
+from routerd.intake.limits.counts import Counted, Counts
 
 PER_CLIENT = 30  # lines a minute
 IN_ALL = 600
@@ -10,9 +10,9 @@ _MINUTE = 60.0  # seconds
 class RefusalLog:
     """Of strangers; what trusted clients are refused is always told. Moments are a clock's that does not jump."""
 
-    def __init__(self) -> None:
-        self._by_client = Tally(PER_CLIENT, _MINUTE)
-        self._in_all = Tally(IN_ALL, _MINUTE)
+    def __init__(self, counts: Counts) -> None:
+        self._by_client = counts.tally(Counted.REFUSALS_OF_CLIENT, PER_CLIENT, _MINUTE)
+        self._in_all = counts.tally(Counted.REFUSALS, IN_ALL, _MINUTE)
         self._left_out = 0
         self._left_out_since = 0.0
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from routerd.intake.limits.tally import Tally
+from routerd.intake.limits.counts import Counted, Counts
 from routerd.intake.protocol.events import Declined
 from routerd.message.envelope import Accepted, Envelope, Purpose, Recipient, Verdict
 
@@ -15,14 +15,14 @@ OF_DESK = frozenset((Purpose.ANSWER, Purpose.NOTE, Purpose.DRAFT))
 class ReturnPathUse:
     """Of all listeners, over reloads."""
 
-    def __init__(self) -> None:
+    def __init__(self, counts: Counts) -> None:
         # By client: some bounces are mangled on their way, so a few are let by.
-        self._forged = Tally(allowed=10, window_seconds=3600.0)
+        self._forged = counts.tally(Counted.FORGED_TOKENS, allowed=10, window_seconds=3600.0)
         # By copy: its bounces, its delays and an automatic answer or two; whoever saw the address may send no flood.
         # By stranger, however his address was wrapped: nobody who writes in his name shall have him flooded so.
-        self._used = Tally(allowed=20, window_seconds=86_400.0)
+        self._used = counts.tally(Counted.RETURN_PATHS, allowed=20, window_seconds=86_400.0)
         # By copy and purpose: what members have to say to one message, and far from what floods them.
-        self._used_at_desk = Tally(allowed=100, window_seconds=86_400.0)
+        self._used_at_desk = counts.tally(Counted.DESK_ADDRESSES, allowed=100, window_seconds=86_400.0)
 
     def judge(self, found: Recipient | Declined, client: str | None, now: float) -> Recipient | Declined:
         """What becomes of a recipient that was looked up. `client`: by its key; None: a hop of ours, whose tries of

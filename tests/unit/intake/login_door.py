@@ -10,6 +10,7 @@ from routerd.config.load import load_settings
 from routerd.config.password_hash import PasswordHash, prepared
 from routerd.config.settings import Settings
 from routerd.intake.clients.logins import Logins
+from routerd.intake.limits.counts import OwnCounts
 from routerd.intake.protocol.events import LoggedIn
 from routerd.message.envelope import Refused
 
@@ -66,7 +67,7 @@ class Door:
         self.config = folder / "routerd.yaml"
         self.now = 1000.0
         self.write(ewa=EWA, jan=JAN)
-        self.logins = Logins(self.settings(), seconds=lambda: self.now)
+        self.logins = Logins(self.settings(), OwnCounts(bytes), seconds=lambda: self.now)
 
     def settings(self, config: str = CONFIG) -> Settings:
         self.config.write_text(config)

@@ -1,19 +1,28 @@
 import ipaddress
+import os
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from routerd.config.settings import Limits, TrustedLimits
 from routerd.intake.clients.networks import TrustedNetworks, plain_address
-from routerd.intake.limits.capacity import Connections, Memory
-from routerd.intake.limits.tally import Tally
+from routerd.intake.limits.counts import Counted, Counts, OwnCounts
+from routerd.intake.limits.shared_counts import SharedMap
+from routerd.intake.limits.tally import OwnTally
 from routerd.intake.queue_ids import QueueIds
 from routerd.message.client_key import client_key
 
 
-def test_connections_in_all_and_per_client() -> None:
+@pytest.fixture(params=["own", "shared"])
+def counts(request: pytest.FixtureRequest) -> Counts:
+    """Of one process, or of one of several."""
+    return OwnCounts(os.urandom) if request.param == "own" else SharedMap(3, os.urandom).of(1)
+
+
+def test_connections_in_all_and_per_client(counts: Counts) -> None:
     """The limits hold, a release makes room again, and nothing is kept of clients that have gone."""
-    connections = Connections(in_all=3, per_client=2)
+    connections = counts.connections()
+    connections.adopt(Limits(connections=3, connections_per_client=2), has_trusted=False)
     assert [connections.admit("a"), connections.admit("a")] == [None, None]
     refused = connections.admit("a")
     assert refused is not None
@@ -30,9 +39,9 @@ def test_connections_in_all_and_per_client() -> None:
     assert not connections._by_client
 
 
-def test_the_last_tenth_of_connections_is_for_hops() -> None:
+def test_the_last_tenth_of_connections_is_for_hops(counts: Counts) -> None:
     """A flood of strangers does not shut out one's own Postfix, which has its own limit or none."""
-    connections = Connections(1, 1)
+    connections = counts.connections()
     connections.adopt(Limits(connections=20, connections_per_client=20), has_trusted=True)
     assert [connections.admit("a") is None for _ in range(20)] == [True] * 18 + [False] * 2
     assert [connections.admit("hop", trusted=True) is None for _ in range(3)] == [True] * 2 + [False]
@@ -83,20 +92,21 @@ def test_trusted_networks() -> None:
     assert len(trusted._answers) == TrustedNetworks.REMEMBERED
 
 
-def test_memory_is_taken_and_given_back() -> None:
+def test_memory_is_taken_and_given_back(counts: Counts) -> None:
     """What does not fit is not counted."""
-    memory = Memory(100)
-    assert memory.take(60)
-    assert not memory.take(41)
-    assert memory.take(40)
+    memory = counts.memory()
+    memory.adopt(Limits(memory=1200), has_trusted=False)
+    assert memory.take(600)
+    assert not memory.take(401)
+    assert memory.take(400)
     assert not memory.take(1, trusted=True)
-    memory.give_back(100)
+    memory.give_back(1000)
     assert memory.used_bytes == 0
 
 
-def test_the_last_tenth_of_memory_is_for_hops() -> None:
+def test_the_last_tenth_of_memory_is_for_hops(counts: Counts) -> None:
     """Where there are any; a sixth of the limit is for what the allocator leaves between pieces."""
-    memory = Memory(0)
+    memory = counts.memory()
     memory.adopt(Limits(memory=1200), has_trusted=True)
     assert memory.take(900)
     assert memory.share() == 1.0
@@ -106,9 +116,9 @@ def test_the_last_tenth_of_memory_is_for_hops() -> None:
     assert memory.take(1000)
 
 
-def test_a_tally_lets_a_few_by_and_then_turns_away_until_the_window_ends() -> None:
-    """By key; and what it remembers is bounded."""
-    tally = Tally(allowed=3, window_seconds=60.0, remembered=5)
+def test_a_tally_lets_a_few_by_and_then_turns_away_until_the_window_ends(counts: Counts) -> None:
+    """By key."""
+    tally = counts.tally(Counted.REFUSALS, allowed=3, window_seconds=60.0)
     assert [tally.count("a", 0.0) for _ in range(4)] == [False, False, False, True]
     assert not tally.count("b", 0.0)
     assert tally.count("a", 59.0)
@@ -116,6 +126,11 @@ def test_a_tally_lets_a_few_by_and_then_turns_away_until_the_window_ends() -> No
     assert not tally.is_spent("a", 61.0)
     assert not tally.is_spent("c", 0.0)
     assert not tally.count("a", 61.0)
+
+
+def test_what_a_tally_remembers_is_bounded() -> None:
+    """What was counted longest ago is forgotten."""
+    tally = OwnTally(allowed=3, window_seconds=60.0, remembered=5)
     for number in range(10):
         tally.count(str(number), 61.0)
     assert len(tally._since) == 5

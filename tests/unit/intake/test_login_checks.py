@@ -15,6 +15,7 @@ from routerd.config.password_file import PasswordFile, read_passwords
 from routerd.config.password_hash import PasswordHash
 from routerd.config.settings import Member
 from routerd.intake.clients.logins import BUSY, TOO_MANY_WRONG, WRONG, Logins
+from routerd.intake.limits.counts import OwnCounts
 from routerd.intake.protocol.events import LoggedIn
 from routerd.message.envelope import Refused
 
@@ -133,22 +134,22 @@ async def test_right_login_is_remembered(door: Door, hashing: Hashing) -> None:
 
 
 async def test_neither_password_nor_hash_is_remembered(door: Door) -> None:
-    """What is kept says nothing without the secret of this process."""
+    """What is kept says nothing without the secret of this daemon."""
     await door.check("ewa", "open sesame")
-    other = Logins(door.settings())
+    other = Logins(door.settings(), OwnCounts(lambda count: b"x" * count))
     await other.check("ewa", "open sesame", HERE)
-    assert not door.logins._tries._answers.keys() & other._tries._answers.keys()
-    assert "sesame" not in repr(door.logins._tries._answers)
+    assert not door.logins._tries._right.keys() & other._tries._right.keys()
+    assert "sesame" not in repr(door.logins._tries._right)
     other.close()
 
 
 async def test_what_is_remembered_is_bounded(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
     """Names and passwords from outside take no memory without end."""
     monkeypatch.setattr("routerd.intake.clients.login_tries._REMEMBERED", 5)
-    monkeypatch.setattr(PasswordHash, "is_of", lambda kept, password: False)
+    monkeypatch.setattr(PasswordHash, "is_of", lambda kept, password: True)
     for number in range(30):
         await door.check(f"guess{number}", "x", f"192.0.2.{number}")
-    assert len(door.logins._tries._answers) == 5
+    assert len(door.logins._tries._right) == 5
     assert not door.logins._in_work
 
 

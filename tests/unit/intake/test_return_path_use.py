@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 import pytest
 
 from routerd.config.settings import Addresses
+from routerd.intake.limits.counts import OwnCounts
 from routerd.intake.limits.return_paths import DESK_FLOODED, FLOODED, ReturnPathUse
 from routerd.intake.protocol.events import Declined
 from routerd.message.address import Address, parse_address
@@ -37,7 +38,7 @@ def use(paths: ReturnPathUse, recipient: Recipient, times: int, now: float = 0.0
 @pytest.mark.parametrize("recipient", [wrapped("anna@klient.pl"), token(7)])
 def test_a_return_path_takes_so_many_a_day(recipient: Recipient) -> None:
     """A bounce too many may come tomorrow."""
-    paths = ReturnPathUse()
+    paths = ReturnPathUse(OwnCounts(bytes))
     use(paths, recipient, 20)
     assert paths.judge(recipient, "client", 1.0) is FLOODED
     assert paths.judge(recipient, None, 1.0) is FLOODED
@@ -46,7 +47,7 @@ def test_a_return_path_takes_so_many_a_day(recipient: Recipient) -> None:
 
 def test_a_stranger_is_counted_however_he_was_wrapped() -> None:
     """On another day, in another case: his bounces of one day are counted together, those of others apart."""
-    paths = ReturnPathUse()
+    paths = ReturnPathUse(OwnCounts(bytes))
     use(paths, wrapped("anna@klient.pl", day=1), 10)
     use(paths, wrapped("Anna@klient.pl", day=2), 10)
     assert isinstance(paths.judge(wrapped("anna@klient.pl", day=3), "client", 1.0), Declined)
@@ -55,7 +56,7 @@ def test_a_stranger_is_counted_however_he_was_wrapped() -> None:
 
 def test_what_is_refused_uses_nothing_up() -> None:
     """Who only names an address cannot close it to others."""
-    paths = ReturnPathUse()
+    paths = ReturnPathUse(OwnCounts(bytes))
     recipient = wrapped("anna@klient.pl")
     for _ in range(30):
         paths.count(Envelope("", (recipient,)), (Refused(451, "4.3.0", "Later"),), 0.0)
@@ -64,7 +65,7 @@ def test_what_is_refused_uses_nothing_up() -> None:
 
 def test_addresses_of_the_desk_are_counted_apart() -> None:
     """What is said about a copy closes neither its other addresses nor its return path."""
-    paths = ReturnPathUse()
+    paths = ReturnPathUse(OwnCounts(bytes))
     note = Recipient(Address("support+n.x", "desk.test"), Purpose.NOTE, "support@desk.test", copy_number=7)
     use(paths, note, 100)
     assert paths.judge(note, "client", 1.0) is DESK_FLOODED
