@@ -1,6 +1,7 @@
 """The Prometheus metrics of one daemon, each named once."""
 
 from bisect import bisect_left
+from collections.abc import Callable, Iterable
 from time import perf_counter
 from types import TracebackType
 from typing import Self
@@ -22,6 +23,9 @@ _ASSIGNMENTS = 'Messages given to a member: "" where `reports` names nobody'
 _BY_ITSELF = "What members' mailboxes seem to have said by themselves: answers held, notes shown to nobody"
 _RESPONSE_SECONDS = (60, 300, 900, 1_800, 3_600, 7_200, 14_400, 28_800, 86_400, 172_800, 345_600, 604_800)
 _BATCH = (1, 2, 4, 8, 16, 32, 64, 128)
+
+
+Fold = Callable[[Iterable[float]], float]
 
 
 class _Timing:
@@ -53,24 +57,43 @@ class _QuickHistogram(Histogram):
         return _Timing(self)
 
 
+class Series:
+    """Makes metrics, and knows them by their names."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self.counters: dict[str, Counter] = {}
+        self.histograms: dict[str, Histogram] = {}
+        self.gauges: dict[str, Gauge] = {}
+        self.folds: dict[str, Fold] = {}  # of the gauges that workers say something of
+
+    def counter(self, name: str, text: str, *labels: str) -> Counter:
+        made = self.counters[name] = Counter(f"routerd_{name}", text, labels, registry=self.registry)
+        return made
+
+    def gauge(self, name: str, text: str, *labels: str, over_workers: Fold | None = None) -> Gauge:
+        """`over_workers`: what is made of what each worker says; None: it is the daemon's, and they say nothing."""
+        made = self.gauges[name] = Gauge(f"routerd_{name}", text, labels, registry=self.registry)
+        if over_workers is not None:
+            self.folds[name] = over_workers
+        return made
+
+    def histogram(self, name: str, text: str, buckets: tuple[float, ...], *labels: str) -> Histogram:
+        made = _QuickHistogram(f"routerd_{name}", text, labels, buckets=buckets, registry=self.registry)
+        self.histograms[name] = made
+        return made
+
+
 class Metrics:
     """Labels hold only what the config names; an address from outside is never a label."""
 
     content_type = CONTENT_TYPE_LATEST
 
     def __init__(self) -> None:
-        self.registry = registry = CollectorRegistry()
+        self.series = series = Series()
+        self.registry = series.registry
         self._names_members = True
-
-        def counter(name: str, text: str, *labels: str) -> Counter:
-            return Counter(f"routerd_{name}", text, labels, registry=registry)
-
-        def gauge(name: str, text: str, *labels: str) -> Gauge:
-            return Gauge(f"routerd_{name}", text, labels, registry=registry)
-
-        def histogram(name: str, text: str, buckets: tuple[float, ...], *labels: str) -> Histogram:
-            return _QuickHistogram(f"routerd_{name}", text, labels, buckets=buckets, registry=registry)
-
+        counter, gauge, histogram = series.counter, series.gauge, series.histogram
         self.messages_received = counter("messages_received", "Messages by what was answered", "listener", "result")
         self.message_bytes = histogram("message_bytes", "Size of accepted messages", _BYTES)
         self.accept_seconds = histogram("accept_seconds", "From the end of DATA to the answer", _SECONDS)
@@ -105,11 +128,19 @@ class Metrics:
         self.bounces_sent_back = counter("bounces_sent_back", "Bounces taken on to the sender (return_path: srs)")
         self.notices = counter("notices", "Notices to the postmaster, by the weightiest of what they tell", "kind")
         self.late_copies = counter("late_copies", "Copies that waited longer than retry.warn")
-        self.connections = gauge("connections", "Open connections", "listener")
-        self.memory_in_flight_bytes = gauge("memory_in_flight_bytes", "Messages in memory until they are answered")
-        self.pressure = gauge("pressure", "Of memory, disk and store on strangers: 0 none, 1 they get no more in")
+        self.connections = gauge("connections", "Open connections", "listener", over_workers=sum)
+        # Each worker sees what all of them hold.
+        self.memory_in_flight_bytes = gauge(
+            "memory_in_flight_bytes", "Messages in memory until they are answered", over_workers=max
+        )
+        self.pressure = gauge(
+            "pressure", "Of memory, disk and store on strangers: 0 none, 1 they get no more in", over_workers=max
+        )
         self.certificate_expires = gauge(
-            "certificate_expires_timestamp_seconds", "When the certificate ends, in Unix time", "certificate"
+            "certificate_expires_timestamp_seconds",
+            "When the certificate ends, in Unix time",
+            "certificate",
+            over_workers=min,
         )
         self.rejections = counter("rejections", "Commands and messages refused", "reason")
         self.dns_questions = counter("dns_questions", "Questions that servers were asked", "kind", "result")

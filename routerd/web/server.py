@@ -5,7 +5,7 @@ import contextlib
 import hmac
 import ipaddress
 import socket
-from collections.abc import Callable, Generator
+from collections.abc import Awaitable, Callable, Generator
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
@@ -28,6 +28,7 @@ MAX_CONNECTIONS = 64
 MAX_HEAD_BYTES = 16_384
 CONNECTION_SECONDS = 30.0  # a connection lives no longer between two answers, whatever it sends
 STORE_SECONDS = 5.0
+TELLING_SECONDS = 0.5
 CLOSING_SECONDS = 2
 
 log = structlog.get_logger()
@@ -45,14 +46,23 @@ class HttpServer:
     """Serves from `start` to `stop`. The daemon moves `phase`; only while SERVING is `/readyz` 200.
 
     `is_writer_alive` says whether the store's writer can work: without it nothing can be accepted any more, which
-    only a restart mends, so `/healthz` fails. What a restart does not mend fails `/readyz` alone.
+    only a restart mends, so `/healthz` fails. What a restart does not mend fails `/readyz` alone. `before_scrape` has
+    other processes tell what they have counted; who takes too long is shown as he told last.
     """
 
-    def __init__(self, http: Http, metrics: Metrics, store: Store, is_writer_alive: Callable[[], bool]) -> None:
+    def __init__(
+        self,
+        http: Http,
+        metrics: Metrics,
+        store: Store,
+        is_writer_alive: Callable[[], bool],
+        before_scrape: Callable[[], Awaitable[None]] | None = None,
+    ) -> None:
         self.phase = Phase.STARTING
         self._metrics = metrics
         self._store = store
         self._is_writer_alive = is_writer_alive
+        self._before_scrape = before_scrape
         self._endpoint = http.address
         self._app = _Guard(self._routes(), http)
         self._server: _Server | None = None
@@ -107,6 +117,12 @@ class HttpServer:
 
     async def _serve_metrics(self, _request: Request) -> Response:
         self._metrics.store_trouble.set(bool(self._store.trouble))
+        if self._before_scrape is not None:
+            try:
+                async with asyncio.timeout(TELLING_SECONDS):
+                    await self._before_scrape()
+            except Exception as error:
+                log.warning("scrape_incomplete", error=repr(error))
         try:
             fill_queue_gauges(self._metrics, await self._counts(), datetime.now(UTC))
             self._metrics.store_free_bytes.set(self._store.free_bytes())

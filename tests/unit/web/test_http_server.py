@@ -2,7 +2,7 @@
 
 import asyncio
 import signal
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any, cast
@@ -39,10 +39,13 @@ class _Store:
 
 @asynccontextmanager
 async def _serving(
-    store: _Store | None = None, writer: Callable[[], bool] = lambda: True, **keys: Any
+    store: _Store | None = None,
+    writer: Callable[[], bool] = lambda: True,
+    before_scrape: Callable[[], Awaitable[None]] | None = None,
+    **keys: Any,
 ) -> AsyncIterator[tuple[HttpServer, httpx.AsyncClient]]:
     http = Http(address=HostPort(host="127.0.0.1", port=0), **keys)
-    served = HttpServer(http, Metrics(), cast(Store, store or _Store()), writer)
+    served = HttpServer(http, Metrics(), cast(Store, store or _Store()), writer, before_scrape)
     await served.start()
     try:
         async with httpx.AsyncClient(base_url=f"http://{served.address}", trust_env=False) as client:
@@ -67,6 +70,26 @@ async def test_metrics_show_the_queue_as_it_is_now() -> None:
         text = (await client.get("/metrics")).text
         assert 'routerd_queue_copies{state="queued"} 0.0' in text
         assert "routerd_queue_oldest_seconds 0.0" in text
+
+
+async def test_workers_tell_before_a_scrape(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who takes too long, or is not there any more, keeps nobody waiting."""
+    monkeypatch.setattr(server, "TELLING_SECONDS", 0.01)
+    asked = []
+
+    async def tell() -> None:
+        asked.append(True)
+        if len(asked) == 2:
+            raise ConnectionResetError
+        if len(asked) == 3:
+            await asyncio.Event().wait()
+
+    async with _serving(before_scrape=tell) as (_, client):
+        for scrapes in range(1, 5):
+            answer = await client.get("/metrics")
+            assert answer.status_code == 200
+            assert "routerd_unowned_messages_total 0.0" in answer.text
+            assert len(asked) == scrapes
 
 
 async def test_metrics_are_given_while_the_store_fails() -> None:
