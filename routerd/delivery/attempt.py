@@ -4,6 +4,7 @@ import asyncio
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
+from time import perf_counter
 
 import structlog
 
@@ -15,6 +16,7 @@ from routerd.delivery.desk_addresses import DeskAddresses
 from routerd.delivery.hosts.mail_exchanges import HostsOf, without_dns
 from routerd.delivery.letter import ReturnPaths, content_of
 from routerd.delivery.outcome import Deferred, Failed, Outcome, Stage
+from routerd.delivery.report import Report
 from routerd.delivery.routes import Routes, Way
 from routerd.delivery.transports.connection import Timeouts
 from routerd.delivery.transports.lmtp import lmtp_next_hop
@@ -51,13 +53,20 @@ class Sender:
     """The transports of one policy, with their kept connections."""
 
     def __init__(
-        self, store: Store, policy: Policy, maildirs: MaildirStore, contexts: TlsContexts, timeouts: Timeouts
+        self,
+        store: Store,
+        policy: Policy,
+        maildirs: MaildirStore,
+        contexts: TlsContexts,
+        timeouts: Timeouts,
+        report: Report,
     ) -> None:
         self._store = store
         self._policy = policy
         self._contexts = contexts
         self._timeouts = timeouts
         self._maildirs = maildirs
+        self._report = report
         self._shared = Shared()
         self._next_hops: dict[str, NextHop] = {}
 
@@ -91,6 +100,7 @@ class Sender:
         is_foreign = route.transport in _FOREIGN and not route.trusts_us
         sealer = self._policy.sealer if is_foreign else None
         addresses, trusts_us = self._policy.desk_addresses, route.trusts_us
+        began = perf_counter()
         desk = NO_DESK_FIELDS if addresses is None else addresses.fields_of(copy, trusts_us=trusts_us)
         sender = self._policy.return_paths.of(copy, now)
         prepare = partial(
@@ -104,12 +114,17 @@ class Sender:
             return_path=sender if route.transport == "maildir" else None,
         )
         content, fault = await asyncio.to_thread(prepare) if len(raw) > OFF_LOOP_BYTES else prepare()
+        ready = perf_counter()
+        self._report.annotated(ready - began)
         if fault:
             log.error("copy_attached", id=copy.queue_id, copy=copy.id, reason=f"cannot annotate: {fault!r}")
         if route.transport == "maildir":
             letter = MaildirLetter(copy.id, copy.mailbox, copy.created_at, content, may_be_there=not is_fresh)
-            return await self._maildirs.deliver(route, letter, self._policy.hostname)
-        return await self._next_hop(way).deliver(Letter(sender, copy.mailbox, content))
+            outcome = await self._maildirs.deliver(route, letter, self._policy.hostname)
+        else:
+            outcome = await self._next_hop(way).deliver(Letter(sender, copy.mailbox, content))
+        self._report.sent(perf_counter() - ready)
+        return outcome
 
     def _next_hop(self, way: Way) -> NextHop:
         """The one of this destination; where there are too many, the one asked for longest ago takes its leave."""

@@ -57,15 +57,15 @@ class Worker:
         self._contexts = contexts or TlsContexts.of_system()
         self._timeouts = timeouts
         self._maildirs = MaildirStore()
-        self._sender = self._sender_for(policy)
         self._report = Report(metrics)
+        self._sender = self._sender_for(policy)
         self._clock = clock
         self._jitter = jitter
         self._lanes = Lanes(lambda: min(FIRST_REST_SECONDS, self._policy.retry.first.total_seconds()))
         self._turns = Turns()
         self._lookout = Lookout(store, self._lanes, self, clock, lambda: longest_wait(self._policy.retry))
         self._tasks: set[asyncio.Task[None]] = set()
-        self._scribe = Scribe(store, self._spawn, self._written)
+        self._scribe = Scribe(store, self._spawn, self._written, self._report.wrote)
         self._stopping = False
 
     def offer(self, copies: Sequence[Copy], raw: Raw | None = None) -> None:
@@ -232,7 +232,7 @@ class Worker:
     # The tasks.
 
     def _sender_for(self, policy: Policy) -> Sender:
-        return Sender(self._store, policy, self._maildirs, self._contexts, self._timeouts)
+        return Sender(self._store, policy, self._maildirs, self._contexts, self._timeouts, self._report)
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)

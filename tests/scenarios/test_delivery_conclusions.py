@@ -38,7 +38,10 @@ class Desk:
         self.queue = queue
         self.tasks: set[asyncio.Task[None]] = set()
         self.told: list[int] = []
-        self.scribe = Scribe(queue, self._spawn, lambda ended, _: self.told.append(ended.job.copy.number))
+        self.seconds: list[float] = []  # of groups that were written
+        self.scribe = Scribe(
+            queue, self._spawn, lambda ended, _: self.told.append(ended.job.copy.number), self.seconds.append
+        )
 
     def write(self, count: int) -> None:
         for _ in range(count):
@@ -67,6 +70,7 @@ async def test_what_ends_while_a_group_is_written_makes_the_next_group():
     await desk.settled()
     assert desk.queue.groups == [1, 7]
     assert desk.told == list(range(1, 9))
+    assert len(desk.seconds) == 2
 
 
 async def test_one_conclusion_that_cannot_be_written_stops_no_other():

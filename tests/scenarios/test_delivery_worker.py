@@ -176,6 +176,19 @@ async def test_a_copy_that_waits_too_long_is_counted_once(hop):
     assert metrics.registry.get_sample_value("routerd_late_copies_total") == 1
 
 
+async def test_what_each_step_of_a_copy_takes_is_measured(hop):
+    """To annotate, to deliver and to conclude, once for each copy and each group."""
+    policy = policy_for(to(hop))
+    queue = MemoryQueue()
+    copy = queue.add(policy.routes.destination("ewa@example.com"))
+    metrics = Metrics()
+    async with running(queue, policy, metrics=metrics) as worker:
+        worker.offer([copy], queue.raw)
+        await queue.concluded(1)
+    for step in ("annotate", "deliver", "conclude"):
+        assert metrics.registry.get_sample_value("routerd_step_seconds_count", {"step": step}) == 1
+
+
 async def test_lmtp_over_a_unix_socket(tmp_path):
     """LHLO and a reply per recipient, on a socket of the file system; a full mailbox waits."""
     path = str(tmp_path / "lmtp")

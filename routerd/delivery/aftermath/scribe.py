@@ -5,6 +5,7 @@ from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import chain, repeat
+from time import perf_counter
 from typing import Any
 
 import structlog
@@ -38,7 +39,7 @@ class Scribe:
     before its own: by so much the time is longer in which a crash has a delivered copy delivered again.
 
     `spawn` runs a task to its end; `written` is told of each attempt once it is durable, with the copies that took its
-    place.
+    place. `wrote` is told how many seconds a group took.
     """
 
     def __init__(
@@ -46,10 +47,12 @@ class Scribe:
         store: Store,
         spawn: Callable[[Coroutine[Any, Any, None]], None],
         written: Callable[[Ended, tuple[Copy, ...]], None],
+        wrote: Callable[[float], None],
     ) -> None:
         self._store = store
         self._spawn = spawn
         self._tell = written
+        self._wrote = wrote
         self._waiting: list[Ended] = []
         self._unwritten = 0
         self._is_writing = False
@@ -88,6 +91,7 @@ class Scribe:
 
     async def _write_group(self, group: list[Ended]) -> None:
         """A group that cannot be written falls apart, so that one bad conclusion stops no other."""
+        began = perf_counter()
         try:
             await self._store.conclude_all([(ended.job.copy, ended.conclusion, ended.at) for ended in group])
         except Exception as error:
@@ -95,6 +99,7 @@ class Scribe:
             for ended in group:
                 self._spawn(self._write_alone(ended))
             return
+        self._wrote(perf_counter() - began)
         for ended in group:
             try:
                 self._end(ended, ())
