@@ -27,6 +27,7 @@ from routerd.message.encode import without_turns
 from routerd.message.envelope import Client, Envelope, Purpose, Received
 from routerd.message.key_ring import Keys
 from routerd.message.kinds import is_calendar_reply
+from routerd.message.light import light
 from routerd.message.view import MessageView
 from routerd.rules.decision import Decision
 from routerd.rules.facts import Facts
@@ -44,6 +45,7 @@ _PURPOSES = {
 MAX_REPLY_NAME = 100  # characters
 
 
+@light
 @dataclass(frozen=True, slots=True)
 class Considered:
     """What steps 2 to 5 found."""

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from routerd.message.headers import HeaderBlock
+from routerd.message.light import light
 
 MAX_FIELDS = 50
 MAX_FIELD_BYTES = 65_536
@@ -31,6 +32,7 @@ _NEXT_WORD = re.compile(rf' ?(?:[^ "]|{_QUOTED}|(?!))*+')
 _QUOTED_PAIR = re.compile(r"\\(.)", re.DOTALL)
 
 
+@light
 @dataclass(frozen=True, slots=True)
 class MethodResult:
     """`dkim=pass header.d=klient.pl`. Method, result and property names are in lower case, values as written."""
@@ -66,6 +68,7 @@ class _View(Protocol):
     def addresses(self, name: str) -> Sequence[_Mailbox]: ...
 
 
+@light
 @dataclass(frozen=True, slots=True)
 class AuthResults:
     """All that is believed about one message. `vouched`: a forwarder that is believed says that DMARC passed there.

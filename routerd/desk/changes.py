@@ -6,6 +6,7 @@ from enum import StrEnum
 from typing import NewType
 
 from routerd.message.envelope import QueueId
+from routerd.message.light import light
 
 HeldId = NewType("HeldId", int)
 
@@ -42,6 +43,7 @@ class Role(StrEnum):
     DESK = "desk"  # a member, of a note or draft, or of what routerd wrote
 
 
+@light
 @dataclass(frozen=True, slots=True)
 class PlannedCopy:
     """One copy of a message. `head`: the header that it goes out under, with its empty line, in the place of the
@@ -149,6 +151,7 @@ class TimerKind(StrEnum):
 NEW_HELD = "new"  # data of a DROP: of what the plan itself holds, which has no number yet
 
 
+@light
 @dataclass(frozen=True, slots=True)
 class Timer:
     """Fires once at `at` or later, also over restarts. `data` tells timers of one kind and conversation apart."""

@@ -12,11 +12,13 @@ from routerd.desk.reply_due import ReplyDue
 from routerd.desk.roster import Roster
 from routerd.desk.said import Kind, Said
 from routerd.message.envelope import QueueId, Received
+from routerd.message.light import light
 from routerd.rules.decision import Decision
 
 MERE_MAIL = Said(Kind.MAIL)  # for the rules, from nobody of ours
 
 
+@light
 @dataclass(frozen=True, slots=True)
 class Matter:
     """One message as it is before the transaction: what was heard of it and decided about it."""
@@ -42,6 +44,7 @@ class Matter:
         return self.said.member or "" if self.said.kind is Kind.ANSWER else ""
 
 
+@light
 @dataclass(frozen=True, slots=True)
 class House:
     """Where a plan is made: the config, its people, and what chance there is."""

@@ -23,6 +23,7 @@ from routerd.desk.changes import (
 )
 from routerd.message.annotation import Annotation
 from routerd.message.envelope import QueueId, Raw
+from routerd.message.light import light
 from routerd.rules.decision import Priority
 
 ConversationId = NewType("ConversationId", int)
@@ -36,6 +37,7 @@ class Voice(StrEnum):
     ASIDE = "aside"  # of a machine, or of colleagues among themselves: nobody waits
 
 
+@light
 @dataclass(frozen=True, slots=True)
 class Author:
     """Who wrote a message, as far as a plan depends on it."""
@@ -57,6 +59,7 @@ class ConversationState(StrEnum):
     CLOSED = "closed"
 
 
+@light
 @dataclass(frozen=True, slots=True)
 class Standing:
     """How a conversation stands after its latest message."""
@@ -85,6 +88,7 @@ class Standing:
         return tuple(f"{name} <{address}>" if name else address for name, address in self.outside)
 
 
+@light
 @dataclass(frozen=True, slots=True)
 class Conversation:
     """What is known of the conversation that a message belongs to."""
@@ -229,6 +233,7 @@ class FullDeskState(DeskState, Protocol):
         """
 
 
+@light
 @dataclass(frozen=True, slots=True)
 class Event:
     """One line of a message's history: a past participle and what belongs to it (JSON values)."""
@@ -237,6 +242,7 @@ class Event:
     data: dict[str, object] = field(default_factory=dict)
 
 
+@light
 @dataclass(frozen=True, slots=True)
 class Plan:
     inbox: str  # where the conversation lives

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from routerd.message.a_labels import LabelError, has_broken_a_label, to_a_labels
+from routerd.message.light import light
 
 MAX_LOCAL_OCTETS = 64  # RFC 5321 4.5.3.1.1
 MAX_DOMAIN_OCTETS = 255  # RFC 5321 4.5.3.1.2
@@ -42,6 +43,7 @@ class AddressError(ValueError):
     """Not an address; the message says why, in ASCII."""
 
 
+@light
 @dataclass(frozen=True, slots=True)
 class Address:
     """`local` without its quotes, `domain` in lower case (A-labels) or an address literal with its brackets."""

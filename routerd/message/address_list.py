@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from routerd.message.address import AddressError, parse_domain
 from routerd.message.encoded_words import decode_words
+from routerd.message.light import light
 
 MAX_MAILBOXES = 1000
 
@@ -35,6 +36,7 @@ _UNSAFE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 _LENIENT_DOMAIN = re.compile(r"[a-z0-9_-]+(?:\.[a-z0-9_-]+)*\Z")
 
 
+@light
 @dataclass(frozen=True, slots=True)
 class Mailbox:
     """`address` is `local@domain` in lower case with an A-label domain; `name` is decoded, "" where there is none."""

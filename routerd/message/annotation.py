@@ -2,7 +2,10 @@
 
 from dataclasses import dataclass
 
+from routerd.message.light import light
 
+
+@light
 @dataclass(frozen=True, slots=True)
 class Annotation:
     """The values of the headers that routerd adds (design: what a copy bears). What is empty is not added."""

@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import NewType
 
 from routerd.message.address import Address
+from routerd.message.light import light
 
 QueueId = NewType("QueueId", str)  # 26 characters, a ULID: sorts by the moment of acceptance
 CopyId = NewType("CopyId", str)  # QueueId-N
@@ -31,6 +32,7 @@ class Purpose(StrEnum):
     DRAFT = "draft"  # support+d.TOKEN@, support+draft@
 
 
+@light
 @dataclass(frozen=True, slots=True)
 class Recipient:
     """One accepted RCPT TO."""
@@ -43,6 +45,7 @@ class Recipient:
     original: Address | None = None  # whom a WRAPPED address stands for: his bounces are taken back to him
 
 
+@light
 @dataclass(frozen=True, slots=True)
 class Envelope:
     sender: str  # MAIL FROM as given, without brackets; "" is the null sender
@@ -61,6 +64,7 @@ class ClientFindings:
     unanswered: frozenset[str] = frozenset()  # zones that could not be asked
 
 
+@light
 @dataclass(frozen=True, slots=True)
 class Client:
     """The peer that handed the message over."""
@@ -85,6 +89,7 @@ class Client:
         return f"{name}{'S' if self.tls else ''}{'A' if self.member else ''}"
 
 
+@light
 @dataclass(frozen=True, slots=True)
 class Received:
     """A whole message that waits for its answer. `raw` has CRLF line ends only."""
@@ -102,6 +107,7 @@ class Received:
         return f"UTF8{name.removeprefix('E')}" if self.envelope.smtputf8 else name
 
 
+@light
 @dataclass(frozen=True, slots=True)
 class Accepted:
     """Durable: the only ground for a 250."""

@@ -12,6 +12,7 @@ from routerd.message.charset import codec_for, decode_text, says_nothing
 from routerd.message.encoded_words import decode_base64
 from routerd.message.envelope import Raw
 from routerd.message.headers import HeaderBlock
+from routerd.message.light import light
 from routerd.message.parameters import HeaderValue, parse_value
 
 MAX_DEPTH = 20
@@ -22,6 +23,7 @@ _MAX_BOUNDARY = 1000  # RFC 2046 5.1.1 says 70
 _TYPE = re.compile(r"[!-.0-~]+/[!-~]+\Z")
 
 
+@light
 @dataclass(frozen=True, slots=True)
 class Part:
     """One part: what its header says, and where its body stands in the message's bytes."""

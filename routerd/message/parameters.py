@@ -10,6 +10,7 @@ from urllib.parse import unquote_to_bytes
 
 from routerd.message.charset import decode_text
 from routerd.message.encoded_words import decode_header
+from routerd.message.light import light
 
 _MAX_VALUE_BYTES = 20_000
 _MAX_PARAMETERS = 200
@@ -25,6 +26,7 @@ _MAIN = re.compile(rb'[\s"]*+([^\s",/]++(?:\s*+/\s*+[^\s",]++)?)')  # `text/html
 _COMMENT = re.compile(rb"\([^()]*+\)")
 
 
+@light
 @dataclass(frozen=True, slots=True)
 class HeaderValue:
     """`main` in lower case, such as `text/plain` or `attachment`; parameter names in lower case, values decoded.

@@ -5,6 +5,7 @@ from datetime import timedelta
 from enum import StrEnum
 
 from routerd.config.values import format_duration
+from routerd.message.light import light
 
 
 class Priority(StrEnum):
@@ -22,6 +23,7 @@ class RuleRef:
         return f"{self.file}/{self.name}"
 
 
+@light
 @dataclass(frozen=True, slots=True)
 class Evidence:
     """Why one condition held, or what a look-up found: `subject has "skargę" (contains skarg)`."""
@@ -36,6 +38,7 @@ class Evidence:
         return f'{self.field} has "{self.found}"' + (f" ({self.term})" if self.term else "")
 
 
+@light
 @dataclass(frozen=True, slots=True)
 class Match:
     """A rule that matched, and why."""
@@ -61,6 +64,7 @@ class Skipped:
     reason: str
 
 
+@light
 @dataclass(frozen=True, slots=True)
 class Assign:
     """Whom to pick from: a member's or team's name, given by `rule`."""
@@ -81,6 +85,7 @@ class Reply:
         return f"{self.template}, once per {format_duration(self.once_per)}"
 
 
+@light
 @dataclass(frozen=True, slots=True)
 class Trace:
     """What happened, rule by rule, in the order of evaluation."""
@@ -93,6 +98,7 @@ class Trace:
     notes: tuple[str, ...] = ()  # such as a field cut at limits.rule_text
 
 
+@light
 @dataclass(frozen=True, slots=True)
 class Decision:
     """For one inbox. `assign` None: the inbox's default owns it.

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from unicodedata import normalize
 
 from routerd.message.fold import fold, fold_exact, nfc_visible
+from routerd.message.light import light
 from routerd.message.view import Attachment, MessageView
 from routerd.rules.matching.languages import language_of
 from routerd.rules.matching.letter_folds import fold_by_letter, is_plain
@@ -192,6 +193,7 @@ class FieldText:
         raise ValueError(f"no text field {name!r}")
 
 
+@light
 @dataclass(frozen=True, slots=True)
 class ConversationFacts:
     """What is known of the conversation that the message belongs to, as it was before this message."""
@@ -215,6 +217,7 @@ class DnsLists:
 NOT_LISTED = DnsLists()
 
 
+@light
 @dataclass(frozen=True, slots=True)
 class Facts:
     """One message as the rules of one inbox see it.

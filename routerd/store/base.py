@@ -9,6 +9,7 @@ from routerd.desk.changes import Authored, Role, Timer
 from routerd.desk.plan import Conversation, ConversationId, FullDeskState, Plan
 from routerd.message.annotation import Annotation
 from routerd.message.envelope import CopyId, QueueId, Received
+from routerd.message.light import light
 from routerd.rules.decision import Decision
 
 
@@ -61,6 +62,7 @@ class CopyState(StrEnum):
     DROPPED = "dropped"  # by the postmaster's hand
 
 
+@light
 @dataclass(frozen=True, slots=True)
 class ThreadKeys:
     """By what a message is tied to others."""
@@ -83,6 +85,7 @@ class Known:
     suspect: bool = False  # names a conversation in which its author has no part
 
 
+@light
 @dataclass(frozen=True, slots=True)
 class NewCopy:
     """A copy to be: for whom, where to, and how it differs from the message's annotation (None: it does not)."""
@@ -113,6 +116,7 @@ class SettledMail:
     copies: tuple[NewCopy, ...]
 
 
+@light
 @dataclass(frozen=True, slots=True)
 class Settled:
     """A plan, and all that is written with it."""
@@ -124,6 +128,7 @@ class Settled:
     resent: tuple[tuple[int, NewCopy], ...] = ()  # of `plan.resent`: the message's row, and its new copy
 
 
+@light
 @dataclass(frozen=True, slots=True)
 class Entry:
     """One message for the writer. `settle` runs inside the transaction: pure, quick, may be run again."""
@@ -159,6 +164,7 @@ class Deed:
     tells: "Untold | None" = None  # what is told by it then
 
 
+@light
 @dataclass(frozen=True, slots=True)
 class Copy:
     """One copy as delivery sees it."""
@@ -184,6 +190,7 @@ class Copy:
     damage: str = ""  # why its row cannot be read as it was written: then it is held, not sent
 
 
+@light
 @dataclass(frozen=True, slots=True)
 class Committed:
     id: QueueId
@@ -203,6 +210,7 @@ class Ending:
     status: str = ""
 
 
+@light
 @dataclass(frozen=True, slots=True)
 class Done(Ending):
     reply: str  # the next hop's words
