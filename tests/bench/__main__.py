@@ -1,6 +1,7 @@
 """`python -m tests.bench COMMAND`, from the project's folder; what each does is said by `--help`."""
 
 import argparse
+import signal
 import sys
 from pathlib import Path
 
@@ -28,6 +29,7 @@ def make_parser() -> argparse.ArgumentParser:
 
 def main() -> int:
     options = make_parser().parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # so that all it started is ended, too
     try:
         return int(options.run(options))
     except (MissingPeerError, PeerError, ValueError) as error:

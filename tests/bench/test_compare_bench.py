@@ -1,13 +1,14 @@
 """`python -m tests.bench`: that what it measures is right, and what the main job has to reach beside its peers."""
 
 import json
+import os
 import shlex
 import sqlite3
 import subprocess
 import sys
 from array import array
-from collections.abc import Callable
-from contextlib import AbstractContextManager, closing
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, closing, suppress
 from dataclasses import replace
 from fnmatch import fnmatch
 from pathlib import Path
@@ -262,6 +263,28 @@ def test_a_way_is_told_step_by_step() -> None:
     told = table_of_way({"one client": way})
     assert "commit (waits)" in told
     assert told.endswith(f"not measured by the daemon: {', '.join(step for step in STEPS if step not in way.steps)}")
+
+
+def test_what_is_ended_leaves_nothing_behind(tmp_path: Path, need: Callable[[str, str], str]) -> None:
+    """Daemons live in sessions of their own: they would go on, and be measured with whatever runs next."""
+    need("smtp-sink", "postfix")
+    command = [sys.executable, "-m", "tests.bench", "soak", "--rules", "1", "--rate", "5"]
+    environ = {**os.environ, "TMPDIR": str(tmp_path)}
+    with subprocess.Popen(command, cwd=REPOSITORY, env=environ, stderr=subprocess.PIPE, text=True) as bench:
+        assert bench.stderr is not None
+        assert bench.stderr.readline() == "5 messages a second for 30 minutes\n"
+        (folder,) = tmp_path.glob("routerd-bench-routerd-*")
+        bench.terminate()
+    assert bench.returncode == 143
+    assert not folder.exists()
+    assert not [line for line in _command_lines() if str(folder) in line]
+
+
+def _command_lines() -> Iterator[str]:
+    """Of all processes."""
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        with suppress(OSError):  # it has ended meanwhile
+            yield path.read_text(errors="replace")
 
 
 def test_what_the_readme_says_can_be_run() -> None:

@@ -16,7 +16,7 @@ from dataclasses import asdict, dataclass, replace
 
 from bench.letters import SIZES, Load, make_load
 from bench.runs import measure
-from bench.systems import System, open_routerd
+from bench.systems import System, add_workers_option, open_routerd
 from peers.daemon import RouterdDaemon
 from peers.machine import open_folder
 
@@ -75,6 +75,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--size", choices=list(SIZES), default="4KiB", help="of a message (default: 4KiB)")
     parser.add_argument("--messages", type=int, default=2_000, help="a run (default: 2000)")
     parser.add_argument("--keep", action="store_true", help="many messages a connection")
+    add_workers_option(parser)
     parser.add_argument("--json", action="store_true", help="print the figures as JSON")
 
 
@@ -83,7 +84,7 @@ def run(options: argparse.Namespace) -> int:
     with ExitStack() as stack:
         folder = stack.enter_context(open_folder("bench"))
         load = replace(make_load(folder, options.size, keep_connections=options.keep), messages=options.messages)
-        system = open_routerd(stack, options.rules)
+        system = open_routerd(stack, options.rules, workers=options.workers)
         measure(system, load)
         ways = {"one client": walk(system, replace(load, sessions=1)), f"{load.sessions} clients": walk(system, load)}
     if options.json:
