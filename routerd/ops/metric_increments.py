@@ -97,7 +97,7 @@ class Sums:
         self._show(worker, dict(growth.gauges))
 
     def forget(self, worker: int) -> None:
-        """It is dead: what its gauges said holds no more; what it counted stays."""
+        """It is dead, if it ever told: what its gauges said holds no more; what it counted stays."""
         self._show(worker, {})
         del self._gauges[worker]
 

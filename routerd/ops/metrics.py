@@ -137,10 +137,7 @@ class Metrics:
             "pressure", "Of memory, disk and store on strangers: 0 none, 1 they get no more in", over_workers=max
         )
         self.certificate_expires = gauge(
-            "certificate_expires_timestamp_seconds",
-            "When the certificate ends, in Unix time",
-            "certificate",
-            over_workers=min,
+            "certificate_expires_timestamp_seconds", "When the certificate ends, in Unix time", "certificate"
         )
         self.rejections = counter("rejections", "Commands and messages refused", "reason")
         self.dns_questions = counter("dns_questions", "Questions that servers were asked", "kind", "result")

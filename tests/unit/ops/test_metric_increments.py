@@ -101,21 +101,19 @@ def test_open_connections_are_those_of_all() -> None:
 
 
 def test_what_each_worker_sees_of_all_is_not_added_up() -> None:
-    """The highest pressure, the most memory, the certificate that ends first; with nobody left there is none."""
+    """The highest pressure, the most memory; with nobody left there is none."""
     hub = Metrics()
     sums = Sums(hub)
     for number, pressure in enumerate((0.25, 0.5)):
         worker = Metrics()
         worker.pressure.set(pressure)
         worker.memory_in_flight_bytes.set(1000)
-        worker.certificate_expires.labels("/etc/mx1.pem").set(2000 + number)
         sums.add(number, told(Increments(worker)))
     shown = lines(hub)
     assert shown["routerd_pressure"] == 0.5
     assert shown["routerd_memory_in_flight_bytes"] == 1000
-    assert shown['routerd_certificate_expires_timestamp_seconds{certificate="/etc/mx1.pem"}'] == 2000
-    for number in range(2):
-        sums.forget(number)
+    for number in range(3):
+        sums.forget(number)  # also one that never told
     assert lines(hub)["routerd_pressure"] == 0
 
 
@@ -128,9 +126,4 @@ def test_gauges_of_the_daemon_are_left_alone() -> None:
     Sums(hub).add(1, told(Increments(worker)))
     assert lines(hub)["routerd_ruleset_rules"] == 100
     assert lines(hub)['routerd_queue_copies{state="queued"}'] == 5
-    assert worker.series.folds.keys() == {
-        "connections",
-        "memory_in_flight_bytes",
-        "pressure",
-        "certificate_expires_timestamp_seconds",
-    }
+    assert worker.series.folds.keys() == {"connections", "memory_in_flight_bytes", "pressure"}
