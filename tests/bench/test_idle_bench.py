@@ -15,7 +15,7 @@ _FILLING = 8000  # connections that take what room the start has left in the hea
 
 
 def measure(daemon: RouterdDaemon, connections: int) -> tuple[float, float]:
-    """Bytes of the daemon's memory for each connection, in the clear, once it was greeted and once it has said hello."""
+    """Bytes of the daemon's memory for each connection in the clear, once it was greeted and once it has said hello."""
     filling = _open(daemon, _FILLING)
     before = pss_bytes({daemon.pid})
     clients = _open(daemon, connections)
