@@ -52,22 +52,22 @@ class DeskAddresses:
             return fields
         member = self.settings.members.get(copy.annotation.answered_by)
         author = member.name if member is not None and member.name else copy.annotation.answered_by
-        return replace(fields, sender=self._via(author, copy))
+        return replace(fields, sender=self._via(author, copy, copy.annotation.inbox))
 
     @staticmethod
     def _is_by_us(inbox: Inbox, *, trusts_us: bool) -> bool:
         return inbox.takes_answers(trusts_us=trusts_us) and (trusts_us or inbox.from_via)
 
     @staticmethod
-    def _via(author: str, copy: Copy) -> Mailbox:
-        return Mailbox(f"{author} via {name_of_inbox(copy.annotation.inbox)}", copy.annotation.inbox)
+    def _via(author: str, copy: Copy, address: str) -> Mailbox:
+        return Mailbox(f"{author} via {name_of_inbox(copy.annotation.inbox)}", address)
 
     def _reply_to(self, copy: Copy, inbox: Inbox, *, trusts_us: bool) -> Mailbox | None:
         """Where an answer goes to the customer through us; None: he is answered past us."""
         author = copy.annotation.reply_name
         if not author or not self._is_by_us(inbox, trusts_us=trusts_us):
             return None
-        return replace(self._via(author, copy), address=self._issue(ANSWER, copy))
+        return self._via(author, copy, self._issue(ANSWER, copy))
 
     def _wants_tags(self, member: str) -> bool:
         found = self.settings.members.get(member)

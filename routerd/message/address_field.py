@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Sequence
+from functools import lru_cache
 
 from routerd.message.address_list import Mailbox
 from routerd.message.encode import clean, text_field
@@ -9,6 +10,7 @@ from routerd.message.encode import clean, text_field
 _ATOMS = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~ -]*\Z")  # RFC 5322 3.2.3, and spaces between
 _ESCAPED = re.compile(r'(["\\])')
 _MAX_LINE = 76
+_MAX_NAME = 200  # characters
 
 
 def address_field(name: str, mailboxes: Sequence[Mailbox]) -> bytes:
@@ -29,16 +31,14 @@ def mailbox_text(mailbox: Mailbox) -> str:
     """`Name <address>`: the name as it is where it is of atoms, in quotes, or in encoded words (RFC 2047 5)."""
     address = clean(mailbox.address).replace(" ", "")
     name = clean(mailbox.name)
-    if not name:
-        return address
+    return f"{_phrase(name[:_MAX_NAME])} <{address}>" if name else address
+
+
+@lru_cache(1_000)
+def _phrase(name: str) -> str:
+    """Kept: the same few names stand in copy after copy."""
     if not name.isascii() or "=?" in name:
-        phrase = text_field("X", _shortened(name)).decode("ascii").removeprefix("X: ").removesuffix("\r\n")
-    elif _ATOMS.match(name):
-        phrase = _shortened(name)
-    else:
-        phrase = '"' + _ESCAPED.sub(r"\\\1", _shortened(name)) + '"'
-    return f"{phrase} <{address}>"
-
-
-def _shortened(name: str) -> str:
-    return name[:200]
+        return text_field("X", name).decode("ascii").removeprefix("X: ").removesuffix("\r\n")
+    if _ATOMS.match(name):
+        return name
+    return '"' + _ESCAPED.sub(r"\\\1", name) + '"'

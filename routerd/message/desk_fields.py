@@ -61,7 +61,8 @@ def with_room_for(fields: DeskFields, header: bytes) -> bytes:
     names = frozenset(
         name for name, new in ((b"reply-to", fields.reply_to), (b"from", fields.sender)) if new is not None
     )
-    if names:
+    lowered = header.lower() if names else b""
+    if any(name in lowered for name in names):  # hardly any message has a Reply-To
         header = _GIVING_WAY.sub(
             lambda found: b"X-Original-" + found[1] if found[1].lower() in names else found[0], header
         )

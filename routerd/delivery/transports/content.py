@@ -45,6 +45,8 @@ class Content:
 
     def has_8bit(self) -> bool:
         """Reads all of it."""
+        if self.is_small:
+            return not (self.head.isascii() and self.raw[self.body_start :].isascii())
         return not all(piece.isascii() for piece in self.pieces())
 
     def on_the_wire(self) -> bytes:
