@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import accumulate
+from typing import NamedTuple
 
 from routerd.rules.conditions.addresses import dotted_ends
 from routerd.rules.conditions.truth import Clue, Condition
@@ -12,15 +13,27 @@ from routerd.rules.matching.patterns import PatternSet
 
 _Numbers = dict[str, list[int]]  # form → the conditions that it is a clue of
 _LONG_TEXTS = frozenset(("body", "text", "everything"))
+_NONE: list[int] = []
 _RARE = 3  # bits: clues of up to seven conditions are told apart by what they cost
+
+
+class _Search(NamedTuple):
+    """What is looked for in one field."""
+
+    by_address: _Numbers
+    by_literal: _Numbers
+    literals: Literals
+    patterns: PatternSet | None
+    by_pattern: tuple[list[int], ...]
+    by_stem: dict[str, _Numbers]  # by language
 
 
 class RuleIndex:
     """Of the conditions of every file, from top to bottom. Never changes once made."""
 
     __slots__ = (
-        "_always", "_by_address", "_by_literal", "_by_pattern", "_by_stem", "_fields", "_fields_with_clues", "_files",
-        "_in_long_texts", "_in_others", "_starts",
+        "_always", "_by_address", "_by_literal", "_by_stem", "_fields", "_fields_with_clues", "_files", "_searches",
+        "_starts",
     )  # fmt: skip
 
     def __init__(self, files: Sequence[Sequence[Condition]]) -> None:
@@ -31,7 +44,7 @@ class RuleIndex:
         self._by_literal: dict[str, _Numbers] = {}  # by field
         self._by_address: dict[str, _Numbers] = {}
         self._by_stem: dict[str, dict[str, _Numbers]] = {}  # by field, and by language
-        self._by_pattern: dict[str, tuple[PatternSet, tuple[list[int], ...]]] = {}
+        self._searches: dict[str, _Search] = {}  # by field
         self._read([condition for conditions in files for condition in conditions])
 
     def asked_of(self, seen: Seen) -> "Asked":
@@ -52,11 +65,18 @@ class RuleIndex:
         self._fields_with_clues = frozenset(field for fields in self._fields for field in fields)
         # One automaton for all files, so that a text is searched once; but a small one for the long texts: most of the
         # time goes into loading it from memory.
-        self._in_long_texts = Literals(self._literals_of(_LONG_TEXTS))
-        self._in_others = Literals(self._literals_of(self._by_literal.keys() - _LONG_TEXTS))
-        self._by_pattern = {
-            field: (PatternSet(tuple(numbers)), tuple(numbers.values())) for field, numbers in patterns.items()
-        }
+        in_long_texts = Literals(self._literals_of(_LONG_TEXTS))
+        in_others = Literals(self._literals_of(self._by_literal.keys() - _LONG_TEXTS))
+        for field in self._fields_with_clues:
+            asked_for = patterns.get(field, {})
+            self._searches[field] = _Search(
+                self._by_address.get(field, {}),
+                self._by_literal.get(field, {}),
+                in_long_texts if field in _LONG_TEXTS else in_others,
+                PatternSet(tuple(asked_for)) if asked_for else None,
+                tuple(asked_for.values()),
+                self._by_stem.get(field, {}),
+            )
 
     def _literals_of(self, fields: Iterable[str]) -> set[str]:
         return {literal for field in fields for literal in self._by_literal.get(field, ())}
@@ -70,23 +90,20 @@ class RuleIndex:
 
     def _found_in(self, field: str, seen: Seen) -> Iterator[list[int]]:
         """The conditions of which a clue is in the field."""
-        by_address = self._by_address.get(field)
-        if by_address is not None:
+        by_address, by_literal, literals, patterns, by_pattern, by_stem = self._searches[field]
+        if by_address:
             forms = {form for address in seen.addresses(field) for form in _forms_of(address)}
             for form in by_address.keys() & forms:
                 yield by_address[form]
-        by_literal, by_pattern = self._by_literal.get(field), self._by_pattern.get(field)
-        by_stem = self._by_stem.get(field, {})
-        literals = self._in_long_texts if field in _LONG_TEXTS else self._in_others
-        if by_literal is None and by_pattern is None and not by_stem:
+        if not by_literal and patterns is None and not by_stem:
             return
         for part in seen.address_texts(field) if field in ADDRESS_FIELDS else seen.texts.parts(field):
-            if by_literal is not None:
-                for literal in by_literal.keys() & part.found_of(literals):
-                    yield by_literal[literal]
-            if by_pattern is not None:
-                for place in part.fitting(by_pattern[0]):
-                    yield by_pattern[1][place]
+            if by_literal:
+                for literal in part.found_of(literals):
+                    yield by_literal.get(literal, _NONE)
+            if patterns is not None:
+                for place in part.fitting(patterns):
+                    yield by_pattern[place]
             for language, numbers in by_stem.items():
                 for stem in part.stemmed.stems_among(numbers.keys(), language):
                     yield numbers[stem]

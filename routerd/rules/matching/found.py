@@ -24,6 +24,12 @@ def find_text(original: str, term: str, folding: Folding = fold, folded_text: st
 
     It is found sooner with `folded_text`, all of `original` folded.
     """
+    if len(folded_text) == len(original) and original.isascii():  # each letter stands where it stood
+        at = folded_text.find(term)
+        if at >= 0:
+            behind = folded_text.find(" ", at + len(term))
+            hit = original[folded_text.rfind(" ", 0, at) + 1 : behind if behind >= 0 else len(original)]
+            return shown(_trim(hit, term))
     span = len(term.split()) + 1
     for tokens in _chunks(original, span, _share(folded_text, term)):
         folded = folding(" ".join(tokens))

@@ -5,6 +5,7 @@ from collections.abc import Collection
 from ahocorasick_rs import BytesAhoCorasick
 
 _CHUNK = 16_384  # bytes of a text that are searched at a time: what is found there is a list in memory
+_NOTHING = frozenset[str]()
 _MAX_ENDINGS = 8  # literals that end at one place of a text and are searched for: "skarga", "arga", "a"
 
 
@@ -27,16 +28,26 @@ class Literals:
     def found_in(self, text: str) -> frozenset[str]:
         """Those that stand in `text`."""
         if self._automaton is None:
-            return frozenset()
+            return _NOTHING
         data = _encoded(text)
-        numbers: set[int] = set()
-        for start in range(0, len(data), _CHUNK):
-            chunk = data if len(data) <= _CHUNK else data[start : start + _CHUNK + self._longest_bytes - 1]
-            numbers.update([hit[0] for hit in self._automaton.find_matches_as_indexes(chunk, overlapping=True)])
+        if len(data) <= _CHUNK:
+            hits = self._automaton.find_matches_as_indexes(data, overlapping=True)
+            if not hits:  # as mostly
+                return _NOTHING
+            numbers = {hit[0] for hit in hits}
+        else:
+            numbers = self._found_in_chunks(self._automaton, data)
         found = frozenset([self._searched[number] for number in numbers])
         if self._behind:
             found |= {behind for literal in found for behind in self._behind.get(literal, ()) if behind in text}
         return found
+
+    def _found_in_chunks(self, automaton: BytesAhoCorasick, data: bytes) -> set[int]:
+        numbers: set[int] = set()
+        for start in range(0, len(data), _CHUNK):
+            chunk = data[start : start + _CHUNK + self._longest_bytes - 1]
+            numbers.update([hit[0] for hit in automaton.find_matches_as_indexes(chunk, overlapping=True)])
+        return numbers
 
     def _low_in_their_towers(self, literals: Collection[str]) -> list[str]:
         searched: list[str] = []
