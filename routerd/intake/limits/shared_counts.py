@@ -5,10 +5,10 @@ first, looks at the sum, and takes back what is too many: of two that come to tw
 be refused, but never both admitted.
 
 How large, for 10,000 clients with open connections in one process: with CLIENT_BUCKETS a bucket has 1.2 of them, and
-one client in 300,000 finds its bucket full; the others do not see that one, and its limit holds for each process by
-itself. 1,000 clients: one in 10^13. Two clients are taken for one where 64 bits of their hashes are the same: among
-10,000, with a chance of 3 in 10^12. Of memory only what is written to is ever there: 4 KB for a client, 1 MB for
-10,000, in each process.
+one client in 24,000 finds its bucket full; the others do not see that one, and its limit holds for each process by
+itself. 1,000 clients: one in 10^12. Two clients are taken for one where 64 bits of their hashes are the same: among
+10,000, with a chance of 3 in 10^12. Of memory only what was looked at is there: for a client 4 KB a process, for any
+number of them 1 MB.
 """
 
 import mmap
