@@ -2,8 +2,8 @@
 
 `routerd_step_seconds` is elapsed time. Of a lone client's messages that is CPU, except where a step waits: `recall`
 for a reader of the store, `commit` for the writer and the disk, `deliver` for the next hop. With many clients at a
-time it also has in it what others did meanwhile. Below stands the CPU of the whole process; what no step accounts for
-is the dialogue, the event loop and the steps that the daemon does not measure.
+time it also has in it what others did meanwhile. Below stands the CPU of all processes; what no step accounts for is
+the event loop, what opening and closing connections costs, and what the writer does for `commit` and `conclude`.
 """
 
 import argparse
