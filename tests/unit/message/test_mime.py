@@ -1,6 +1,8 @@
 """The tree of parts, and what is decoded of it."""
 
+import mmap
 from base64 import encodebytes
+from pathlib import Path
 from quopri import encodestring
 
 import pytest
@@ -30,6 +32,19 @@ MIXED = (
 def test_parts_are_found_by_their_boundaries() -> None:
     """A line that only begins like the boundary is none, and the line end before one belongs to it."""
     assert bodies(MIXED) == [("text/plain", b"one"), ("text/html", b"--aab\r\n--"), ("text/plain", b"two")]
+
+
+@pytest.mark.parametrize("off", range(-12, 3))
+def test_a_boundary_is_found_wherever_it_stands(off: int, tmp_path: Path) -> None:
+    """Also where the bytes are searched in pieces, and in a map of a file."""
+    head = b"Content-Type: multipart/mixed; boundary=bound\r\n\r\n--bound\r\n\r\n"
+    first = b"x" * (262_144 - len(b"--bound") + off)
+    raw = head + first + b"\r\n--bound\r\n\r\nsecond\r\n--boundx\r\n--bound--\r\n--bound\r\n\r\nno part\r\n"
+    path = tmp_path / "message"
+    path.write_bytes(raw)
+    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as mapped:
+        for found in (parse(raw), parse_parts(mapped, HeaderBlock.scan(mapped))):
+            assert [raw[part.start : part.end] for part in found.children] == [first, b"second\r\n--boundx"]
 
 
 def test_bare_line_feeds_do() -> None:
