@@ -23,6 +23,7 @@ from routerd.desk.refusal import LOOP, TOO_DEEP, Barred, unheard
 from routerd.desk.reply_due import reply_due
 from routerd.desk.roster import Roster
 from routerd.desk.said import Kind, Said, Speaker
+from routerd.message.body_text import readable_bytes
 from routerd.message.encode import without_turns
 from routerd.message.envelope import Client, Envelope, Purpose, Received
 from routerd.message.key_ring import Keys
@@ -70,6 +71,11 @@ def look(received: Received, trace_keys: Keys, office: Office) -> tuple[MessageV
     if loops(view, received.envelope, passed):
         return view, passed, LOOP
     return view, passed, TOO_DEEP if view.is_nested_deeper(office.settings.limits.mime_depth) else None
+
+
+def bytes_read(view: MessageView) -> int:
+    """How much of the message steps 3 to 5 may decode: not what is attached, unless it is text."""
+    return readable_bytes(view.raw, view.root)
 
 
 def thread_keys(

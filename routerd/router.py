@@ -22,7 +22,7 @@ from routerd.auth.our_results import results_value
 from routerd.auth.verification import NOT_VERIFIED, Compute, Verification
 from routerd.committing import Counter, Proposal
 from routerd.config.settings import Settings
-from routerd.considering import Considered, judge, look, thread_keys
+from routerd.considering import Considered, bytes_read, judge, look, thread_keys
 from routerd.delivery.aftermath.sending_back import is_sent_back
 from routerd.desk.consider import is_notice, loops, passed_inboxes, proofs_of, verified_of_client
 from routerd.desk.dmarc_policy import unless_told
@@ -123,11 +123,12 @@ class Router:
             return self._guarded(self._undecided(received), received, live)
 
     async def _consider(
-        self, received: Received, live: Live, work: Compute, verification: Verification | None
+        self, received: Received, live: Live, work: MarkedWork, verification: Verification | None
     ) -> Considered:
         """`verification`: of this message, where it was done before."""
         with self._steps["view"].time():
-            view, passed, barred = await work(partial(look, received, self._trace_keys, live))
+            view, passed, barred = await work.glance(partial(look, received, self._trace_keys, live))
+            await work.weigh(partial(bytes_read, view))
         if barred is not None:
             return Considered(Matter(received, ()), ThreadKeys(None), Known(), barred=barred)
         with self._steps["verify"].time():

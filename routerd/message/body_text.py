@@ -58,6 +58,16 @@ def is_attachment(part: Part) -> bool:
     return part.disposition.main == "attachment" or bool(part.file_name)
 
 
+def readable_bytes(raw: Raw, root: Part) -> int:
+    """The bytes of the message without the parts in which there is no text to read, by their type."""
+    return len(raw) - sum(part.end - part.start for part in root.walk() if not _may_be_read(part))
+
+
+def _may_be_read(part: Part) -> bool:
+    """Whatever its disposition: where nothing else has text, files do. What holds other parts is what they are."""
+    return part.type.startswith(("text/", "message/", "multipart/")) or part.type in _HTML
+
+
 class _Reader:
     """One walk over the parts. Its depth is bounded by `mime.MAX_DEPTH`."""
 

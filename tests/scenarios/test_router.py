@@ -2,7 +2,7 @@
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,7 @@ import pytest
 from router_desk import BILLING, NOW, ONE, REJECTING, SUPPORT, Desk
 from structlog.testing import capture_logs
 
-from routerd.considering import look
+from routerd.considering import judge, look
 from routerd.message.address import parse_address
 from routerd.message.annotate import annotate
 from routerd.message.annotation import Annotation
@@ -126,20 +126,33 @@ async def test_a_notice_that_came_from_another_routerd_is_known(desk: Desk) -> N
     assert await desk.store.untold(NOW, timedelta(hours=1)) == ()
 
 
-@pytest.mark.parametrize(("octets", "on_loop"), [(1_000, True), (100_000, False)])
+@pytest.mark.parametrize(
+    ("octets", "kind", "looked_on_loop", "judged_on_loop"),
+    [
+        (1_000, "text/plain", True, True),
+        (100_000, "text/plain", True, False),
+        (100_000, "application/pdf", True, True),
+        (300_000, "application/pdf", False, False),
+    ],
+)
 async def test_nobody_waits_while_a_large_message_is_looked_at(
-    desk: Desk, monkeypatch: pytest.MonkeyPatch, octets: int, on_loop: bool
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, octets: int, kind: str, looked_on_loop: bool, judged_on_loop: bool
 ) -> None:
-    """Such as make the most work of their octets come in a row; small ones are not worth a thread."""
-    looked_on: list[bool] = []
+    """Such as make the most work of their octets come in a row; small ones, and what is only attached, are not worth a
+    thread."""
+    on_loop: list[bool] = []
 
-    def look_and_note(*about: Any) -> Any:
-        looked_on.append(threading.current_thread() is threading.main_thread())
-        return look(*about)
+    def noting(work: Callable[..., Any]) -> Callable[..., Any]:
+        def work_and_note(*about: Any) -> Any:
+            on_loop.append(threading.current_thread() is threading.main_thread())
+            return work(*about)
 
-    monkeypatch.setattr("routerd.router.look", look_and_note)
-    await desk.send(SUPPORT, header=f"X-Long: {'x' * octets}\r\n")
-    assert looked_on == [on_loop]
+        return work_and_note
+
+    monkeypatch.setattr("routerd.router.look", noting(look))
+    monkeypatch.setattr("routerd.router.judge", noting(judge))
+    await desk.send(SUPPORT, header=f"Content-Type: {kind}\r\n\r\n{'x' * octets}\r\n")
+    assert on_loop == [looked_on_loop, judged_on_loop]
 
 
 async def test_a_message_sees_one_ruleset_from_beginning_to_end(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,6 +4,7 @@ from base64 import encodebytes
 
 import pytest
 
+from routerd.message.body_text import readable_bytes
 from routerd.message.view import MessageView
 
 PLAIN = "Content-Type: text/plain; charset=utf-8\n\n"
@@ -234,3 +235,22 @@ def test_the_charset_named_in_html_counts_where_the_part_names_none() -> None:
         assert MessageView(raw + html.format("windows-1250", "żółw").encode("cp1250")).new_text == "żółw"
         assert MessageView(raw + html.format("windows-1250", "żółw").encode()).new_text == "żółw", "it lies, too"
         assert MessageView(raw + html.format("utf-16", "café").encode("cp1252")).new_text == "café"
+
+
+@pytest.mark.parametrize(
+    ("part", "is_readable"),
+    [
+        ("Content-Type: application/pdf\nContent-Transfer-Encoding: base64\n\n", False),
+        ("Content-Type: image/png; name=x.txt\n\n", False),
+        ("Content-Type: text/csv\nContent-Disposition: attachment\n\n", True),
+        ("Content-Type: application/xhtml+xml\n\n", True),
+        ("Content-Type: message/rfc822\nContent-Transfer-Encoding: base64\n\n", True),
+        ("Content-Type: multipart/mixed; boundary=none\n\n", True),
+        ("Content-Type: pdf\n\n", True),
+    ],
+)
+def test_what_may_be_read_is_told_by_its_type(part: str, is_readable: bool) -> None:
+    """The text of other parts is never looked for, however they are disposed."""
+    message = view(multipart("mixed", PLAIN + "hello", part + "A" * 1000))
+    left = len(message.raw) - readable_bytes(message.raw, message.root)
+    assert left == (0 if is_readable else 1000)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from routerd.store.marked_work import OFF_LOOP_BYTES, MarkedWork
+from routerd.store.marked_work import OFF_LOOP_BYTES, OFF_LOOP_GLANCE_BYTES, MarkedWork
 from routerd.store.marks import InHand, digest_of
 
 RAW = b"Subject: x\r\n\r\nx\r\n"
@@ -40,4 +40,34 @@ async def test_work_on_a_large_message_holds_up_nobody(tmp_path: Path, octets: i
     hands = InHand(tmp_path / "in-hand")
     work = MarkedWork(hands, digest_of(RAW), b"x" * octets)
     assert (await work(threading.current_thread) is threading.current_thread()) is on_loop
+    hands.close()
+
+
+@pytest.mark.parametrize(
+    ("octets", "bytes_read", "on_loop"),
+    [
+        (OFF_LOOP_GLANCE_BYTES, OFF_LOOP_BYTES, True),
+        (OFF_LOOP_GLANCE_BYTES, OFF_LOOP_BYTES + 1, False),
+        (OFF_LOOP_GLANCE_BYTES + 1, 0, False),
+        (OFF_LOOP_BYTES, OFF_LOOP_BYTES + 1, True),
+    ],
+)
+async def test_what_nobody_reads_makes_no_message_large(
+    tmp_path: Path, octets: int, bytes_read: int, on_loop: bool
+) -> None:
+    """A thread for an attachment that is not decoded would cost more than the message."""
+    hands = InHand(tmp_path / "in-hand")
+    work = MarkedWork(hands, digest_of(RAW), b"x" * octets)
+    await work.weigh(lambda: bytes_read)
+    assert (await work(threading.current_thread) is threading.current_thread()) is on_loop
+    hands.close()
+
+
+@pytest.mark.parametrize(("octets", "on_loop"), [(OFF_LOOP_GLANCE_BYTES, True), (OFF_LOOP_GLANCE_BYTES + 1, False)])
+async def test_a_glance_holds_up_nobody_for_long(tmp_path: Path, octets: int, on_loop: bool) -> None:
+    """What is very large is not even gone over once while others wait; and it is marked."""
+    hands = InHand(tmp_path / "in-hand")
+    work = MarkedWork(hands, digest_of(RAW), b"x" * octets)
+    assert (await work.glance(threading.current_thread) is threading.current_thread()) is on_loop
+    assert await work.glance(lambda: suspects(tmp_path / "in-hand"))
     hands.close()
