@@ -45,29 +45,29 @@ class Content:
 
     def has_8bit(self) -> bool:
         """Reads all of it."""
-        if self.is_small:
-            return not (self.head.isascii() and self.raw[self.body_start :].isascii())
+        if isinstance(self.raw, bytes) and self.head.isascii() and self.raw.isascii():
+            return False  # and nothing was copied
         return not all(piece.isascii() for piece in self.pieces())
 
     def on_the_wire(self) -> bytes:
-        """All of `dot_stuffed`, where it is small: without the generators, which take half of the time."""
-        data = _with_crlf(self.head + self.raw[self.body_start :])
-        if data.rfind(b"\n.") >= 0:
-            data = data.replace(b"\r\n.", b"\r\n..")
-        if data.startswith(b"."):
-            data = b"." + data
-        return data + (b".\r\n" if data.endswith(b"\n") or not data else b"\r\n.\r\n")
+        """All of `dot_stuffed`, where it is small: without the generators, which take half of the time, and with a body
+        that goes as it came copied once."""
+        head, raw, start = self.head, self.raw, self.body_start
+        if head.endswith(b"\n") and raw[start : start + 1] not in (b".", b"\n") and _goes_as_it_is(raw):
+            end = b".\r\n" if start == len(raw) or raw[-1:] == b"\n" else b"\r\n.\r\n"
+            return b"".join((_dot_before(head), _stuffed_within(head), memoryview(raw)[start:], end))
+        data = _stuffed_within(head + raw[start:])
+        end = b".\r\n" if data.endswith(b"\n") or not data else b"\r\n.\r\n"
+        return b"".join((_dot_before(data), data, end))
 
 
 def dot_stuffed(pieces: Iterator[bytes]) -> Iterator[bytes]:
     """The content as it follows DATA, with its final dot (RFC 5321 4.5.2); bare CR and LF become CRLF."""
     at_line_start = True
     for piece in _whole_line_ends(pieces):
-        data = _with_crlf(piece)
-        # To look from behind takes half as long as to look for what is replaced; hardly any message has such a line.
-        stuffed = data.replace(b"\r\n.", b"\r\n..") if data.rfind(b"\n.") >= 0 else data
-        yield b"." + stuffed if at_line_start and data.startswith(b".") else stuffed
-        at_line_start = data.endswith(b"\n")
+        stuffed = _stuffed_within(piece)
+        yield _dot_before(stuffed) + stuffed if at_line_start else stuffed
+        at_line_start = stuffed.endswith(b"\n")
     yield b".\r\n" if at_line_start else b"\r\n.\r\n"
 
 
@@ -92,7 +92,19 @@ def _whole_line_ends(pieces: Iterator[bytes]) -> Iterator[bytes]:
         yield kept
 
 
-def _with_crlf(data: bytes) -> bytes:
-    """Where no CR or LF is left without the pairs all are pairs: to see that takes half the time of counting them."""
+def _goes_as_it_is(data: Raw) -> bool:
+    """Whether every line ends in CRLF and none begins with a dot, but perhaps the first. Where no CR or LF is left
+    without the pairs all are pairs: to see that takes half the time of counting them."""
+    if isinstance(data, mmap.mmap):
+        return False
     rest = data.replace(b"\r\n", b"")
-    return data if b"\r" not in rest and b"\n" not in rest else _BREAK.sub(b"\r\n", data)
+    return b"\r" not in rest and b"\n" not in rest and data.rfind(b"\n.") < 0
+
+
+def _stuffed_within(data: bytes) -> bytes:
+    """But for a dot in front: where a line begins there is known to who asks."""
+    return data if _goes_as_it_is(data) else _BREAK.sub(b"\r\n", data).replace(b"\r\n.", b"\r\n..")
+
+
+def _dot_before(line: bytes) -> bytes:
+    return b"." if line.startswith(b".") else b""
