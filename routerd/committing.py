@@ -140,6 +140,11 @@ class Committer:
         await self._tell(proposal, committed)
         return committed.id
 
+    @property
+    def awaits_probes(self) -> bool:
+        """Whether any message may be a probe."""
+        return self._bounces.awaits_probes
+
     def may_have_come_back(self, received: Received) -> bool:
         return self._bounces.awaits_probes or is_returned(received.envelope)
 

@@ -4,8 +4,7 @@ import asyncio
 import contextlib
 import random
 import secrets
-import socket
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -14,7 +13,7 @@ import structlog
 from routerd.auth.arc_sealing import sealer_of
 from routerd.committing import Chance, Committer
 from routerd.config.load import load_settings
-from routerd.config.settings import HostPort, Settings
+from routerd.config.settings import Settings
 from routerd.config.yaml_source import Problem
 from routerd.credentials import Credentials, CredentialsError, load_credentials
 from routerd.delivery.aftermath.bounces import Bounces
@@ -33,34 +32,34 @@ from routerd.delivery.routes import Routes
 from routerd.delivery.worker import Worker
 from routerd.desk.matter import House
 from routerd.desk.roster import Roster
-from routerd.intake.clients.findings import ClientLookUp
-from routerd.intake.keeping.spool import spool_folder
+from routerd.front import Equipment, Front, OwnFront
 from routerd.intake.limits.pressure import StoreSigns
+from routerd.intake.listening import Listening
 from routerd.intake.queue_ids import QueueIds
-from routerd.intake.reception import World
-from routerd.intake.server import Intake, Unserved
 from routerd.message.fold import fold
-from routerd.message.token import BOUNCE, TRACE
+from routerd.message.token import BOUNCE
 from routerd.ops import rehearsal, systemd
 from routerd.ops.crash_points import reach
 from routerd.ops.dns import Resolver
 from routerd.ops.lasting_tasks import LastingTasks
 from routerd.ops.metrics import Metrics
 from routerd.ops.process import allow_connections, spare_collector
-from routerd.ops.verifier import Verifier
 from routerd.ops.watching import Seen, look
 from routerd.reloads import Reloads, Reread
-from routerd.router import Router
 from routerd.rules_in_force import NoRulesError, RulesInForce
 from routerd.settling import Live
+from routerd.start_words import tell_start, warn_of_restart
 from routerd.store.base import Copy, NewCopy, Retention, StoreError
 from routerd.store.indexing import Indexing
 from routerd.store.marks import InHand
+from routerd.store.signing_keys import RINGS
 from routerd.store.sqlite import SqliteStore, open_store
 from routerd.timekeeper import Pace, Timekeeper
 from routerd.undelivered import UndeliveredAnswers
 from routerd.web.control import ControlServer, control_path
 from routerd.web.server import HttpServer, Phase
+from routerd.workers.hub import Hub, Means
+from routerd.workers.nursery import Nursery
 
 INTAKE_DRAIN_SECONDS = 30.0
 DELIVERY_DRAIN = timedelta(seconds=15)
@@ -70,7 +69,7 @@ log = structlog.get_logger()
 
 
 class StartError(Exception):
-    """The daemon cannot start; each line of the message is one reason."""
+    """The daemon cannot start, or cannot go on; each line of the message is one reason."""
 
 
 def utc_now() -> datetime:
@@ -80,7 +79,8 @@ def utc_now() -> datetime:
 class Daemon:
     """One running routerd. `serve` returns when it has drained; `on_ready` is called once it takes mail.
 
-    `reread`: gives the config anew at a reload; by default the file at `config_path`.
+    `reread`: gives the config anew at a reload; by default the file at `config_path`. `nursery`: where workers come
+    from; None: this process does all.
     """
 
     def __init__(
@@ -90,11 +90,14 @@ class Daemon:
         *,
         reread: Reread | None = None,
         on_ready: Callable[["Daemon"], None] = lambda _: None,
+        nursery: Nursery | None = None,
     ) -> None:
         self.settings = settings
         self.metrics = Metrics()
         self._config_path = config_path
         self._on_ready = on_ready
+        self._nursery = nursery
+        self._failure = ""  # why it cannot go on
         self._stop = asyncio.Event()
         self._hurry = asyncio.Event()
         self._reloads = Reloads(self, reread or self._read_settings)
@@ -106,10 +109,10 @@ class Daemon:
     rules: RulesInForce
     live: Live
     _seen: Seen
-    intake: Intake
+    intake: Front
     http: HttpServer
 
-    async def serve(self, sockets: Mapping[str, Sequence[socket.socket]] | None = None) -> None:
+    async def serve(self, sockets: Listening | None = None) -> None:
         """Builds, starts, serves until `stop`, drains. Raises StartError where it cannot start."""
         try:
             await self._build(sockets or {})
@@ -118,12 +121,14 @@ class Daemon:
             log.error("daemon_failed", reason=str(error))
             raise
         try:
-            self._tell_start()
+            tell_start(self._config_path, self.live, self.intake.addresses(), self.http.address)
             systemd.notify_ready(self.status())
             self._on_ready(self)
             await self._stop.wait()
         finally:
             await self._end()
+        if self._failure:
+            raise StartError(self._failure)
 
     def stop(self) -> None:
         """Begins the drain; a second call cuts it short."""
@@ -137,7 +142,7 @@ class Daemon:
 
     # Start.
 
-    async def _build(self, sockets: Mapping[str, Sequence[socket.socket]]) -> None:
+    async def _build(self, sockets: Listening) -> None:
         settings = self.settings
         try:
             self._credentials = await asyncio.to_thread(load_credentials, settings)
@@ -150,8 +155,9 @@ class Daemon:
             raise StartError(_naming(settings.state, error)) from error
         try:
             self.rules = RulesInForce(self.store, self.metrics, utc_now)
-            self._seen = await asyncio.to_thread(look, settings.rules)
-            ruleset = await self.rules.begin(settings)
+            first = self._nursery.heritage if self._nursery is not None else None
+            self._seen = first.seen if first is not None else await asyncio.to_thread(look, settings.rules)
+            ruleset = await self.rules.begin(settings, first.compiled if first is not None else None)
             self.live = Live(settings, Roster(settings), ruleset, Routes(settings))
             self._hands = InHand(settings.state / "in-hand")
             self._resolver = Resolver(settings.dns, self.metrics)
@@ -170,8 +176,6 @@ class Daemon:
                 self.metrics,
                 Chance(random.SystemRandom().choice, self._ids_of_desk.make),
             )
-            verify = Verifier(self._resolver, self.metrics).verify
-            self._router = Router(self.live, counter, self.store.keys(TRACE), self._hands, self.metrics, verify)
             self._timekeeper = Timekeeper(
                 self.store,
                 lambda: self.live,
@@ -191,24 +195,14 @@ class Daemon:
                 UndeliveredAnswers(self.store, lambda: self.live, self._house, self._worker.offer).tell,
                 rehearsal.notices_every(LOOK_EVERY),
             )
-            self.intake = Intake(
-                settings,
-                accept=self._router.accept,
-                metrics=self.metrics,
-                keys=self.store.keys(BOUNCE),
-                tls=self._credentials.tls,
-                sockets=sockets,
-                world=World(
-                    chance=secrets.token_bytes,
-                    spool_folder=spool_folder(settings.state),
-                    signs=StoreSigns(self.store.free_bytes, self.store.oldest_commit_seconds),
-                    look_up=ClientLookUp(settings, self._resolver, self.metrics),
-                ),
-            )
-            self.http = HttpServer(settings.http, self.metrics, self.store, self.store.is_alive)
+            self.intake = self._front(counter, sockets)
+            before_scrape = self.intake.count if isinstance(self.intake, Hub) else None
+            self.http = HttpServer(settings.http, self.metrics, self.store, self.store.is_alive, before_scrape)
             hand = QueueHand(self.store, self._worker, self.metrics, utc_now, self._stand_in, self._next_in_line)
             forgetting = Forgetting(self.store, self._worker, utc_now)
             answer = probes.before(forgetting.before(renewing(self.store, utc_now, hand.do)))
+            if isinstance(self.intake, Hub):
+                answer = self.intake.announcing(answer)
             self._control = ControlServer(control_path(settings.state), settings.state, answer)
         except NoRulesError as error:
             await self.store.close()
@@ -219,6 +213,29 @@ class Daemon:
         except BaseException:
             await self.store.close()
             raise
+
+    def _front(self, counter: Committer, sockets: Listening) -> Front:
+        keys, state = self.store.keys, self.settings.state
+        if self._nursery is None:
+            signs = StoreSigns(self.store.free_bytes, self.store.oldest_commit_seconds)
+            equipment = Equipment(counter, keys, self._hands, self.metrics, self._resolver, state, signs)
+            return OwnFront(self.live, self._credentials, sockets, equipment)
+        means = Means(
+            state,
+            counter,
+            {purpose: keys(purpose) for purpose in RINGS},
+            self._hands,
+            self.metrics,
+            lambda: self.rules.files,
+            self.store.note_trouble,
+            self._fail,
+        )
+        return Hub(self._nursery, self.live, self._credentials, sockets, means)
+
+    def _fail(self, reason: str) -> None:
+        log.critical("daemon_failed", reason=reason)
+        self._failure = reason
+        self.stop()
 
     async def _start(self) -> None:
         fold("ł")  # makes the tables, which take longer than a message may wait
@@ -253,35 +270,18 @@ class Daemon:
         except OSError as error:
             raise StartError(f"http.address {self.settings.http.address}: {error.strerror or error}") from error
 
-    def _tell_start(self) -> None:
-        log.info(
-            "daemon_started",
-            config=self._config_path,
-            state=self.settings.state,
-            listeners={
-                name: [str(HostPort(host, port)) if port else host for host, port in bound]
-                for name, bound in self.intake.addresses().items()
-            },
-            http=str(self.http.address),
-            revision=self.live.ruleset.revision,
-            rules=self.live.ruleset.rules,
-        )
-        name = self.settings.hostname
-        if name == "localhost" or "." not in name:
-            log.warning("hostname_unfit", hostname=name, reason="servers expect a full domain name; set 'hostname'")
-
     # What a reload does.
 
     async def take_over(self, live: Live) -> None:
         await self._readdress(live)
         self.live = live
-        self._router.adopt(live)
+        await self.intake.take_over(live)
 
     def adopt(self, settings: Settings, credentials: Credentials) -> None:
         log.info("config_reloaded", config=self._config_path)
         self._resolver.adopt(settings.dns)
         self._credentials = credentials
-        self._warn_of_restart(settings, self.intake.adopt(settings, credentials.tls))
+        warn_of_restart(self.settings, settings, self.intake.adopt(settings, credentials))
         self._worker.adopt(self._policy())
         allow_connections(settings.limits.connections)
 
@@ -291,13 +291,6 @@ class Daemon:
     def _read_settings(self) -> tuple[Settings | None, tuple[Problem, ...]]:
         loaded = load_settings(self._config_path, in_service=True)
         return loaded.settings, loaded.problems
-
-    def _warn_of_restart(self, settings: Settings, listeners: Unserved) -> None:
-        """Says which changes wait for a restart; they are the ones that a running process cannot make."""
-        fixed = ("hostname", "state", "http")
-        keys = [key for key in fixed if getattr(settings, key) != getattr(self.settings, key)]
-        if keys or listeners.added or listeners.removed:
-            log.warning("restart_needed", keys=keys, added=listeners.added, still_open=listeners.removed)
 
     async def _readdress(self, live: Live) -> None:
         ways = {name: str(member.mailbox) for name, member in live.settings.members.items()}

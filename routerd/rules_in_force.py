@@ -1,7 +1,7 @@
 """Which ruleset is in force: what the folder says, or the last good one that the store has kept."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime
 
 import structlog
@@ -31,10 +31,14 @@ class RulesInForce:
         self._now = now
         self._folder = FolderReader()
         self._revision = ""
+        self.files: Mapping[str, bytes] = {}  # of what is in force, as `SavedRuleset` has them
 
-    async def begin(self, settings: Settings) -> Ruleset:
-        """The present files, or the last good ones where those are bad. Raises NoRulesError where there are none."""
-        compiled = await self.read(settings)
+    async def begin(self, settings: Settings, first: Compiled | None = None) -> Ruleset:
+        """The present files, or the last good ones where those are bad. Raises NoRulesError where there are none.
+
+        `first`: the folder as it was read just now.
+        """
+        compiled = await self.read(settings) if first is None else self._folder.note(first)
         ruleset, problems = compiled.ruleset, compiled.problems
         if ruleset is not None:
             try:
@@ -42,6 +46,7 @@ class RulesInForce:
             except StoreFullError as error:  # what waits can be delivered all the same, and that makes room
                 log.error("ruleset_unsaved", revision=ruleset.revision, reason=str(error))
             self._count(ruleset)
+            self.files = compiled.files
             return ruleset
         self._metrics.reloads.labels("error").inc()
         saved = await self._store.last_ruleset()
@@ -54,6 +59,7 @@ class RulesInForce:
             log.error("ruleset_refused", problem=str(problem))
         log.error("ruleset_kept", revision=saved.revision, saved_at=saved.saved_at.isoformat())
         self._count(old.ruleset)
+        self.files = saved.files
         return old.ruleset
 
     async def read(self, settings: Settings) -> Compiled:
@@ -72,6 +78,7 @@ class RulesInForce:
             self.refuse(compiled.problems)
             return False
         await self._save(ruleset, compiled)
+        self.files = compiled.files
         await take_over(ruleset)
         self._count(ruleset)
         self._metrics.reloads.labels("ok").inc()

@@ -21,9 +21,13 @@ from routerd.store.base import NewCopy, Settled, SettledMail
 
 @dataclass(frozen=True)
 class Live(Office):
-    """All that a reload replaces. A message sees one of these from beginning to end."""
+    """All that a reload replaces. A message sees one of these from beginning to end.
+
+    `number`: in a worker, by which the process that commits knows its own of the same.
+    """
 
     routes: Routes
+    number: int = 0
 
 
 def settled(

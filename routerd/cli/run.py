@@ -33,12 +33,19 @@ def command(config: Path | None, log_format: LogFormat, log_level: LogLevel) -> 
     """
     path = locate_or_exit(config)
     settings = load_or_exit(path, in_service=True, reads_secrets=True)
-    configure_logs(log_format, log_level)
+
+    def configure() -> None:
+        configure_logs(log_format, log_level)
+
+    configure()
     from routerd.daemon import Daemon, StartError  # noqa: PLC0415 - slow to import
     from routerd.ops.process import run_until_signalled  # noqa: PLC0415
+    from routerd.workers.nursery import begin_nursery  # noqa: PLC0415
+    from routerd.workers.worker import work  # noqa: PLC0415
 
+    nursery = begin_nursery(settings, work, configure)
     try:
-        run_until_signalled(lambda: Daemon(path, settings))
+        run_until_signalled(lambda: Daemon(path, settings, nursery=nursery))
     except StartError as error:
         for line in str(error).splitlines():
             click.echo(fit_to_print(line), err=True)

@@ -30,7 +30,6 @@ from routerd.config.values import (
     PLACEHOLDER,
     Absences,
     Bool,
-    Count,
     Days,
     Domain,
     Duration,
@@ -47,6 +46,7 @@ from routerd.config.values import (
     NextHops,
     RouteDomain,
     Text,
+    Workers,
     parse_duration,
     parse_size,
 )
@@ -54,7 +54,6 @@ from routerd.config.working_hours import WorkingHours
 from routerd.message.address import Address
 
 __all__ = [
-    "NOT_YET",
     "Addresses",
     "Calendar",
     "Days",
@@ -305,7 +304,9 @@ class Settings(Model):
     rules: FilePath = Field(
         Path("rules.d"), validate_default=True, description="folder of the rule files, relative to this file"
     )
-    workers: Count = Field(1, ge=1, le=1, description="processes; more than one is not available yet")
+    workers: Workers = Field(
+        1, description="processes that take mail in, beside the one that delivers; auto: one a core; 1: that does both"
+    )
     listen: tuple[Listener, ...] = Field(
         (Listener(address=HostPort(host="127.0.0.1", port=2525)),),
         min_length=1,
@@ -390,8 +391,3 @@ class Settings(Model):
     def route_for(self, mailbox: Address) -> Route | None:
         """The first route whose domain fits."""
         return next((route for route in self.delivery if route.domain in ("*", mailbox.domain)), None)
-
-
-# What the contract names and a later version brings: refused with a sentence that says so, never read and ignored.
-# Keys are places without list positions and without the names of members, teams and inboxes.
-NOT_YET: dict[str, str] = {"workers": "more than one worker is not available yet; write 1 or remove the key"}

@@ -10,7 +10,7 @@ import unicodedata
 from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, GetJsonSchemaHandler, ValidationInfo, WithJsonSchema
 from pydantic_core import CoreSchema
@@ -29,6 +29,8 @@ _DAYS = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2})(?:\.\.([0-9]{4}-[0-9]{2}-[0-9]
 PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
 MAILDIRPLACEHOLDERS = ("local", "domain", "mailbox")
 MAX_NAME = 64
+MAX_WORKERS = 64
+AUTO = "auto"
 DNS_PORT = 53
 
 
@@ -155,6 +157,17 @@ def _parse_count(value: object) -> int:
     if not _COUNT.match(_as_text(value)):
         raise ValueError(f"{_shown(value)} is not a whole number")
     return int(_as_text(value))
+
+
+def _parse_workers(value: object) -> int | str:
+    if value == AUTO:
+        return AUTO
+    if not isinstance(value, int) and not _COUNT.match(_as_text(value)):
+        raise ValueError(f"{_shown(value)} is neither a whole number nor {AUTO}")
+    number = _parse_count(value)
+    if not 1 <= number <= MAX_WORKERS:
+        raise ValueError(f"{number} is not between 1 and {MAX_WORKERS}; or write {AUTO}")
+    return number
 
 
 def _parse_factor(value: object) -> float:
@@ -346,6 +359,11 @@ def _only_text(pattern: str | None, *examples: str) -> WithJsonSchema:
 Text = Annotated[str, AfterValidator(_visible_text), _written()]
 Name = Annotated[str, AfterValidator(check_name), _written()]
 Count = Annotated[int, BeforeValidator(_parse_count)]
+Workers = Annotated[
+    int | Literal["auto"],
+    BeforeValidator(_parse_workers),
+    WithJsonSchema({"anyOf": [{"type": "integer", "minimum": 1, "maximum": MAX_WORKERS}, {"const": AUTO}]}),
+]
 Factor = Annotated[float, BeforeValidator(_parse_factor)]
 Bool = Annotated[bool, BeforeValidator(_parse_bool)]
 Duration = Annotated[timedelta, BeforeValidator(parse_duration), _only_text(r"^[0-9]+\s*[smhdwy]$", "5m", "4h", "5d")]

@@ -13,7 +13,7 @@ from pydantic_core import ErrorDetails
 from routerd.config.model import keys_of
 from routerd.config.nearest import did_you_mean, quoted
 from routerd.config.plain import Loc, Reading
-from routerd.config.settings import NOT_YET, Settings
+from routerd.config.settings import Settings
 from routerd.config.values import format_duration, format_size
 from routerd.config.yaml_source import Problem
 
@@ -47,9 +47,6 @@ def problem_of(error: ErrorDetails, reading: Reading) -> Problem | None:
         return Problem(reading.key_mark(*loc), f"{quoted(missing)} is missing{_inside(loc)}")
     if follows_from_items(error):
         return None
-    later = _later(loc)
-    if later is not None and kind in ("extra_forbidden", "too_long", "less_than_equal", "enum", "literal_error"):
-        return Problem(reading.key_mark(*loc), later)
     if kind == "extra_forbidden":
         key = str(error["loc"][-1])
         wrong = f"unknown key {quoted(key)}{_inside(loc[:-1])}{did_you_mean(key, _keys_of(loc[:-1]))}"
@@ -86,13 +83,6 @@ def _said_by_reader(error: ErrorDetails, name: str) -> str:
         return f"{name} takes text, not {_kind_of(error['input'])}"
     said = str(error.get("ctx", {}).get("error", error["msg"]))
     return f"{name} {said}" if said.startswith("is ") else said
-
-
-def _later(loc: Loc) -> str | None:
-    parts = [part for part in loc if isinstance(part, str)]
-    if parts and parts[0] in _NAMED:
-        parts[1:2] = []
-    return NOT_YET.get(".".join(parts))
 
 
 def _inside(loc: Loc) -> str:

@@ -1,8 +1,6 @@
 """The listeners: where mail comes in, and how that ends without losing any."""
 
 import asyncio
-import errno
-import os
 import socket
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
@@ -12,6 +10,7 @@ import structlog
 from routerd.config.settings import Listener, Settings
 from routerd.intake.certificate_watch import CertificateWatch
 from routerd.intake.gate import Gate
+from routerd.intake.listening import BACKLOG, addresses_of, listen_error, passed_sockets
 from routerd.intake.reception import Accept, Reception, World
 from routerd.intake.session import HostedSession
 from routerd.intake.tls import ServerContext
@@ -19,13 +18,6 @@ from routerd.message.key_ring import Keys
 from routerd.ops.metrics import Metrics
 
 log = structlog.get_logger()
-
-_BACKLOG = 512
-_LEAST_OPEN_PORT = 1024  # those below are root's, as Linux has it by default
-
-
-class ListenError(Exception):
-    """A listener cannot be opened; the message names it and says why."""
 
 
 class Unserved(NamedTuple):
@@ -39,7 +31,7 @@ class Intake:
     """All listeners of one daemon. To be made and used within a running loop.
 
     `accept` is asked for each whole message; its 250 follows only an Accepted. `keys`: the store's
-    for return paths. `sockets`: those that systemd passed, by name.
+    for return paths. `sockets`: those that are open already, by the listener's name.
     """
 
     def __init__(
@@ -77,9 +69,7 @@ class Intake:
         """Host and port that each listener is bound to; a unix socket is its path and port 0."""
         bound: dict[str, list[tuple[str, int]]] = {}
         for name, server in self._servers:
-            for opened in server.sockets:
-                at = opened.getsockname()
-                bound.setdefault(name, []).append((at[0], at[1]) if isinstance(at, tuple) else (str(at), 0))
+            bound.setdefault(name, []).extend(addresses_of(server.sockets))
         return bound
 
     @property
@@ -129,20 +119,20 @@ class Intake:
     async def _open(self, listener: Listener) -> None:
         loop = asyncio.get_running_loop()
         gate = self._gates[listener.name]
+        opened = self._sockets.get(listener.name, ())
         if listener.systemd is not None:
-            passed = self._sockets.get(listener.systemd, ())
-            if not passed:
-                raise ListenError(f"systemd passed no socket named {listener.systemd!r} (FileDescriptorName=)")
-            for opened in passed:
-                create = loop.create_unix_server if opened.family == socket.AF_UNIX else loop.create_server
-                server = await create(lambda: HostedSession(gate), sock=opened, backlog=_BACKLOG)
+            opened = passed_sockets(listener.systemd, self._sockets)
+        if opened:
+            for one in opened:
+                create = loop.create_unix_server if one.family == socket.AF_UNIX else loop.create_server
+                server = await create(lambda: HostedSession(gate), sock=one, backlog=BACKLOG)
                 self._servers.append((listener.name, server))
         elif listener.address is not None:
             host, port = listener.address.host, listener.address.port
             try:
-                server = await loop.create_server(lambda: HostedSession(gate), host, port, backlog=_BACKLOG)
+                server = await loop.create_server(lambda: HostedSession(gate), host, port, backlog=BACKLOG)
             except OSError as error:
-                raise ListenError(f"cannot listen on {listener.address}: {_why(error, port)}") from error
+                raise listen_error(listener.address, error) from error
             self._servers.append((listener.name, server))
 
     def _check_times(self) -> None:
@@ -150,11 +140,3 @@ class Intake:
         self._reception.check_times(loop.time())
         self._certificate.look()
         self._timer = loop.call_later(self._reception.check_seconds, self._check_times)
-
-
-def _why(error: OSError, port: int) -> str:
-    """In few words, with what helps."""
-    why = os.strerror(error.errno) if error.errno else str(error)
-    if error.errno == errno.EACCES and port < _LEAST_OPEN_PORT:
-        why += f"; ports below {_LEAST_OPEN_PORT} are root's: have systemd open it, and write {{systemd: NAME}}"
-    return why

@@ -23,9 +23,10 @@ log = structlog.get_logger()
 
 
 class Lines:
-    """A logger as structlog calls it, and the factory that gives it: `write` takes each line."""
+    """A logger as structlog calls it, and the factory that gives it: `write` takes each line, `close` ends that."""
 
-    def __init__(self, write: Callable[[str], None]) -> None:
+    def __init__(self, write: Callable[[str], None], close: Callable[[], None] = lambda: None) -> None:
+        self.close = close
         self.msg = self.debug = self.info = self.warning = self.error = self.critical = self.exception = write
 
     def __call__(self, *_names: object) -> "Lines":
@@ -38,7 +39,8 @@ def lines_to(stream: TextIO) -> Lines:
         descriptor = stream.fileno()
     except (OSError, ValueError):  # io.UnsupportedOperation is both
         return Lines(_DirectWriter(stream).write)
-    return Lines(ThreadedWriter(descriptor, stream.encoding).write)
+    writer = ThreadedWriter(descriptor, stream.encoding)
+    return Lines(writer.write, writer.close)
 
 
 class _DirectWriter:

@@ -148,6 +148,8 @@ class Metrics:
         self.reverse_names = counter("reverse_names", "Clients by what their reverse name proves", "result")
         self.ruleset_info = gauge("ruleset_info", "1 for the ruleset in force", "revision")
         self.ruleset_rules = gauge("ruleset_rules", "Rules in force")
+        self.workers = gauge("workers", "Processes that take mail in, beside the one that commits; 0: it does both")
+        self.worker_ends = counter("worker_ends", "Workers that died and were replaced")
         self.reloads = counter("reloads", "Reloads of config and rules", "result")
         self.store_free_bytes = gauge("store_free_bytes", "Room left where the state lives")
         self.store_trouble = gauge("store_trouble", "1: nothing can be written; the database or its disk is damaged")

@@ -5,8 +5,8 @@ import gc
 import resource
 import signal
 import socket
-from collections.abc import Callable, Mapping, Sequence
-from typing import Protocol
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from typing import Any, Protocol
 
 import structlog
 
@@ -43,6 +43,11 @@ def run_until_signalled(make: Callable[[], Serving]) -> None:
         loop.add_signal_handler(signal.SIGHUP, serving.reload)
         await serving.serve(systemd.listen_sockets())
 
+    run_in_new_loop(main)
+
+
+def run_in_new_loop(main: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    """On uvloop where it is installed."""
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
         runner.run(main())
 

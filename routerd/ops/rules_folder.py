@@ -41,6 +41,16 @@ def compile_saved(settings: Settings, saved: Mapping[str, bytes], label: str) ->
     return _compiled(split_saved(saved), settings, label)
 
 
+def compile_safely(settings: Settings) -> Compiled:
+    """Never raises: a fault of our own is taken for a bad file, so that what is in force stays so."""
+    try:
+        return compile_folder(settings)
+    except Exception as error:
+        log.exception("ruleset_unread", folder=settings.rules)
+        wrong = f"routerd could not read it, by a fault of its own: {type(error).__name__}: {error}"
+        return Compiled(None, (Problem(Mark(str(settings.rules), 0, 0), wrong),))
+
+
 class FolderReader:
     """Reads the folder for a daemon, off its loop, and tells whether that was anything new."""
 
@@ -49,13 +59,11 @@ class FolderReader:
         self.brought_news = False  # by the latest reading: other files than before, or other things wrong with them
 
     async def read(self, settings: Settings) -> Compiled:
-        """Never raises: a fault of our own is taken for a bad file, so that what is in force stays so."""
-        try:
-            compiled = await asyncio.to_thread(compile_folder, settings)
-        except Exception as error:
-            log.exception("ruleset_unread", folder=settings.rules)
-            wrong = f"routerd could not read it, by a fault of its own: {type(error).__name__}: {error}"
-            compiled = Compiled(None, (Problem(Mark(str(settings.rules), 0, 0), wrong),))
+        """Never raises."""
+        return self.note(await asyncio.to_thread(compile_safely, settings))
+
+    def note(self, compiled: Compiled) -> Compiled:
+        """As the latest reading, wherever that was done."""
         now = compiled.revision, compiled.problems
         self.brought_news, self._last = now != self._last, now
         return compiled

@@ -1,7 +1,7 @@
 """The rings of keys as rows, how they turn, and how the running daemon has them."""
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -28,6 +28,7 @@ class RingInForce:
 
     def __init__(self, ring: KeyRing) -> None:
         self._ring = ring
+        self._followers: list[Callable[[KeyRing], None]] = []
 
     def of(self, day: int) -> bytes:
         return self._ring.of(day)
@@ -42,6 +43,12 @@ class RingInForce:
 
     def adopt(self, ring: KeyRing) -> None:
         self._ring = ring
+        for follow in self._followers:
+            follow(ring)
+
+    def follow(self, follower: Callable[[KeyRing], None]) -> None:
+        """It is told of each change: whoever has a ring of his own elsewhere."""
+        self._followers.append(follower)
 
 
 def read_ring(db: Connection, purpose: str) -> KeyRing | None:

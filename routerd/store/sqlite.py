@@ -1,7 +1,6 @@
 """The store embedded: SQLite in STATE/routerd.db, one writer thread, a few readers, large messages as files beside."""
 
 import asyncio
-import os
 import secrets
 import threading
 from collections.abc import Callable, Mapping, Sequence
@@ -32,6 +31,7 @@ from routerd.store.base import (
     SavedRuleset,
     StaleError,
     StandIn,
+    StoreDamagedError,
     StoreError,
     ThreadKeys,
     Untold,
@@ -50,7 +50,7 @@ from routerd.store.connection import (
 )
 from routerd.store.conversations import count_conversations
 from routerd.store.deeds import act, due_timers, next_timer
-from routerd.store.desk_state import read_absences, recall
+from routerd.store.desk_state import read_absences
 from routerd.store.forgetting import (
     AT_ONCE,
     Forgotten,
@@ -75,6 +75,7 @@ from routerd.store.open_copies import (
 )
 from routerd.store.opening import prepare_file, reopen
 from routerd.store.readers import Readers
+from routerd.store.recollection import free_bytes, recalled
 from routerd.store.rows import (
     from_micros,
     to_micros,
@@ -156,9 +157,7 @@ class SqliteStore:
             self._look.start()
 
     async def recall(self, thread: ThreadKeys) -> Known:
-        if not thread.references and thread.copy is None:
-            return Known()
-        return await self._readers.read(partial(recall, thread=thread))
+        return await recalled(self._readers, thread)
 
     async def commit(self, entry: Entry) -> Committed:
         with self._commits.one():
@@ -359,13 +358,16 @@ class SqliteStore:
     def trouble(self) -> str:
         return self._health.trouble
 
+    def note_trouble(self, text: str) -> None:
+        """Damage that another process of this daemon met in reading."""
+        self._health.note(StoreDamagedError(text))
+
     def is_alive(self) -> bool:
         """Whether the writer works; without it nothing can be made durable, and only a restart helps."""
         return self._writer.is_alive()
 
     def free_bytes(self) -> int:
-        found = os.statvfs(self._folder)
-        return found.f_bavail * found.f_frsize
+        return free_bytes(self._folder)
 
     def oldest_commit_seconds(self) -> float:
         return self._commits.oldest_seconds()

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 from intake_desk import HELLO, KEY, START, TEXT, Desk, open_intake, settings, talk
 
-from routerd.intake.server import Intake, ListenError
+from routerd.intake.listening import ListenError
+from routerd.intake.server import Intake
 from routerd.message.envelope import Protocol
 
 

@@ -173,10 +173,18 @@ def test_what_only_follows_is_not_said(load: Load) -> None:
     ]
 
 
-@pytest.mark.parametrize("line", ["workers: 1", "return_path: keep"])
-def test_a_later_key_that_asks_for_nothing_is_fine(load: Load, line: str) -> None:
-    """What is not available yet is refused only where it is really asked for."""
-    right(load(SMALL + line + "\n"))
+@pytest.mark.parametrize(("written", "read"), [("1", 1), ("'8'", 8), ("auto", "auto")])
+def test_workers_are_a_number_or_as_many_as_there_are_cores(load: Load, written: str, read: int | str) -> None:
+    """`auto` is settled by the machine that it runs on."""
+    assert right(load(f"{SMALL}workers: {written}\n")).workers == read
+
+
+@pytest.mark.parametrize("written", ["0", "65"])
+def test_there_are_neither_none_nor_very_many_workers(load: Load, written: str) -> None:
+    """The sentence says how many there may be."""
+    assert said(load(f"{SMALL}workers: {written}\n")) == [
+        f"8:10: {written} is not between 1 and 64; or write auto",
+    ]
 
 
 def test_both_families_may_have_the_same_port(load: Load) -> None:
