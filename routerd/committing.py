@@ -25,6 +25,7 @@ from routerd.desk.plan import ConversationId, FullDeskState
 from routerd.desk.settle import settle
 from routerd.message.annotation import Annotation
 from routerd.message.envelope import QueueId, Raw, Received, Verdict
+from routerd.message.light import light
 from routerd.message.token import TRACE
 from routerd.ops.acceptance import tell_accepted
 from routerd.ops.metrics import Metrics
@@ -36,6 +37,7 @@ from routerd.store.protocol import Store
 log = structlog.get_logger()
 
 
+@light
 @dataclass(frozen=True, slots=True)
 class Proposal:
     """A message as steps 2 to 5 leave it: all that is written of it, but for what the state has a say in."""

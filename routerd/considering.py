@@ -43,6 +43,7 @@ _PURPOSES = {
     Kind.AWAY: Purpose.NOTE,
     Kind.UNHEARD: Purpose.NOTE,
 }
+_UNTOLD = Speaker(None)  # nobody asks
 MAX_REPLY_NAME = 100  # characters
 
 
@@ -90,10 +91,10 @@ def thread_keys(
     author = view.author.address if view.author else None
     if author is not None and roster.inbox_of(author) is not None:
         author = next((mailbox.address for mailbox in view.addresses("reply-to")), author)
-    about = [one for one in envelope.recipients if one.purpose in TO_THE_DESK and one.copy_number is not None]
-    is_for_desk = any(one.purpose in _SPOKEN_TO for one in envelope.recipients)
-    speaker = speaker_of(view, client, office, proofs) if is_for_desk or view.references else Speaker(None)
-    if not speaker.has_logged_in:
+    is_for_desk = not _SPOKEN_TO.isdisjoint([one.purpose for one in envelope.recipients])
+    speaker = speaker_of(view, client, office, proofs) if is_for_desk or view.references else _UNTOLD
+    about = [one for one in envelope.recipients if one.copy_number is not None and one.purpose in TO_THE_DESK]
+    if about and not speaker.has_logged_in:
         about = [one for one in about if is_named(view, one) and not speaker.is_sent_on]
     return ThreadKeys(
         message_id=view.message_id,

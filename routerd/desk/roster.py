@@ -126,7 +126,7 @@ class Roster:
             return True
         if domain == self._domain and local in self._locals:
             return True
-        return any(
+        return self._delimiter in local and any(
             f"{base}@{domain}" in self._by_address or (domain == self._domain and base in self._locals)
             for base, _ in self._splits(address)
         )
