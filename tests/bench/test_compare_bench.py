@@ -23,10 +23,11 @@ from bench.comparison import FIGURES, Case, Comparison, Spread, cases
 from bench.equal_rules import routerd_rules, sieve_rules
 from bench.exact_sink import ExactSink
 from bench.fidelity import WrongRunError, check
+from bench.latency import Waits
 from bench.latency import compare as compare_waits
 from bench.latency import table as table_of_waits
 from bench.letters import Load, large_letter
-from bench.pace import Pace, paced_letters
+from bench.pace import Pace, Paced, paced_letters
 from bench.runs import Run, measure
 from bench.soak import Sample, Soaked, soak
 from bench.soak import table as table_of_soak
@@ -174,6 +175,15 @@ def test_a_pace_is_kept_and_timed(peer_or_skip: Peers) -> None:
     assert waits.median("postfix", "accept", "p99") > 0
     assert waits.median("routerd", "whole", "p50") >= waits.median("routerd", "accept", "p50")
     assert "p99.9" in table_of_waits([waits])
+
+
+def test_the_wait_for_acceptance_is_judged_at_one_pace() -> None:
+    """By itself, and beside Postfix's of the same rounds."""
+    waits = {name: {"p50": ms, "p99": ms, "p99.9": ms} for name, ms in (("postfix", 40.0), ("routerd", 30.0))}
+    paces = {name: [Paced(100, 500.0, 0.1, one, one)] for name, one in waits.items()}
+    assert [(one.measured, one.met) for one in Waits(500, paces).judged()] == [(30.0, False), (0.75, True)]
+    assert Waits(100, paces).judged() == []
+    assert table_of_waits([Waits(500, paces)]).count("NOT MET") == 1
 
 
 def test_percentiles_are_in_milliseconds() -> None:
