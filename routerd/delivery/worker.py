@@ -20,7 +20,7 @@ from routerd.delivery.lanes.lane import FIRST_REST_SECONDS, Job, Lane
 from routerd.delivery.lanes.lanes import Lanes
 from routerd.delivery.lanes.lookout import Lookout
 from routerd.delivery.lanes.turns import Turn, Turns
-from routerd.delivery.outcome import Delivered, Failed, Outcome, Stage
+from routerd.delivery.outcome import Deferred, Delivered, Failed, Outcome, Stage
 from routerd.delivery.report import Report
 from routerd.delivery.transports.connection import Timeouts
 from routerd.delivery.transports.maildir import MaildirStore
@@ -190,6 +190,9 @@ class Worker:
         self._conclude(lane, job, outcome)
 
     def _learn(self, lane: Lane, outcome: Outcome, now: float) -> None:
+        if not isinstance(outcome, Deferred):  # nothing to tell, as of most
+            lane.learn(outcome, now)
+            return
         was_at_rest = lane.trouble(now) is not None
         lane.learn(outcome, now)
         if not was_at_rest and lane.trouble(now):

@@ -70,7 +70,7 @@ class Lane:
 
     @property
     def may_start(self) -> bool:
-        return self.active < self.limit and self.waiting > self.beginning
+        return self.active < self.limit and len(self._fresh) + len(self._fetched) > self.beginning
 
     def add(self, job: Job) -> None:
         (self._fresh if job.is_fresh else self._fetched).append(job)
