@@ -8,6 +8,7 @@ from email import message_from_bytes, policy
 from pathlib import Path
 from threading import Barrier
 
+import pytest
 from peers.daemon import RouterdDaemon
 from peers.machine import free_port, wait_for
 
@@ -20,6 +21,7 @@ listen:
   - {{{{address: "127.0.0.1:{{smtp_port}}"}}}}
   - {{{{address: "127.0.0.1:{members}", members: true}}}}
 limits: {{{{messages_per_connection: 10000}}}}
+workers: {workers}
 http: {{{{address: "127.0.0.1:{{http_port}}"}}}}
 postmaster: jan
 members:
@@ -39,10 +41,11 @@ def mails(folder: Path) -> list[bytes]:
     return [path.read_bytes() for path in folder.glob("new/*")]
 
 
-def test_exactly_one_of_two_answers_is_sent(routerd: Callable[..., RouterdDaemon]) -> None:
+@pytest.mark.parametrize("workers", [1, 2])
+def test_exactly_one_of_two_answers_is_sent(routerd: Callable[..., RouterdDaemon], workers: int) -> None:
     """Each time: the customer has one mail, and the other's author has his own back."""
     members = free_port()
-    daemon = routerd(config=CONFIG.format(members=members), rules={"10.yaml": RULES})
+    daemon = routerd(config=CONFIG.format(members=members, workers=workers), rules={"10.yaml": RULES})
     with smtplib.SMTP("127.0.0.1", daemon.smtp_port, timeout=60) as customer:
         for number in range(ROUNDS):
             raw = f"From: a{number}@klient.test\r\nSubject: {number}\r\nMessage-ID: <{number}@klient.test>\r\n\r\n?\r\n"
