@@ -94,6 +94,7 @@ class Sender:
             next_hop.close()
 
     async def _attempt(self, copy: Copy, raw: Raw | None, now: datetime, way: Way, is_fresh: bool) -> Outcome:
+        is_looked_at = raw is not None  # what was on the disk is looked at again
         if raw is None:
             raw = await self._store.content(copy)
         route = way.route
@@ -112,6 +113,7 @@ class Sender:
             sealer=sealer,
             signers=self._policy.signers,
             return_path=sender if route.transport == "maildir" else None,
+            is_looked_at=is_looked_at,
         )
         content, fault = await asyncio.to_thread(prepare) if len(raw) > OFF_LOOP_BYTES else prepare()
         ready = perf_counter()

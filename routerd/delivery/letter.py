@@ -65,18 +65,19 @@ def content_of(
     sealer: Signer | None = None,
     signers: Signers = NO_SIGNERS,
     return_path: str | None = None,
+    is_looked_at: bool = False,
 ) -> tuple[Content, Exception | None]:
     """The copy's bytes; and why its original is only attached, should the annotation have failed.
 
     Where the next hop does not trust us, nothing is added that a DKIM signature may cover, unless From is ours, too.
     `desk`: by which a member speaks to the desk. `sealer`: who adds to the chain of ARC, where it was looked at when
     the message came. `signers`: who signs what the inbox itself says. `return_path`: where nobody delivers it any
-    further, by which that is told on top (RFC 5321 4.4). Raises ValueError for an answer without a head: nothing else
-    of its message may go outside.
+    further, by which that is told on top (RFC 5321 4.4). `is_looked_at`: as of `Content`. Raises ValueError for an
+    answer without a head: nothing else of its message may go outside.
     """
     top = b"" if return_path is None else f"Return-Path: <{clean(return_path)}>\r\n".encode("utf-8", "replace")
     if copy.role is Role.ANSWER:
-        return _answer(copy, raw, signers, top), None
+        return _answer(copy, raw, signers, top, is_looked_at), None
     try:
         header = copy.annotation.head or raw
         may_add_priority = trusts_us or not copy.annotation.priority or not _is_signed(header)
@@ -96,7 +97,7 @@ def content_of(
         head = annotated.head if sealer is None else _sealed(annotated, body, copy, sealer)
         if is_by_inbox(copy, desk):
             head = _signed(head, body, annotated.body_start, copy, signers)
-        return Content(top + head, body, annotated.body_start), None
+        return Content(top + head, body, annotated.body_start, is_looked_at and body is raw), None
     except Exception as error:
         return Content(top + attach_original(raw, copy.annotation, copy.id)), error
 
@@ -106,13 +107,13 @@ def is_by_inbox(copy: Copy, desk: DeskFields) -> bool:
     return copy.role in (Role.ANSWER, Role.DESK) or desk.sender is not None
 
 
-def _answer(copy: Copy, raw: Raw, signers: Signers, top: bytes) -> Content:
+def _answer(copy: Copy, raw: Raw, signers: Signers, top: bytes, is_looked_at: bool) -> Content:
     """Its head and the body, nothing of ours beside but `top`."""
     head = copy.annotation.head
     if not head:
         raise ValueError("an answer has lost its head")
     body_start = find_header_end(raw).body_start
-    return Content(top + _signed(head, raw, body_start, copy, signers), raw, body_start)
+    return Content(top + _signed(head, raw, body_start, copy, signers), raw, body_start, is_looked_at)
 
 
 def _signed(head: bytes, raw: Raw, body_start: int, copy: Copy, signers: Signers) -> bytes:

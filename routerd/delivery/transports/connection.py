@@ -25,6 +25,7 @@ from routerd.delivery.transports.smtp_wire import Client
 from routerd.ops.system_words import in_words
 
 MAX_UNREAD_BYTES = 256 * 1024
+_JOINED_BYTES = 16_384  # what is no larger is copied sooner than handed over in pieces, and is one record of TLS
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,7 +180,14 @@ class Connection(asyncio.Protocol):
     def _put_small(self, content: Content) -> bool:
         """What has room in one piece, as `_put` does."""
         self._client.content_sent()
-        return self._put(content.on_the_wire())
+        if self._lost or self._transport is None:
+            return False
+        pieces = content.on_the_wire()
+        if content.size_bytes <= _JOINED_BYTES:
+            self._transport.write(b"".join(pieces))
+        else:
+            self._transport.writelines(pieces)
+        return self._blocked
 
     async def _write_pieces(self, content: Content) -> None:
         pieces = dot_stuffed(content.pieces())

@@ -6,19 +6,26 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from routerd.message.envelope import Raw
+from routerd.message.line_ends import has_bare
 
 PIECE_BYTES = 256 * 1024
 
+_MAX_CUTS = 20  # where dots are put in; more of them, and the body is made anew
+_DOT_LINE = b"\r\n."
 _BREAK = re.compile(rb"\r\n|\r|\n")
 
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """`head` and then `raw` from `body_start` on."""
+    """`head` and then `raw` from `body_start` on.
+
+    `is_looked_at`: `raw` was in no other hands than intake's, which let no bare CR or LF in.
+    """
 
     head: bytes
     raw: Raw = b""
     body_start: int = 0
+    is_looked_at: bool = False
     size_bytes: int = field(init=False)
 
     def __post_init__(self) -> None:
@@ -49,16 +56,17 @@ class Content:
             return False  # and nothing was copied
         return not all(piece.isascii() for piece in self.pieces())
 
-    def on_the_wire(self) -> bytes:
-        """All of `dot_stuffed`, where it is small: without the generators, which take half of the time, and with a body
-        that goes as it came copied once."""
+    def on_the_wire(self) -> list[bytes | memoryview]:
+        """All of `dot_stuffed`, where it is small: without the generators, which take half of the time.
+
+        A body that intake has looked at is neither joined with the head nor looked through again: for 100 KB that would
+        take five times as long as to find the lines that begin with a dot.
+        """
         head, raw, start = self.head, self.raw, self.body_start
-        if head.endswith(b"\n") and raw[start : start + 1] not in (b".", b"\n") and _goes_as_it_is(raw):
-            end = b".\r\n" if start == len(raw) or raw[-1:] == b"\n" else b"\r\n.\r\n"
-            return b"".join((_dot_before(head), _stuffed_within(head), memoryview(raw)[start:], end))
+        if self.is_looked_at and isinstance(raw, bytes) and head.endswith(b"\n"):
+            return [_dot_before(head), _stuffed_within(head), *_stuffed_body(raw, start)]
         data = _stuffed_within(head + raw[start:])
-        end = b".\r\n" if data.endswith(b"\n") or not data else b"\r\n.\r\n"
-        return b"".join((_dot_before(data), data, end))
+        return [_dot_before(data), data, b".\r\n" if data.endswith(b"\n") or not data else b"\r\n.\r\n"]
 
 
 def dot_stuffed(pieces: Iterator[bytes]) -> Iterator[bytes]:
@@ -69,6 +77,27 @@ def dot_stuffed(pieces: Iterator[bytes]) -> Iterator[bytes]:
         yield _dot_before(stuffed) + stuffed if at_line_start else stuffed
         at_line_start = stuffed.endswith(b"\n")
     yield b".\r\n" if at_line_start else b"\r\n.\r\n"
+
+
+def _stuffed_body(raw: bytes, start: int) -> Iterator[bytes | memoryview]:
+    """What stands from the beginning of a line at `start` on, and the final dot. CRLF is its only line end."""
+    whole = memoryview(raw)
+    is_line_whole = start == len(raw) or raw.endswith(b"\r\n")
+    at = start if raw.startswith(b".", start) else _next_dot(raw, start)
+    for _ in range(_MAX_CUTS):
+        if at < 0:
+            break
+        yield whole[start:at]
+        yield b"."
+        start, at = at, _next_dot(raw, at)
+    yield whole[start:] if at < 0 else raw[start:].replace(_DOT_LINE, b"\r\n..")
+    yield b".\r\n" if is_line_whole else b"\r\n.\r\n"
+
+
+def _next_dot(raw: bytes, start: int) -> int:
+    """That begins a line; -1: none does."""
+    found = raw.find(_DOT_LINE, start)
+    return found if found < 0 else found + len(_DOT_LINE) - 1
 
 
 def with_lf(pieces: Iterator[bytes]) -> Iterator[bytes]:
@@ -92,18 +121,12 @@ def _whole_line_ends(pieces: Iterator[bytes]) -> Iterator[bytes]:
         yield kept
 
 
-def _goes_as_it_is(data: Raw) -> bool:
-    """Whether every line ends in CRLF and none begins with a dot, but perhaps the first. Where no CR or LF is left
-    without the pairs all are pairs: to see that takes half the time of counting them."""
-    if isinstance(data, mmap.mmap):
-        return False
-    rest = data.replace(b"\r\n", b"")
-    return b"\r" not in rest and b"\n" not in rest and data.rfind(b"\n.") < 0
-
-
 def _stuffed_within(data: bytes) -> bytes:
     """But for a dot in front: where a line begins there is known to who asks."""
-    return data if _goes_as_it_is(data) else _BREAK.sub(b"\r\n", data).replace(b"\r\n.", b"\r\n..")
+    if has_bare(data):
+        data = _BREAK.sub(b"\r\n", data)
+    # To look from behind takes half as long as to look for what is replaced; hardly any message has such a line.
+    return data.replace(_DOT_LINE, b"\r\n..") if data.rfind(b"\n.") >= 0 else data
 
 
 def _dot_before(line: bytes) -> bytes:

@@ -33,7 +33,7 @@ def test_the_same_goes_out_in_whatever_pieces_it_comes(data, cuts):
 def test_in_one_piece_goes_out_what_goes_out_in_many(head, body):
     """What is small has a way of its own, to the same bytes."""
     content = Content(head, b"from..to" + body, len(b"from..to"))
-    assert content.on_the_wire() == b"".join(dot_stuffed(content.pieces()))
+    assert b"".join(content.on_the_wire()) == b"".join(dot_stuffed(content.pieces()))
 
 
 @given(MAIL_BYTES, st.lists(st.integers(0, 30)))
@@ -46,6 +46,25 @@ def test_no_bare_cr_or_lf_and_no_early_end(data, cuts):
     if canonical and not canonical.endswith(b"\r\n"):
         canonical += b"\r\n"
     assert unstuffed(wire) == canonical
+
+
+@given(MAIL_BYTES, st.integers(0, 30))
+def test_what_intake_has_looked_at_goes_out_the_same(data, body_start):
+    """Though its body is neither joined with the head nor looked through again."""
+    raw = b"Subject: x\r\n\r\n" + re.sub(rb"\r\n|\r|\n", b"\r\n", data)
+    starts = [0, *(found.end() for found in re.finditer(b"\r\n", raw))]
+    start = starts[body_start % len(starts)]
+    for head in (b"X-Labels: x\r\n\r\n", b".: bare\n\n", b"no end"):
+        looked_at, not_yet = Content(head, raw, start, is_looked_at=True), Content(head, raw, start)
+        assert b"".join(looked_at.on_the_wire()) == b"".join(not_yet.on_the_wire())
+        assert b"".join(looked_at.on_the_wire()) == b"".join(dot_stuffed(not_yet.pieces()))
+
+
+def test_a_body_of_dots_goes_out_whole():
+    """However many lines begin with one."""
+    body = b".\r\n" * 100 + b"..\r\n.x"
+    wire = b"".join(Content(b"A: b\r\n\r\n", body, 0, is_looked_at=True).on_the_wire())
+    assert wire == b"A: b\r\n\r\n" + b"..\r\n" * 100 + b"...\r\n..x\r\n.\r\n"
 
 
 @given(MAIL_BYTES, st.lists(st.integers(0, 30)))
