@@ -12,7 +12,7 @@ from routerd.intake.listener_terms import terms_of
 from routerd.intake.protocol.events import LoggedIn
 from routerd.intake.protocol.terms import Terms
 from routerd.intake.reception import Reception
-from routerd.message.envelope import Accepted, ClientFindings, Refused, Verdict
+from routerd.message.envelope import ClientFindings, Refused, Verdict
 
 log = structlog.get_logger()
 
@@ -127,11 +127,11 @@ class Gate:
         """A message counts as accepted if it was for any recipient, else as deferred if any may come again."""
         metrics = self.reception.metrics
         metrics.accept_seconds.observe(seconds)
-        codes = [0 if isinstance(verdict, Accepted) else verdict.code for verdict in verdicts]
-        if 0 in codes:
+        refused = [verdict for verdict in verdicts if isinstance(verdict, Refused)]
+        if len(refused) < len(verdicts):
             metrics.message_bytes.observe(size_bytes)
             self._results["accepted"].inc()
-        elif any(code < 500 for code in codes):
+        elif any(verdict.code < 500 for verdict in refused):
             self._results["deferred"].inc()
         else:
             self._results["rejected"].inc()

@@ -41,9 +41,9 @@ class ReturnPathUse:
 
     def count(self, envelope: Envelope, verdicts: Sequence[Verdict], now: float) -> None:
         """Only of what was taken: whoever merely names a return path must not use it up."""
-        if not any(isinstance(verdict, Accepted) for verdict in verdicts):
-            return
         used = {(key, one.purpose) for one in envelope.recipients if (key := _key(one)) is not None}
+        if not used or not any(isinstance(verdict, Accepted) for verdict in verdicts):
+            return
         for key, purpose in used:
             (self._used_at_desk if purpose in OF_DESK else self._used).count(key, now)
 

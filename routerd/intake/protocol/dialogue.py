@@ -301,8 +301,10 @@ class Dialogue:
         self._lines.clear()
 
     def _flushed(self) -> list[Event]:
-        if self._said or self._is_ending:
-            self._say_all()
+        said = self._said
+        if len(said) == 1 and not self._events and not self._is_ending:  # mostly
+            return [Say(said.pop())]
+        self._say_all()
         events, self._events = self._events, []
         return events
 
