@@ -204,7 +204,12 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seconds", type=float, default=4.0, help="about so long a run (default: 4)")
     parser.add_argument("--messages", type=int, help="so many a run, of each system")
     parser.add_argument("--systems", default=",".join(PEERS), help=f"beside routerd (default: {','.join(PEERS)})")
-    parser.add_argument("--against", type=Path, metavar="FOLDER", help="another checkout of routerd, and no peers")
+    parser.add_argument(
+        "--against",
+        type=Path,
+        metavar="FOLDER",
+        help="another checkout of routerd, and no peers; --workers 1 for one process of each",
+    )
     add_workers_option(parser)
     parser.add_argument("--no-syncs", action="store_true", help="do not count fsyncs, for which strace is needed")
     parser.add_argument("--json", action="store_true", help="print all figures as JSON")

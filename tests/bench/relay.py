@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """routerd with 100 rules against Postfix's plain relay, or another checkout of routerd, in one run, taking turns.
 
-    python tests/bench/relay.py [--rounds 5] [--messages 2000] [--size 4096] [--keep] [--against FOLDER]
+    python tests/bench/relay.py [--rounds 5] [--messages 2000] [--size 4096] [--keep] [--against FOLDER] [--workers N]
 
 The short way to know whether a change made routerd slower; `python -m tests.bench compare` tells more. smtp-source
 sends over 20 connections at a time (a new one for each message, unless --keep); the system under test makes each
@@ -23,7 +23,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from bench.letters import Load
 from bench.runs import Run, measure
-from bench.systems import OTHER, ROUTERD, open_postfix, open_routerd
+from bench.systems import AUTO, OTHER, ROUTERD, add_workers_option, open_postfix, open_routerd
 
 RULES = 100
 
@@ -40,14 +40,20 @@ class Comparison:
         return _median_rate(self.ours) / _median_rate(self.theirs)
 
 
-def compare(load: Load, rounds: int, report: Callable[[str], None], against: Path | None = None) -> Comparison:
+def compare(
+    load: Load, rounds: int, report: Callable[[str], None], against: Path | None = None, workers: str = AUTO
+) -> Comparison:
     """Runs both systems in turns, each first in every other round. Raises MissingPeerError, PeerError.
 
     `against`: a checkout of routerd, run by the same Python; None: Postfix.
     """
     with ExitStack() as stack:
-        routerd = open_routerd(stack, RULES)
-        other = open_postfix(stack) if against is None else open_routerd(stack, RULES, name=OTHER, checkout=against)
+        routerd = open_routerd(stack, RULES, workers=workers)
+        other = (
+            open_postfix(stack)
+            if against is None
+            else open_routerd(stack, RULES, name=OTHER, checkout=against, workers=workers)
+        )
         systems = [routerd, other]
         for system in systems:
             measure(system, replace(load, messages=max(load.messages // 10, 100)))
@@ -89,11 +95,14 @@ def main() -> int:
     parser.add_argument("--size", type=int, default=4096, help="bytes of a message (default: 4096)")
     parser.add_argument("--keep", action="store_true", help="many messages a connection")
     parser.add_argument("--against", type=Path, metavar="FOLDER", help="another checkout of routerd (default: Postfix)")
+    add_workers_option(parser)
     parser.add_argument("--at-least", type=float, default=0.0, metavar="RATIO", help="exit with 1 below this ratio")
     parser.add_argument("--json", action="store_true", help="print the medians as JSON")
     options = parser.parse_args()
     load = Load(options.messages, options.size, keep_connections=options.keep)
-    comparison = compare(load, options.rounds, lambda line: print(line, file=sys.stderr), options.against)
+    comparison = compare(
+        load, options.rounds, lambda line: print(line, file=sys.stderr), options.against, options.workers
+    )
     summary = _summary(comparison)
     print(json.dumps(summary) if options.json else "\n".join(f"{key:30} {value}" for key, value in summary.items()))
     return 0 if comparison.ratio >= options.at_least else 1

@@ -163,7 +163,9 @@ def table(soaked: Soaked) -> str:
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--minutes", type=float, default=30.0, help="how long (default: 30)")
+    parser.add_argument(
+        "--minutes", type=float, default=30.0, help="how long (default: 30; what a start brings shows in less than 5)"
+    )
     parser.add_argument("--rate", type=float, help="messages a second (default: 70 %% of the peak)")
     parser.add_argument("--rules", type=int, default=1_000, help="how many (default: 1000)")
     add_workers_option(parser)
