@@ -56,7 +56,7 @@ class Equipment:
     resolver: Resolver
     state: Path
     signs: StoreSigns
-    counts: Counts | None = None  # what limits hold for; None: for what comes here
+    counts: Counts | None = None  # shared with others of the same daemon, who also watch the certificate
 
 
 class OwnFront:
@@ -88,6 +88,7 @@ class OwnFront:
                 signs=equipment.signs,
                 look_up=ClientLookUp(live.settings, resolver, metrics),
                 counts=equipment.counts,
+                watches_certificate=equipment.counts is None,
             ),
         )
         self.start = self._intake.start

@@ -35,7 +35,7 @@ def command(config: Path | None, log_format: LogFormat, log_level: LogLevel) -> 
     settings = load_or_exit(path, in_service=True, reads_secrets=True)
 
     def configure() -> None:
-        configure_logs(log_format, log_level)
+        configure_logs(log_format, log_level, is_shared=settings.workers != 1)
 
     configure()
     from routerd.daemon import Daemon, StartError  # noqa: PLC0415 - slow to import

@@ -53,6 +53,7 @@ class World:
     signs: StoreSigns = field(default_factory=StoreSigns)  # of the store's health
     look_up: ClientLookUp | None = None  # None: nothing is asked about clients
     counts: Counts | None = None  # that hold over all processes which take mail in; None: there is this one only
+    watches_certificate: bool = True  # says in time that it ends; else somebody else does
 
 
 class Guest(Protocol):

@@ -49,8 +49,9 @@ class Intake:
         self._sockets = sockets or {}
         world = world or World()
         self._reception = Reception(settings, accept, metrics, keys, world)
-        self._certificate = CertificateWatch(metrics, world.now)
-        self._certificate.adopt(tls)
+        self._certificate = CertificateWatch(metrics, world.now) if world.watches_certificate else None
+        if self._certificate is not None:
+            self._certificate.adopt(tls)
         self._gates = {listener.name: Gate(self._reception, settings, listener, tls) for listener in settings.listen}
         self._servers: list[tuple[str, asyncio.Server]] = []
         self._timer: asyncio.TimerHandle | None = None
@@ -82,7 +83,8 @@ class Intake:
         Listeners keep their sockets. Gives those whose coming or going needs a restart.
         """
         self._reception.adopt(settings)
-        self._certificate.adopt(tls)
+        if self._certificate is not None:
+            self._certificate.adopt(tls)
         given = {listener.name: listener for listener in settings.listen}
         for name, gate in self._gates.items():
             if name in given:
@@ -138,5 +140,6 @@ class Intake:
     def _check_times(self) -> None:
         loop = asyncio.get_running_loop()
         self._reception.check_times(loop.time())
-        self._certificate.look()
+        if self._certificate is not None:
+            self._certificate.look()
         self._timer = loop.call_later(self._reception.check_seconds, self._check_times)

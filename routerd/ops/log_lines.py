@@ -9,7 +9,7 @@ import atexit
 import os
 import select
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from typing import TextIO
 
 import structlog
@@ -33,13 +33,16 @@ class Lines:
         return self
 
 
-def lines_to(stream: TextIO) -> Lines:
-    """By a thread to what the system can write to; at once to a stream that is only in this process."""
+def lines_to(stream: TextIO, *, is_shared: bool = False) -> Lines:
+    """By a thread to what the system can write to; at once to a stream that is only in this process.
+
+    `is_shared`: other processes write to it, too.
+    """
     try:
         descriptor = stream.fileno()
     except (OSError, ValueError):  # io.UnsupportedOperation is both
         return Lines(_DirectWriter(stream).write)
-    writer = ThreadedWriter(descriptor, stream.encoding)
+    writer = ThreadedWriter(descriptor, stream.encoding, is_shared=is_shared)
     return Lines(writer.write, writer.close)
 
 
@@ -64,8 +67,9 @@ class ThreadedWriter:
     costs a tenth of a queue's time, and the thread takes all that waits at once.
     """
 
-    def __init__(self, descriptor: int, encoding: str) -> None:
+    def __init__(self, descriptor: int, encoding: str, *, is_shared: bool = False) -> None:
         self._descriptor = descriptor
+        self._is_shared = is_shared
         self._encoding = encoding
         self._waiting: list[str] = []
         self._is_idle = False  # its thread sleeps until it is woken
@@ -107,7 +111,8 @@ class ThreadedWriter:
             lines = self._waiting[:MAX_BATCH]
             del self._waiting[: len(lines)]
             if lines:
-                self._put("\n".join(lines) + "\n")
+                for text in _undivided(lines) if self._is_shared else ("\n".join(lines),):
+                    self._put(f"{text}\n")
                 self._say_dropped()
             if len(lines) == MAX_BATCH:
                 continue  # there may be more
@@ -144,3 +149,17 @@ class ThreadedWriter:
             dropped, self._dropped = self._dropped, 0
         if dropped:
             log.warning("log_lines_dropped", lines=dropped)
+
+
+def _undivided(lines: Iterable[str]) -> Iterator[str]:
+    """As many of them together as a pipe takes in one piece, whoever else writes to it. A longer line has no luck."""
+    gathered: list[str] = []
+    size_bytes = 0
+    for line in lines:
+        line_bytes = 1 + (len(line) if line.isascii() else 4 * len(line))
+        if gathered and size_bytes + line_bytes > select.PIPE_BUF:
+            yield "\n".join(gathered)
+            gathered, size_bytes = [], 0
+        gathered.append(line)
+        size_bytes += line_bytes
+    yield "\n".join(gathered)

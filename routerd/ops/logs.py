@@ -62,9 +62,12 @@ def visible(text: str, limit: int = MAX_TEXT) -> str:
     return text if text.isascii() and text.isprintable() else _UNSAFE_ANYWHERE.sub(_spell, text)
 
 
-def configure_logs(format: LogFormat = "json", level: LogLevel = "info", stream: TextIO | None = None) -> None:
+def configure_logs(
+    format: LogFormat = "json", level: LogLevel = "info", stream: TextIO | None = None, *, is_shared: bool = False
+) -> None:
     """Sends every event of `level` and above to `stream` (default: standard error), and the libraries' with them.
 
+    `is_shared`: other processes write there, too.
     May be called again; the last call holds. Raises ValueError for a format or level that does not exist.
     """
     threshold = logging.getLevelNamesMapping().get(level.upper())
@@ -75,7 +78,7 @@ def configure_logs(format: LogFormat = "json", level: LogLevel = "info", stream:
     structlog.configure(
         processors=[structlog.processors.add_log_level, _add_timestamp, _render_exception, *render],
         wrapper_class=_quick_logger(threshold),
-        logger_factory=lines_to(target),
+        logger_factory=lines_to(target, is_shared=is_shared),
         cache_logger_on_first_use=False,  # a logger made at import must follow a later call
     )
     _route_standard_logging(threshold)
