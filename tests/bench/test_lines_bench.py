@@ -69,7 +69,7 @@ def test_large_messages_are_bound_by_their_bytes(
     with capsys.disabled():
         for octets, of in runs.items():
             rate = statistics.median(run.rate for run in of)
-            megabytes = loads[octets].message.stat().st_size / 1e6  # type: ignore[union-attr]
+            megabytes = loads[octets].message.stat().st_size / 1e6
             print(
                 f"\nlines of {octets}: {rate * megabytes:.0f} MB/s, {cpu[octets]:.1f} ms CPU a message,"
                 f" {megabytes * 1000 / cpu[octets]:.0f} MB a second of CPU"
