@@ -15,7 +15,7 @@ from routerd.credentials import Credentials
 from routerd.intake.certificate_watch import CertificateWatch
 from routerd.intake.listening import Listening, addresses_of, open_listeners
 from routerd.intake.server import Unserved
-from routerd.ops.metric_increments import Growth, Sums
+from routerd.ops.metric_increments import Sums
 from routerd.ops.metrics import Metrics
 from routerd.settling import Live
 from routerd.store.base import StaleError
@@ -151,11 +151,8 @@ class Hub:
 
     async def count(self) -> None:
         """The metrics hold what every worker has counted."""
-        links = [(seat, seat.link) for seat in self._seats if seat.link is not None and seat.is_serving]
-        grown = await asyncio.gather(*[link.ask(Count()) for _, link in links], return_exceptions=True)
-        for (seat, link), growth in zip(links, grown, strict=True):
-            if isinstance(growth, Growth) and seat.link is link:
-                self._sums.add(seat.number, growth)
+        links = [seat.link for seat in self._seats if seat.link is not None and seat.is_serving]
+        await asyncio.gather(*[link.ask(Count()) for link in links], return_exceptions=True)
 
     # Workers
 

@@ -109,7 +109,7 @@ class Hear(NamedTuple):
 
 
 class Count(NamedTuple):
-    """Answered with a Growth, as `Counted` has it."""
+    """Answered behind a `Counted`, which is heard also where nobody waits for the answer any more."""
 
 
 # News of the hub

@@ -97,7 +97,7 @@ class _Worker:
                 self._link.tell(Counted(self._increments.take()))
                 return left
             case Count():
-                return self._increments.take()
+                self._link.tell(Counted(self._increments.take()))
             case Hear():
                 pass
             case _:
