@@ -266,6 +266,21 @@ async def test_a_session_does_not_last_for_ever() -> None:
             assert reply
 
 
+async def test_what_receiving_takes_is_counted_by_message() -> None:
+    """Once for each, from the connection or the message before to the end of its content."""
+    desk = Desk()
+    async with open_intake(desk) as intake, talk(intake) as client:
+        await client.say(HELLO)
+        assert desk.value("step_seconds_count", step="receive") == 0
+        for number in (1, 2):
+            await client.say(START + TEXT, 4)
+            assert desk.value("step_seconds_count", step="receive") == number
+        taken_seconds = desk.value("step_seconds_sum", step="receive")
+        assert taken_seconds > 0
+        await client.say(b"RSET\r\n")
+        assert desk.value("step_seconds_sum", step="receive") == taken_seconds
+
+
 async def test_no_timer_runs_in_the_commit() -> None:
     """A slow store is waited for."""
     desk = Desk()
