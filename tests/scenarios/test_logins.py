@@ -27,12 +27,12 @@ WRONG = (535, b"5.7.8 ")
 TOLD = "mx1.example.com; auth=pass smtp.auth=ewa@mail.example.com"
 
 
-@pytest.fixture
-def daemon(tmp_path: Path) -> Iterator[RouterdDaemon]:
-    """With a listener for members alone, and ewa's password."""
+@pytest.fixture(params=[1, 2])
+def daemon(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[RouterdDaemon]:
+    """With a listener for members alone, and ewa's password; of one process, and of several."""
     lmtp = '  - {{address: "127.0.0.1:{lmtp_port}", protocol: lmtp}}\n'
     config = CONFIG.replace(lmtp, LISTENERS).replace("trusted_networks: [127.0.0.0/8]\n", "")
-    made = RouterdDaemon(tmp_path, config=config, rules=RULES)
+    made = RouterdDaemon(tmp_path, config=f"{config}workers: {request.param}\n", rules=RULES)
     make_certificate(tmp_path, "mx1.example.com")
     assert set_password(made, "open sesame").returncode == 0
     with made:
