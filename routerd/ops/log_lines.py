@@ -6,10 +6,12 @@ and said. A broken pipe or a full disk under the log stops no mail either.
 """
 
 import atexit
+import fcntl
 import os
 import select
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from typing import TextIO
 
 import structlog
@@ -111,8 +113,8 @@ class ThreadedWriter:
             lines = self._waiting[:MAX_BATCH]
             del self._waiting[: len(lines)]
             if lines:
-                for text in _undivided(lines) if self._is_shared else ("\n".join(lines),):
-                    self._put(f"{text}\n")
+                with self._turn():
+                    self._put("\n".join(lines) + "\n")
                 self._say_dropped()
             if len(lines) == MAX_BATCH:
                 continue  # there may be more
@@ -128,6 +130,23 @@ class ThreadedWriter:
             self._wake.wait()
         self._is_idle = False
         self._wake.clear()
+
+    @contextmanager
+    def _turn(self) -> Iterator[None]:
+        """No other process that asks for its turn writes meanwhile: else lines would come out in pieces, where more is
+        written at once than a pipe or a socket takes. A process that dies gives its turn up, a stalled reader holds up
+        all of them.
+        """
+        if not self._is_shared:
+            yield
+            return
+        with suppress(OSError):  # what cannot be locked is written to all the same
+            fcntl.lockf(self._descriptor, fcntl.LOCK_EX)
+        try:
+            yield
+        finally:
+            with suppress(OSError):
+                fcntl.lockf(self._descriptor, fcntl.LOCK_UN)
 
     def _put(self, text: str) -> None:
         """By the descriptor: a stream's own lock, held while a write waits, would stop the process from ending."""
@@ -149,17 +168,3 @@ class ThreadedWriter:
             dropped, self._dropped = self._dropped, 0
         if dropped:
             log.warning("log_lines_dropped", lines=dropped)
-
-
-def _undivided(lines: Iterable[str]) -> Iterator[str]:
-    """As many of them together as a pipe takes in one piece, whoever else writes to it. A longer line has no luck."""
-    gathered: list[str] = []
-    size_bytes = 0
-    for line in lines:
-        line_bytes = 1 + (len(line) if line.isascii() else 4 * len(line))
-        if gathered and size_bytes + line_bytes > select.PIPE_BUF:
-            yield "\n".join(gathered)
-            gathered, size_bytes = [], 0
-        gathered.append(line)
-        size_bytes += line_bytes
-    yield "\n".join(gathered)

@@ -2,6 +2,8 @@
 
 import json
 import os
+import select
+import signal
 import subprocess
 import sys
 import threading
@@ -97,3 +99,47 @@ def test_a_process_ends_though_its_log_is_stalled(pipe: tuple[int, int]) -> None
     """After a short while, with lines left that nobody reads."""
     command = [sys.executable, "-c", LOGS_AND_ENDS, "5000"]
     assert subprocess.run(command, check=False, stderr=pipe[1], timeout=60).returncode == 0
+
+
+def test_lines_of_several_processes_come_out_whole(pipe: tuple[int, int], monkeypatch: pytest.MonkeyPatch) -> None:
+    """However long they are, each process's in their order."""
+    monkeypatch.setattr(log_lines, "EXIT_SECONDS", 60)
+    workers = []
+    for worker in range(3):
+        pid = os.fork()
+        if pid == 0:
+            writer = ThreadedWriter(pipe[1], "utf-8", is_shared=True)
+            for number in range(200):
+                writer.write(json.dumps([worker, number, "y" * (number * 37 % 15_000)]))
+            writer.close()
+            os._exit(0)
+        workers.append(pid)
+
+    def end() -> None:
+        for pid in workers:
+            os.waitpid(pid, 0)
+        os.write(pipe[1], b"[3]")
+
+    ending = threading.Thread(target=end)
+    ending.start()
+    found = [json.loads(line)[:2] for line in _read_lines(pipe[0], "[3]")]
+    ending.join()
+    assert [[one for one in found if one[0] == worker] for worker in range(3)] == [
+        [[worker, number] for number in range(200)] for worker in range(3)
+    ]
+
+
+def test_a_process_that_dies_gives_its_turn_up(pipe: tuple[int, int]) -> None:
+    """A worker that is killed while nobody reads its log stops nobody else's."""
+    pid = os.fork()
+    if pid == 0:
+        writer = ThreadedWriter(pipe[1], "utf-8", is_shared=True)
+        writer.write("x" * 1_000_000)
+        writer.close()
+    select.select([pipe[0]], [], [])  # it writes, and holds the turn
+    os.kill(pid, signal.SIGKILL)
+    os.waitpid(pid, 0)
+    writer = ThreadedWriter(pipe[1], "utf-8", is_shared=True)
+    writer.write("the other's line")
+    assert _read_lines(pipe[0], "line")[-1].endswith("the other's line")
+    writer.close()
