@@ -22,7 +22,7 @@ from routerd.message.envelope import Refused
 
 CLIENT_BUCKETS = 8192  # 65,536 clients a process
 TALLY_BUCKETS = 2048  # 16,384 keys of each kind
-_PAGE_WORDS = 512
+_PAGE_WORDS = mmap.PAGESIZE // WORD_BYTES
 _CLIENTS_AT = _PAGE_WORDS  # of a slot; before that: open connections, bytes of memory
 _TALLIES_AT = _CLIENTS_AT + CLIENT_BUCKETS * BUCKET_WORDS
 _SLOT_WORDS = _TALLIES_AT + len(Counted) * TALLY_BUCKETS * BUCKET_WORDS
@@ -36,19 +36,17 @@ class SharedMap:
     def __init__(self, slots: int, chance: Callable[[int], bytes]) -> None:
         self.slots = slots
         self._secret = chance(32)
-        self._words = memoryview(mmap.mmap(-1, slots * _SLOT_WORDS * WORD_BYTES)).cast("Q")
+        self._map = mmap.mmap(-1, slots * _SLOT_WORDS * WORD_BYTES)
+        self._words = memoryview(self._map).cast("Q")
 
     def of(self, slot: int) -> "SharedCounts":
         """For the process that has the slot from now on, alone."""
+        self.clear(slot)  # of what the one before wrote with its last breath
         return SharedCounts(self._words, slot, self.slots, self._secret)
 
     def clear(self, slot: int) -> None:
         """Its process is dead: its connections and messages are gone with it. How often who did what stays."""
-        begin = slot * _SLOT_WORDS
-        self._words[begin : begin + 2] = memoryview(bytes(2 * WORD_BYTES)).cast("Q")
-        begin += _CLIENTS_AT
-        cleared = CLIENT_BUCKETS * BUCKET_WORDS
-        self._words[begin : begin + cleared] = memoryview(bytes(cleared * WORD_BYTES)).cast("Q")
+        self._map.madvise(mmap.MADV_REMOVE, slot * _SLOT_WORDS * WORD_BYTES, _TALLIES_AT * WORD_BYTES)
 
 
 class SharedCounts:
