@@ -17,9 +17,9 @@ from pathlib import Path
 from typing import Any
 
 from routerd.committing import Proposal
-from routerd.desk.matter import Matter
+from routerd.desk.matter import MERE_MAIL, Matter
 from routerd.desk.plan import Author, Voice
-from routerd.desk.said import Kind, Said
+from routerd.desk.said import Kind, Said, Spoken
 from routerd.intake.limits.capacity import MEMORY_BYTES
 from routerd.message.address import Address
 from routerd.message.annotation import Annotation
@@ -37,6 +37,7 @@ _OFTEN: tuple[type[Any], ...] = (
     Matter,
     Author,
     Said,
+    Spoken,
     Address,
     Annotation,
     Client,
@@ -96,19 +97,30 @@ def _reducer(kind: type[Any]) -> "Callable[[Any], tuple[type[Any], tuple[object,
     return lambda one: (kind, values_of(one))
 
 
+def _mere_mail() -> Said:
+    return MERE_MAIL
+
+
+def _reduce_said(said: Said) -> "tuple[Callable[..., Said], tuple[object, ...]]":
+    """Of most mail it is the same."""
+    return (_mere_mail, ()) if said is MERE_MAIL else _REDUCE_OTHER(said)
+
+
 def _reduce_received(received: Received) -> tuple[type[Received], tuple[object, ...]]:
     raw = received.raw
     apart = pickle.PickleBuffer(raw) if len(raw) >= APART_BYTES else raw
     return Received, (received.id, received.envelope, received.client, apart, received.at)
 
 
+_REDUCE_OTHER = _reducer(Said)
+
 # By a number instead of by its name, which would be looked up for each message: half of what it takes to unpack one.
-_BY_NUMBER = (*_OFTEN, Received, datetime, Kind, Priority, Protocol, Purpose, Voice)
+_BY_NUMBER: tuple[Any, ...] = (*_OFTEN, Received, datetime, Kind, Priority, Protocol, Purpose, Voice, _mere_mail)
 _FIRST_NUMBER = 0xF000
 for _number, _kind in enumerate(_BY_NUMBER, _FIRST_NUMBER):
     copyreg.add_extension(_kind.__module__, _kind.__qualname__, _number)
 
-_REDUCERS = copyreg.dispatch_table | {kind: _reducer(kind) for kind in _OFTEN}
+_REDUCERS = copyreg.dispatch_table | {kind: _reducer(kind) for kind in _OFTEN} | {Said: _reduce_said}
 _REDUCERS_APART = _REDUCERS | {Received: _reduce_received}
 
 
