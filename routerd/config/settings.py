@@ -305,7 +305,9 @@ class Settings(Model):
         Path("rules.d"), validate_default=True, description="folder of the rule files, relative to this file"
     )
     workers: Workers = Field(
-        1, description="processes that take mail in, beside the one that delivers; auto: one a core; 1: that does both"
+        1,
+        description="processes that take mail in, beside the one that delivers; 1: that does both; auto: a core each, "
+        "that one included",
     )
     listen: tuple[Listener, ...] = Field(
         (Listener(address=HostPort(host="127.0.0.1", port=2525)),),

@@ -141,8 +141,8 @@ def begin_nursery(settings: Settings, grow: Grow, prepare: Callable[[], None]) -
 
     `prepare`: what each new process does first.
     """
-    seats = settings.workers if isinstance(settings.workers, int) else len(os.sched_getaffinity(0))
-    if seats < 2:
+    seats = seats_of(settings.workers)
+    if not seats:
         return None
     heritage = Heritage(look(settings.rules), compile_safely(settings), SharedMap(seats, secrets.token_bytes))
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
@@ -164,6 +164,13 @@ def begin_nursery(settings: Settings, grow: Grow, prepare: Callable[[], None]) -
         log.exception("nursery_failed")
     finally:
         exit_at_once(status)
+
+
+def seats_of(workers: int | str) -> int:
+    """How many take mail in beside the hub; 0: there is none. Of the cores of `auto` the hub has one."""
+    if isinstance(workers, int):
+        return workers if workers > 1 else 0
+    return len(os.sched_getaffinity(0)) - 1
 
 
 class _InNursery:

@@ -174,7 +174,7 @@ def test_what_only_follows_is_not_said(load: Load) -> None:
 
 
 @pytest.mark.parametrize(("written", "read"), [("1", 1), ("'8'", 8), ("auto", "auto")])
-def test_workers_are_a_number_or_as_many_as_there_are_cores(load: Load, written: str, read: int | str) -> None:
+def test_workers_are_a_number_or_what_the_cores_are_enough_for(load: Load, written: str, read: int | str) -> None:
     """`auto` is settled by the machine that it runs on."""
     assert right(load(f"{SMALL}workers: {written}\n")).workers == read
 
