@@ -12,7 +12,7 @@ from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass
 from queue import Empty, SimpleQueue
-from time import perf_counter, process_time
+from time import perf_counter
 from typing import Any, Generic, Protocol, TypeVar
 
 from routerd.store.base import PlanFailedError, StaleError, StoreError
@@ -26,18 +26,17 @@ from routerd.store.connection import (
     store_error,
 )
 from routerd.store.health import Health
+from routerd.store.load import Load
 
 MAX_GROUP = 256
 # While so many messages come in one group, the next begins only so much later, or when enough jobs wait: a larger group
 # costs less a message, above all in winning the interpreter's lock back, which a busy loop gives up only for moments:
-# groups of 17 take a sixth less of the processor than those of 10, in all. Where the process leaves much of its
-# processor unused, that is not worth a wait: the pause is the shorter, down to none. A lone client never waits for it,
-# nor anyone where a sync takes longer.
+# groups of 17 take a sixth less of the processor than those of 10, in all. Where much of the processors is left, that
+# is not worth a wait: the pause is the shorter, down to none. A lone client never waits for it, nor anyone where a sync
+# takes longer.
 MANY_MESSAGES = 3
 GROUPS_APART_SECONDS = 0.04  # at most
 ENOUGH_JOBS = 16
-AT_EASE, BUSY = 0.5, 0.8  # of one processor: no pause below the first, all of it from the second on
-_MEASURED_SECONDS = 0.1
 
 _DECLINED = (StaleError, PlanFailedError)
 
@@ -85,24 +84,6 @@ class _Answer:
     waiting: _Waiting
     value: object
     error: BaseException | None
-
-
-class Load:
-    """How much of a processor the process uses, of late."""
-
-    def __init__(self) -> None:
-        self._at, self._spent = perf_counter(), process_time()
-        self._pause = 0.0
-
-    def pause(self) -> float:
-        """From 0, where groups need not gather, to 1."""
-        now = perf_counter()
-        if (passed := now - self._at) >= _MEASURED_SECONDS:
-            spent = process_time()
-            share = (spent - self._spent) / passed
-            self._pause = min(max((share - AT_EASE) / (BUSY - AT_EASE), 0.0), 1.0)
-            self._at, self._spent = now, spent
-        return self._pause
 
 
 class Writer:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from store_entries import NOW, RETENTION, entry, received
 
-from routerd.store import writer
+from routerd.store import load, writer
 from routerd.store.base import CopyState, Done
 from routerd.store.sqlite import SqliteStore, open_store
 
@@ -19,8 +19,8 @@ async def test_a_lone_sender_never_waits_for_a_group(store: SqliteStore, monkeyp
     """One message after the other, or two at once, with what delivery writes of them: were there a pause, it would be
     an hour's.
     """
-    monkeypatch.setattr(writer, "AT_EASE", -1.0)  # however little else there is to do
-    monkeypatch.setattr(writer, "BUSY", 0.0)
+    monkeypatch.setattr(load, "AT_EASE", -1.0)  # however little else there is to do
+    monkeypatch.setattr(load, "BUSY", 0.0)
     monkeypatch.setattr(writer, "GROUPS_APART_SECONDS", 3600.0)
     async with asyncio.timeout(60):
         for _ in range(20):
@@ -31,8 +31,8 @@ async def test_a_lone_sender_never_waits_for_a_group(store: SqliteStore, monkeyp
 
 async def test_closing_writes_all_that_waits(state: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """At once, however many groups it makes and however long they would have gathered; it is there afterwards."""
-    monkeypatch.setattr(writer, "AT_EASE", -1.0)  # however little else there is to do
-    monkeypatch.setattr(writer, "BUSY", 0.0)
+    monkeypatch.setattr(load, "AT_EASE", -1.0)  # however little else there is to do
+    monkeypatch.setattr(load, "BUSY", 0.0)
     monkeypatch.setattr(writer, "GROUPS_APART_SECONDS", 3600.0)
     store = open_store(state)
     commits = [asyncio.create_task(store.commit(entry())) for _ in range(600)]
@@ -75,18 +75,3 @@ async def test_a_sweep_takes_no_file_of_a_message_that_is_being_committed(state:
         assert len(await store.content(one.copies[0])) == len(LARGE)
     assert len([path for path in (state / "bodies").rglob("*") if path.is_file()]) == 21
     await store.close()
-
-
-def test_groups_wait_the_longer_the_less_of_a_processor_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of a process at ease none does, of a busy one each as long as it may; between two looks it stays as it was."""
-    passed = spent = 0.0
-    monkeypatch.setattr(writer, "perf_counter", lambda: passed)
-    monkeypatch.setattr(writer, "process_time", lambda: spent)
-    load = writer.Load()
-    pauses = []
-    for share in (0.0, 0.5, 0.65, 0.8, 1.7, 0.2):
-        passed, spent = passed + 1, spent + share
-        pauses.append(round(load.pause(), 3))
-    assert pauses == [0, 0, 0.5, 1, 1, 0]
-    passed, spent = passed + 0.01, spent + 0.01
-    assert load.pause() == 0
