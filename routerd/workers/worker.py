@@ -53,8 +53,7 @@ def work(seat: int, link: socket.socket, listening: Listening, heritage: Heritag
     """From the fork to the end of the hub, or of the link to it."""
 
     async def until_the_end() -> None:
-        await _Worker(seat, link, listening, heritage).run()
-        exit_at_once(0)  # whatever still runs here, nobody waits for it
+        await _Worker(seat, link, listening, heritage).work()
 
     run_in_new_loop(until_the_end)
 
@@ -68,9 +67,9 @@ class _Worker:
         self._heritage = heritage
         self._metrics = Metrics()
         self._increments = Increments(self._metrics)
-        self._end = asyncio.Event()
         self._changing = asyncio.Lock()  # what begins and what is new come one after the other
-        self._link = Link(link, answer=self._answer, hear=self._hear, end=self._end.set)
+        # At once: what waits here was not answered, and whether it was committed nobody here can say.
+        self._link = Link(link, answer=self._answer, hear=self._hear, end=lambda: exit_at_once(0))
 
     # Made by _begin, in this order.
     _rings: Mapping[str, RingInForce]
@@ -80,9 +79,9 @@ class _Worker:
     _resolver: Resolver
     _front: OwnFront
 
-    async def run(self) -> None:
-        """What waits here was not answered: its clients have it still."""
-        await self._end.wait()
+    async def work(self) -> None:
+        """Never returns: the process ends with the link."""
+        await asyncio.Event().wait()
 
     async def _answer(self, words: object) -> object:
         match words:
