@@ -158,7 +158,8 @@ class _Worker:
         credentials = await asyncio.to_thread(load_credentials, settings)
         ruleset = await asyncio.to_thread(self._compile, new)
         live = Live(settings, Roster(settings), ruleset, Routes(settings), number)
-        finalize(live, lambda: self._link.tell(LiveLeft(number)))
+        loop = asyncio.get_running_loop()  # the last to see it may be a thread
+        finalize(live, loop.call_soon_threadsafe, self._link.tell, LiveLeft(number))
         return live, credentials
 
     def _compile(self, new: NewLive) -> Ruleset:
