@@ -22,7 +22,7 @@ from routerd.store.base import StaleError
 from routerd.store.marks import InHand
 from routerd.store.signing_keys import RingInForce
 from routerd.workers.nursery import Ended, Forked, Nursery, Unforked
-from routerd.workers.seat import Seat
+from routerd.workers.seat import Seat, why_unfit
 from routerd.workers.turns import TurnsOfAll
 from routerd.workers.words import (
     IN_HAND,
@@ -185,7 +185,7 @@ class Hub:
                 await link.ask(words)
         except Exception as error:
             if seat.link is link and not self._is_ending:
-                log.error("worker_unfit", worker=seat.number, pid=seat.pid, reason=str(error) or repr(error))
+                log.error("worker_unfit", worker=seat.number, pid=seat.pid, reason=why_unfit(error))
                 seat.dismiss()
 
     async def _look_after_all(self) -> None:

@@ -85,7 +85,7 @@ class Seat:
             await self._begin(self)
         except Exception as error:
             if self.link is link and link is not None:
-                log.error("worker_unfit", worker=self.number, reason=str(error) or repr(error))
+                log.error("worker_unfit", worker=self.number, reason=why_unfit(error))
                 self.dismiss()
             raise
         self.is_serving = True
@@ -106,6 +106,10 @@ class Seat:
     def _reopen(self) -> None:
         task = self.open()
         task.add_done_callback(_look_at)
+
+
+def why_unfit(error: Exception) -> str:
+    return "it has not answered" if isinstance(error, TimeoutError) else str(error) or repr(error)
 
 
 def _look_at(task: "asyncio.Task[None]") -> None:
