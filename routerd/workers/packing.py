@@ -16,42 +16,31 @@ from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
-from routerd.committing import Proposal
-from routerd.desk.matter import MERE_MAIL, Matter
-from routerd.desk.plan import Author, Voice
-from routerd.desk.said import Kind, Said, Spoken
+from routerd.desk.plan import Conversation, Standing
+from routerd.desk.said import Kind, Spoken
 from routerd.intake.limits.capacity import MEMORY_BYTES
 from routerd.message.address import Address
-from routerd.message.annotation import Annotation
 from routerd.message.envelope import Client, ClientFindings, Envelope, Protocol, Purpose, Raw, Received, Recipient
-from routerd.rules.decision import Assign, Decision, Evidence, Match, Priority, RuleRef, Trace
-from routerd.store.base import Known, ThreadKeys
+from routerd.rules.decision import Assign, Priority, RuleRef
+from routerd.workers.flat import Flat, flat, proposal_of
+from routerd.workers.words import Commit
 
 APART_BYTES = 262_144  # from here on a message's bytes go as a file, which is mapped, and not through the socket
 _PROTOCOL = 5
 
-# What nearly every proposal is made of. Classes with slots say by Python what they hold, and are made anew field by
-# field: that takes twice as long as to call them with it.
+# What many words hold, beside what goes flat. Classes with slots say by Python what they hold, and are made anew field
+# by field: that takes twice as long as to call them with it.
 _OFTEN: tuple[type[Any], ...] = (
-    Proposal,
-    Matter,
-    Author,
-    Said,
+    Conversation,
+    Standing,
+    Assign,
+    RuleRef,
     Spoken,
     Address,
-    Annotation,
     Client,
     ClientFindings,
     Envelope,
     Recipient,
-    Assign,
-    Decision,
-    Evidence,
-    Match,
-    RuleRef,
-    Trace,
-    Known,
-    ThreadKeys,
 )
 
 
@@ -88,7 +77,7 @@ def unpack(content: bytes | memoryview, descriptors: Sequence[int] = ()) -> Any:
 
 def _pickler(written: BytesIO, apart: "Callable[[pickle.PickleBuffer], object] | None") -> pickle.Pickler:
     pickler = pickle.Pickler(written, _PROTOCOL, buffer_callback=apart)
-    pickler.dispatch_table = _REDUCERS if apart is None else _REDUCERS_APART
+    pickler.dispatch_table = _REDUCERS
     return pickler
 
 
@@ -97,31 +86,34 @@ def _reducer(kind: type[Any]) -> "Callable[[Any], tuple[type[Any], tuple[object,
     return lambda one: (kind, values_of(one))
 
 
-def _mere_mail() -> Said:
-    return MERE_MAIL
-
-
-def _reduce_said(said: Said) -> "tuple[Callable[..., Said], tuple[object, ...]]":
-    """Of most mail it is the same."""
-    return (_mere_mail, ()) if said is MERE_MAIL else _REDUCE_OTHER(said)
+def _apart(raw: Raw) -> "Raw | pickle.PickleBuffer":
+    return pickle.PickleBuffer(raw) if len(raw) >= APART_BYTES else raw
 
 
 def _reduce_received(received: Received) -> tuple[type[Received], tuple[object, ...]]:
-    raw = received.raw
-    apart = pickle.PickleBuffer(raw) if len(raw) >= APART_BYTES else raw
-    return Received, (received.id, received.envelope, received.client, apart, received.at)
+    return Received, (received.id, received.envelope, received.client, _apart(received.raw), received.at)
 
 
-_REDUCE_OTHER = _reducer(Said)
+def _commit(live: int, values: Flat) -> Commit:
+    return Commit(live, proposal_of(values))
 
-# By a number instead of by its name, which would be looked up for each message: half of what it takes to unpack one.
-_BY_NUMBER: tuple[Any, ...] = (*_OFTEN, Received, datetime, Kind, Priority, Protocol, Purpose, Voice, _mere_mail)
+
+def _reduce_commit(words: Commit) -> "tuple[Callable[..., Commit], tuple[object, ...]]":
+    return _commit, (words.live, flat(words.proposal, _apart(words.proposal.matter.received.raw)))
+
+
+# By a number instead of by its name, which would be looked up for each message.
+_BY_NUMBER: tuple[Any, ...] = (_commit, Received, datetime, Kind, Priority, Protocol, Purpose, *_OFTEN)
 _FIRST_NUMBER = 0xF000
 for _number, _kind in enumerate(_BY_NUMBER, _FIRST_NUMBER):
     copyreg.add_extension(_kind.__module__, _kind.__qualname__, _number)
 
-_REDUCERS = copyreg.dispatch_table | {kind: _reducer(kind) for kind in _OFTEN} | {Said: _reduce_said}
-_REDUCERS_APART = _REDUCERS | {Received: _reduce_received}
+_REDUCERS: dict[type, Callable[[Any], Any]] = {
+    **copyreg.dispatch_table,
+    **{kind: _reducer(kind) for kind in _OFTEN},
+    Received: _reduce_received,
+    Commit: _reduce_commit,
+}
 
 
 def _file_of(large: pickle.PickleBuffer, folder: Path) -> int:

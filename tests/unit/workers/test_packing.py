@@ -3,9 +3,10 @@
 import mmap
 import os
 import tempfile
-from dataclasses import replace
+from dataclasses import fields, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -17,7 +18,7 @@ from routerd.intake.limits.capacity import MEMORY_BYTES
 from routerd.message.address import Address
 from routerd.message.annotation import Annotation
 from routerd.message.envelope import Client, ClientFindings, Envelope, Protocol, Purpose, QueueId, Received, Recipient
-from routerd.rules.decision import Assign, Decision, Evidence, Match, Priority, Reply, RuleRef, Trace
+from routerd.rules.decision import Assign, Decision, Evidence, Match, Priority, Reply, RuleRef, Skipped, Trace, Trial
 from routerd.store.base import Known, PlanFailedError, StaleError, StoreFullError, ThreadKeys
 from routerd.workers.packing import APART_BYTES, pack, pack_apart, unpack
 from routerd.workers.words import Commit
@@ -56,9 +57,56 @@ def test_proposal_is_the_same() -> None:
 
 def test_mere_mail_stays_what_it_is() -> None:
     """It is known by being the same, not by being alike."""
-    matter = replace(MATTER, said=MERE_MAIL)
-    assert unpack(pack(matter)) == matter
-    assert unpack(pack(matter)).said is MERE_MAIL
+    words = Commit(3, replace(PROPOSAL, matter=replace(MATTER, said=MERE_MAIL)))
+    assert unpack(pack(words)) == words
+    assert unpack(pack(words)).proposal.matter.said is MERE_MAIL
+
+
+def test_no_field_is_left_behind() -> None:
+    """Nor taken for another: each says something of its own."""
+    client = Client(
+        "192.0.2.1",
+        1,
+        "a",
+        Protocol.LMTP,
+        "b",
+        False,
+        "c",
+        True,
+        "d",
+        ClientFindings("pass", "e", frozenset({"f"}), frozenset({"g"})),
+    )
+    recipient = Recipient(Address("h", "i"), Purpose.NOTE, "j", "k", 2, Address("l", "m"))
+    received = Received(
+        QueueId("n"), Envelope("o", (recipient, RECEIVED.envelope.recipients[0]), True, True), client, b"p", RECEIVED.at
+    )
+    match, skipped = Match(RULE, (Evidence("q", "r", "s"),)), Skipped(RULE, "t")
+    trace = Trace((match,), (skipped,), (skipped, skipped), RULE, (Trial(RULE, match.evidence, "u"),), ("v",))
+    decision = Decision(
+        "w",
+        Assign("x", RULE, "y"),
+        Assign("z", RULE),
+        ("A",),
+        Priority.LOW,
+        ("B",),
+        timedelta(1),
+        (("C", "D"),),
+        ("E",),
+        "F",
+        "G",
+        ("H",),
+        Reply("I", timedelta(2)),
+        "J",
+        trace,
+        "K",
+    )
+    author = Author(Voice.MEMBER, "L", (("M", "N"),), "O", "P")
+    matter = Matter(received, (decision, DECISION), author, SPOKEN, "Q", "R", frozenset({"S"}), True, None, "T")
+    thread = ThreadKeys("U", ("V",), ("W",), "X", b"Y", True, True, 3)
+    values: list[Any] = [str(number) for number, _ in enumerate(fields(Annotation))]
+    stamp = Annotation(*values)
+    words = Commit(4, Proposal(matter, thread, replace(PROPOSAL.known, suspect=True), stamp, True, True))
+    assert unpack(pack(words)) == words
 
 
 @pytest.mark.parametrize("error", [StaleError("moved"), PlanFailedError("a fault"), StoreFullError("no room")])
