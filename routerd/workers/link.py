@@ -12,6 +12,7 @@ import struct
 from collections import deque
 from collections.abc import Awaitable, Callable
 from enum import IntEnum
+from itertools import islice, takewhile
 from typing import Any
 
 import structlog
@@ -21,6 +22,7 @@ from routerd.workers.packing import pack, unpack
 
 _HEAD = struct.Struct("<IIBB")  # bytes that follow, number of the question, kind, descriptors that go along
 _RECEIVED_AT_ONCE = 262_144
+_SENT_AT_ONCE = 128  # pieces
 _MOST_DESCRIPTORS = 250  # SCM_MAX_FD is 253
 _SPACE_FOR_DESCRIPTORS = socket.CMSG_SPACE(_MOST_DESCRIPTORS * 4)
 
@@ -61,11 +63,12 @@ class Link:
         self._asked: dict[int, asyncio.Future[Any]] = {}
         self._number = 0
         self._tasks: set[asyncio.Task[None]] = set()
-        self._leaving: deque[tuple[bytes, tuple[int, ...]]] = deque()
+        self._leaving: deque[tuple[bytes | memoryview, tuple[int, ...]]] = deque()
         self._will_flush = False
         self._is_writing = False
         self._is_closed = False
-        self._came = bytearray()
+        self._room = memoryview(bytearray(_RECEIVED_AT_ONCE))  # made anew for each read it would be cleared for each
+        self._came = bytearray()  # of a frame whose rest is yet to come
         self._came_descriptors: deque[int] = deque()
         self._loop.add_reader(ours, self._read)
 
@@ -114,7 +117,8 @@ class Link:
     # Out
 
     def _send(self, kind: _Kind, number: int, content: bytes, descriptors: tuple[int, ...] = ()) -> None:
-        self._leaving.append((_HEAD.pack(len(content), number, kind, len(descriptors)) + content, descriptors))
+        self._leaving.append((_HEAD.pack(len(content), number, kind, len(descriptors)), descriptors))
+        self._leaving.append((content, ()))
         if not self._will_flush and not self._is_writing:
             self._will_flush = True
             self._loop.call_soon(self._flush)
@@ -134,26 +138,22 @@ class Link:
         self._wait_for_room(False)
 
     def _write_some(self) -> bool:
-        """Whether all of it went: what bears no descriptors as one, what bears some alone."""
-        content, descriptors = self._leaving.popleft()
-        if not descriptors:
-            pieces = [content]
-            while self._leaving and not self._leaving[0][1]:
-                pieces.append(self._leaving.popleft()[0])
-            content = b"".join(pieces) if len(pieces) > 1 else content
+        """Whether all of it went: pieces behind each other, as they are; those with descriptors begin another write."""
+        _, descriptors = self._leaving[0]
+        pieces = [piece for piece, _ in takewhile(_bears_nothing, islice(self._leaving, 1, _SENT_AT_ONCE))]
+        pieces.insert(0, self._leaving[0][0])
+        along = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", descriptors))] if descriptors else []
         try:
-            if descriptors:
-                along = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", descriptors))]
-                sent = self._socket.sendmsg([content], along)
-                _close(descriptors)
-            else:
-                sent = self._socket.send(content)
+            sent = self._socket.sendmsg(pieces, along)
         except (BlockingIOError, InterruptedError):
-            self._leaving.appendleft((content, descriptors))
             return False
-        if sent < len(content):
-            self._leaving.appendleft((content[sent:], ()))
-            return False
+        _close(descriptors)
+        for piece in pieces:
+            self._leaving.popleft()
+            if sent < len(piece):
+                self._leaving.appendleft((memoryview(piece)[sent:], ()))
+                return False
+            sent -= len(piece)
         return True
 
     def _wait_for_room(self, is_full: bool) -> None:
@@ -168,7 +168,7 @@ class Link:
 
     def _read(self) -> None:
         try:
-            content, along, _, _ = self._socket.recvmsg(_RECEIVED_AT_ONCE, _SPACE_FOR_DESCRIPTORS)
+            size_bytes, along, _, _ = self._socket.recvmsg_into([self._room], _SPACE_FOR_DESCRIPTORS)
         except (BlockingIOError, InterruptedError):
             return
         except OSError:
@@ -177,29 +177,36 @@ class Link:
         for level, kind, data in along:
             if (level, kind) == (socket.SOL_SOCKET, socket.SCM_RIGHTS):
                 self._came_descriptors.extend(array.array("i", data[: len(data) - len(data) % 4]))
-        if not content:
+        if not size_bytes:
             self.close()
             return
-        self._came += content
-        self._take_frames()
+        with self._room[:size_bytes] as content:
+            if self._came:
+                self._came += content
+                with memoryview(self._came) as whole:
+                    taken = self._take_frames(whole)
+                del self._came[:taken]
+            else:
+                self._came += content[self._take_frames(content) :]
 
-    def _take_frames(self) -> None:
-        came, start = self._came, 0
+    def _take_frames(self, came: memoryview) -> int:
+        """How many bytes of what came were whole frames."""
+        start = 0
         while len(came) - start >= _HEAD.size and not self._is_closed:
             size_bytes, number, kind, descriptors = _HEAD.unpack_from(came, start)
             end = start + _HEAD.size + size_bytes
             if end > len(came):
                 break
             try:
-                with memoryview(came) as whole, whole[start + _HEAD.size : end] as content:
+                with came[start + _HEAD.size : end] as content:
                     words = unpack(content, [self._came_descriptors.popleft() for _ in range(descriptors)])
             except Exception:  # as where no descriptor is left to this process
                 log.exception("link_failed")
                 self.close()
-                return
+                break
             start = end
             self._take(kind, number, words)
-        del came[:start]
+        return start
 
     def _take(self, kind: int, number: int, words: Any) -> None:
         if kind == _Kind.QUESTION:
@@ -231,6 +238,10 @@ class Link:
             log.exception("answer_unsent")
             kind, content = _Kind.FAULT, pack(StoreError(f"{type(answer).__name__}: {answer}"))
         self._send(kind, number, content)
+
+
+def _bears_nothing(piece: "tuple[bytes | memoryview, tuple[int, ...]]") -> bool:
+    return not piece[1]
 
 
 def _close(descriptors: "deque[int] | tuple[int, ...]") -> None:
