@@ -196,8 +196,8 @@ class Daemon:
                 rehearsal.notices_every(LOOK_EVERY),
             )
             self.intake = self._front(counter, sockets)
-            before_scrape = self.intake.count if isinstance(self.intake, Hub) else None
-            self.http = HttpServer(settings.http, self.metrics, self.store, self.store.is_alive, before_scrape)
+            workers = (self.intake.count, self.intake.takes_mail) if isinstance(self.intake, Hub) else ()
+            self.http = HttpServer(settings.http, self.metrics, self.store, self.store.is_alive, *workers)
             hand = QueueHand(self.store, self._worker, self.metrics, utc_now, self._stand_in, self._next_in_line)
             forgetting = Forgetting(self.store, self._worker, utc_now)
             answer = probes.before(forgetting.before(renewing(self.store, utc_now, hand.do)))

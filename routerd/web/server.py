@@ -46,8 +46,9 @@ class HttpServer:
     """Serves from `start` to `stop`. The daemon moves `phase`; only while SERVING is `/readyz` 200.
 
     `is_writer_alive` says whether the store's writer can work: without it nothing can be accepted any more, which
-    only a restart mends, so `/healthz` fails. What a restart does not mend fails `/readyz` alone. `before_scrape` has
-    other processes tell what they have counted; who takes too long is shown as he told last.
+    only a restart mends, so `/healthz` fails. What a restart does not mend fails `/readyz` alone, as where `takes_mail`
+    says that no process is there which does. `before_scrape` has other processes tell what they have counted; who takes
+    too long is shown as he told last.
     """
 
     def __init__(
@@ -57,12 +58,14 @@ class HttpServer:
         store: Store,
         is_writer_alive: Callable[[], bool],
         before_scrape: Callable[[], Awaitable[None]] | None = None,
+        takes_mail: Callable[[], bool] = lambda: True,
     ) -> None:
         self.phase = Phase.STARTING
         self._metrics = metrics
         self._store = store
         self._is_writer_alive = is_writer_alive
         self._before_scrape = before_scrape
+        self._takes_mail = takes_mail
         self._endpoint = http.address
         self._app = _Guard(self._routes(), http)
         self._server: _Server | None = None
@@ -139,6 +142,8 @@ class HttpServer:
             return _verdict(self.phase.value)
         if self._store.trouble or not self._is_writer_alive():
             return _verdict(self._store.trouble or "the store's writer has died")
+        if not self._takes_mail():
+            return _verdict("no worker runs")
         try:
             await self._counts()
         except Exception as error:

@@ -149,6 +149,9 @@ class Hub:
 
         return answer
 
+    def takes_mail(self) -> bool:
+        return any(seat.is_serving for seat in self._seats)
+
     async def count(self) -> None:
         """The metrics hold what every worker has counted."""
         links = [seat.link for seat in self._seats if seat.link is not None and seat.is_serving]

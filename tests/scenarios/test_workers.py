@@ -134,6 +134,21 @@ def test_killed_worker_takes_nobody_with_it(daemon: RouterdDaemon) -> None:
     assert len(daemon.wait_for_copies(3)) == 3
 
 
+def test_not_ready_while_no_worker_runs(daemon: RouterdDaemon) -> None:
+    """Those that die soon after their start leave a gap before the next ones; these take mail again."""
+
+    def kill_all() -> bool:
+        for pid in workers_of(daemon):
+            os.kill(pid, signal.SIGKILL)
+        return daemon.http_get("/readyz") == (503, "no worker runs\n")
+
+    wait_for(kill_all, "a time without workers")
+    wait_for(lambda: daemon.http_status("/readyz") == 200, "the next ones")
+    with smtplib.SMTP("127.0.0.1", daemon.smtp_port, timeout=60) as session:
+        send(session, mail("after"))
+    daemon.wait_for_copies(1)
+
+
 def test_what_killed_a_worker_no_other_one_looks_at(daemon: RouterdDaemon) -> None:
     """It is taken undecided by those who were there and by the next one, and then no suspect any more."""
     raw = mail("deadly")

@@ -42,10 +42,11 @@ async def _serving(
     store: _Store | None = None,
     writer: Callable[[], bool] = lambda: True,
     before_scrape: Callable[[], Awaitable[None]] | None = None,
+    takes_mail: Callable[[], bool] = lambda: True,
     **keys: Any,
 ) -> AsyncIterator[tuple[HttpServer, httpx.AsyncClient]]:
     http = Http(address=HostPort(host="127.0.0.1", port=0), **keys)
-    served = HttpServer(http, Metrics(), cast(Store, store or _Store()), writer, before_scrape)
+    served = HttpServer(http, Metrics(), cast(Store, store or _Store()), writer, before_scrape, takes_mail)
     await served.start()
     try:
         async with httpx.AsyncClient(base_url=f"http://{served.address}", trust_env=False) as client:
@@ -112,6 +113,18 @@ async def test_ready_only_while_it_serves() -> None:
         served.phase = Phase.DRAINING
         answer = await client.get("/readyz")
         assert (answer.status_code, answer.text) == (503, "draining\n")
+
+
+async def test_not_ready_while_no_worker_runs() -> None:
+    """Nobody would take what a balancer sends; it needs no restart, for the next worker is on its way."""
+    runs = [False]
+    async with _serving(takes_mail=lambda: runs[0]) as (served, client):
+        served.phase = Phase.SERVING
+        answer = await client.get("/readyz")
+        assert (answer.status_code, answer.text) == (503, "no worker runs\n")
+        assert (await client.get("/healthz")).status_code == 200
+        runs[0] = True
+        assert (await client.get("/readyz")).status_code == 200
 
 
 @pytest.mark.parametrize("hangs", [True, False])
