@@ -216,7 +216,10 @@ class Daemon:
 
     def _front(self, counter: Committer, sockets: Listening) -> Front:
         keys, state = self.store.keys, self.settings.state
+        seats = self._nursery.seats if self._nursery is not None else 1
+        self.metrics.workers_wanted.set(seats)
         if self._nursery is None:
+            self.metrics.workers.set(seats)
             signs = StoreSigns(self.store.free_bytes, self.store.oldest_commit_seconds)
             equipment = Equipment(counter, keys, self._hands, self.metrics, self._resolver, state, signs)
             return OwnFront(self.live, self._credentials, sockets, equipment)

@@ -148,11 +148,16 @@ class Metrics:
         self.reverse_names = counter("reverse_names", "Clients by what their reverse name proves", "result")
         self.ruleset_info = gauge("ruleset_info", "1 for the ruleset in force", "revision")
         self.ruleset_rules = gauge("ruleset_rules", "Rules in force")
-        self.workers = gauge("workers", "Processes that take mail in, beside the one that commits; 0: it does both")
-        self.worker_ends = counter("worker_ends", "Workers that died and were replaced")
+        self.workers = gauge("workers", "Processes that take mail in at present; where one does all, 1")
+        self.workers_wanted = gauge("workers_wanted", "Processes that are to take mail in")
+        self.worker_ends = counter("worker_ends", "Workers that died; each is replaced")
         self.reloads = counter("reloads", "Reloads of config and rules", "result")
         self.store_free_bytes = gauge("store_free_bytes", "Room left where the state lives")
         self.store_trouble = gauge("store_trouble", "1: nothing can be written; the database or its disk is damaged")
+        self._begin_at_zero()
+
+    def _begin_at_zero(self) -> None:
+        """What alerts look at is there before it has happened."""
         self.unowned_messages.inc(0)
         for reason in REASONS:
             self.rejections.labels(reason).inc(0)

@@ -47,6 +47,7 @@ from routerd.workers.words import (
 
 CHANGE_SECONDS = 120.0  # in which a worker begins, or takes over new rules
 LOOK_EVERY_SECONDS = 15.0
+HANGS_SECONDS = 10.0  # beyond the deadline of a drain
 SILENT_SECONDS = 45.0  # a worker that answers nothing for so long hangs
 
 log = structlog.get_logger()
@@ -133,8 +134,13 @@ class Hub:
         try:
             self._stop_listening()
             links = [seat.link for seat in self._seats if seat.link is not None and seat.is_serving]
-            left = await asyncio.gather(*[link.ask(Drain(deadline_seconds)) for link in links], return_exceptions=True)
+            async with asyncio.timeout(deadline_seconds + HANGS_SECONDS):  # one that hangs holds up nobody
+                asked = [link.ask(Drain(deadline_seconds)) for link in links]
+                left = await asyncio.gather(*asked, return_exceptions=True)
             return sum(one for one in left if isinstance(one, int))
+        except TimeoutError:
+            log.error("workers_undrained", reason="they say nothing")
+            return 0
         finally:
             self._close()
 
@@ -172,7 +178,7 @@ class Hub:
         begin = Begin(new, self._listeners, means.state, rings, means.counter.awaits_probes, suspects)
         async with asyncio.timeout(CHANGE_SECONDS):
             await seat.link.ask(begin)
-        means.metrics.workers.set(1 + sum(one.is_serving for one in self._seats))
+        means.metrics.workers.set(1 + sum(one.is_serving for one in self._seats))  # this one is about to
 
     async def _bring(self, seat: Seat, new: NewLive) -> None:
         seat.lives.add(new.number)

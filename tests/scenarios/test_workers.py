@@ -135,18 +135,26 @@ def test_killed_worker_takes_nobody_with_it(daemon: RouterdDaemon) -> None:
 
 
 def test_not_ready_while_no_worker_runs(daemon: RouterdDaemon) -> None:
-    """Those that die soon after their start leave a gap before the next ones; these take mail again."""
+    """Those that die soon after their start leave a gap before the next ones; these take mail again. Metrics tell."""
 
     def kill_all() -> bool:
         for pid in workers_of(daemon):
             os.kill(pid, signal.SIGKILL)
-        return daemon.http_get("/readyz") == (503, "no worker runs\n")
+        is_ready = daemon.http_get("/readyz") != (503, "no worker runs\n")
+        return not is_ready and daemon.metric("routerd_workers") == 0
 
     wait_for(kill_all, "a time without workers")
-    wait_for(lambda: daemon.http_status("/readyz") == 200, "the next ones")
+    wait_for(lambda: daemon.metric("routerd_workers") == daemon.metric("routerd_workers_wanted") == 2, "the next ones")
+    assert daemon.http_status("/readyz") == 200
     with smtplib.SMTP("127.0.0.1", daemon.smtp_port, timeout=60) as session:
         send(session, mail("after"))
     daemon.wait_for_copies(1)
+
+
+def test_one_process_that_does_all_counts_as_one(routerd: Callable[..., RouterdDaemon]) -> None:
+    """So that one alert fits all."""
+    daemon = routerd()
+    assert (daemon.metric("routerd_workers"), daemon.metric("routerd_workers_wanted")) == (1, 1)
 
 
 def test_what_killed_a_worker_no_other_one_looks_at(daemon: RouterdDaemon) -> None:
