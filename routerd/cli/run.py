@@ -39,10 +39,11 @@ def command(config: Path | None, log_format: LogFormat, log_level: LogLevel) -> 
 
     configure()
     from routerd.daemon import Daemon, StartError  # noqa: PLC0415 - slow to import
-    from routerd.ops.process import run_until_signalled  # noqa: PLC0415
+    from routerd.ops.process import name_process, run_until_signalled  # noqa: PLC0415
     from routerd.workers.nursery import begin_nursery  # noqa: PLC0415
     from routerd.workers.worker import work  # noqa: PLC0415
 
+    name_process("routerd")
     nursery = begin_nursery(settings, work, configure)
     try:
         run_until_signalled(lambda: Daemon(path, settings, nursery=nursery))

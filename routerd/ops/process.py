@@ -6,6 +6,8 @@ import resource
 import signal
 import socket
 from collections.abc import Callable, Coroutine, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
 from typing import Any, Protocol
 
 import structlog
@@ -13,6 +15,8 @@ import structlog
 from routerd.ops import systemd
 
 GC_THRESHOLDS = (10_000, 20, 50)  # CPython's 700, 10, 10 look a message over three times, a fortieth of the CPU
+
+NAME_BYTES = 15  # TASK_COMM_LEN without the NUL
 
 OTHER_FILES = 700  # than connections': deliveries (200 attempts, 200 kept connections), the store, rules
 
@@ -50,6 +54,13 @@ def run_in_new_loop(main: Callable[[], Coroutine[Any, Any, None]]) -> None:
     """On uvloop where it is installed."""
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
         runner.run(main())
+
+
+def name_process(name: str, number: int | None = None) -> None:
+    """What `ps`, `top` and the kernel's log call it. Of what is too long the number stays whole."""
+    digits = "" if number is None else str(number)
+    with suppress(OSError):  # not worth a start that fails
+        Path("/proc/self/comm").write_text(name[: NAME_BYTES - len(digits)] + digits)
 
 
 def allow_connections(number: int) -> None:

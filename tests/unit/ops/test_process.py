@@ -1,9 +1,11 @@
+import multiprocessing
 import resource
+from pathlib import Path
 
 import pytest
 from structlog.testing import capture_logs
 
-from routerd.ops.process import OTHER_FILES, allow_connections
+from routerd.ops.process import OTHER_FILES, allow_connections, name_process
 
 WANTED = 10_000 + OTHER_FILES
 
@@ -29,3 +31,29 @@ def test_as_many_files_as_connections_want(
         allow_connections(5000)
     assert told == ([set_to] if set_to else [])
     assert [line["event"] for line in logged] == (["open_files_few"] if set_to and set_to[0] < WANTED else [])
+
+
+@pytest.mark.parametrize(
+    ("name", "number", "shown"),
+    [
+        ("routerd", None, "routerd"),
+        ("routerd-forker", None, "routerd-forker"),
+        ("routerd-worker", 9, "routerd-worker9"),
+        ("routerd-worker", 63, "routerd-worke63"),
+    ],
+)
+def test_processes_are_told_from_each_other(name: str, number: int | None, shown: str) -> None:
+    """The kernel keeps fifteen bytes."""
+    process = multiprocessing.get_context("fork").Process
+    pipe, end = multiprocessing.Pipe()
+
+    def call() -> None:
+        name_process(name, number)
+        end.send(Path("/proc/self/comm").read_text())
+
+    child = process(target=call)
+    child.start()
+    try:
+        assert pipe.recv() == f"{shown}\n"
+    finally:
+        child.join()
