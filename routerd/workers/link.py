@@ -200,12 +200,12 @@ class Link:
             try:
                 with came[start + _HEAD.size : end] as content:
                     words = unpack(content, [self._came_descriptors.popleft() for _ in range(descriptors)])
-            except Exception:  # as where no descriptor is left to this process
+                start = end
+                self._take(kind, number, words)
+            except Exception:  # as where no descriptor is left to this process; no frame is taken twice, nor left out
                 log.exception("link_failed")
                 self.close()
                 break
-            start = end
-            self._take(kind, number, words)
         return start
 
     def _take(self, kind: int, number: int, words: Any) -> None:

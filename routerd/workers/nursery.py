@@ -7,6 +7,7 @@ Hub gone: it ends at once, and so do its workers.
 
 import array
 import asyncio
+import ctypes
 import gc
 import os
 import secrets
@@ -32,6 +33,7 @@ from routerd.rules.compile import Compiled
 _MESSAGE_BYTES = 65_536
 _MOST_DESCRIPTORS = 250  # SCM_MAX_FD is 253
 _FIRST_OWN_DESCRIPTOR = 3
+_PR_SET_PDEATHSIG = 1
 _SURVIVED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)  # they are the hub's to obey, though a terminal tells all
 
 log = structlog.get_logger()
@@ -148,12 +150,14 @@ def begin_nursery(settings: Settings, grow: Grow, prepare: Callable[[], None]) -
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     gc.collect()
     gc.freeze()  # nobody's collector writes into what is shared
+    hub = os.getpid()
     pid = os.fork()
     if pid:
         theirs.close()
         return Nursery(ours, seats, heritage)
     status = 1
     try:
+        _die_with(hub)
         _leave_all_but(theirs.fileno())
         for number in _SURVIVED:
             signal.signal(number, signal.SIG_IGN)
@@ -216,6 +220,7 @@ class _InNursery:
         return True
 
     def _fork(self, seat: int, link: socket.socket) -> None:
+        nursery = os.getpid()
         try:
             pid = os.fork()
         except OSError as error:  # no room for another process
@@ -223,6 +228,7 @@ class _InNursery:
             self._say(Unforked(seat, os.strerror(error.errno or 0)))
             return
         if pid == 0:
+            _die_with(nursery)
             self._become_worker(seat, link)
         link.close()
         self._children.add(pid)
@@ -277,6 +283,14 @@ def _leave_all_but(descriptor: int) -> None:
     """What systemd passed to the daemon is the hub's: here it would go on listening when that has stopped."""
     os.closerange(_FIRST_OWN_DESCRIPTOR, descriptor)
     os.closerange(descriptor + 1, os.sysconf("SC_OPEN_MAX"))
+
+
+def _die_with(parent: int) -> None:
+    """A process that was stopped, or hangs, hears of no end: it would go on listening, and no other could begin."""
+    with suppress(OSError, AttributeError):  # no Linux
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    if os.getppid() != parent:
+        os._exit(1)
 
 
 def exit_at_once(status: int) -> NoReturn:

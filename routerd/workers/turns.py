@@ -14,12 +14,21 @@ class _Turn:
         self.holder: object = None
 
 
+class _Wish:
+    """One asking for a turn. The worker that asked may be gone, and another in its place may ask."""
+
+    __slots__ = ("turn",)
+
+    def __init__(self, turn: _Turn) -> None:
+        self.turn = turn
+
+
 class TurnsOfAll:
     """`holder`: a worker, which asks for each conversation once at a time."""
 
     def __init__(self) -> None:
         self._turns: WeakValueDictionary[ConversationId, _Turn] = WeakValueDictionary()
-        self._wanted: dict[tuple[object, ConversationId], _Turn] = {}  # also those that are held
+        self._wanted: dict[tuple[object, ConversationId], _Wish] = {}  # also those that are held
 
     async def take(self, holder: object, conversation: ConversationId) -> None:
         """Returns when the holder has it, or does not want it any more."""
@@ -27,18 +36,18 @@ class TurnsOfAll:
         if turn is None:
             turn = self._turns[conversation] = _Turn()
         key = holder, conversation
-        self._wanted[key] = turn
+        wish = self._wanted[key] = _Wish(turn)
         await turn.lock.acquire()
-        if self._wanted.get(key) is turn:
+        if self._wanted.get(key) is wish:
             turn.holder = holder
         else:
             turn.lock.release()
 
     def end(self, holder: object, conversation: ConversationId) -> None:
-        turn = self._wanted.pop((holder, conversation), None)
-        if turn is not None and turn.holder is holder:
-            turn.holder = None
-            turn.lock.release()
+        wish = self._wanted.pop((holder, conversation), None)
+        if wish is not None and wish.turn.holder is holder:
+            wish.turn.holder = None
+            wish.turn.lock.release()
 
     def end_all(self, holder: object) -> None:
         for one, conversation in tuple(self._wanted):

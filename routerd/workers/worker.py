@@ -67,6 +67,7 @@ class _Worker:
         self._heritage = heritage
         self._metrics = Metrics()
         self._increments = Increments(self._metrics)
+        self._early: list[object] | None = []  # news that come before all is made that hears them; None: it is
         self._changing = asyncio.Lock()  # what begins and what is new come one after the other
         # At once: what waits here was not answered, and whether it was committed nobody here can say.
         self._link = Link(link, answer=self._answer, hear=self._hear, end=lambda: exit_at_once(0))
@@ -104,6 +105,9 @@ class _Worker:
         return None
 
     def _hear(self, words: object) -> None:
+        if self._early is not None:
+            self._early.append(words)
+            return
         match words:
             case NewRing(purpose, ring):
                 self._rings[purpose].adopt(ring)
@@ -123,6 +127,9 @@ class _Worker:
         memory = Recollection(state, lambda text: self._link.tell(StoreTrouble(text)))
         self._counter = RemoteCounter(self._link, memory.recall, spool_folder(state))
         self._counter.awaits_probes = begin.awaits_probes
+        early, self._early = self._early or [], None
+        for words in early:
+            self._hear(words)
         self._resolver = Resolver(begin.live.settings.dns, self._metrics)
         equipment = Equipment(
             self._counter,
