@@ -6,6 +6,7 @@ import re
 import signal
 import smtplib
 import socket
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -157,6 +158,17 @@ def test_one_process_that_does_all_counts_as_one(routerd: Callable[..., RouterdD
     assert (daemon.metric("routerd_workers"), daemon.metric("routerd_workers_wanted")) == (1, 1)
 
 
+def test_whoever_looks_at_the_processes_sees_which_is_which(daemon: RouterdDaemon) -> None:
+    """Also after a worker was replaced."""
+    kill(daemon, wait_for_workers(daemon)[0])
+    assert (name_of(daemon.pid), name_of(nursery_of(daemon))) == ("routerd", "routerd-forker")
+    assert sorted(map(name_of, workers_of(daemon))) == ["routerd-worker0", "routerd-worker1"]
+
+
+def name_of(pid: int) -> str:
+    return Path(f"/proc/{pid}/comm").read_text().strip()
+
+
 def test_what_killed_a_worker_no_other_one_looks_at(daemon: RouterdDaemon) -> None:
     """It is taken undecided by those who were there and by the next one, and then no suspect any more."""
     raw = mail("deadly")
@@ -232,12 +244,32 @@ def test_signals_are_the_daemons_alone(daemon: RouterdDaemon) -> None:
     assert len(daemon.wait_for_copies(2)) == 2
 
 
-def test_nothing_of_it_outlives_a_killed_daemon(daemon: RouterdDaemon) -> None:
-    """All ports are free at once, and the next start finds all that was accepted."""
+def test_workers_that_die_one_right_after_the_other_all_begin_anew(daemon: RouterdDaemon) -> None:
+    """Also where the next in the first one's place hears, before it has begun, over what the second one died."""
+    for seat in range(2):
+        with (daemon.state / f"in-hand.{seat}").open("r+b") as marks:
+            marks.seek(-32, os.SEEK_END)
+            marks.write(bytes([65 + seat]) * 32)
+    for pid in wait_for_workers(daemon):
+        os.kill(pid, signal.SIGKILL)
+        time.sleep(0.015)  # about as long as a fork takes, less than a beginning
+    wait_for(lambda: len(daemon.log_events("worker_started")) == 4, "the next two", 60.0)
+    with one_of_each(daemon) as sessions:
+        for number, session in enumerate(sessions.values()):
+            send(session, mail(f"anew{number}"))
+    assert len(daemon.wait_for_copies(2)) == 2
+    assert not daemon.log_events("link_failed")
+
+
+@pytest.mark.parametrize("is_stopped", [False, True])
+def test_nothing_of_it_outlives_a_killed_daemon(daemon: RouterdDaemon, is_stopped: bool) -> None:
+    """All ports are free at once, and the next start finds all that was accepted; also where a worker hears nothing."""
     with one_of_each(daemon) as sessions:
         for number, session in enumerate(sessions.values()):
             send(session, mail(f"kept{number}"))
         others = [nursery_of(daemon), *workers_of(daemon)]
+        if is_stopped:
+            os.kill(others[-1], signal.SIGSTOP)
         daemon.kill9()
         wait_for(lambda: not any(is_alive(pid) for pid in others), "the end of all")
         for session in sessions.values():

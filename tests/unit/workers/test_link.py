@@ -142,3 +142,23 @@ async def test_what_is_no_frame_ends_the_link() -> None:
     with theirs:
         theirs.sendall(b"\x04\0\0\0\0\0\0\0\x03\0junk")
         await end.has_ended.wait()
+
+
+async def test_no_frame_is_taken_twice() -> None:
+    """Where hearing one fails, the link ends with it: what stands behind it would be out of step."""
+    one, other = socket.socketpair()
+    heard: list[object] = []
+    has_ended = asyncio.Event()
+
+    def hear(words: object) -> None:
+        heard.append(words)
+        raise ValueError("not yet")
+
+    near, far = _End(one, _echo), Link(other, answer=_echo, hear=hear, end=has_ended.set)
+    near_link = near.open()
+    near_link.tell("early")
+    near_link.tell("late")
+    await has_ended.wait()
+    assert heard == ["early"]
+    near_link.close()
+    far.close()

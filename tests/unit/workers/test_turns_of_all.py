@@ -54,3 +54,19 @@ async def test_only_another_ones_turn_stands_in_the_way() -> None:
     assert turns.is_others("b", ONE)
     turns.end("a", ONE)
     assert not turns.is_others("b", ONE)
+
+
+async def test_successor_in_a_seat_waits_for_itself() -> None:
+    """It asks for the same as the dead one did, whose wish came first and is nobody's any more."""
+    turns = TurnsOfAll()
+    await turns.take("other", ONE)
+    of_the_dead = asyncio.create_task(turns.take("seat", ONE))
+    await asyncio.sleep(0)
+    turns.end_all("seat")
+    of_the_new = asyncio.create_task(turns.take("seat", ONE))
+    await asyncio.sleep(0)
+    turns.end("other", ONE)
+    await asyncio.gather(of_the_dead, of_the_new)
+    assert turns.is_others("other", ONE)
+    turns.end("seat", ONE)
+    assert not turns.is_others("other", ONE)
