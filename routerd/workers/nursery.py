@@ -26,6 +26,7 @@ import structlog
 from routerd.config.settings import Settings
 from routerd.intake.limits.shared_counts import SharedMap
 from routerd.intake.listening import Listening
+from routerd.ops.process import name_process
 from routerd.ops.rules_folder import compile_safely
 from routerd.ops.watching import Seen, look
 from routerd.rules.compile import Compiled
@@ -161,6 +162,7 @@ def begin_nursery(settings: Settings, grow: Grow, prepare: Callable[[], None]) -
         _leave_all_but(theirs.fileno())
         for number in _SURVIVED:
             signal.signal(number, signal.SIG_IGN)
+        name_process("routerd-forker")
         prepare()
         _InNursery(theirs, grow, prepare, heritage).run()
         status = 0
@@ -237,6 +239,7 @@ class _InNursery:
     def _become_worker(self, seat: int, link: socket.socket) -> NoReturn:
         status = 1
         try:
+            name_process("routerd-worker", seat)
             signal.set_wakeup_fd(-1)
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
             for descriptor in (self._woken, self._wake):
