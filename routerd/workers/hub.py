@@ -1,6 +1,7 @@
 """The daemon's part where several processes take mail in: their seats, and what they want of the store."""
 
 import asyncio
+import signal
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -49,6 +50,7 @@ CHANGE_SECONDS = 120.0  # in which a worker begins, or takes over new rules
 LOOK_EVERY_SECONDS = 15.0
 HANGS_SECONDS = 10.0  # beyond the deadline of a drain
 SILENT_SECONDS = 45.0  # a worker that answers nothing for so long hangs
+COUNTING_SECONDS = 0.4  # less than a scrape gives all of them together
 
 log = structlog.get_logger()
 
@@ -85,6 +87,7 @@ class Hub:
         self._sums = Sums(means.metrics)
         self._has_told_of_probes = False
         self._is_ending = False
+        self._workers: dict[int, int] = {}  # by process, the numbers of their seats
         self._look: asyncio.Task[None] | None = None
         self._certificate = CertificateWatch(means.metrics, lambda: datetime.now(UTC))
         self._certificate.adopt(credentials.tls)
@@ -159,9 +162,13 @@ class Hub:
         return any(seat.is_serving for seat in self._seats)
 
     async def count(self) -> None:
-        """The metrics hold what every worker has counted."""
-        links = [seat.link for seat in self._seats if seat.link is not None and seat.is_serving]
-        await asyncio.gather(*[link.ask(Count()) for link in links], return_exceptions=True)
+        """The metrics hold what every worker has counted. Raises TimeoutError where some are silent."""
+        serving = [seat for seat in self._seats if seat.is_serving]
+        asked = [ask_within(COUNTING_SECONDS, seat, Count()) for seat in serving]
+        said = await asyncio.gather(*asked, return_exceptions=True)
+        silent = [str(seat.number) for seat, one in zip(serving, said, strict=True) if isinstance(one, TimeoutError)]
+        if silent:
+            raise TimeoutError(f"not told by worker {', '.join(silent)}")
 
     # Workers
 
@@ -176,8 +183,7 @@ class Hub:
         rings = {purpose: ring.ring for purpose, ring in means.rings.items()}
         suspects = frozenset(means.hands.suspects)
         begin = Begin(new, self._listeners, means.state, rings, means.counter.awaits_probes, suspects)
-        async with asyncio.timeout(CHANGE_SECONDS):
-            await seat.link.ask(begin)
+        await ask_within(CHANGE_SECONDS, seat, begin)
         means.metrics.workers.set(1 + sum(one.is_serving for one in self._seats))  # this one is about to
 
     async def _bring(self, seat: Seat, new: NewLive) -> None:
@@ -190,8 +196,7 @@ class Hub:
         if link is None:
             return
         try:
-            async with asyncio.timeout(seconds):
-                await link.ask(words)
+            await ask_within(seconds, seat, words)
         except Exception as error:
             if seat.link is link and not self._is_ending:
                 log.error("worker_unfit", worker=seat.number, pid=seat.pid, reason=why_unfit(error))
@@ -216,11 +221,15 @@ class Hub:
         match words:
             case Forked(number, pid):
                 self._seats[number].pid = pid
+                self._workers[pid] = number
             case Unforked(number, reason):
                 log.error("worker_unforked", worker=number, reason=reason)
             case Ended(pid, status) if not self._is_ending:
                 self._means.metrics.worker_ends.inc()
-                log.error("worker_ended", pid=pid, status=status)
+                number = self._workers.pop(pid)
+                waits = self._seats[number].waits_after(pid)
+                again = {"again_in": f"{waits:g} s"} if waits else {}
+                log.error("worker_ended", worker=number, pid=pid, **end_of(status), **again)
 
     def _nursery_ended(self) -> None:
         if not self._is_ending:
@@ -296,3 +305,26 @@ class Hub:
         used = {self._number}.union(*(seat.lives for seat in self._seats))
         for number in self._lives.keys() - used:
             del self._lives[number]
+
+
+async def ask_within(seconds: float, seat: Seat, words: object) -> None:
+    if seat.link is None:
+        raise ChildProcessError("it has ended")
+    limit = asyncio.timeout(seconds)
+    try:
+        async with limit:
+            await seat.link.ask(words)
+    except TimeoutError:
+        if limit.expired():
+            raise TimeoutError(f"silent for {seconds:g} s") from None
+        raise
+
+
+def end_of(status: int) -> dict[str, str | int]:
+    """For the log. `status`: as `os.waitstatus_to_exitcode` gives it."""
+    if status >= 0:
+        return {"status": status}
+    try:
+        return {"signal": signal.Signals(-status).name}
+    except ValueError:  # most of the real-time ones have no name
+        return {"signal": -status}

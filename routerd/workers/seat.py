@@ -39,7 +39,8 @@ class Seat:
         self._begin = begin
         self._vacated = vacated
         self._opened_at = 0.0
-        self._wait_seconds = 0.0
+        self._wait_seconds = 0.0  # before the next one, where this one is gone soon
+        self._waits_seconds = 0.0  # what the next one waits, or has waited, since the last one was gone
         self._timer: asyncio.TimerHandle | None = None
         self._is_closed = False
         self.link: Link | None = None
@@ -71,6 +72,10 @@ class Seat:
         if self.link is not None:
             self.link.close()
 
+    def waits_after(self, pid: int) -> float:
+        """Seconds from the end of that worker, whether its link has told of that yet or not, to the next one."""
+        return self._next_wait() if pid == self.pid else self._waits_seconds
+
     def close(self) -> None:
         """For good. A worker whose link is gone ends."""
         self._is_closed = True
@@ -97,11 +102,13 @@ class Seat:
         self._vacated(self)
         if self._is_closed:
             return
-        loop = asyncio.get_running_loop()
-        is_quick = loop.time() - self._opened_at < QUICK_SECONDS
-        wait_seconds = self._wait_seconds if is_quick else 0.0
+        self._waits_seconds = wait_seconds = self._next_wait()
         self._wait_seconds = min(max(2 * wait_seconds, 0.5), LONGEST_WAIT_SECONDS)
-        self._timer = loop.call_later(wait_seconds, self._reopen)
+        self._timer = asyncio.get_running_loop().call_later(wait_seconds, self._reopen)
+
+    def _next_wait(self) -> float:
+        is_quick = asyncio.get_running_loop().time() - self._opened_at < QUICK_SECONDS
+        return self._wait_seconds if is_quick else 0.0
 
     def _reopen(self) -> None:
         task = self.open()
@@ -109,7 +116,7 @@ class Seat:
 
 
 def why_unfit(error: Exception) -> str:
-    return "it has not answered" if isinstance(error, TimeoutError) else str(error) or repr(error)
+    return str(error) or repr(error)
 
 
 def _look_at(task: "asyncio.Task[None]") -> None:

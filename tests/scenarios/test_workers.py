@@ -126,7 +126,8 @@ def test_killed_worker_takes_nobody_with_it(daemon: RouterdDaemon) -> None:
             send(sessions[dies], mail("lost"))
         sessions[dies].sock = None
     [ended] = daemon.log_events("worker_ended")
-    assert (ended["pid"], ended["status"]) == (dies, -signal.SIGKILL)
+    assert (ended["pid"], ended["signal"], ended["worker"] in (0, 1)) == (dies, "SIGKILL", True)
+    assert "again_in" not in ended
     assert daemon.metric("routerd_worker_ends_total") == 1
     assert daemon.metric("routerd_workers") == 2
     with one_of_each(daemon) as sessions:
@@ -156,6 +157,30 @@ def test_one_process_that_does_all_counts_as_one(routerd: Callable[..., RouterdD
     """So that one alert fits all."""
     daemon = routerd()
     assert (daemon.metric("routerd_workers"), daemon.metric("routerd_workers_wanted")) == (1, 1)
+
+
+def test_log_tells_when_the_next_one_comes(daemon: RouterdDaemon) -> None:
+    """Where that waits, since those before it did not live for long."""
+
+    def waits() -> bool:
+        for pid in workers_of(daemon):
+            os.kill(pid, signal.SIGKILL)
+        return any(event.get("again_in") == "0.5 s" for event in daemon.log_events("worker_ended"))
+
+    wait_for(waits, "one that waits")
+
+
+def test_scrape_waits_for_no_worker_that_hangs(daemon: RouterdDaemon) -> None:
+    """The log says which one it is."""
+    [hangs, _] = wait_for_workers(daemon)
+    [number] = {event["worker"] for event in daemon.log_events("worker_started") if event["pid"] == hangs}
+    os.kill(hangs, signal.SIGSTOP)
+    try:
+        assert daemon.metric("routerd_workers") == 2
+    finally:
+        os.kill(hangs, signal.SIGCONT)
+    [told] = daemon.wait_for_event("scrape_incomplete")
+    assert f"worker {number}" in told["error"]
 
 
 def test_whoever_looks_at_the_processes_sees_which_is_which(daemon: RouterdDaemon) -> None:
