@@ -306,8 +306,9 @@ class Settings(Model):
     )
     workers: Workers = Field(
         1,
-        description="processes that take mail in, beside the one that delivers; 1: that does both; auto: a core each, "
-        "that one included",
+        description="processes that take mail in, 1 to 64. 1: one process does all. 2 or more: so many, beside the "
+        "main process, which writes and delivers, and one that forks them. auto: one core for each of them and the "
+        "main process; on one core, 1. Changes at a restart",
     )
     listen: tuple[Listener, ...] = Field(
         (Listener(address=HostPort(host="127.0.0.1", port=2525)),),

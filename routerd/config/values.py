@@ -162,11 +162,12 @@ def _parse_count(value: object) -> int:
 def _parse_workers(value: object) -> int | str:
     if value == AUTO:
         return AUTO
-    if not isinstance(value, int) and not _COUNT.match(_as_text(value)):
-        raise ValueError(f"{_shown(value)} is neither a whole number nor {AUTO}")
-    number = _parse_count(value)
+    try:
+        number = _parse_count(value)
+    except ValueError:
+        number = 0
     if not 1 <= number <= MAX_WORKERS:
-        raise ValueError(f"{number} is not between 1 and {MAX_WORKERS}; or write {AUTO}")
+        raise ValueError(f"takes a whole number from 1 to {MAX_WORKERS}, or {AUTO}, not {_shown(value)}")
     return number
 
 
@@ -362,7 +363,14 @@ Count = Annotated[int, BeforeValidator(_parse_count)]
 Workers = Annotated[
     int | Literal["auto"],
     BeforeValidator(_parse_workers),
-    WithJsonSchema({"anyOf": [{"type": "integer", "minimum": 1, "maximum": MAX_WORKERS}, {"const": AUTO}]}),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "integer", "minimum": 1, "maximum": MAX_WORKERS},
+                {"enum": [AUTO, *map(str, range(1, MAX_WORKERS + 1))]},
+            ]
+        }
+    ),
 ]
 Factor = Annotated[float, BeforeValidator(_parse_factor)]
 Bool = Annotated[bool, BeforeValidator(_parse_bool)]

@@ -79,9 +79,11 @@ def _sentence(error: ErrorDetails, loc: Loc) -> str:
 
 
 def _said_by_reader(error: ErrorDetails, name: str) -> str:
+    said = str(error.get("ctx", {}).get("error", error["msg"]))
+    if said.startswith("takes "):
+        return f"{name} {said}"
     if isinstance(error["input"], list | Mapping):
         return f"{name} takes text, not {_kind_of(error['input'])}"
-    said = str(error.get("ctx", {}).get("error", error["msg"]))
     return f"{name} {said}" if said.startswith("is ") else said
 
 

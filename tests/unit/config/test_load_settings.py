@@ -179,11 +179,23 @@ def test_workers_are_a_number_or_what_the_cores_are_enough_for(load: Load, writt
     assert right(load(f"{SMALL}workers: {written}\n")).workers == read
 
 
-@pytest.mark.parametrize("written", ["0", "65"])
-def test_there_are_neither_none_nor_very_many_workers(load: Load, written: str) -> None:
+@pytest.mark.parametrize(
+    ("written", "shown"),
+    [
+        ("0", "'0'"),
+        ("65", "'65'"),
+        ("-1", "'-1'"),
+        ("1.5", "'1.5'"),
+        ("many", "'many'"),
+        ("null", "'null'"),
+        ("[2]", "a list"),
+        ("{auto: 2}", "a mapping"),
+    ],
+)
+def test_there_are_neither_none_nor_very_many_workers(load: Load, written: str, shown: str) -> None:
     """The sentence says how many there may be."""
     assert said(load(f"{SMALL}workers: {written}\n")) == [
-        f"8:10: {written} is not between 1 and 64; or write auto",
+        f"8:10: 'workers' takes a whole number from 1 to 64, or auto, not {shown}",
     ]
 
 

@@ -52,6 +52,9 @@ def test_good_files_fit_the_schema(validator: Draft7Validator, text: str) -> Non
         "teams: {finance: {members: [jan], pick: robin}}",
         "workers: 0",
         "workers: some",
+        "workers: -1",
+        "workers: '65'",
+        "workers: [2]",
         "dnsbl: [{zone: bl.example.org, refuse: true}]",
         "dnsbl: [[bl.example.org]]",
         "dnsbl: [{reject: true}]",
@@ -69,6 +72,12 @@ def test_bad_files_do_not_fit_the_schema(validator: Draft7Validator, line: str) 
 def test_an_inbox_key_is_an_address(validator: Draft7Validator) -> None:
     """A word without @ under `inboxes` is marked."""
     assert not validator.is_valid(as_editors_read(SMALL.replace("support@example.com", "support")))
+
+
+@pytest.mark.parametrize("written", ["64", "'2'", "auto"])
+def test_workers_may_be_quoted(validator: Draft7Validator, written: str) -> None:
+    """As any number may."""
+    assert validator.is_valid(as_editors_read(f"{SMALL}workers: {written}\n"))
 
 
 def test_text_may_look_like_a_number_or_boolean(validator: Draft7Validator) -> None:
