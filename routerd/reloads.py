@@ -92,7 +92,7 @@ class Reloads:
         """Config and rules, whole or not at all: all is read, checked and compiled before anything is swapped."""
         settings, problems = await asyncio.to_thread(self._reread)
         if settings is None:
-            self._reloaded.rules.refuse(problems)
+            self._refuse_config(problems)
             return
         try:
             credentials = await asyncio.to_thread(load_credentials, settings)
@@ -103,6 +103,12 @@ class Reloads:
         compiled = await self._reloaded.rules.read(settings)
         if await self._take_effect(settings, compiled):
             self._reloaded.adopt(settings, credentials)
+
+    def _refuse_config(self, problems: tuple[Problem, ...]) -> None:
+        self._reloaded.metrics.reloads.labels("error").inc()
+        for problem in problems:
+            log.error("config_refused", problem=str(problem))
+        log.error("config_kept")
 
     async def reload_rules(self) -> None:
         """The rules alone, by the config that runs: a half-edited config is nobody's wish."""

@@ -75,7 +75,7 @@ class RulesInForce:
         """Keeps a good ruleset for the next start and has it taken over; False: it is bad, and refused."""
         ruleset = compiled.ruleset
         if ruleset is None:
-            self.refuse(compiled.problems)
+            self._refuse(compiled.problems)
             return False
         await self._save(ruleset, compiled)
         self.files = compiled.files
@@ -85,8 +85,8 @@ class RulesInForce:
         log.info("ruleset_reloaded", revision=ruleset.revision, rules=ruleset.rules)
         return True
 
-    def refuse(self, problems: Sequence[Problem]) -> None:
-        """What was read anew, rules or config, does not take effect."""
+    def _refuse(self, problems: Sequence[Problem]) -> None:
+        """What was read anew does not take effect."""
         self._metrics.reloads.labels("error").inc()
         for problem in problems:
             log.error("ruleset_refused", problem=str(problem))

@@ -90,6 +90,6 @@ def test_new_password_holds_without_a_reload(daemon: RouterdDaemon) -> None:
     assert checked.returncode == 1
     assert "passwords:3:1: no member 'jna'; did you mean 'jan'?" in checked.stdout
     daemon.signal(signal.SIGHUP)
-    daemon.wait_for_event("ruleset_kept")
+    daemon.wait_for_event("config_kept")
     assert daemon.metric("routerd_reloads_total", result="error") == 1
     submit(daemon, "quite another", 4)

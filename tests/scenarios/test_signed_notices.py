@@ -103,7 +103,7 @@ async def test_notices_are_believed_elsewhere(tmp_path: Path, refusing: int) -> 
 
         os.truncate(folder / "new.pem", 10)
         daemon.signal(signal.SIGHUP)
-        await asyncio.to_thread(daemon.wait_for_event, "ruleset_refused")
+        await asyncio.to_thread(daemon.wait_for_event, "config_refused")
 
 
 def hand_over(daemon: RouterdDaemon, sender: str, to: str, raw: str) -> None:
