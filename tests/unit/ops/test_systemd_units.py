@@ -56,6 +56,12 @@ def test_the_service_is_hardened(analyze: Callable[..., subprocess.CompletedProc
     assert "Overall exposure level" in result.stdout
 
 
+def test_a_worker_that_is_killed_for_memory_stops_no_service() -> None:
+    """The daemon replaces it; where the main process is killed, the service is started again."""
+    service = _settings("routerd.service")["Service"]
+    assert (service["OOMPolicy"], service["Restart"]) == ("continue", "on-failure")
+
+
 def test_the_service_runs_without_the_socket() -> None:
     """Behind Postfix nothing of routerd listens on port 25: only the socket knows of the service."""
     unit = _settings("routerd.service")
