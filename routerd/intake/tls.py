@@ -1,7 +1,11 @@
 """TLS of the listeners: the certificate, and the handshake on a connection that is open already."""
 
 import asyncio
+import os
 import ssl
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Protocol, cast
@@ -13,22 +17,48 @@ _SHUTDOWN_SECONDS = 5.0  # for the client's part in the end of TLS; then the con
 _READ_BYTES = 32_768  # at a time, encrypted; both loops take 256 KiB, and OpenSSL's buffers never shrink again
 
 
+@dataclass(frozen=True, slots=True)
+class Pem:
+    """What was read from the files of a certificate and its key."""
+
+    certificate: bytes
+    key: bytes = field(repr=False)
+
+
 class ServerContext(ssl.SSLContext):
-    """With what is to be known of its certificate."""
+    """With what is to be known of its certificate. `pem`: by which another process makes the same, whatever the files
+    hold by then."""
 
     certificate: Path
+    pem: Pem
     good_until: datetime | None  # None: it cannot be told
 
 
 def tls_context(files: TlsFiles) -> ServerContext:
     """For servers: TLS 1.2 and later, nothing asked of the client. Raises OSError (ssl.SSLError is one)."""
+    return context_of(Pem(files.certificate.read_bytes(), files.key.read_bytes()), files.certificate)
+
+
+def context_of(pem: Pem, certificate: Path) -> ServerContext:
+    """`certificate`: the file it is from. Raises as `tls_context`."""
     context = ServerContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.options |= ssl.OP_NO_COMPRESSION | ssl.OP_NO_RENEGOTIATION
-    context.load_cert_chain(files.certificate, files.key)
-    context.certificate = files.certificate
-    context.good_until = good_until(files.certificate.read_bytes())
+    # OpenSSL reads files alone: these have no name, and are of this process only.
+    with _in_memory(pem.certificate) as its_path, _in_memory(pem.key) as key_path:
+        context.load_cert_chain(its_path, key_path)
+    context.certificate = certificate
+    context.pem = pem
+    context.good_until = good_until(pem.certificate)
     return context
+
+
+@contextmanager
+def _in_memory(content: bytes) -> Iterator[str]:
+    """A path at which it can be read."""
+    with os.fdopen(os.memfd_create("pem"), "wb", buffering=0) as file:
+        file.write(content)
+        yield f"/proc/self/fd/{file.fileno()}"
 
 
 def describe_tls(tls: ssl.SSLObject | None) -> str | None:

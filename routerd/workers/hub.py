@@ -90,6 +90,7 @@ class Hub:
         self._workers: dict[int, int] = {}  # by process, the numbers of their seats
         self._look: asyncio.Task[None] | None = None
         self._certificate = CertificateWatch(means.metrics, lambda: datetime.now(UTC))
+        self._tls = credentials.tls
         self._certificate.adopt(credentials.tls)
         self._seats = [
             Seat(number, nursery, answer=self._answer, hear=self._hear, begin=self._begin, vacated=self._vacated)
@@ -125,6 +126,7 @@ class Hub:
         self._forget_lives()
 
     def adopt(self, settings: Settings, credentials: Credentials) -> Unserved:
+        self._tls = credentials.tls
         self._certificate.adopt(credentials.tls)
         given = {listener.name: listener for listener in settings.listen}
         names, open_now = given.keys(), {listener.name for listener in self._listeners}
@@ -182,7 +184,8 @@ class Hub:
         new = NewLive(number, live.settings, None if is_first else means.files(), is_config=True)
         rings = {purpose: ring.ring for purpose, ring in means.rings.items()}
         suspects = frozenset(means.hands.suspects)
-        begin = Begin(new, self._listeners, means.state, rings, means.counter.awaits_probes, suspects)
+        tls = self._tls.pem if self._tls is not None else None
+        begin = Begin(new, tls, self._listeners, means.state, rings, means.counter.awaits_probes, suspects)
         await ask_within(CHANGE_SECONDS, seat, begin)
         means.metrics.workers.set(1 + sum(one.is_serving for one in self._seats))  # this one is about to
 

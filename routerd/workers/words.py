@@ -7,6 +7,7 @@ from typing import NamedTuple
 from routerd.committing import Proposal
 from routerd.config.settings import Listener, Settings
 from routerd.desk.plan import ConversationId
+from routerd.intake.tls import Pem
 from routerd.message.envelope import Received
 from routerd.message.key_ring import KeyRing
 from routerd.ops.metric_increments import Growth
@@ -88,9 +89,13 @@ class NewLive(NamedTuple):
 
 
 class Begin(NamedTuple):
-    """Answered when mail is taken. `listeners`: those that are open; `state`: the folder that the hub has locked."""
+    """Answered when mail is taken. `listeners`: those that are open; `state`: the folder that the hub has locked.
+
+    `tls`: what the hub has in force, whatever the files hold by now.
+    """
 
     live: NewLive
+    tls: Pem | None
     listeners: tuple[Listener, ...]
     state: Path
     rings: Mapping[str, KeyRing]

@@ -8,6 +8,7 @@ from weakref import finalize
 
 import structlog
 
+from routerd.auth.signers import NO_SIGNERS
 from routerd.credentials import Credentials, load_credentials
 from routerd.delivery.routes import Routes
 from routerd.desk.roster import Roster
@@ -15,6 +16,7 @@ from routerd.front import Equipment, OwnFront
 from routerd.intake.keeping.spool import spool_folder
 from routerd.intake.limits.pressure import StoreSigns
 from routerd.intake.listening import Listening
+from routerd.intake.tls import context_of
 from routerd.ops.dns import Resolver
 from routerd.ops.metric_increments import Increments
 from routerd.ops.metrics import Metrics
@@ -121,7 +123,10 @@ class _Worker:
     async def _begin(self, begin: Begin) -> None:
         state = begin.state
         self._rings = {purpose: RingInForce(ring) for purpose, ring in begin.rings.items()}
-        self._live, credentials = await self._read(begin.live)
+        tls, files = begin.tls, begin.live.settings.tls
+        context = context_of(tls, files.certificate) if tls is not None and files is not None else None
+        credentials = Credentials(context, NO_SIGNERS)
+        self._live = await self._read(begin.live)
         self._hands = _Hands(state, self._seat, self._link)
         self._hands.add_suspects(begin.suspects)
         memory = Recollection(state, lambda text: self._link.tell(StoreTrouble(text)))
@@ -152,22 +157,22 @@ class _Worker:
         asyncio.get_running_loop().call_later(TELLING_SECONDS, self._tell_counted)
 
     async def _take_over(self, new: NewLive) -> None:
-        self._live, credentials = await self._read(new)
+        credentials = await asyncio.to_thread(load_credentials, new.settings) if new.is_config else None
+        self._live = await self._read(new)
         await self._front.take_over(self._live)
-        if new.is_config:
+        if credentials is not None:
             self._resolver.adopt(new.settings.dns)
             self._front.adopt(new.settings, credentials)
             allow_connections(new.settings.limits.connections)
 
-    async def _read(self, new: NewLive) -> tuple[Live, Credentials]:
+    async def _read(self, new: NewLive) -> Live:
         """Raises what a file that was changed since the hub has read it brings."""
         settings, number = new.settings, new.number
-        credentials = await asyncio.to_thread(load_credentials, settings)
         ruleset = await asyncio.to_thread(self._compile, new)
         live = Live(settings, Roster(settings), ruleset, Routes(settings), number)
         loop = asyncio.get_running_loop()  # the last to see it may be a thread
         finalize(live, loop.call_soon_threadsafe, self._link.tell, LiveLeft(number))
-        return live, credentials
+        return live
 
     def _compile(self, new: NewLive) -> Ruleset:
         if new.files is None:

@@ -6,6 +6,7 @@ import re
 import signal
 import smtplib
 import socket
+import ssl
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -13,6 +14,7 @@ from pathlib import Path
 
 import pytest
 from annotated import value
+from peers.certificate import make_certificate
 from peers.daemon import CONFIG, RouterdDaemon
 from peers.machine import wait_for
 from peers.worker_processes import children_of, nursery_of, wait_for_workers, worker_of, workers_of
@@ -232,6 +234,24 @@ def test_conversation_that_all_move_at_once_is_refused_to_nobody(daemon: Routerd
     copies = daemon.wait_for_copies(81)
     assert len({value(copy, "Subject") for copy in copies}) == 81
     assert not daemon.log_events("message_refused")
+
+
+def test_worker_begins_with_the_certificate_in_force(routerd: Callable[..., RouterdDaemon], tmp_path: Path) -> None:
+    """Not with what its files hold by then, as halfway through a renewal."""
+    certificate, key = make_certificate(tmp_path, "mx1.example.com")
+    daemon = routerd(config=f"{SEVERAL}tls: {{{{certificate: {certificate}, key: {key}}}}}\n")
+    before = wait_for_workers(daemon)
+    key.write_bytes(b"")
+    for pid in before:
+        os.kill(pid, signal.SIGKILL)
+    wait_for(lambda: not {*before} & {*workers_of(daemon)}, "their end")
+    wait_for_workers(daemon)
+    assert daemon.log_events("worker_unfit") == []
+    trusting = ssl.create_default_context(cafile=certificate)
+    with smtplib.SMTP("127.0.0.1", daemon.smtp_port, timeout=60) as session:
+        session._host = "mx1.example.com"  # type: ignore[attr-defined]  # the name that is looked for
+        session.starttls(context=trusting)
+        send(session, mail("safe"))
 
 
 def test_drain_tells_the_idle_and_waits_for_what_is_coming(daemon: RouterdDaemon) -> None:
