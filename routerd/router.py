@@ -191,8 +191,8 @@ class Router:
             return await self._counter.commit(self._proposal(considered, live), live)
         except PlanFailedError:
             log.exception("message_undecided", id=received.id, reason="no plan could be made")
-            undecided = replace(self._proposal(self._undecided(received), live), is_last_resort=True)
             try:
+                undecided = replace(self._proposal(self._undecided(received), live), is_last_resort=True)
                 return await self._counter.commit(undecided, live)
             except PlanFailedError as error:
                 raise StoreError("not even the last resort could be planned") from error

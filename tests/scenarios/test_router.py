@@ -12,6 +12,7 @@ from router_desk import BILLING, NOW, ONE, REJECTING, SUPPORT, Desk
 from structlog.testing import capture_logs
 
 from routerd.considering import judge, look
+from routerd.desk.refusal import TROUBLE
 from routerd.message.address import parse_address
 from routerd.message.annotate import annotate
 from routerd.message.annotation import Annotation
@@ -344,3 +345,16 @@ async def test_a_rule_that_fails_is_logged_and_counted_and_the_message_goes_on(
     [line] = [line for line in logged if line["event"] == "rule_failed"]
     assert (line["rule"], line["reason"]) == ("10.yaml/bad", "ZeroDivisionError: of all things")
     assert desk.metrics.registry.get_sample_value("routerd_rule_errors_total", {"rule": "10.yaml/bad"}) == 1
+
+
+async def test_a_message_that_nothing_can_be_written_on_stays_with_its_client(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not even as undecided mail: better that he sends it again than that it is lost."""
+
+    def fail(*_: object) -> str:
+        raise ValueError("no")
+
+    monkeypatch.setattr("routerd.router.received_value", fail)
+    assert await desk.send(SUPPORT) == (TROUBLE,)
+    assert desk.copies == []
