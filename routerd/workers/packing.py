@@ -10,18 +10,17 @@ import pickle
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import fields
-from datetime import datetime
 from io import BytesIO
 from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
 from routerd.desk.plan import Conversation, Standing
-from routerd.desk.said import Kind, Spoken
+from routerd.desk.said import Spoken
 from routerd.intake.limits.capacity import MEMORY_BYTES
 from routerd.message.address import Address
-from routerd.message.envelope import Client, ClientFindings, Envelope, Protocol, Purpose, Raw, Received, Recipient
-from routerd.rules.decision import Assign, Priority, RuleRef
+from routerd.message.envelope import Client, ClientFindings, Envelope, Raw, Received, Recipient
+from routerd.rules.decision import Assign, RuleRef
 from routerd.workers.flat import Flat, flat, proposal_of
 from routerd.workers.words import Commit
 
@@ -101,12 +100,6 @@ def _commit(live: int, values: Flat) -> Commit:
 def _reduce_commit(words: Commit) -> "tuple[Callable[..., Commit], tuple[object, ...]]":
     return _commit, (words.live, flat(words.proposal, _apart(words.proposal.matter.received.raw)))
 
-
-# By a number instead of by its name, which would be looked up for each message.
-_BY_NUMBER: tuple[Any, ...] = (_commit, Received, datetime, Kind, Priority, Protocol, Purpose, *_OFTEN)
-_FIRST_NUMBER = 0xF000
-for _number, _kind in enumerate(_BY_NUMBER, _FIRST_NUMBER):
-    copyreg.add_extension(_kind.__module__, _kind.__qualname__, _number)
 
 _REDUCERS: dict[type, Callable[[Any], Any]] = {
     **copyreg.dispatch_table,

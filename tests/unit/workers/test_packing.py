@@ -1,5 +1,6 @@
 """What hub and workers say to each other comes as it went."""
 
+import copyreg
 import mmap
 import os
 import tempfile
@@ -148,3 +149,8 @@ def test_no_room_for_the_file_is_raised(tmp_path: Path) -> None:
     with pytest.raises(OSError):
         pack_apart(replace(RECEIVED, raw=bytes(APART_BYTES)), tmp_path / "gone")
     assert len(list(Path("/proc/self/fd").iterdir())) == before
+
+
+def test_what_others_pickle_stays_as_it_is() -> None:
+    """Nothing is registered for the whole process: what it packs for processes of another kind, they could not read."""
+    assert not copyreg._extension_registry  # type: ignore[attr-defined]
