@@ -4,7 +4,6 @@ A frame is a head, then pickled words. Frames gather until the loop has done all
 write. Large messages are files, whose descriptors go along: whoever dies, nothing of them is left.
 """
 
-import array
 import asyncio
 import os
 import socket
@@ -18,13 +17,12 @@ from typing import Any
 import structlog
 
 from routerd.store.base import StoreError
+from routerd.workers.descriptors import SPACE_BYTES, along_with, that_came
 from routerd.workers.packing import pack, unpack
 
 _HEAD = struct.Struct("<IIBB")  # bytes that follow, number of the question, kind, descriptors that go along
 _RECEIVED_AT_ONCE = 262_144
 _SENT_AT_ONCE = 128  # pieces
-_MOST_DESCRIPTORS = 250  # SCM_MAX_FD is 253
-_SPACE_FOR_DESCRIPTORS = socket.CMSG_SPACE(_MOST_DESCRIPTORS * 4)
 
 log = structlog.get_logger()
 
@@ -142,7 +140,7 @@ class Link:
         _, descriptors = self._leaving[0]
         pieces = [piece for piece, _ in takewhile(_bears_nothing, islice(self._leaving, 1, _SENT_AT_ONCE))]
         pieces.insert(0, self._leaving[0][0])
-        along = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", descriptors))] if descriptors else []
+        along = along_with(descriptors)
         try:
             sent = self._socket.sendmsg(pieces, along)
         except (BlockingIOError, InterruptedError):
@@ -168,15 +166,14 @@ class Link:
 
     def _read(self) -> None:
         try:
-            size_bytes, along, _, _ = self._socket.recvmsg_into([self._room], _SPACE_FOR_DESCRIPTORS)
+            size_bytes, along, _, _ = self._socket.recvmsg_into([self._room], SPACE_BYTES)
         except (BlockingIOError, InterruptedError):
             return
         except OSError:
             self.close()
             return
-        for level, kind, data in along:
-            if (level, kind) == (socket.SOL_SOCKET, socket.SCM_RIGHTS):
-                self._came_descriptors.extend(array.array("i", data[: len(data) - len(data) % 4]))
+        if along:
+            self._came_descriptors.extend(that_came(along))
         if not size_bytes:
             self.close()
             return

@@ -5,7 +5,6 @@ then, in memory that they need not have again. It holds the listening sockets, f
 Hub gone: it ends at once, and so do its workers.
 """
 
-import array
 import asyncio
 import ctypes
 import gc
@@ -30,9 +29,9 @@ from routerd.ops.process import name_process
 from routerd.ops.rules_folder import compile_safely
 from routerd.ops.watching import Seen, look
 from routerd.rules.compile import Compiled
+from routerd.workers.descriptors import SPACE_BYTES, along_with, that_came
 
 _MESSAGE_BYTES = 65_536
-_MOST_DESCRIPTORS = 250  # SCM_MAX_FD is 253
 _FIRST_OWN_DESCRIPTOR = 3
 _PR_SET_PDEATHSIG = 1
 _SURVIVED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)  # they are the hub's to obey, though a terminal tells all
@@ -130,9 +129,8 @@ class Nursery:
 
     def _say(self, words: object, descriptors: list[int]) -> None:
         """Its socket holds more than can be said at once, and it does nothing but hear."""
-        along = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", descriptors))] if descriptors else []
         with suppress(OSError):  # it is gone: the loop hears that from the socket
-            self._socket.sendmsg([dumps(words)], along)
+            self._socket.sendmsg([dumps(words)], along_with(descriptors))
 
 
 Grow = Callable[[int, socket.socket, Listening, Heritage], None]
@@ -270,16 +268,10 @@ class _InNursery:
 
 def _receive(channel: socket.socket) -> tuple[bytes, deque[int]]:
     try:
-        said, along, _, _ = channel.recvmsg(_MESSAGE_BYTES, socket.CMSG_SPACE(_MOST_DESCRIPTORS * 4))
+        said, along, _, _ = channel.recvmsg(_MESSAGE_BYTES, SPACE_BYTES)
     except OSError:
         return b"", deque()
-    descriptors: deque[int] = deque()
-    for level, kind, data in along:
-        if (level, kind) == (socket.SOL_SOCKET, socket.SCM_RIGHTS):
-            descriptors.extend(array.array("i", data[: len(data) - len(data) % 4]))
-    for descriptor in descriptors:
-        os.set_inheritable(descriptor, False)
-    return said, descriptors
+    return said, deque(that_came(along))
 
 
 def _leave_all_but(descriptor: int) -> None:
